@@ -1,0 +1,24 @@
+# add_layer(NAME SOURCES ... TESTS ... DEPENDS ... LIBRARIES ... TEST_LIBRARIES ...)
+#
+# One folder, one target: the library stepdb_<NAME> from SOURCES and, from TESTS, the program
+# stepdb_<NAME>_test, each of its tests known to ctest. DEPENDS are layers below (without the
+# prefix), LIBRARIES third-party targets that this folder is the home of.
+function(add_layer NAME)
+    cmake_parse_arguments(LAYER "" "" "SOURCES;TESTS;DEPENDS;LIBRARIES;TEST_LIBRARIES" ${ARGN})
+    list(TRANSFORM LAYER_DEPENDS PREPEND stepdb_)
+    if(LAYER_SOURCES)
+        add_library(stepdb_${NAME} STATIC ${LAYER_SOURCES})
+        target_link_libraries(stepdb_${NAME} PUBLIC ${LAYER_DEPENDS} ${LAYER_LIBRARIES})
+        target_link_libraries(stepdb_${NAME} PRIVATE stepdb_flags)
+    else()
+        add_library(stepdb_${NAME} INTERFACE)
+        target_link_libraries(stepdb_${NAME} INTERFACE ${LAYER_DEPENDS} ${LAYER_LIBRARIES})
+    endif()
+    if(STEPDB_TESTS AND LAYER_TESTS)
+        add_executable(stepdb_${NAME}_test ${LAYER_TESTS})
+        target_link_libraries(stepdb_${NAME}_test PRIVATE
+            stepdb_${NAME} ${LAYER_TEST_LIBRARIES} stepdb_flags GTest::gmock_main)
+        gtest_discover_tests(stepdb_${NAME}_test TEST_PREFIX "${NAME}." DISCOVERY_TIMEOUT 60
+            PROPERTIES TIMEOUT 600)
+    endif()
+endfunction()

@@ -1,0 +1,36 @@
+# Warnings are errors on our own targets only: everything goes through the interface target
+# `stepdb_flags`, which third-party code never links.
+add_library(stepdb_flags INTERFACE)
+target_include_directories(stepdb_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(stepdb_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast
+    -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align -Wcast-qual -Wformat=2
+    -Wdouble-promotion -Wundef -Wimplicit-fallthrough -Wextra-semi -Werror
+    -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # -Wno-restrict: g++ 12 reports `"x" + string` at -O2 (gcc bug 105651).
+    # -Wno-tsan: Asio's fences under -fsanitize=thread.
+    target_compile_options(stepdb_flags INTERFACE
+        -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wsuggest-override
+        -Wno-restrict $<$<STREQUAL:${STEPDB_SANITIZE},thread>:-Wno-tsan>
+        -fcoroutines)
+endif()
+# Numbers must be the same on every machine: no fused multiply-add behind our back, no fast-math.
+target_compile_options(stepdb_flags INTERFACE -ffp-contract=off)
+target_compile_definitions(stepdb_flags INTERFACE
+    $<$<CONFIG:Debug>:STEPDB_DCHECK=1 _GLIBCXX_ASSERTIONS>)
+
+if(STEPDB_SANITIZE)
+    # Everywhere, third-party static code included, else the runtimes disagree.
+    add_compile_options(-fsanitize=${STEPDB_SANITIZE} -fno-sanitize-recover=all -g1)
+    add_link_options(-fsanitize=${STEPDB_SANITIZE})
+endif()
+
+find_program(STEPDB_CCACHE ccache)
+if(STEPDB_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${STEPDB_CCACHE})
+endif()
+find_program(STEPDB_MOLD mold)
+if(STEPDB_MOLD)
+    add_link_options(-fuse-ld=mold)
+endif()

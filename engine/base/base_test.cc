@@ -1,0 +1,137 @@
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "engine/base/checksum.h"
+#include "engine/base/coding.h"
+#include "engine/base/float_bits.h"
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+#include "engine/base/text.h"
+
+namespace stepdb {
+namespace {
+
+TEST(Coding, ReadsBackWhatItWrote) {
+    ByteWriter writer;
+    writer.put<uint16_t>(0x1234);
+    writer.put_text("loss");
+    writer.put(-1.5);
+    ByteReader reader(writer.bytes());
+    EXPECT_EQ(reader.get<uint16_t>(), 0x1234);
+    EXPECT_EQ(reader.get_text(10), "loss");
+    EXPECT_EQ(reader.get<double>(), -1.5);
+    EXPECT_TRUE(reader.finished());
+}
+
+TEST(Coding, ReadPastTheEndFailsAndStaysFailed) {
+    ByteWriter writer;
+    writer.put<uint32_t>(7);
+    ByteReader reader(writer.bytes());
+    EXPECT_EQ(reader.get<uint64_t>(), 0U);
+    EXPECT_TRUE(reader.failed());
+    EXPECT_EQ(reader.get<uint8_t>(), 0U);
+    EXPECT_FALSE(reader.finished());
+}
+
+TEST(Checksum, KnownVectors) {
+    EXPECT_EQ(crc32(as_bytes("123456789")), 0xCBF43926U);
+    EXPECT_EQ(crc32(as_bytes("6789"), crc32(as_bytes("12345"))), 0xCBF43926U);
+    EXPECT_EQ(sha256_128(as_bytes("abc")).to_hex(), "ba7816bf8f01cfea414140de5dae2223");
+    EXPECT_EQ(xxh3({}), 0x2D06800538D394C2ULL);
+}
+
+TEST(Checksum, SeedDependsOnStoreFileAndOffset) {
+    Id128 other;
+    other.bytes[15] = std::byte{1};
+    const uint64_t seed = place_seed({}, 1, 4096);
+    EXPECT_NE(seed, place_seed(other, 1, 4096));
+    EXPECT_NE(seed, place_seed({}, 2, 4096));
+    EXPECT_NE(seed, place_seed({}, 1, 8192));
+}
+
+TEST(FloatBits, NarrowKeepsEveryBitOrDeclines) {
+    for (const uint32_t bits : {0x00000000U, 0x80000000U, 0x00000001U, 0x7F800000U, 0xFF800000U,
+                                0x7FC00000U, 0x7F800001U, 0xFFA12345U, 0x3F800000U}) {
+        const double wide = widen(bits);
+        ASSERT_TRUE(narrow(wide).has_value()) << bits;
+        EXPECT_EQ(*narrow(wide), bits);
+    }
+    EXPECT_FALSE(narrow(0.1).has_value());
+    EXPECT_FALSE(narrow(1e300).has_value());
+    EXPECT_FALSE(narrow(std::bit_cast<double>(0x7FF0000000000001ULL)).has_value());
+}
+
+TEST(FloatBits, SignallingNanSurvivesWidening) {
+    EXPECT_EQ(bits_of(widen(0x7F800001U)), 0x7FF0000020000000ULL);
+}
+
+TEST(FloatBits, OrderedImageKeepsOrder) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    const double values[] = {-infinity, -1e300, -1.0, -5e-324, -0.0, 0.0, 5e-324, 1.0, infinity};
+    for (size_t i = 0; i + 1 < std::size(values); ++i) {
+        EXPECT_LT(ordered_image(values[i]), ordered_image(values[i + 1]));
+        EXPECT_TRUE(same_bits(from_ordered_image(ordered_image(values[i])), values[i]));
+    }
+}
+
+TEST(FloatBits, TextRoundTrips) {
+    for (const double value : {0.1, -0.0, 1e-320, 12345678.0, 1e300}) {
+        EXPECT_TRUE(same_bits(*parse_value(format_value(value)), value)) << format_value(value);
+    }
+    for (const uint64_t bits :
+         {0x7FF8000000000000ULL, 0xFFF8000000000000ULL, 0x7FF0000000000001ULL}) {
+        const double value = std::bit_cast<double>(bits);
+        EXPECT_EQ(bits_of(*parse_value(format_value(value))), bits);
+    }
+    EXPECT_EQ(format_value(std::bit_cast<double>(0xFFF8000000000001ULL)), "nan:fff8000000000001");
+    for (const char* bad : {"", "+", "1x", "0x10", "nan:", "nan:1", "1e999", "--1", "+-1", "++1"}) {
+        EXPECT_FALSE(parse_value(bad).has_value()) << bad;
+    }
+}
+
+TEST(Text, Utf8) {
+    EXPECT_TRUE(is_valid_utf8("loss/\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80"));
+    for (const char* bad : {"\xC0\xAF", "\xED\xA0\x80", "\xF5\x80\x80\x80", "\xE2\x82", "\x80"}) {
+        EXPECT_FALSE(is_valid_utf8(bad)) << printable(bad);
+    }
+    EXPECT_TRUE(has_control_characters("a\nb"));
+    EXPECT_TRUE(has_control_characters("a\xC2\x85"));
+    EXPECT_FALSE(has_control_characters("a\xC2\xA0"));
+}
+
+TEST(Text, NaturalOrder) {
+    EXPECT_TRUE(natural_less("layer/2/norm", "layer/10/norm"));
+    EXPECT_FALSE(natural_less("layer/10/norm", "layer/2/norm"));
+    EXPECT_TRUE(natural_less("a", "a1"));
+    EXPECT_TRUE(natural_less("a01", "a1"));
+    EXPECT_FALSE(natural_less("a1", "a1"));
+    EXPECT_TRUE(natural_less("a99999999999999999999998", "a99999999999999999999999"));
+}
+
+Task<Result<int>> half(int number) {
+    if (number % 2 != 0) {
+        co_return make_error(ErrorCode::kInvalidArgument, "{} is odd", number);
+    }
+    co_return number / 2;
+}
+
+Task<Result<int>> quarter(int number) {
+    Result<int> once = co_await half(number);
+    if (!once) {
+        co_return once.error();
+    }
+    co_return co_await half(*once);
+}
+
+TEST(Task, ValuesAndErrorsTravelThroughAwaits) {
+    int seen = 0;
+    start(quarter(12), [&](Result<int> result) { seen = *result; });
+    EXPECT_EQ(seen, 3);
+    std::string message;
+    start(quarter(6), [&](Result<int> result) { message = result.error().to_string(); });
+    EXPECT_EQ(message, "invalid argument: 3 is odd");
+}
+
+}  // namespace
+}  // namespace stepdb

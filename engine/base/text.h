@@ -1,0 +1,24 @@
+// Text that comes from outside: validity, ids, sizes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/base/bytes.h"
+
+namespace stepdb {
+
+// Well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_valid_utf8(std::string_view text);
+
+// True if any code point is a control character (U+0000..1F, U+007F..9F). Needs valid UTF-8.
+bool has_control_characters(std::string_view text);
+
+// `text` for an error message: control and non-UTF-8 bytes as \xNN, cut after `bytes_max` bytes.
+std::string printable(std::string_view text, size_t bytes_max = 200);
+
+// Natural order, in which layer 2 comes before layer 10: runs of digits compare by their number,
+// everything else by bytes; ties by bytes.
+bool natural_less(std::string_view a, std::string_view b);
+
+}  // namespace stepdb

@@ -1,0 +1,92 @@
+// Projects, runs and schemas: who exists. One Catalog value is a consistent view; the engine keeps
+// one that is ahead of the disk (to check frames against) and publishes another, which readers
+// share. Runs and schemas inside are immutable and shared between versions.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/model/frame.h"
+#include "engine/model/schema.h"
+
+namespace stepdb {
+
+// One link of a run's chain of attempts: attempt `number` reads as its parent up to and including
+// `parent_cut`, then its own points.
+struct Attempt {
+    uint32_t number = 0;
+    uint64_t parent_run = 0;  // 0: nothing above (the first attempt of a run that is no fork)
+    uint32_t parent_attempt = 0;
+    Key parent_cut = kKeyMax;  // last key read from the parent, in key order
+    uint64_t opened_sequence = 0;
+};
+
+struct Run {
+    uint64_t id = 0;
+    std::string project;
+    std::string name;
+    RunState state = RunState::kRunning;
+    int64_t created_us = 0;
+    uint64_t created_sequence = 0;
+    std::vector<Attempt> attempts;  // by number, at least one
+
+    std::string path() const { return project + "/" + name; }
+    const Attempt& newest_attempt() const { return attempts.back(); }
+    const Attempt* find_attempt(uint32_t number) const;
+};
+
+struct StoredSchema {
+    uint64_t id = 0;  // store-wide, never reused
+    std::shared_ptr<const Schema> schema;
+};
+
+class Catalog {
+  public:
+    // By (project, name) in byte order.
+    using RunMap =
+        std::map<std::pair<std::string, std::string>, std::shared_ptr<const Run>, std::less<>>;
+
+    const RunMap& runs() const { return runs_; }
+    std::shared_ptr<const Run> find_run(std::string_view project, std::string_view name) const;
+    std::shared_ptr<const Run> find_run(uint64_t id) const;
+    // Projects named by a run or a schema, sorted.
+    std::vector<std::string> projects() const;
+
+    // A schema known in this project.
+    const StoredSchema* find_schema(std::string_view project, const SchemaHash& hash) const;
+    const StoredSchema* find_schema(uint64_t id) const;
+    size_t schema_count() const { return schemas_by_id_.size(); }
+
+    // --- Changes; only the engine makes them ---
+
+    void put_run(std::shared_ptr<const Run> run);
+    // Makes the schema known in the project; shares the content with other projects that have it.
+    void put_schema(std::string_view project, uint64_t id, std::shared_ptr<const Schema> schema);
+    // The id of a content any project has, so that it keeps one id.
+    const StoredSchema* find_schema_content(const SchemaHash& hash) const;
+
+    uint64_t next_run_id() const { return next_run_id_; }
+    uint64_t next_schema_id() const { return next_schema_id_; }
+
+    // The checkpoint's body (docs/format.md, "Catalog").
+    std::vector<std::byte> encode() const;
+    static Result<Catalog> decode(Bytes bytes);
+
+  private:
+    RunMap runs_;
+    std::unordered_map<uint64_t, std::shared_ptr<const Run>> runs_by_id_;
+    std::unordered_map<uint64_t, StoredSchema> schemas_by_id_;
+    std::unordered_map<SchemaHash, uint64_t, Id128Hash> schemas_by_hash_;
+    std::map<std::string, std::map<SchemaHash, uint64_t>, std::less<>> project_schemas_;
+    uint64_t next_run_id_ = 1;
+    uint64_t next_schema_id_ = 1;
+};
+
+}  // namespace stepdb

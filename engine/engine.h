@@ -1,0 +1,157 @@
+// The store: open it, give it frames that change it, take snapshots to read from.
+//
+// Everything here is called on the executor the engine was opened with, and every callback comes on
+// it; no call blocks. Readers use Snapshot objects, which are immutable and may be read on any
+// thread.
+//
+// Order and durability: frames get their sequence in the order of submission, over all sessions.
+// A session's outcomes come in the order of its submissions; on_durable for a frame comes when its
+// log group is on stable storage and not before, and from that moment snapshots contain it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/checksum.h"
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+#include "engine/io/executor.h"
+#include "engine/io/file_system.h"
+#include "engine/model/limits.h"
+#include "engine/model/rows.h"
+#include "engine/snapshot.h"
+
+namespace stepdb {
+
+struct EngineOptions {
+    EngineOptions() = default;
+
+    std::string directory;
+    uint64_t log_file_bytes = kLogFileBytes;
+    uint64_t log_live_bytes_max = kLogLiveBytesMax;
+    size_t log_group_bytes_max = kLogGroupBytesMax;
+    uint32_t log_groups_in_flight_max = kLogGroupsInFlightMax;
+    uint32_t tail_rows_max = kTailRowsMax;
+    size_t tail_bytes_max = kTailBytesMax;
+    size_t memory_blocks_bytes_max = kMemoryBlocksBytesMax;
+    uint64_t manifest_bytes_max = 4U << 20U;
+    bool create_if_missing = true;
+    // Opens without taking part in writing: no log file is made, every frame is refused.
+    bool read_only = false;
+};
+
+// What the engine stands on. All outlive it.
+struct EngineEnvironment {
+    EngineEnvironment(Executor& on, FileSystem& files, Clock& time, Random& dice)
+        : executor(on), file_system(files), clock(time), random(dice) {}
+
+    Executor& executor;
+    FileSystem& file_system;
+    Clock& clock;
+    Random& random;
+};
+
+// Answer to open_run.
+struct RunOpened {
+    uint32_t handle = 0;
+    uint64_t run = 0;
+    uint32_t attempt = 0;      // the newest
+    uint64_t last_number = 0;  // last number known from this writer on this run, 0 if none
+    bool created = false;
+};
+
+// Why a frame was refused, and where in it.
+struct Refusal {
+    Refusal(Error why, RowPosition where) : error(std::move(why)), position(where) {}
+
+    Error error;
+    RowPosition position;
+};
+
+// Where a session hears of its frames. `ordinal` counts the session's submitted frames from 1.
+class OutcomeSink {
+  public:
+    virtual ~OutcomeSink() = default;
+    // Every frame up to and including `ordinal` that was not refused is durable. `late_rows` counts
+    // late rows among those since the last call.
+    virtual void on_durable(uint64_t ordinal, uint64_t late_rows) = 0;
+    // Comes in order: every frame below `ordinal` has had its outcome before.
+    virtual void on_refused(uint64_t ordinal, Refusal refusal) = 0;
+    // Like on_durable for an open_run frame, which gets this call besides, first.
+    virtual void on_opened(uint64_t ordinal, RunOpened opened) = 0;
+};
+
+// One client connection's way of writing; made by Engine::open_session, belongs to one writer.
+// Holds the connection's run handles. Destroying it drops outcomes that were still to come, not the
+// frames.
+class WriteSession {
+  public:
+    virtual ~WriteSession() = default;
+
+    // Takes one whole frame, verified by verify_frame, of type schema, open_run, rows or
+    // finish_run; returns its ordinal. The frame is copied before the call returns. The outcome
+    // comes later, never within this call.
+    virtual uint64_t submit(Bytes frame) = 0;
+};
+
+struct EngineStats {
+    uint64_t sequence_durable = 0;
+    uint64_t log_live_bytes = 0;
+    uint64_t log_groups = 0;
+    uint64_t tails = 0;
+    uint64_t memory_block_bytes = 0;  // tails and sealed blocks
+    uint64_t segments = 0;
+    uint64_t segment_bytes = 0;
+    uint64_t runs = 0;
+    uint64_t schemas = 0;
+    uint64_t flushes = 0;
+};
+
+// What open() found and did, for the start-up message.
+struct RecoveryReport {
+    uint64_t records_replayed = 0;
+    uint64_t rows_replayed = 0;
+    uint64_t log_bytes_read = 0;
+    uint64_t torn_bytes = 0;  // of an unacknowledged end, dropped
+    bool created = false;     // a new store
+};
+
+class Engine {
+  public:
+    virtual ~Engine() = default;
+
+    // Opens or creates the store in options.directory: locks it, recovers everything acknowledged,
+    // begins a new log epoch. kFailedPrecondition if another process has it; kCorruption naming the
+    // file if acknowledged data is damaged.
+    static Task<Result<std::unique_ptr<Engine>>> open(EngineEnvironment environment,
+                                                      EngineOptions options);
+
+    // `sink` outlives the session. `writer` is the client process's id.
+    virtual std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink) = 0;
+
+    // The runs and schemas as published. Cheap: shared until the catalog changes.
+    virtual std::shared_ptr<const Catalog> catalog() const = 0;
+
+    // Everything published of these runs at this moment; ids that do not exist are left out.
+    virtual std::shared_ptr<const Snapshot> snapshot(std::span<const uint64_t> runs) const = 0;
+
+    // Moves everything published so far from tails and memory to a segment and releases the log.
+    // One runs at a time; others wait for it.
+    virtual Task<Status> flush() = 0;
+
+    // Waits until everything submitted has its outcome, flushes if there is much to replay, and
+    // stops. Nothing may be submitted afterwards. The engine may be destroyed when it is done.
+    virtual Task<Status> close() = 0;
+
+    virtual EngineStats stats() const = 0;
+    virtual const RecoveryReport& recovery() const = 0;
+    virtual const Id128& store_id() const = 0;
+    // Set once the log has failed: why the store is read-only until restart.
+    virtual std::optional<Error> read_only_reason() const = 0;
+};
+
+}  // namespace stepdb

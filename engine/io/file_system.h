@@ -1,0 +1,109 @@
+// The store's whole view of a disk: an asynchronous interface with three implementations: liburing
+// (uring_file_system), pread/pwrite on worker threads (posix_file_system, the fallback), and a
+// simulated disk for tests (tests/support/sim_file_system) that loses, tears and reorders whatever
+// was not synced. Nothing else in the engine may touch a file.
+//
+// Threads: every call is made on, and every Task resumes on, the executor that the file system was
+// made with. Operations on one file may overlap; the caller keeps the memory of a read or write
+// alive until it is done. Paths are plain names inside one directory tree, given by the caller.
+//
+// Errors: kNotFound, kResourceExhausted (no space), kIoError; each names the path, the operation
+// and the errno text. A Task never ends with a short read or write: that is an error too.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/bytes.h"
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+
+namespace stepdb {
+
+// Why a sync is made. The crash tests switch off one site at a time and must then find a loss, so
+// every site here is needed and every sync in the engine has its own.
+enum class SyncSite : uint8_t {
+    kLogGroup,           // a group of records, before it is acknowledged
+    kLogHeader,          // a log file's header, before the manifest names the file
+    kLogDirectory,       // a log file's name, before the manifest names the file
+    kLogReplayed,        // replayed records, before readers see what a power cut could take back
+    kSegmentData,        // a segment, before the manifest names it
+    kCatalogData,        // a catalog checkpoint, before the manifest names it
+    kFlushDirectory,     // the names of both, likewise
+    kManifestEdit,       // an appended edit, before what it releases is reused
+    kManifestData,       // a new manifest, before CURRENT names it
+    kManifestDirectory,  // its name, likewise
+    kCurrentData,        // CURRENT's new contents, before the rename
+    kCurrentDirectory,   // the rename, before the store acknowledges anything
+};
+inline constexpr size_t kSyncSiteCount = 12;
+
+std::string_view sync_site_name(SyncSite site);
+
+enum class OpenMode : uint8_t {
+    kRead,       // must exist
+    kReadWrite,  // must exist
+    kCreate,     // must not exist; opened for reading and writing
+};
+
+class File {
+  public:
+    virtual ~File() = default;
+
+    // Fills all of `into`; reading past the end is kIoError ("short read").
+    virtual Task<Status> read(uint64_t offset, MutableBytes into) = 0;
+
+    // Writes all of `from`, growing the file if need be. Not durable.
+    virtual Task<Status> write(uint64_t offset, Bytes from) = 0;
+
+    // Makes durable every write to this file that had completed before the call.
+    virtual Task<Status> sync(SyncSite site) = 0;
+
+    // write and then sync, in one submission (linked in the ring). The hot path of the log. Several
+    // may be in flight; direct I/O is used where file, offset, length and memory are aligned to
+    // kPageBytes.
+    virtual Task<Status> write_synced(uint64_t offset, Bytes from, SyncSite site) = 0;
+
+    // Reserves space so that writes below `bytes` cannot run out of it; sets the size.
+    virtual Task<Status> allocate(uint64_t bytes) = 0;
+
+    // Bytes of the file now.
+    virtual uint64_t size() const = 0;
+};
+
+// Held as long as the object lives.
+class FileLock {
+  public:
+    virtual ~FileLock() = default;
+};
+
+class FileSystem {
+  public:
+    virtual ~FileSystem() = default;
+
+    // "io_uring", "pread/pwrite", "simulated": for the start-up message and tests.
+    virtual std::string_view backend() const = 0;
+
+    virtual Task<Result<std::unique_ptr<File>>> open(std::string path, OpenMode mode) = 0;
+
+    // Names in a directory, without "." and "..", sorted.
+    virtual Task<Result<std::vector<std::string>>> list(std::string directory) = 0;
+
+    // Creates the directory and what is missing above it; fine if it exists.
+    virtual Task<Status> make_directory(std::string directory) = 0;
+
+    virtual Task<Status> rename(std::string from, std::string to) = 0;  // replaces `to`
+    virtual Task<Status> remove(std::string path) = 0;
+
+    // Makes creations, renames and removals in this directory durable.
+    virtual Task<Status> sync_directory(std::string directory, SyncSite site) = 0;
+
+    // An exclusive lock on `path` (created if missing) against other processes and other opens;
+    // kFailedPrecondition naming the path if somebody holds it.
+    virtual Task<Result<std::unique_ptr<FileLock>>> lock(std::string path) = 0;
+};
+
+}  // namespace stepdb

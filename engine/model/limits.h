@@ -1,0 +1,69 @@
+// Every limit and tunable of StepDB, each with unit and reason. Limits of the data model come from
+// docs/protocol.md and may not shrink; tunables may change with a measurement.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace stepdb {
+
+// --- Data model (fixed; docs/protocol.md, "Limits") ---
+
+inline constexpr size_t kIdBytesMax = 128;              // project and run ids
+inline constexpr size_t kMetricBytesMax = 1024;         // one metric path
+inline constexpr uint32_t kSchemaMetricsMax = 1 << 20;  // metrics a row; ten times the widest seen
+inline constexpr uint32_t kLineageDepthMax = 4096;      // attempts and forks above a run
+
+// --- Wire (fixed per protocol version; told in hello) ---
+
+// One frame. A row of 2^20 float64 values is 8 MiB; a batch may hold several.
+inline constexpr uint32_t kFrameBytesMax = 32U << 20U;
+inline constexpr uint32_t kFrameRowsMax = 1U << 16U;  // rows in one frame
+inline constexpr uint32_t kQueryTextBytesMax = 64U << 10U;
+
+// --- Server ---
+
+// Received but not yet handed back by the engine, over all connections; reading of sockets stops
+// above it.
+inline constexpr size_t kReceiveBytesMax = 256U << 20U;
+// The same for one connection: one flooding writer leaves room for the others.
+inline constexpr size_t kConnectionReceiveBytesMax = 64U << 20U;
+inline constexpr size_t kConnectionsMax = 16384;  // below the usual limit of descriptors
+inline constexpr uint32_t kRunsOpenPerConnectionMax = 1U << 17U;
+inline constexpr uint32_t kQueriesPerConnectionMax = 256;
+
+// --- Log ---
+
+// A group is closed at this size; above 1 MiB the time of a synced write grows linearly
+// (LIMITS: 0.44 ms for 1 MiB, 1.55 ms for 4 MiB).
+inline constexpr size_t kLogGroupBytesMax = 1U << 20U;
+// A group below this waits while another is in flight, so that small frames share a sync.
+inline constexpr size_t kLogGroupBytesEager = 256U << 10U;
+inline constexpr uint32_t kLogGroupsInFlightMax = 4;  // four hide the round trip (LIMITS section 2)
+inline constexpr uint64_t kLogFileBytes = 64U << 20U;  // recycled unit
+inline constexpr uint32_t kLogFilesSpareMax = 8;       // recycled files kept instead of removed
+// Live log: what replays within the restart target of 2 s at the disk's 1.4 GB/s with applying.
+inline constexpr uint64_t kLogLiveBytesMax = 512U << 20U;
+
+// --- Tails and blocks ---
+
+inline constexpr uint32_t kTailRowsMax = 512;       // a tail is sealed here: while in cache
+inline constexpr size_t kTailBytesMax = 8U << 20U;  // or here: rows of 100,000 metrics are 400 KB
+inline constexpr uint32_t kVectorValues = 256;      // values a codec vector: unit of random access
+// Tails and sealed blocks in memory; a flush starts above it.
+inline constexpr size_t kMemoryBlocksBytesMax = 192U << 20U;
+
+// --- Segments ---
+
+// Chunks share one checksum up to this size: the unit of reading and verifying.
+inline constexpr size_t kStripBytes = 16U << 10U;
+inline constexpr size_t kSegmentWriteBytes = 1U << 20U;  // piece of a segment write
+
+// --- Query ---
+
+inline constexpr uint32_t kBucketsMax = 1U << 20U;
+inline constexpr size_t kQueryMemoryBytesMax = 512U << 20U;
+inline constexpr uint32_t kResultBatchRows = 8192;  // rows of a result block
+inline constexpr uint32_t kReadsInFlightMax = 64;   // reads a query keeps in the ring
+
+}  // namespace stepdb

@@ -1,0 +1,112 @@
+// Blocks: sealed rows of one (run, attempt, schema), turned into columns and encoded. A block in
+// memory and a block in a segment file are the same bytes. docs/format.md, "Block".
+//
+//   axis section        keys, times and sequences, once for all metrics, rows sorted by
+//                       (key, sequence); equal keys may repeat, the highest sequence is the truth
+//   directory section   where each column's chunk lies; strips and their checksums
+//   strips              chunks of the columns in column order; chunks share a checksum up to
+//                       kStripBytes (a longer chunk is a strip of its own)
+//
+// All three are read and verified apart, so that one series of a wide block costs its own strip.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/base/bytes.h"
+#include "engine/base/result.h"
+#include "engine/model/key.h"
+
+namespace stepdb {
+
+// What is known of a block without reading it.
+struct BlockInfo {
+    uint64_t run = 0;  // store-wide ids, never reused
+    uint64_t schema = 0;
+    uint32_t attempt = 0;
+    Axis axis = Axis::kStepped;
+    uint32_t rows = 0;     // at least 1
+    uint32_t columns = 0;  // width of the schema
+    Key key_min = 0;
+    Key key_max = 0;
+    int64_t time_min = 0;
+    int64_t time_max = 0;
+    uint64_t sequence_min = 0;
+    uint64_t sequence_max = 0;
+    uint32_t axis_bytes = 0;  // section lengths
+    uint32_t directory_bytes = 0;
+    uint64_t strips_bytes = 0;
+
+    uint64_t total_bytes() const { return axis_bytes + directory_bytes + strips_bytes; }
+};
+
+// Immutable once built; shared between the engine and snapshots.
+struct EncodedBlock {
+    BlockInfo info;
+    std::vector<std::byte> bytes;  // info.total_bytes()
+
+    size_t memory_bytes() const { return sizeof(*this) + bytes.capacity(); }
+};
+
+// The axis of a block, decoded. times equals keys for timed blocks.
+struct AxisColumns {
+    std::vector<Key> keys;
+    std::vector<int64_t> times;
+    std::vector<uint64_t> sequences;
+};
+
+// One column, decoded: the present values in row order and which rows have one.
+struct ColumnValues {
+    std::vector<double> values;      // one per present row
+    std::vector<uint64_t> presence;  // bit r of word r/64; empty if every row is present
+};
+
+// Where a chunk lies, relative to the start of the strips section.
+struct ChunkPlace {
+    uint64_t offset = 0;
+    uint32_t bytes = 0;  // 0: the column has no value in this block
+    uint64_t strip_offset = 0;
+    uint32_t strip_bytes = 0;
+    uint64_t strip_checksum = 0;  // XXH3-64 of the strip, seeded with the block's content seed
+};
+
+// Builds one block. Rows may come in any order; the builder sorts them by (key, sequence).
+class BlockBuilder {
+  public:
+    // `info` carries run, schema, attempt, axis and columns; the rest is filled in. Arrays have one
+    // entry per row.
+    BlockBuilder(const BlockInfo& info, std::span<const Key> keys, std::span<const int64_t> times,
+                 std::span<const uint64_t> sequences);
+
+    // Columns in ascending order, each at most once; skipped ones are absent throughout. `values`
+    // has one entry per row in the order given to the constructor; entries of absent rows are
+    // ignored. `present` has one byte per row, or is empty if every row has a value.
+    void add_column(uint32_t column, std::span<const double> values,
+                    std::span<const uint8_t> present);
+
+    std::shared_ptr<const EncodedBlock> finish();
+
+  private:
+    BlockInfo info_;
+    std::vector<uint32_t> order_;  // empty if the rows came sorted
+    AxisColumns axis_;
+    std::vector<uint32_t> chunk_bytes_;
+    std::vector<std::byte> chunks_;
+    std::vector<double> scratch_;
+    std::vector<uint8_t> present_scratch_;
+};
+
+// Decoders of untrusted sections; kCorruption saying what is wrong (the caller adds the place).
+Result<AxisColumns> decode_axis(Bytes section, const BlockInfo& info);
+Result<ChunkPlace> find_chunk(Bytes directory, const BlockInfo& info, uint32_t column);
+Result<ColumnValues> decode_chunk(Bytes chunk, const BlockInfo& info);
+
+// Sections of a block in memory.
+Bytes axis_section(const EncodedBlock& block);
+Bytes directory_section(const EncodedBlock& block);
+Bytes strips_section(const EncodedBlock& block);
+
+}  // namespace stepdb

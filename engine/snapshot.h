@@ -1,0 +1,109 @@
+// Reading: a Snapshot is everything published of some runs at one moment; a SnapshotReader reads
+// points of single series out of it, replaced points resolved and attempts stitched.
+//
+// A Snapshot is immutable, may be used on any thread and pins what it needs: tails up to their
+// published row, blocks in memory, segments (whose files stay until the last snapshot lets go).
+// A SnapshotReader belongs to one executor and file system, which need not be the engine's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+#include "engine/catalog/catalog.h"
+#include "engine/io/file_system.h"
+#include "engine/model/key.h"
+
+namespace stepdb {
+
+struct MetricInfo {
+    std::string name;
+    Axis axis = Axis::kStepped;
+};
+
+// Points of one series in key order, at most one per key.
+struct Points {
+    std::vector<Key> keys;
+    std::vector<int64_t> times;  // microseconds; of a timed series the keys themselves
+    std::vector<double> values;
+
+    size_t size() const { return keys.size(); }
+    void clear();
+};
+
+// What reading has cost so far, for `explain` and for limits.
+struct ReadCost {
+    uint64_t pieces = 0;  // tails and blocks looked into
+    uint64_t chunks_decoded = 0;
+    uint64_t values_decoded = 0;
+    uint64_t bytes_read = 0;  // from files
+};
+
+class SnapshotPieces;  // engine/pieces.h
+
+class Snapshot {
+  public:
+    Snapshot(std::shared_ptr<const Catalog> catalog, std::vector<std::shared_ptr<const Run>> runs,
+             std::shared_ptr<const SnapshotPieces> pieces);
+    ~Snapshot();
+
+    const Catalog& catalog() const { return *catalog_; }
+
+    // The runs asked for that exist, in the order asked.
+    const std::vector<std::shared_ptr<const Run>>& runs() const { return runs_; }
+
+    // The distinct metrics of a run as its attempt `attempt` reads (own and inherited), in natural
+    // order.
+    std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const;
+
+    const SnapshotPieces& pieces() const { return *pieces_; }
+
+  private:
+    std::shared_ptr<const Catalog> catalog_;
+    std::vector<std::shared_ptr<const Run>> runs_;
+    std::shared_ptr<const SnapshotPieces> pieces_;
+};
+
+// Walks over one series in key order, a batch at a time.
+class SeriesCursor {
+  public:
+    virtual ~SeriesCursor() = default;
+
+    // Replaces `batch` by the next points; false at the end. A batch has at least one point.
+    // kCorruption names the damaged file and block.
+    virtual Task<Result<bool>> next(Points& batch) = 0;
+};
+
+class SnapshotReader {
+  public:
+    // `files` outlives the reader.
+    SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot> snapshot);
+    ~SnapshotReader();
+
+    const Snapshot& snapshot() const { return *snapshot_; }
+
+    // The points of `metric` as attempt `attempt` of `run` reads them, with keys in `range`. A
+    // metric the run does not have yields no points. The reader outlives the cursor.
+    std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
+                                              std::string_view metric, KeyRange range);
+
+    // The smallest and largest key of the series as read, if it has a point: what `start` and `end`
+    // mean. Exact, at the cost of looking into the first and last pieces.
+    Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
+                                                    std::string_view metric);
+
+    const ReadCost& cost() const;
+
+  private:
+    struct State;
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace stepdb
