@@ -10,8 +10,9 @@
 //        8     8  checksum       XXH3-64 of bytes 16..end, seeded with bytes 0..7 as a u64; or the
 //                                CRC-32 of bytes 0..7 followed by 16..end
 //       16     8  number         of a frame that changes a run: its number per (writer, run); of
-//                                hello and schema: 0; of a query and its answers: the request id;
-//                                of ack, run_opened and error: the ordinal or request answered
+//                                hello, schema and open_run: 0; of a query and its answers: the
+//                                request id; of ack, run_opened and error: the ordinal or request
+//                                answered
 //       24        body, by type
 #pragma once
 
@@ -51,6 +52,9 @@ enum class FrameType : uint8_t {
     kResultBlock = 145,
     kResultEnd = 146,
 };
+
+// "rows", "open_run", ...; "unknown type 77" for a number not listed.
+std::string frame_type_name(FrameType type);
 
 enum class ChecksumKind : uint8_t { kXxh3 = 1, kCrc32 = 2 };
 
@@ -105,7 +109,12 @@ struct SchemaFrame {
     bool whole() const { return offset == 0 && piece.size() == total_bytes; }
     static Result<SchemaFrame> decode(Bytes body);
 };
+// The schema in one frame; it must fit (else use encode_schema_frames).
 std::vector<std::byte> encode_schema_frame(std::string_view project, const Schema& schema);
+// In as many frames as it takes, in the order to send.
+std::vector<std::vector<std::byte>> encode_schema_frames(std::string_view project,
+                                                         const Schema& schema,
+                                                         size_t piece_bytes_max = 4U << 20U);
 
 // body: u32 handle, u8 mode (OpenMode bits), u8[3] zero, u64 first number, text project, text run,
 // u8 parent kind (0 none; others reserved for forks).

@@ -135,6 +135,10 @@ class RowsBuilder {
                                   bool compress = false);
 
   private:
+    // `wide` has one entry per column: 1 = travels as float64.
+    void put_sections(ByteWriter& sections, std::span<const uint8_t> wide) const;
+    void clear();
+
     std::shared_ptr<const Schema> schema_;
     uint32_t rows_ = 0;
     std::vector<double> steps_;

@@ -77,7 +77,12 @@ Result<Schema> Schema::create(Axis axis, std::vector<std::string> metrics) {
                                        names[a], std::min(a, b), std::max(a, b)));
         }
     }
-    schema.hash_ = sha256_128(schema.encode());
+    const std::vector<std::byte> canonical = schema.encode();
+    if (canonical.size() > kSchemaBytesMax) {
+        return invalid(fmt::format("schema of {} metrics takes {} bytes; at most {} are allowed",
+                                   schema.width(), canonical.size(), kSchemaBytesMax));
+    }
+    schema.hash_ = sha256_128(canonical);
     return schema;
 }
 

@@ -1,0 +1,69 @@
+#include "engine/model/result_columns.h"
+
+#include <gtest/gtest.h>
+
+namespace stepdb {
+namespace {
+
+TEST(ResultColumns, RepeatedTextsAreOneRun) {
+    ColumnCells cells(ColumnType::kText);
+    cells.append_text("a", 1000);
+    cells.append_text("a");
+    cells.append_text("b", 2);
+    EXPECT_EQ(cells.rows(), 1003U);
+    EXPECT_EQ(cells.text_runs().size(), 2U);
+    EXPECT_EQ(cells.texts()[1000], "a");
+    EXPECT_EQ(cells.texts()[1001], "b");
+    EXPECT_FALSE(cells.has_nulls());
+}
+
+TEST(ResultColumns, NullsKeepTheirPlace) {
+    for (const ColumnType type : {ColumnType::kText, ColumnType::kFloat64, ColumnType::kStep,
+                                  ColumnType::kTime, ColumnType::kUint64}) {
+        ColumnCells cells(type);
+        const auto append = [&] {
+            switch (type) {
+                case ColumnType::kText:
+                    cells.append_text("x");
+                    break;
+                case ColumnType::kFloat64:
+                case ColumnType::kStep:
+                    cells.append_double(1);
+                    break;
+                case ColumnType::kTime:
+                    cells.append_time(1);
+                    break;
+                case ColumnType::kUint64:
+                    cells.append_uint64(1);
+                    break;
+            }
+        };
+        append();
+        cells.append_null(2);
+        append();
+        cells.append_null();
+        EXPECT_EQ(cells.rows(), 5U);
+        EXPECT_TRUE(cells.has_nulls());
+        std::vector<bool> nulls;
+        for (uint32_t row = 0; row < cells.rows(); ++row) {
+            nulls.push_back(cells.is_null(row));
+        }
+        EXPECT_EQ(nulls, (std::vector<bool>{false, true, true, false, true}));
+    }
+}
+
+TEST(ResultColumns, BlockKnowsWhenColumnsDiffer) {
+    const std::vector<ResultColumn> columns = {ResultColumn("run", ColumnType::kText),
+                                               ResultColumn("value", ColumnType::kFloat64)};
+    ResultBlock block(columns);
+    EXPECT_EQ(block.width(), 2U);
+    block.column(0).append_text("gpt/a", 2);
+    EXPECT_FALSE(block.is_complete());
+    block.column(1).append_double(1);
+    block.column(1).append_double(2);
+    EXPECT_TRUE(block.is_complete());
+    EXPECT_EQ(block.rows(), 2U);
+}
+
+}  // namespace
+}  // namespace stepdb
