@@ -3,6 +3,11 @@
 # One folder, one target: the library stepdb_<NAME> from SOURCES and, from TESTS, the program
 # stepdb_<NAME>_test, each of its tests known to ctest. DEPENDS are layers below (without the
 # prefix), LIBRARIES third-party targets that this folder is the home of.
+#
+# Tests of the layers in STEPDB_THREAD_LAYERS use threads: ctest knows them by the label "threads",
+# and the thread sanitizer's build makes the tests of these layers alone.
+set(STEPDB_THREAD_LAYERS io net query tools e2e)
+
 function(add_layer NAME)
     cmake_parse_arguments(LAYER "" "" "SOURCES;TESTS;DEPENDS;LIBRARIES;TEST_LIBRARIES" ${ARGN})
     list(TRANSFORM LAYER_DEPENDS PREPEND stepdb_)
@@ -14,11 +19,17 @@ function(add_layer NAME)
         add_library(stepdb_${NAME} INTERFACE)
         target_link_libraries(stepdb_${NAME} INTERFACE ${LAYER_DEPENDS} ${LAYER_LIBRARIES})
     endif()
+    set(LABEL "")
+    if(NAME IN_LIST STEPDB_THREAD_LAYERS)
+        set(LABEL LABELS threads)
+    elseif(STEPDB_SANITIZE STREQUAL "thread")
+        return()
+    endif()
     if(STEPDB_TESTS AND LAYER_TESTS)
         add_executable(stepdb_${NAME}_test ${LAYER_TESTS})
         target_link_libraries(stepdb_${NAME}_test PRIVATE
             stepdb_${NAME} ${LAYER_TEST_LIBRARIES} stepdb_flags GTest::gmock_main)
         gtest_discover_tests(stepdb_${NAME}_test TEST_PREFIX "${NAME}." DISCOVERY_TIMEOUT 60
-            PROPERTIES TIMEOUT 600)
+            PROPERTIES TIMEOUT 600 ${LABEL})
     endif()
 endfunction()
