@@ -12,7 +12,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # -Wno-tsan: Asio's fences under -fsanitize=thread.
     target_compile_options(stepdb_flags INTERFACE
         -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wsuggest-override
-        -Wno-restrict $<$<STREQUAL:${STEPDB_SANITIZE},thread>:-Wno-tsan>)
+        -Wno-restrict)
+    if(STEPDB_SANITIZE STREQUAL "thread")
+        target_compile_options(stepdb_flags INTERFACE -Wno-tsan)
+    endif()
 endif()
 # Numbers must be the same on every machine: no fused multiply-add behind our back, no fast-math.
 target_compile_options(stepdb_flags INTERFACE -ffp-contract=off)

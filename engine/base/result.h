@@ -58,12 +58,10 @@ template <typename T>
 class [[nodiscard]] Result {
   public:
     // Implicit on purpose: `return value;` and `return make_error(...);` both read well.
-    Result(T value)
-        : state_(std::in_place_index<0>, std::move(value)) {
-    }  // NOLINT(google-explicit-constructor)
-    Result(Error error)
-        : state_(std::in_place_index<1>, std::move(error)) {
-    }  // NOLINT(google-explicit-constructor)
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
     bool has_value() const { return state_.index() == 0; }
     explicit operator bool() const { return has_value(); }
@@ -123,6 +121,7 @@ class [[nodiscard]] Status : public Result<Ok> {
     } while (false)
 
 // TRY_ASSIGN(declaration, expression of Result<T>): same, else binds the value.
+// NOLINTBEGIN(bugprone-macro-parentheses): `name` and `declaration` are no expressions.
 #define TRY_ASSIGN(declaration, expression) \
     TRY_ASSIGN_NAMED(STEPDB_CONCAT(try_result_, __LINE__), declaration, expression)
 #define TRY_ASSIGN_NAMED(name, declaration, expression) \
@@ -131,3 +130,4 @@ class [[nodiscard]] Status : public Result<Ok> {
         return std::move(name).error();                 \
     }                                                   \
     declaration = std::move(name).value()
+// NOLINTEND(bugprone-macro-parentheses)
