@@ -1,0 +1,377 @@
+#include "query/parser.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "engine/base/text.h"
+#include "engine/model/limits.h"
+#include "query/lexer.h"
+#include "query/literals.h"
+#include "query/range_parser.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr std::array<std::string_view, 14> kStatisticNames = {
+    "count", "nan", "pinf", "ninf",  "min",     "min_x", "max",
+    "max_x", "sum", "mean", "first", "first_x", "last",  "last_x"};
+
+// Points a query may ask for with first and last; the latter keeps them in memory.
+constexpr uint64_t kFirstPointsMax = uint64_t{1} << 53U;
+constexpr uint64_t kLastPointsMax = kQueryMemoryBytesMax / 32;
+
+const std::vector<std::string>& stage_names() {
+    static const std::vector<std::string> names = {"buckets", "first", "last", "steps", "time"};
+    return names;
+}
+
+std::vector<std::string> statistic_names() {
+    return {kStatisticNames.begin(), kStatisticNames.end()};
+}
+
+std::string join(const std::vector<std::string>& words) {
+    return fmt::format("{}", fmt::join(words, ", "));
+}
+
+bool is_operator(const Token& token) {
+    return token.kind == TokenKind::kWord &&
+           (token.text == "@" || token.text == "+" || token.text == "-" || token.text == "/" ||
+            token.text == "%" || token.text == "=" || token.text == "<" || token.text == ">");
+}
+
+bool starts_pattern(const Token& token) {
+    return token.kind == TokenKind::kLiteral || token.kind == TokenKind::kRegex ||
+           (token.kind == TokenKind::kWord && !is_operator(token));
+}
+
+// One parse of one text. Each parse_* reads what it is named for and leaves the rest.
+class Parser {
+  public:
+    Parser(std::string_view text, std::vector<Token> tokens)
+        : text_(text), tokens_(std::move(tokens)) {}
+
+    Result<Query> parse_query();
+
+  private:
+    const Token& peek() const { return tokens_[at_]; }
+    const Token& peek_after() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
+    const Token& take() { return at_ + 1 < tokens_.size() ? tokens_[at_++] : tokens_[at_]; }
+
+    Error error_at(SourceSpan span, std::string_view message) const {
+        return query_error(text_, span, message);
+    }
+    Error expected(std::string_view what) const {
+        return error_at(peek().span, fmt::format("expected {}, found {}", what, describe(peek())));
+    }
+
+    bool at_keyword(std::string_view word) const;
+    Result<Pattern> parse_pattern(std::string_view what);
+    Result<std::vector<Pattern>> parse_metrics();
+    Status expect_at() const;
+    Result<RunPattern> parse_run();
+    Result<std::vector<RunPattern>> parse_runs();
+    Status split_attempt(RunPattern& run) const;
+    Result<SeriesQuery> parse_series_query();
+    Result<RunsQuery> parse_runs_query();
+    Result<MetricsQuery> parse_metrics_query();
+    Result<std::vector<Stage>> parse_stages();
+    Result<Stage> parse_stage();
+    Result<uint64_t> parse_count_word(std::string_view what, uint64_t max);
+    Result<Range> parse_range(RangeAxis axis);
+    Result<BucketsStage> parse_buckets();
+    Result<Statistic> parse_statistic();
+
+    std::string_view text_;
+    std::vector<Token> tokens_;
+    size_t at_ = 0;
+};
+
+// A word is a keyword at the start of a query unless what follows makes it a metric.
+bool Parser::at_keyword(std::string_view word) const {
+    return peek().is_word(word) && !peek_after().is_word("@") &&
+           peek_after().kind != TokenKind::kComma;
+}
+
+Result<Query> Parser::parse_query() {
+    Query query;
+    query.text = text_;
+    if (at_keyword("explain")) {
+        query.explain = true;
+        take();
+    }
+    if (at_keyword("runs")) {
+        take();
+        TRY_ASSIGN(query.what, parse_runs_query());
+    } else if (at_keyword("metrics")) {
+        take();
+        TRY_ASSIGN(query.what, parse_metrics_query());
+    } else {
+        TRY_ASSIGN(query.what, parse_series_query());
+    }
+    if (peek().kind != TokenKind::kEnd) {
+        const bool series = std::holds_alternative<SeriesQuery>(query.what);
+        return expected(series ? "',', '|' or the end of the query"
+                               : "',' or the end of the query");
+    }
+    return query;
+}
+
+Result<Pattern> Parser::parse_pattern(std::string_view what) {
+    if (!starts_pattern(peek())) {
+        return expected(what);
+    }
+    const Token& token = take();
+    Pattern pattern;
+    pattern.text = token.text;
+    pattern.span = token.span;
+    if (pattern.text.empty()) {
+        return error_at(token.span, fmt::format("expected {}, found an empty name", what));
+    }
+    if (token.kind == TokenKind::kRegex) {
+        pattern.kind = PatternKind::kRegex;
+    } else if (token.kind == TokenKind::kWord &&
+               token.text.find_first_of("*{}") != std::string::npos) {
+        pattern.kind = PatternKind::kGlob;
+    }
+    return pattern;
+}
+
+Result<std::vector<Pattern>> Parser::parse_metrics() {
+    std::vector<Pattern> metrics;
+    while (true) {
+        TRY_ASSIGN(Pattern metric, parse_pattern("a metric such as train/loss or \"my loss\""));
+        metrics.push_back(std::move(metric));
+        if (peek().kind != TokenKind::kComma) {
+            return metrics;
+        }
+        take();
+    }
+}
+
+// The `@` between metrics and runs stands next.
+Status Parser::expect_at() const {
+    if (peek().is_word("@")) {
+        return {};
+    }
+    const Token& before = tokens_[at_ == 0 ? 0 : at_ - 1];
+    const Token& glued = peek().kind == TokenKind::kEnd ? before : peek();
+    std::string hint;
+    if (glued.kind == TokenKind::kWord && glued.text.find('@') != std::string::npos) {
+        hint = fmt::format("; `@` needs a blank on both sides, and '{}' is one word",
+                           printable(glued.text, 80));
+    }
+    return error_at(peek().span, fmt::format("expected ',' or '@' and runs, found {}{}",
+                                             describe(peek()), hint));
+}
+
+// Takes `#K` off a run's path. Ids have no `#`, so it needs no quoting rules.
+Status Parser::split_attempt(RunPattern& run) const {
+    const size_t hash = run.path.text.find('#');
+    if (run.path.kind == PatternKind::kRegex || hash == std::string::npos) {
+        return {};
+    }
+    const std::string number = run.path.text.substr(hash + 1);
+    uint32_t attempt = 0;
+    const auto [end, code] = std::from_chars(number.data(), number.data() + number.size(), attempt);
+    if (code != std::errc() || end != number.data() + number.size()) {
+        return error_at(run.path.span,
+                        fmt::format("expected the number of an attempt after '#', as in "
+                                    "gpt/run-1#0, found '{}'",
+                                    printable(number, 80)));
+    }
+    run.attempt = attempt;
+    run.path.text.resize(hash);
+    return {};
+}
+
+Result<RunPattern> Parser::parse_run() {
+    RunPattern run;
+    TRY_ASSIGN(run.path, parse_pattern("a run such as gpt/run-1 or gpt/*"));
+    TRY(split_attempt(run));
+    const std::string& path = run.path.text;
+    const auto slashes = std::count(path.begin(), path.end(), '/');
+    if (run.path.kind == PatternKind::kExact && slashes != 1) {
+        return error_at(run.path.span,
+                        fmt::format("expected a run as PROJECT/RUN with one slash, found '{}'",
+                                    printable(path, 80)));
+    }
+    if (run.path.kind == PatternKind::kGlob && slashes == 0 &&
+        path.find("**") == std::string::npos) {
+        return error_at(run.path.span,
+                        fmt::format("'{}' can match no run, for runs are PROJECT/RUN and `*` stays "
+                                    "on one side of the slash; write {}/* or **",
+                                    printable(path, 80), printable(path, 80)));
+    }
+    return run;
+}
+
+Result<std::vector<RunPattern>> Parser::parse_runs() {
+    std::vector<RunPattern> runs;
+    while (true) {
+        TRY_ASSIGN(RunPattern run, parse_run());
+        runs.push_back(std::move(run));
+        if (peek().kind != TokenKind::kComma) {
+            return runs;
+        }
+        take();
+    }
+}
+
+Result<SeriesQuery> Parser::parse_series_query() {
+    SeriesQuery query;
+    TRY_ASSIGN(query.metrics, parse_metrics());
+    TRY(expect_at());
+    take();
+    TRY_ASSIGN(query.runs, parse_runs());
+    TRY_ASSIGN(query.stages, parse_stages());
+    return query;
+}
+
+Result<RunsQuery> Parser::parse_runs_query() {
+    RunsQuery query;
+    if (peek().kind == TokenKind::kEnd) {
+        RunPattern all;
+        all.path.kind = PatternKind::kGlob;
+        all.path.text = "**";
+        all.path.span = peek().span;
+        query.runs.push_back(std::move(all));
+        return query;
+    }
+    TRY_ASSIGN(query.runs, parse_runs());
+    for (const RunPattern& run : query.runs) {
+        if (run.attempt) {
+            return error_at(run.path.span,
+                            "`runs` lists whole runs; take off the attempt after '#'");
+        }
+    }
+    return query;
+}
+
+Result<MetricsQuery> Parser::parse_metrics_query() {
+    MetricsQuery query;
+    TRY_ASSIGN(query.metrics, parse_metrics());
+    TRY(expect_at());
+    take();
+    TRY_ASSIGN(query.runs, parse_runs());
+    return query;
+}
+
+Result<std::vector<Stage>> Parser::parse_stages() {
+    std::vector<Stage> stages;
+    while (peek().kind == TokenKind::kPipe) {
+        take();
+        TRY_ASSIGN(Stage stage, parse_stage());
+        if (!stages.empty() && std::holds_alternative<BucketsStage>(stages.back().what)) {
+            return error_at(stage.span, "no stage can follow `buckets`; put it before");
+        }
+        stages.push_back(std::move(stage));
+        if (peek().kind != TokenKind::kPipe && peek().kind != TokenKind::kEnd) {
+            return expected("'|' or the end of the query");
+        }
+    }
+    return stages;
+}
+
+Result<Stage> Parser::parse_stage() {
+    if (peek().kind != TokenKind::kWord) {
+        return expected(fmt::format("a stage ({})", join(stage_names())));
+    }
+    const Token& name = take();
+    Stage stage;
+    stage.span = name.span;
+    if (name.text == "steps") {
+        TRY_ASSIGN(const Range range, parse_range(RangeAxis::kStep));
+        stage.what = StepsStage{range};
+    } else if (name.text == "time") {
+        TRY_ASSIGN(const Range range, parse_range(RangeAxis::kTime));
+        stage.what = TimeStage{range};
+    } else if (name.text == "first") {
+        TRY_ASSIGN(const uint64_t points, parse_count_word("a number of points", kFirstPointsMax));
+        stage.what = FirstStage{points};
+    } else if (name.text == "last") {
+        TRY_ASSIGN(const uint64_t points, parse_count_word("a number of points", kLastPointsMax));
+        stage.what = LastStage{points};
+    } else if (name.text == "buckets") {
+        TRY_ASSIGN(stage.what, parse_buckets());
+    } else {
+        return error_at(name.span,
+                        fmt::format("expected a stage ({}), found {}{}", join(stage_names()),
+                                    describe(name), did_you_mean(name.text, stage_names())));
+    }
+    return stage;
+}
+
+Result<uint64_t> Parser::parse_count_word(std::string_view what, uint64_t max) {
+    if (peek().kind != TokenKind::kWord) {
+        return expected(what);
+    }
+    const Token& word = take();
+    const Result<uint64_t> count = parse_count(what, word.text, max);
+    if (!count) {
+        return error_at(word.span, count.error().message());
+    }
+    return *count;
+}
+
+Result<Range> Parser::parse_range(RangeAxis axis) {
+    if (peek().kind != TokenKind::kWord) {
+        return expected(range_form(axis));
+    }
+    const Token& word = take();
+    return parse_range_word(text_, word.text, word.span, axis);
+}
+
+Result<Statistic> Parser::parse_statistic() {
+    if (peek().kind != TokenKind::kWord) {
+        return expected("a statistic such as min, max or mean");
+    }
+    const Token& name = take();
+    const auto* const at = std::find(kStatisticNames.begin(), kStatisticNames.end(), name.text);
+    if (at == kStatisticNames.end()) {
+        const std::vector<std::string> names = statistic_names();
+        return error_at(name.span, fmt::format("expected a statistic ({}), found {}{}", join(names),
+                                               describe(name), did_you_mean(name.text, names)));
+    }
+    return static_cast<Statistic>(at - kStatisticNames.begin());
+}
+
+Result<BucketsStage> Parser::parse_buckets() {
+    BucketsStage stage;
+    TRY_ASSIGN(const uint64_t count, parse_count_word("a number of buckets", kBucketsMax));
+    stage.buckets = static_cast<uint32_t>(count);
+    if (peek().kind == TokenKind::kWord) {
+        while (true) {
+            const Token& name = peek();
+            TRY_ASSIGN(const Statistic statistic, parse_statistic());
+            if (std::count(stage.statistics.begin(), stage.statistics.end(), statistic) > 0) {
+                return error_at(name.span,
+                                fmt::format("the statistic {} is named twice", describe(name)));
+            }
+            stage.statistics.push_back(statistic);
+            if (peek().kind != TokenKind::kComma) {
+                return stage;
+            }
+            take();
+        }
+    }
+    for (size_t i = 0; i < kStatisticNames.size(); ++i) {
+        stage.statistics.push_back(static_cast<Statistic>(i));
+    }
+    return stage;
+}
+
+}  // namespace
+
+std::string_view statistic_name(Statistic statistic) {
+    return kStatisticNames.at(static_cast<size_t>(statistic));
+}
+
+Result<Query> parse(std::string_view text) {
+    TRY_ASSIGN(std::vector<Token> tokens, tokenize(text));
+    Parser parser(text, std::move(tokens));
+    return parser.parse_query();
+}
+
+}  // namespace stepdb

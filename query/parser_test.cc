@@ -1,0 +1,206 @@
+#include "query/parser.h"
+
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "query/lexer.h"
+
+namespace stepdb {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+
+const char* const kGood[] = {
+    "train/loss @ gpt/run-17",
+    "train/loss, \"my loss\", layers/{l}/*/norm, ~\"a\\d+\" @ gpt/*, ~\"gpt/.*\", \"gpt/x\"",
+    "train/loss @ gpt/run-17#0, gpt/run-17 | steps 40k..42k",
+    "train/loss @ gpt/r18 | steps fork-500..fork+2k | first 3 | last 1k",
+    "** @ ** | time 2026-03-01..now-1h | buckets 1k",
+    "a @ b/c | time start+1s..end | buckets 500 min, max_x, mean",
+    "runs",
+    "runs gpt/*, gpt/run-1",
+    "metrics ** @ gpt/run-17",
+    "metrics a, b @ gpt/run-17",
+    "explain train/loss @ gpt/run-17 | steps .. | buckets 4",
+    "explain runs gpt/*",
+    "runs @ gpt/run-1",
+    "metrics, explain @ gpt/run-1",
+};
+
+std::string error_of(std::string_view text) {
+    const Result<Query> query = parse(text);
+    return query ? "no error" : query.error().to_string();
+}
+
+const SeriesQuery& series_of(const Result<Query>& query) {
+    return std::get<SeriesQuery>(query.value().what);
+}
+
+TEST(Parser, ReadsMetricsAndRuns) {
+    const Result<Query> query = parse("train/loss, \"a*b\", l/*/x, ~\"q\" @ gpt/run#3, gpt/*");
+    const SeriesQuery& series = series_of(query);
+    ASSERT_EQ(series.metrics.size(), 4U);
+    EXPECT_EQ(series.metrics[0].kind, PatternKind::kExact);
+    EXPECT_EQ(series.metrics[1].kind, PatternKind::kExact);
+    EXPECT_EQ(series.metrics[1].text, "a*b");
+    EXPECT_EQ(series.metrics[2].kind, PatternKind::kGlob);
+    EXPECT_EQ(series.metrics[3].kind, PatternKind::kRegex);
+    ASSERT_EQ(series.runs.size(), 2U);
+    EXPECT_EQ(series.runs[0].path.text, "gpt/run");
+    EXPECT_EQ(series.runs[0].attempt, 3U);
+    EXPECT_EQ(series.runs[1].attempt, std::nullopt);
+}
+
+TEST(Parser, ReadsRanges) {
+    const Result<Query> query =
+        parse("a @ b/c | steps fork-500..2.5k | time now-1h30m.. | first 5 | buckets 7 max, min");
+    const auto& stages = series_of(query).stages;
+    const auto& steps = std::get<StepsStage>(stages[0].what).range;
+    EXPECT_EQ(steps.from.anchor, RangeEnd::Anchor::kFork);
+    EXPECT_EQ(steps.from.step, -500);
+    EXPECT_EQ(steps.to.anchor, RangeEnd::Anchor::kValue);
+    EXPECT_EQ(steps.to.step, 2500);
+    const auto& time = std::get<TimeStage>(stages[1].what).range;
+    EXPECT_EQ(time.from.anchor, RangeEnd::Anchor::kNow);
+    EXPECT_EQ(time.from.time_us, -5400000000);
+    EXPECT_EQ(time.to.anchor, RangeEnd::Anchor::kOpen);
+    EXPECT_EQ(std::get<FirstStage>(stages[2].what).points, 5U);
+    const auto& buckets = std::get<BucketsStage>(stages[3].what);
+    EXPECT_EQ(buckets.buckets, 7U);
+    EXPECT_THAT(buckets.statistics, testing::ElementsAre(Statistic::kMax, Statistic::kMin));
+}
+
+TEST(Parser, KeywordsAreKeywordsOnlyWhereExpected) {
+    EXPECT_EQ(series_of(parse("runs @ gpt/r")).metrics[0].text, "runs");
+    EXPECT_EQ(series_of(parse("metrics, steps @ gpt/r")).metrics[1].text, "steps");
+    EXPECT_EQ(series_of(parse("now @ gpt/r | first 1")).metrics[0].text, "now");
+    EXPECT_TRUE(std::holds_alternative<MetricsQuery>(parse("metrics runs @ gpt/r").value().what));
+    EXPECT_TRUE(parse("explain explain @ gpt/r").value().explain);
+}
+
+TEST(Parser, AcceptsEveryGoodQuery) {
+    for (const char* text : kGood) {
+        EXPECT_EQ(error_of(text), "no error") << text;
+    }
+}
+
+struct Wrong {
+    const char* text;
+    const char* column;
+    const char* message;
+};
+
+TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
+    const Wrong cases[] = {
+        {"", "column 1 ", "expected a metric such as train/loss"},
+        {"train/loss", "column 11 ", "expected ',' or '@' and runs, found the end of the query"},
+        {"train/loss@gpt/r", "column 17 ", "`@` needs a blank on both sides"},
+        {"train/loss @gpt/r", "column 12 ", "`@` needs a blank on both sides"},
+        {"a b @ c/d", "column 3 ", "expected ',' or '@' and runs, found 'b'"},
+        {"a, @ c/d", "column 4 ", "expected a metric such as train/loss or \"my loss\", found '@'"},
+        {"a + b @ c/d", "column 3 ", "found '+'"},
+        {"a @", "column 4 ", "expected a run such as gpt/run-1 or gpt/*, found the end"},
+        {"a @ run-1", "column 5 ", "expected a run as PROJECT/RUN with one slash, found 'run-1'"},
+        {"a @ a/b/c", "column 5 ", "one slash"},
+        {"a @ *", "column 5 ", "write */* or **"},
+        {"a @ a/b#x", "column 5 ", "number of an attempt after '#'"},
+        {"a @ a/b#99999999999", "column 5 ", "number of an attempt after '#'"},
+        {"a @ a/b where x = 1", "column 9 ", "expected ',', '|' or the end of the query"},
+        {"a @ a/b |", "column 10 ", "expected a stage (buckets, first, last, steps, time)"},
+        {"a @ a/b | bucket 5", "column 11 ", "found 'bucket'; did you mean 'buckets'?"},
+        {"a @ a/b | buckets", "column 18 ", "expected a number of buckets, found the end"},
+        {"a @ a/b | buckets 0", "column 19 ", "whole number from 1 to 1048576, found '0'"},
+        {"a @ a/b | buckets 2M", "column 19 ", "whole number from 1 to 1048576, found '2M'"},
+        {"a @ a/b | buckets 5 men", "column 21 ", "found 'men'; did you mean 'min'?"},
+        {"a @ a/b | buckets 5 min, min", "column 26 ", "the statistic 'min' is named twice"},
+        {"a @ a/b | buckets 5 min,", "column 25 ", "expected a statistic such as"},
+        {"a @ a/b | buckets 5 | first 1", "column 23 ", "no stage can follow `buckets`"},
+        {"a @ a/b | steps 5", "column 17 ", "expected a range of steps such as"},
+        {"a @ a/b | steps strat..", "column 17 ", "found 'strat'; did you mean 'start'?"},
+        {"a @ a/b | steps 5..x", "column 20 ",
+         "expected start, end, now, fork or a step, found 'x'"},
+        {"a @ a/b | steps 5K..", "column 17 ", "'5K' is not a number"},
+        {"a @ a/b | steps now..", "column 17 ", "`now` is a time, not a step"},
+        {"a @ a/b | steps end*2..", "column 20 ", "expected +, - or the end of the range"},
+        {"a @ a/b | steps end-..", "column 20 ", "expected a number or duration after the sign"},
+        {"a @ a/b | steps 5..4", "column 17 ", "ends before it starts"},
+        {"a @ a/b | time 5..", "column 16 ", "needs a unit, as in 5s"},
+        {"a @ a/b | time now-5..", "column 19 ", "not a duration"},
+        {"a @ a/b | first x", "column 17 ", "found 'x'"},
+        {"a @ a/b | last 1T", "column 16 ", "whole number"},
+        {"(a) @ a/b", "column 1 ", "found '('"},
+        {"\"\" @ a/b", "column 1 ", "an empty name"},
+        {"runs gpt/a#1", "column 6 ", "whole runs"},
+        {"metrics", "column 8 ", "expected a metric"},
+        {"explain", "column 8 ", "expected a metric"},
+    };
+    for (const Wrong& wrong : cases) {
+        const std::string error = error_of(wrong.text);
+        EXPECT_THAT(error, HasSubstr(wrong.column)) << wrong.text;
+        EXPECT_THAT(error, HasSubstr(wrong.message)) << wrong.text;
+        EXPECT_THAT(error, HasSubstr("^")) << wrong.text;
+    }
+}
+
+// The contract for any text: a query, or an error that says where.
+void check_answer(const std::string& text) {
+    const Result<Query> query = parse(text);
+    if (!query) {
+        EXPECT_EQ(query.error().code(), ErrorCode::kInvalidArgument);
+        EXPECT_THAT(query.error().message(),
+                    AnyOf(HasSubstr("column "), HasSubstr("not valid UTF-8")))
+            << text;
+    }
+}
+
+const char* const kJunk[] = {"",    "(",  ")",     ",",       "|",      "@",     "\"",   "\"\"",
+                             "''",  "~",  "~\"(",  "..",      "...",    "#",     "a/b#", "{",
+                             "*",   "**", "+",     "-",       "end+",   "1e999", "é",    "\xff",
+                             "\n",  "\t", "where", "buckets", "steps",  "now",   "5",    "5..",
+                             "-..", "=",  "nan",   "x{y}z",   "\x01\n", "fork-", "1h"};
+
+TEST(Parser, BrokenAtEveryTokenAnswersWithAnError) {
+    for (const std::string good : kGood) {
+        const Result<std::vector<Token>> tokens = tokenize(good);
+        for (const Token& token : tokens.value()) {
+            const std::string before = good.substr(0, token.span.offset);
+            const std::string after = good.substr(token.span.offset + token.span.bytes);
+            for (const char* junk : kJunk) {
+                check_answer(before + junk + after);
+                check_answer(before + junk + " " + good.substr(token.span.offset));
+            }
+            check_answer(before + after);
+        }
+        for (size_t cut = 0; cut < good.size(); ++cut) {
+            check_answer(good.substr(0, cut));
+            check_answer(good.substr(cut));
+        }
+    }
+}
+
+TEST(Parser, SurvivesRandomTexts) {
+    const char* given = std::getenv("STEPDB_SEED");  // NOLINT(concurrency-mt-unsafe)
+    const uint64_t seed =
+        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
+    SCOPED_TRACE(fmt::format("STEPDB_SEED={}", seed));
+    std::mt19937_64 random(seed);
+    for (int round = 0; round < 20000; ++round) {
+        std::string text;
+        for (auto parts = random() % 8; parts > 0; --parts) {
+            if (random() % 2 == 0) {
+                text += kJunk[random() % std::size(kJunk)];
+            } else {
+                const std::string good = kGood[random() % std::size(kGood)];
+                text += good.substr(random() % good.size(), random() % 12);
+            }
+            text += random() % 3 == 0 ? " " : "";
+        }
+        check_answer(text);
+    }
+}
+
+}  // namespace
+}  // namespace stepdb

@@ -1,0 +1,157 @@
+#include "query/range_parser.h"
+
+#include <array>
+
+#include "engine/base/text.h"
+#include "query/literals.h"
+
+namespace stepdb {
+
+namespace {
+
+struct AnchorName {
+    std::string_view name;
+    RangeEnd::Anchor anchor;
+};
+
+constexpr std::array<AnchorName, 4> kAnchors = {{{"start", RangeEnd::Anchor::kStart},
+                                                 {"end", RangeEnd::Anchor::kEnd},
+                                                 {"now", RangeEnd::Anchor::kNow},
+                                                 {"fork", RangeEnd::Anchor::kFork}}};
+
+bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// The letters a word starts with.
+std::string_view leading_letters(std::string_view word) {
+    size_t at = 0;
+    while (at < word.size() && is_letter(word[at])) {
+        ++at;
+    }
+    return word.substr(0, at);
+}
+
+// One range's reading: the query's text for messages, and the axis.
+class RangeReader {
+  public:
+    RangeReader(std::string_view text, RangeAxis axis) : text_(text), axis_(axis) {}
+
+    Result<RangeEnd> read_end(std::string_view word, SourceSpan span) const {
+        RangeEnd end;
+        end.span = span;
+        if (word.empty()) {
+            return end;
+        }
+        const std::string_view letters = leading_letters(word);
+        if (!letters.empty()) {
+            return read_anchor(word, letters, end);
+        }
+        end.anchor = RangeEnd::Anchor::kValue;
+        if (axis_ == RangeAxis::kStep) {
+            const Result<double> step = parse_number(word);
+            if (!step) {
+                return error_at(span, step.error().message());
+            }
+            end.step = *step;
+        } else {
+            const Result<int64_t> moment = parse_moment(word);
+            if (!moment) {
+                return error_at(span, moment.error().message());
+            }
+            end.time_us = *moment;
+        }
+        return end;
+    }
+
+    Error error_at(SourceSpan span, std::string_view message) const {
+        return query_error(text_, span, message);
+    }
+
+  private:
+    Result<RangeEnd> read_anchor(std::string_view word, std::string_view letters,
+                                 RangeEnd end) const {
+        for (const AnchorName& anchor : kAnchors) {
+            if (letters == anchor.name) {
+                end.anchor = anchor.anchor;
+            }
+        }
+        const SourceSpan letters_span = {end.span.offset, letters.size()};
+        if (end.anchor == RangeEnd::Anchor::kOpen) {
+            const std::vector<std::string> names = {"start", "end", "now", "fork"};
+            return error_at(letters_span, fmt::format("expected start, end, now, fork or a {}, "
+                                                      "found '{}'{}",
+                                                      axis_ == RangeAxis::kStep ? "step" : "time",
+                                                      letters, did_you_mean(letters, names)));
+        }
+        if (end.anchor == RangeEnd::Anchor::kNow && axis_ == RangeAxis::kStep) {
+            return error_at(letters_span, "`now` is a time, not a step; use it in `time`");
+        }
+        const std::string_view offset = word.substr(letters.size());
+        if (offset.empty()) {
+            return end;
+        }
+        const SourceSpan offset_span = {end.span.offset + letters.size(), offset.size()};
+        if (offset.front() != '+' && offset.front() != '-') {
+            return error_at(offset_span, fmt::format("expected +, - or the end of the range after "
+                                                     "'{}', found '{}'",
+                                                     letters, printable(offset, 80)));
+        }
+        return read_offset(offset, offset_span, end);
+    }
+
+    Result<RangeEnd> read_offset(std::string_view offset, SourceSpan span, RangeEnd end) const {
+        const bool negative = offset.front() == '-';
+        offset.remove_prefix(1);
+        if (offset.empty() || offset.front() == '+' || offset.front() == '-') {
+            return error_at(span, "expected a number or duration after the sign");
+        }
+        if (axis_ == RangeAxis::kStep) {
+            const Result<double> step = parse_number(offset);
+            if (!step) {
+                return error_at(span, step.error().message());
+            }
+            end.step = negative ? -*step : *step;
+        } else {
+            const Result<int64_t> duration = parse_duration(offset);
+            if (!duration) {
+                return error_at(span, duration.error().message());
+            }
+            end.time_us = negative ? -*duration : *duration;
+        }
+        return end;
+    }
+
+    std::string_view text_;
+    RangeAxis axis_;
+};
+
+}  // namespace
+
+std::string_view range_form(RangeAxis axis) {
+    return axis == RangeAxis::kStep ? "a range of steps such as 1k..2k, 500.. or end-100.."
+                                    : "a range of time such as 2026-03-01..2026-03-02 or now-1h..";
+}
+
+Result<Range> parse_range_word(std::string_view text, std::string_view word, SourceSpan span,
+                               RangeAxis axis) {
+    const RangeReader reader(text, axis);
+    const size_t dots = word.find("..");
+    if (dots == std::string_view::npos) {
+        return reader.error_at(
+            span, fmt::format("expected {}, found '{}'", range_form(axis), printable(word, 80)));
+    }
+    Range range;
+    TRY_ASSIGN(range.from, reader.read_end(word.substr(0, dots), {span.offset, dots}));
+    TRY_ASSIGN(range.to, reader.read_end(word.substr(dots + 2),
+                                         {span.offset + dots + 2, word.size() - dots - 2}));
+    const bool both = range.from.anchor == RangeEnd::Anchor::kValue &&
+                      range.to.anchor == RangeEnd::Anchor::kValue;
+    if (both && (range.from.step > range.to.step || range.from.time_us > range.to.time_us)) {
+        return reader.error_at(
+            span, fmt::format("the range '{}' ends before it starts", printable(word, 80)));
+    }
+    return range;
+}
+
+}  // namespace stepdb
