@@ -7,8 +7,9 @@
 // made with. Operations on one file may overlap; the caller keeps the memory of a read or write
 // alive until it is done. Paths are plain names inside one directory tree, given by the caller.
 //
-// Errors: kNotFound, kResourceExhausted (no space), kIoError; each names the path, the operation
-// and the errno text. A Task never ends with a short read or write: that is an error too.
+// Errors: kNotFound, kAlreadyExists, kResourceExhausted (no space), kIoError; each names the path,
+// the operation and the errno text. A Task never ends with a short read or write: that is an error
+// too. A Task that waits for the disk must not be destroyed before it has ended.
 #pragma once
 
 #include <cstdint>
@@ -67,10 +68,11 @@ class File {
     // kPageBytes.
     virtual Task<Status> write_synced(uint64_t offset, Bytes from, SyncSite site) = 0;
 
-    // Reserves space so that writes below `bytes` cannot run out of it; sets the size.
+    // Reserves space so that writes below `bytes` cannot run out of it; the size is at least
+    // `bytes` afterwards (it never shrinks). Not durable.
     virtual Task<Status> allocate(uint64_t bytes) = 0;
 
-    // Bytes of the file now.
+    // Bytes of the file, as of the last operation that has ended.
     virtual uint64_t size() const = 0;
 };
 
@@ -92,10 +94,12 @@ class FileSystem {
     // Names in a directory, without "." and "..", sorted.
     virtual Task<Result<std::vector<std::string>>> list(std::string directory) = 0;
 
-    // Creates the directory and what is missing above it; fine if it exists.
+    // Creates the directory and what is missing above it; fine if it exists. What it creates is
+    // durable when it ends.
     virtual Task<Status> make_directory(std::string directory) = 0;
 
-    virtual Task<Status> rename(std::string from, std::string to) = 0;  // replaces `to`
+    // Within one directory (else kInvalidArgument); replaces `to`.
+    virtual Task<Status> rename(std::string from, std::string to) = 0;
     virtual Task<Status> remove(std::string path) = 0;
 
     // Makes creations, renames and removals in this directory durable.

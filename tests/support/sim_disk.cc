@@ -1,0 +1,362 @@
+#include "tests/support/sim_disk.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace stepdb {
+
+namespace {
+
+void grow(std::vector<std::byte>& bytes, uint64_t size_min) {
+    if (bytes.size() < size_min) {
+        bytes.resize(size_min);
+    }
+}
+
+void apply_to(std::vector<std::byte>& target, const SimWrite& write) {
+    grow(target, std::max(write.size_min, write.offset + write.bytes.size()));
+    std::copy(write.bytes.begin(), write.bytes.end(),
+              target.begin() + static_cast<ptrdiff_t>(write.offset));
+}
+
+void apply_to(std::map<std::string, uint64_t, std::less<>>& names, const SimNameChange& change) {
+    if (change.kind == SimNameChange::Kind::kCreate) {
+        names[change.name] = change.file;
+        return;
+    }
+    const auto found = names.find(change.name);
+    if (found == names.end() || found->second != change.file) {
+        return;
+    }
+    names.erase(found);
+    if (change.kind == SimNameChange::Kind::kRename) {
+        names[change.new_name] = change.file;
+    }
+}
+
+// Any subset of the sectors that the write touches, each as a write of its own; the size follows
+// the last sector kept or, by the toss of a coin, the whole write.
+std::vector<SimWrite> torn(const SimWrite& write, SimRandom& random) {
+    std::vector<SimWrite> parts;
+    const uint64_t end = write.offset + write.bytes.size();
+    for (uint64_t at = write.offset; at < end;) {
+        const uint64_t next =
+            std::min(end, (at / SimDisk::kSectorBytes + 1) * SimDisk::kSectorBytes);
+        if (random.coin()) {
+            SimWrite part;
+            part.file = write.file;
+            part.offset = at;
+            part.bytes.assign(write.bytes.begin() + static_cast<ptrdiff_t>(at - write.offset),
+                              write.bytes.begin() + static_cast<ptrdiff_t>(next - write.offset));
+            parts.push_back(std::move(part));
+        }
+        at = next;
+    }
+    if (random.coin()) {
+        SimWrite size_only;
+        size_only.file = write.file;
+        size_only.size_min = std::max(write.size_min, end);
+        parts.push_back(std::move(size_only));
+    }
+    return parts;
+}
+
+// What is left of a write that nothing protected.
+std::vector<SimWrite> survivors(const SimWrite& write, SimRandom& random) {
+    switch (random.below(4)) {
+        case 0:
+            return {write};
+        case 1:
+            return {};
+        case 2: {
+            SimWrite size_only;
+            size_only.file = write.file;
+            size_only.size_min = std::max(write.size_min, write.offset + write.bytes.size());
+            return {std::move(size_only)};
+        }
+        default:
+            return torn(write, random);
+    }
+}
+
+}  // namespace
+
+std::string_view directory_of(std::string_view path) {
+    const size_t slash = path.rfind('/');
+    return slash == std::string_view::npos ? "." : path.substr(0, slash);
+}
+
+std::string_view name_of(std::string_view path) {
+    const size_t slash = path.rfind('/');
+    return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+SimDisk::SimDisk(std::vector<std::string> directories) {
+    for (const std::string& directory : directories) {
+        make_directory(directory);
+    }
+}
+
+SimDisk::FileState& SimDisk::file_state(uint64_t file) {
+    const auto found = files_.find(file);
+    CHECK(found != files_.end(), "simulated file {} is gone", file);
+    return found->second;
+}
+
+const SimDisk::FileState& SimDisk::file_state(uint64_t file) const {
+    const auto found = files_.find(file);
+    CHECK(found != files_.end(), "simulated file {} is gone", file);
+    return found->second;
+}
+
+SimDisk::DirectoryState& SimDisk::directory_state(std::string_view directory) {
+    const auto found = directories_.find(directory);
+    CHECK(found != directories_.end(), "no simulated directory {}", directory);
+    return found->second;
+}
+
+uint64_t SimDisk::used_bytes() const {
+    uint64_t used = 0;
+    for (const auto& [path, directory] : directories_) {
+        for (const auto& [name, file] : directory.visible) {
+            used += file_size(file);
+        }
+    }
+    return used;
+}
+
+std::vector<std::string> SimDisk::files() const {
+    std::vector<std::string> paths;
+    for (const auto& [path, directory] : directories_) {
+        for (const auto& [name, file] : directory.visible) {
+            paths.push_back(path + "/" + name);
+        }
+    }
+    return paths;
+}
+
+std::vector<std::string> SimDisk::durable_files() const {
+    std::vector<std::string> paths;
+    for (const auto& [path, directory] : directories_) {
+        for (const auto& [name, file] : directory.durable) {
+            paths.push_back(path + "/" + name);
+        }
+    }
+    return paths;
+}
+
+std::optional<std::vector<std::byte>> SimDisk::contents(std::string_view path) const {
+    const std::optional<uint64_t> file = find(path);
+    if (!file.has_value()) {
+        return std::nullopt;
+    }
+    return file_state(*file).visible;
+}
+
+std::optional<std::vector<std::byte>> SimDisk::durable_contents(std::string_view path) const {
+    const std::optional<uint64_t> file = find_durable(path);
+    if (!file.has_value()) {
+        return std::nullopt;
+    }
+    return file_state(*file).durable;
+}
+
+bool SimDisk::flip_byte(std::string_view path, uint64_t offset, std::byte mask) {
+    const std::optional<uint64_t> file = find(path);
+    if (!file.has_value()) {
+        return false;
+    }
+    FileState& state = file_state(*file);
+    if (offset >= state.visible.size()) {
+        return false;
+    }
+    state.visible[offset] ^= mask;
+    if (offset < state.durable.size()) {
+        state.durable[offset] ^= mask;
+    }
+    for (SimWrite& write : state.unsynced) {
+        if (offset >= write.offset && offset - write.offset < write.bytes.size()) {
+            write.bytes[offset - write.offset] ^= mask;
+        }
+    }
+    return true;
+}
+
+void SimDisk::put_file(std::string_view path, Bytes contents) {
+    make_directory(directory_of(path));
+    const uint64_t file = new_file();
+    FileState& state = file_state(file);
+    state.visible.assign(contents.begin(), contents.end());
+    state.durable = state.visible;
+    DirectoryState& directory = directory_state(directory_of(path));
+    directory.visible[std::string(name_of(path))] = file;
+    directory.durable[std::string(name_of(path))] = file;
+}
+
+bool SimDisk::has_directory(std::string_view directory) const {
+    return directories_.find(directory) != directories_.end();
+}
+
+void SimDisk::make_directory(std::string_view directory) {
+    directories_.try_emplace(std::string(directory));
+}
+
+std::vector<std::string> SimDisk::names(std::string_view directory) const {
+    std::vector<std::string> names;
+    const auto found = directories_.find(directory);
+    if (found != directories_.end()) {
+        for (const auto& [name, file] : found->second.visible) {
+            names.push_back(name);
+        }
+    }
+    const std::string inside = std::string(directory) + "/";
+    for (const auto& [path, state] : directories_) {
+        if (path.size() > inside.size() && path.compare(0, inside.size(), inside) == 0 &&
+            path.find('/', inside.size()) == std::string::npos) {
+            names.push_back(path.substr(inside.size()));
+        }
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+std::optional<uint64_t> SimDisk::find(std::string_view path) const {
+    const auto directory = directories_.find(directory_of(path));
+    if (directory == directories_.end()) {
+        return std::nullopt;
+    }
+    const auto found = directory->second.visible.find(name_of(path));
+    return found == directory->second.visible.end() ? std::nullopt
+                                                    : std::optional<uint64_t>(found->second);
+}
+
+std::optional<uint64_t> SimDisk::find_durable(std::string_view path) const {
+    const auto directory = directories_.find(directory_of(path));
+    if (directory == directories_.end()) {
+        return std::nullopt;
+    }
+    const auto found = directory->second.durable.find(name_of(path));
+    return found == directory->second.durable.end() ? std::nullopt
+                                                    : std::optional<uint64_t>(found->second);
+}
+
+uint64_t SimDisk::new_file() {
+    const uint64_t file = file_next_++;
+    files_.try_emplace(file);
+    return file;
+}
+
+uint64_t SimDisk::file_size(uint64_t file) const {
+    const auto found = files_.find(file);
+    return found == files_.end() ? 0 : found->second.visible.size();
+}
+
+void SimDisk::read(uint64_t file, uint64_t offset, MutableBytes into) const {
+    const FileState& state = file_state(file);
+    CHECK(offset <= state.visible.size() && into.size() <= state.visible.size() - offset);
+    std::copy_n(state.visible.begin() + static_cast<ptrdiff_t>(offset), into.size(), into.begin());
+}
+
+bool SimDisk::has_room(const SimWrite& write) const {
+    const uint64_t size = file_size(write.file);
+    const uint64_t size_after = std::max(write.size_min, write.offset + write.bytes.size());
+    if (size_after <= size) {
+        return true;
+    }
+    const uint64_t used = used_bytes();
+    return used <= capacity_ && size_after - size <= capacity_ - used;
+}
+
+void SimDisk::apply(SimWrite write) {
+    write.sequence = ++sequence_;
+    FileState& state = file_state(write.file);
+    apply_to(state.visible, write);
+    state.unsynced.push_back(std::move(write));
+}
+
+void SimDisk::apply(SimNameChange change) {
+    change.sequence = ++sequence_;
+    DirectoryState& directory = directory_state(change.directory);
+    apply_to(directory.visible, change);
+    directory.unsynced.push_back(std::move(change));
+}
+
+void SimDisk::sync_file(uint64_t file, uint64_t up_to) {
+    FileState& state = file_state(file);
+    auto at = state.unsynced.begin();
+    for (; at != state.unsynced.end() && at->sequence <= up_to; ++at) {
+        apply_to(state.durable, *at);
+    }
+    state.unsynced.erase(state.unsynced.begin(), at);
+}
+
+void SimDisk::sync_directory(std::string_view directory, uint64_t up_to) {
+    DirectoryState& state = directory_state(directory);
+    auto at = state.unsynced.begin();
+    for (; at != state.unsynced.end() && at->sequence <= up_to; ++at) {
+        apply_to(state.durable, *at);
+    }
+    state.unsynced.erase(state.unsynced.begin(), at);
+}
+
+void SimDisk::crash(CrashKind kind, const std::vector<SimWrite>& writes,
+                    const std::vector<SimNameChange>& names, SimRandom& random) {
+    for (const SimWrite& write : writes) {
+        for (SimWrite& part : survivors(write, random)) {
+            apply(std::move(part));
+        }
+    }
+    for (const SimNameChange& change : names) {
+        if (random.coin()) {
+            apply(change);
+        }
+    }
+    locks_.clear();
+    if (kind == CrashKind::kPowerCut) {
+        cut_power(random);
+    }
+    forget_files_without_name();
+}
+
+void SimDisk::cut_power(SimRandom& random) {
+    for (auto& [id, file] : files_) {
+        for (const SimWrite& write : file.unsynced) {
+            for (const SimWrite& part : survivors(write, random)) {
+                apply_to(file.durable, part);
+            }
+        }
+        file.unsynced.clear();
+        file.visible = file.durable;
+    }
+    for (auto& [path, directory] : directories_) {
+        for (const SimNameChange& change : directory.unsynced) {
+            if (random.coin()) {
+                apply_to(directory.durable, change);
+            }
+        }
+        directory.unsynced.clear();
+        directory.visible = directory.durable;
+    }
+}
+
+void SimDisk::forget_files_without_name() {
+    std::map<uint64_t, bool> named;
+    for (const auto& [path, directory] : directories_) {
+        for (const auto& [name, file] : directory.visible) {
+            named[file] = true;
+        }
+        for (const auto& [name, file] : directory.durable) {
+            named[file] = true;
+        }
+        for (const SimNameChange& change : directory.unsynced) {
+            named[change.file] = true;
+        }
+    }
+    std::erase_if(files_, [&named](const auto& entry) { return !named.contains(entry.first); });
+}
+
+bool SimDisk::take_lock(const std::string& path) {
+    return locks_.try_emplace(path, true).second;
+}
+
+}  // namespace stepdb

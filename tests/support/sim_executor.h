@@ -1,0 +1,118 @@
+// Time, threads and chance under a test's control: an executor that runs only when it is pumped, a
+// clock that moves only when it is read, random numbers from a seed. One thread uses all of them.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "engine/base/check.h"
+#include "engine/base/task.h"
+#include "engine/io/executor.h"
+
+namespace stepdb {
+
+// splitmix64: the same numbers for the same seed on every machine.
+class SimRandom final : public Random {
+  public:
+    explicit SimRandom(uint64_t seed) : state_(seed) {}
+
+    uint64_t next() override;
+
+    // Uniform enough for tests: 0 <= result < bound. `bound` is not 0.
+    uint64_t below(uint64_t bound);
+    bool coin() { return (next() >> 63U) != 0; }
+
+  private:
+    uint64_t state_;
+};
+
+// The seed of a random test: $STEPDB_SEED if it is set, else `fallback`. Prints it, so that a
+// failure can be repeated.
+uint64_t test_seed(uint64_t fallback);
+
+class SimClock final : public Clock {
+  public:
+    explicit SimClock(int64_t start_us = 1'700'000'000'000'000) : now_us_(start_us) {}
+
+    // Every reading is kStepUs later than the one before.
+    int64_t now_us() const override;
+    void set(int64_t now_us) { now_us_ = now_us; }
+    void advance(int64_t us) { now_us_ += us; }
+
+  private:
+    static constexpr int64_t kStepUs = 3;
+    mutable int64_t now_us_;
+};
+
+// Without a seed everything runs in the order in which it came. With one, completions of I/O come
+// in an order drawn from it, before, between and after posted work; posted work itself stays in
+// order, as on the real loop.
+class SimExecutor final : public Executor {
+  public:
+    SimExecutor() = default;
+    explicit SimExecutor(uint64_t seed) : random_(SimRandom(seed)) {}
+
+    void post(std::function<void()> work) override;
+    bool is_current() const override { return true; }
+
+    // For simulated devices: `completion` runs later, in drawn order.
+    void post_completion(std::function<void()> completion);
+
+    // Runs one piece of work; false if there was none.
+    bool run_one();
+    void run_until_idle();
+
+    // co_await executor.completion(): suspends until a completion of that name is drawn.
+    class Completion {
+      public:
+        explicit Completion(SimExecutor& executor) : executor_(&executor) {}
+        bool await_ready() const noexcept { return false; }
+        void await_suspend(std::coroutine_handle<> waiter) {
+            executor_->post_completion([waiter] { waiter.resume(); });
+        }
+        void await_resume() const noexcept {}
+
+      private:
+        SimExecutor* executor_;
+    };
+    Completion completion() { return Completion(*this); }
+
+  private:
+    struct Work {
+        uint64_t order;
+        std::function<void()> run;
+    };
+
+    Work take_next();
+
+    std::optional<SimRandom> random_;
+    std::deque<Work> posted_;
+    std::deque<Work> completions_;
+    uint64_t order_next_ = 0;
+};
+
+// Starts `task` and pumps until it has ended. Other work may be left in the executor. A task that
+// waits for something that never comes is a failed CHECK.
+template <typename T>
+T run_task(SimExecutor& executor, Task<T> task) {
+    std::optional<T> result;
+    start(std::move(task), [&result](T value) { result.emplace(std::move(value)); });
+    while (!result.has_value()) {
+        CHECK(executor.run_one(), "the executor is idle and the task has not ended");
+    }
+    return *std::move(result);
+}
+
+inline void run_task(SimExecutor& executor, Task<void> task) {
+    bool done = false;
+    start(std::move(task), [&done] { done = true; });
+    while (!done) {
+        CHECK(executor.run_one(), "the executor is idle and the task has not ended");
+    }
+}
+
+}  // namespace stepdb
