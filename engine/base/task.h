@@ -11,6 +11,7 @@
 
 #include <coroutine>
 #include <cstdlib>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <optional>
@@ -152,6 +153,38 @@ class Signal {
   private:
     std::coroutine_handle<> waiter_;
     bool fired_ = false;
+};
+
+// Mutual exclusion among tasks of one executor, in order of asking.
+class TaskMutex {
+  public:
+    class Awaiter {
+      public:
+        explicit Awaiter(TaskMutex& mutex) : mutex_(mutex) {}
+        bool await_ready() const noexcept { return !std::exchange(mutex_.locked_, true); }
+        void await_suspend(std::coroutine_handle<> waiter) { mutex_.waiters_.push_back(waiter); }
+        void await_resume() const noexcept {}
+
+      private:
+        TaskMutex& mutex_;
+    };
+
+    [[nodiscard]] Awaiter lock() { return Awaiter(*this); }
+
+    // Hands over to the next waiter, which runs at once.
+    void unlock() {
+        if (waiters_.empty()) {
+            locked_ = false;
+            return;
+        }
+        const std::coroutine_handle<> next = waiters_.front();
+        waiters_.pop_front();
+        next.resume();
+    }
+
+  private:
+    std::deque<std::coroutine_handle<>> waiters_;
+    bool locked_ = false;
 };
 
 }  // namespace stepdb

@@ -1,0 +1,127 @@
+#include "engine/catalog/catalog_file.h"
+
+#include "engine/base/lz4.h"
+#include "engine/model/file_header.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr size_t kLengthsBytes = 16;
+constexpr size_t kPrefixBytes = kLengthsBytes + 8;
+// A catalog of a million runs is some 200 MB; above LZ4's own limit it would need pieces.
+constexpr uint64_t kRawBytesMax = 0x7E000000;
+
+uint64_t body_checksum(Bytes lengths, Bytes compressed, uint64_t seed) {
+    return xxh3(compressed, xxh3(lengths, seed));
+}
+
+Result<CatalogCheckpoint> decode_body(Bytes body) {
+    ByteReader reader(body);
+    const auto catalog_bytes = reader.get<uint64_t>();
+    const Bytes catalog = reader.get_bytes(catalog_bytes);
+    if (reader.failed()) {
+        return make_error(ErrorCode::kCorruption, "catalog of {} bytes in a body of {}",
+                          catalog_bytes, body.size());
+    }
+    CatalogCheckpoint checkpoint;
+    TRY_ASSIGN(checkpoint.catalog, Catalog::decode(catalog));
+    TRY_ASSIGN(checkpoint.writers, WriterTable::decode(reader));
+    if (!reader.finished()) {
+        return make_error(ErrorCode::kCorruption, "{} bytes follow the writers",
+                          reader.remaining());
+    }
+    return checkpoint;
+}
+
+Result<CatalogCheckpoint> decode_file(Bytes file, const Id128& store, uint64_t file_id) {
+    if (file.size() < kFileHeaderBytes + kPrefixBytes) {
+        return make_error(ErrorCode::kCorruption, "{} bytes; at least {} are there in a whole one",
+                          file.size(), kFileHeaderBytes + kPrefixBytes);
+    }
+    TRY_ASSIGN(const FileHeader header,
+               decode_file_header(kCatalogKind, file.first(kFileHeaderBytes)));
+    TRY(check_file_owner(kCatalogKind, header, store, file_id));
+    ByteReader reader(file.subspan(kFileHeaderBytes));
+    const Bytes lengths = reader.get_bytes(kLengthsBytes);
+    const auto raw_bytes = load_le<uint64_t>(lengths.data());
+    const auto compressed_bytes = load_le<uint64_t>(lengths.data() + 8);
+    const auto checksum = reader.get<uint64_t>();
+    if (compressed_bytes != reader.remaining() || raw_bytes > kRawBytesMax) {
+        return make_error(ErrorCode::kCorruption, "body of {} bytes, unpacking to {}, where {} are",
+                          compressed_bytes, raw_bytes, reader.remaining());
+    }
+    const Bytes compressed = reader.get_bytes(compressed_bytes);
+    const uint64_t seed = place_seed(store, file_id, kFileHeaderBytes);
+    const uint64_t actual = body_checksum(lengths, compressed, seed);
+    if (actual != checksum) {
+        return make_error(ErrorCode::kCorruption, "body checksum {:016x}, expected {:016x}", actual,
+                          checksum);
+    }
+    const Result<std::vector<std::byte>> raw = lz4_decompress(compressed, raw_bytes);
+    if (!raw) {
+        return Error(ErrorCode::kCorruption, raw.error().message());
+    }
+    return decode_body(*raw);
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTable& writers) {
+    ByteWriter writer;
+    const std::vector<std::byte> encoded = catalog.encode();
+    writer.put(static_cast<uint64_t>(encoded.size()));
+    writer.put_bytes(encoded);
+    writers.encode(writer);
+    return writer.take();
+}
+
+Task<Status> write_catalog_file(FileSystem& files, std::string path, Id128 store, uint64_t file_id,
+                                uint64_t sequence, std::vector<std::byte> body) {
+    if (body.size() > kRawBytesMax) {
+        co_return make_error(ErrorCode::kResourceExhausted,
+                             "{}: a catalog of {} bytes; at most {} fit a checkpoint", path,
+                             body.size(), kRawBytesMax);
+    }
+    FileHeader header;
+    header.store = store;
+    header.file_id = file_id;
+    header.details[0] = sequence;
+    const std::vector<std::byte> compressed = lz4_compress(body);
+    ByteWriter writer;
+    writer.put_bytes(encode_file_header(kCatalogKind, header));
+    writer.put(static_cast<uint64_t>(body.size()));
+    writer.put(static_cast<uint64_t>(compressed.size()));
+    const Bytes lengths = writer.bytes().subspan(kFileHeaderBytes);
+    writer.put(body_checksum(lengths, compressed, place_seed(store, file_id, kFileHeaderBytes)));
+    writer.put_bytes(compressed);
+
+    Result<std::unique_ptr<File>> file = co_await files.open(path, OpenMode::kCreate);
+    if (!file) {
+        co_return file.error();
+    }
+    co_return co_await (*file)->write_synced(0, writer.bytes(), SyncSite::kCatalogData);
+}
+
+Task<Result<CatalogCheckpoint>> read_catalog_file(FileSystem& files, std::string path, Id128 store,
+                                                  uint64_t file_id) {
+    Result<std::unique_ptr<File>> file = co_await files.open(path, OpenMode::kRead);
+    if (!file) {
+        co_return make_error(ErrorCode::kCorruption,
+                             "{}: named by the manifest and cannot be opened: {}", path,
+                             file.error().message());
+    }
+    AlignedBuffer buffer((*file)->size());
+    const MutableBytes whole = buffer.span().first((*file)->size());
+    const Status read = co_await (*file)->read(0, whole);
+    if (!read) {
+        co_return read.error().within(path);
+    }
+    Result<CatalogCheckpoint> checkpoint = decode_file(whole, store, file_id);
+    if (!checkpoint) {
+        co_return checkpoint.error().within(path);
+    }
+    co_return checkpoint;
+}
+
+}  // namespace stepdb

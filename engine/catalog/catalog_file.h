@@ -1,0 +1,38 @@
+// Catalog checkpoints: everything the log said of runs, schemas and writers up to a sequence, in
+// one file. Cold metadata, so it is LZ4-compressed. docs/format.md, "Catalog".
+//
+//   page 0   common file header, magic "STEPCAT1", details[0] = sequence
+//   4096     u64 raw bytes, u64 compressed bytes, u64 checksum of the 16 bytes before and of the
+//            compressed bytes (seeded with the place), then the LZ4 block
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/base/task.h"
+#include "engine/catalog/catalog.h"
+#include "engine/catalog/writer_table.h"
+#include "engine/io/file_system.h"
+#include "engine/model/file_header.h"
+
+namespace stepdb {
+
+inline constexpr FileKind kCatalogKind{"STEPCAT1", "catalog"};
+
+struct CatalogCheckpoint {
+    Catalog catalog;
+    WriterTable writers;
+};
+
+// The body: u64 bytes of the catalog, the catalog, the writers.
+std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTable& writers);
+
+// Writes and syncs the file (SyncSite::kCatalogData), not its directory.
+Task<Status> write_catalog_file(FileSystem& files, std::string path, Id128 store, uint64_t file_id,
+                                uint64_t sequence, std::vector<std::byte> body);
+
+// kCorruption naming the file if anything in it is not as written.
+Task<Result<CatalogCheckpoint>> read_catalog_file(FileSystem& files, std::string path, Id128 store,
+                                                  uint64_t file_id);
+
+}  // namespace stepdb

@@ -1,0 +1,96 @@
+#include "engine/catalog/catalog.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/catalog/catalog_file.h"
+#include "tests/support/sim_executor.h"
+#include "tests/support/sim_file_system.h"
+
+namespace stepdb {
+namespace {
+
+std::shared_ptr<const Schema> make_schema(Axis axis, std::vector<std::string> metrics) {
+    return std::make_shared<const Schema>(*Schema::create(axis, std::move(metrics)));
+}
+
+Catalog sample_catalog() {
+    Catalog catalog;
+    catalog.put_schema("gpt", 1, make_schema(Axis::kStepped, {"train/loss", "lr"}));
+    catalog.put_schema("bert", 1, catalog.find_schema(1)->schema);
+    catalog.put_schema("gpt", 2, make_schema(Axis::kTimed, {"gpu/util"}));
+    auto run = std::make_shared<Run>();
+    run->id = 7;
+    run->project = "gpt";
+    run->name = "run-17";
+    run->state = RunState::kFinished;
+    run->created_us = 123;
+    run->attempts = {Attempt(), Attempt{3, 7, 0, key_of_step(40), 99}};
+    catalog.put_run(run);
+    return catalog;
+}
+
+TEST(Catalog, FindsByNameIdAndContent) {
+    const Catalog catalog = sample_catalog();
+    ASSERT_NE(catalog.find_run("gpt", "run-17"), nullptr);
+    EXPECT_EQ(catalog.find_run("gpt", "run-17"), catalog.find_run(7));
+    EXPECT_EQ(catalog.find_run("gpt", "run-1"), nullptr);
+    const SchemaHash hash = catalog.find_schema(1)->schema->hash();
+    EXPECT_EQ(catalog.find_schema("bert", hash)->id, 1U);
+    EXPECT_EQ(catalog.find_schema("bert", catalog.find_schema(2)->schema->hash()), nullptr);
+    EXPECT_EQ(catalog.projects(), (std::vector<std::string>{"bert", "gpt"}));
+    EXPECT_EQ(catalog.next_run_id(), 8U);
+    EXPECT_EQ(catalog.find_run(7)->find_attempt(1), nullptr);
+    EXPECT_EQ(catalog.find_run(7)->find_attempt(3)->parent_cut, key_of_step(40));
+}
+
+TEST(Catalog, EncodesAndDecodes) {
+    const Catalog catalog = sample_catalog();
+    const Result<Catalog> decoded = Catalog::decode(catalog.encode());
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(decoded->find_run(7)->state, RunState::kFinished);
+    EXPECT_EQ(decoded->find_run(7)->attempts.size(), 2U);
+    EXPECT_EQ(decoded->find_schema("gpt", catalog.find_schema(2)->schema->hash())->id, 2U);
+    EXPECT_EQ(decoded->next_schema_id(), 3U);
+}
+
+TEST(Catalog, AnyCutOfTheEncodingIsRefused) {
+    const std::vector<std::byte> bytes = sample_catalog().encode();
+    for (size_t length = 0; length < bytes.size(); ++length) {
+        const Result<Catalog> decoded = Catalog::decode(Bytes(bytes).first(length));
+        ASSERT_FALSE(decoded.has_value()) << length;
+        EXPECT_EQ(decoded.error().code(), ErrorCode::kCorruption);
+    }
+}
+
+TEST(CatalogFile, EveryFlippedByteIsNoticed) {
+    SimDisk disk;
+    SimExecutor executor;
+    SimFileSystem files(disk, executor);
+    ASSERT_TRUE(run_task(executor, files.make_directory("d")));
+    const Id128 store = sha256_128(as_bytes("store"));
+    WriterTable writers;
+    WriterState& writer = writers.get_or_add({store, 7});
+    writer.published = true;
+    writer.published_number = 12;
+    writers.get_or_add({store, 8});
+    const std::vector<std::byte> body = encode_checkpoint(sample_catalog(), writers);
+    ASSERT_TRUE(run_task(executor, write_catalog_file(files, "d/c", store, 5, 77, body)));
+
+    Result<CatalogCheckpoint> read = run_task(executor, read_catalog_file(files, "d/c", store, 5));
+    ASSERT_TRUE(read.has_value()) << read.error().to_string();
+    EXPECT_EQ(read->writers.find({store, 7})->accepted_number, 12U);
+    EXPECT_EQ(read->writers.find({store, 8}), nullptr);
+    EXPECT_FALSE(run_task(executor, read_catalog_file(files, "d/c", store, 6)).has_value());
+
+    const size_t size = disk.contents("d/c")->size();
+    for (size_t at = 0; at < size; at += at < 4096 ? 61 : 1) {
+        ASSERT_TRUE(disk.flip_byte("d/c", at));
+        const auto damaged = run_task(executor, read_catalog_file(files, "d/c", store, 5));
+        ASSERT_FALSE(damaged.has_value()) << "byte " << at;
+        EXPECT_NE(damaged.error().message().find("d/c"), std::string::npos);
+        ASSERT_TRUE(disk.flip_byte("d/c", at));
+    }
+}
+
+}  // namespace
+}  // namespace stepdb

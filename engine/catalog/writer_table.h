@@ -1,0 +1,53 @@
+// Who has sent what: for every (writer, run) the number of its last frame, so that a frame sent
+// again changes nothing. One table serves both views: `accepted` runs ahead of the disk and judges
+// arriving frames, `published` is what the log holds and what checkpoints keep.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/base/checksum.h"
+#include "engine/base/coding.h"
+#include "engine/base/result.h"
+
+namespace stepdb {
+
+struct WriterKey {
+    Id128 writer;
+    uint64_t run = 0;
+
+    bool operator==(const WriterKey&) const = default;
+};
+
+struct WriterKeyHash {
+    size_t operator()(const WriterKey& key) const { return xxh3(key.writer.bytes, key.run); }
+};
+
+struct WriterState {
+    uint64_t accepted_number = 0;   // last number taken, durable or not
+    uint64_t published_number = 0;  // last number in the durable log
+    int64_t last_frame_us = 0;      // receive time of its last durable frame
+    uint64_t session = 0;           // the only connection that may write; 0 after a restart
+    bool published = false;         // its opening is in the durable log
+};
+
+class WriterTable {
+  public:
+    WriterState* find(const WriterKey& key);
+    WriterState& get_or_add(const WriterKey& key);
+
+    // Forgets writers silent since before `oldest_us` that no connection holds (30 days are kept).
+    void forget_before(int64_t oldest_us);
+
+    // The published side.
+    void encode(ByteWriter& writer) const;
+    static Result<WriterTable> decode(ByteReader& reader);
+
+    size_t size() const { return states_.size(); }
+
+  private:
+    std::unordered_map<WriterKey, WriterState, WriterKeyHash> states_;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,114 @@
+// The manifest: which files are the store, and from where the log counts. docs/format.md,
+// "Manifest".
+//
+// A manifest file is a header page and then edits, each appended and synced before what it says is
+// relied upon. The first edit holds the whole state. CURRENT names the manifest that counts; every
+// opening of the store, and every manifest that has grown too long, begins a new one.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+#include "engine/io/file_system.h"
+#include "engine/model/file_header.h"
+
+namespace stepdb {
+
+inline constexpr FileKind kManifestKind{"STEPMAN1", "manifest"};
+
+// Names in the store's directory.
+inline constexpr std::string_view kCurrentName = "CURRENT";
+inline constexpr std::string_view kCurrentTemporaryName = "CURRENT.new";
+inline constexpr std::string_view kLockName = "LOCK";
+std::string log_file_name(uint64_t file_id);
+std::string segment_file_name(uint64_t file_id);
+std::string catalog_file_name(uint64_t file_id);
+std::string manifest_file_name(uint64_t file_id);
+// The id in such a name, if it is one with this prefix ("log-", "segment-", ...).
+std::optional<uint64_t> parse_file_name(std::string_view name, std::string_view prefix);
+
+struct ManifestState {
+    uint64_t next_file_id = 1;          // of logs, segments, catalogs and manifests alike
+    uint64_t epoch = 0;                 // of the newest opening
+    uint64_t checkpoint_sequence = 0;   // everything up to here is in segments and catalog
+    uint64_t log_sequence = 1;          // first sequence of the oldest live log file
+    uint64_t catalog_file = 0;          // 0: none yet
+    std::map<uint64_t, uint64_t> logs;  // live log files: file id -> first sequence, in log order
+    std::map<uint64_t, uint64_t> segments;  // file id -> bytes
+};
+
+// A change of the state. Absent fields stay as they are.
+struct ManifestEdit {
+    ManifestEdit() = default;
+
+    std::optional<uint64_t> epoch;
+    std::optional<uint64_t> checkpoint_sequence;
+    std::optional<uint64_t> log_sequence;
+    std::optional<uint64_t> catalog_file;
+    std::map<uint64_t, uint64_t> add_logs;
+    std::vector<uint64_t> remove_logs;
+    std::map<uint64_t, uint64_t> add_segments;
+    std::vector<uint64_t> remove_segments;
+};
+
+void apply_edit(ManifestState& state, const ManifestEdit& edit);
+
+struct LoadedManifest {
+    uint64_t file_id = 0;
+    Id128 store;
+    ManifestState state;
+};
+
+// Reads CURRENT and the manifest it names; nothing if there is no CURRENT. Edits after the last
+// whole one are a torn end and left out; kCorruption if a whole edit follows a broken one.
+Task<Result<std::optional<LoadedManifest>>> load_manifest(FileSystem& files, std::string directory);
+
+// The writing side. One edit is written at a time; others wait in order.
+class Manifest {
+  public:
+    Manifest(FileSystem& files, std::string directory, Id128 store, uint64_t bytes_max);
+
+    // Begins a new manifest file holding `state` and makes CURRENT name it; durable when done.
+    Task<Status> begin(ManifestState state);
+
+    // Appends an edit and syncs; the state changes when that is done. An error means that it is
+    // not known what is on disk: the caller stops writing.
+    Task<Status> append(ManifestEdit edit);
+
+    const ManifestState& state() const { return state_; }
+    uint64_t file_id() const { return file_id_; }
+
+    // A file id never given out before. It counts as given out once an edit is durable.
+    uint64_t take_file_id() { return next_file_id_++; }
+    // Ids below `next` are taken: files with them have been seen.
+    void skip_file_ids(uint64_t next) { next_file_id_ = std::max(next_file_id_, next); }
+
+  private:
+    Task<Status> begin_locked(ManifestState state);
+    Task<Status> append_locked(ManifestEdit edit);
+    Task<Status> write_file(uint64_t file_id);
+    Task<Status> switch_current(uint64_t file_id);
+    std::string path(std::string_view name) const { return directory_ + "/" + std::string(name); }
+    std::vector<std::byte> encode_record(const ManifestEdit& edit) const;
+
+    TaskMutex mutex_;
+    FileSystem& files_;
+    std::string directory_;
+    Id128 store_;
+    uint64_t bytes_max_;
+    ManifestState state_;
+    uint64_t next_file_id_ = 1;
+    uint64_t file_id_ = 0;
+    std::unique_ptr<File> file_;
+    uint64_t end_ = 0;
+    uint64_t edits_ = 0;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,110 @@
+#include "engine/manifest/manifest.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/sim_executor.h"
+#include "tests/support/sim_file_system.h"
+
+namespace stepdb {
+namespace {
+
+class ManifestTest : public ::testing::Test {
+  protected:
+    ManifestTest() : disk_({"d"}), files_(std::make_unique<SimFileSystem>(disk_, executor_)) {}
+
+    Result<std::optional<LoadedManifest>> load() {
+        return run_task(executor_, load_manifest(*files_, "d"));
+    }
+
+    SimDisk disk_;
+    SimExecutor executor_;
+    std::unique_ptr<SimFileSystem> files_;
+    Id128 store_ = sha256_128(as_bytes("store"));
+};
+
+ManifestState sample_state() {
+    ManifestState state;
+    state.epoch = 3;
+    state.checkpoint_sequence = 100;
+    state.log_sequence = 90;
+    state.catalog_file = 5;
+    state.logs = {{4, 2}, {6, 3}};
+    state.segments = {{2, 8192}};
+    return state;
+}
+
+TEST_F(ManifestTest, NoCurrentMeansNoStore) {
+    const auto loaded = load();
+    ASSERT_TRUE(loaded.has_value());
+    EXPECT_FALSE(loaded->has_value());
+}
+
+TEST_F(ManifestTest, StateAndEditsComeBack) {
+    Manifest manifest(*files_, "d", store_, 1 << 20);
+    manifest.skip_file_ids(7);
+    ASSERT_TRUE(run_task(executor_, manifest.begin(sample_state())));
+    ManifestEdit edit;
+    edit.add_segments[9] = 4096;
+    edit.remove_logs = {4};
+    edit.checkpoint_sequence = 200;
+    ASSERT_TRUE(run_task(executor_, manifest.append(edit)));
+
+    const auto loaded = load();
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().to_string();
+    const ManifestState& state = (*loaded)->state;
+    EXPECT_EQ((*loaded)->store, store_);
+    EXPECT_EQ(state.epoch, 3U);
+    EXPECT_EQ(state.checkpoint_sequence, 200U);
+    EXPECT_EQ(state.log_sequence, 90U);
+    EXPECT_EQ(state.catalog_file, 5U);
+    EXPECT_EQ(state.logs, (std::map<uint64_t, uint64_t>{{6, 3}}));
+    EXPECT_EQ(state.segments, (std::map<uint64_t, uint64_t>{{2, 8192}, {9, 4096}}));
+    EXPECT_EQ(state.next_file_id, 8U);
+}
+
+TEST_F(ManifestTest, GrownTooLongItBeginsAnother) {
+    Manifest manifest(*files_, "d", store_, kFileHeaderBytes + 300);
+    ASSERT_TRUE(run_task(executor_, manifest.begin(sample_state())));
+    const uint64_t first = manifest.file_id();
+    for (uint64_t i = 0; i < 20; ++i) {
+        ManifestEdit edit;
+        edit.add_segments[100 + i] = i;
+        ASSERT_TRUE(run_task(executor_, manifest.append(edit)));
+    }
+    EXPECT_GT(manifest.file_id(), first + 1);
+    EXPECT_EQ((*load())->state.segments.size(), 21U);
+    EXPECT_EQ(disk_.files().size(), 2U) << "CURRENT and one manifest";
+}
+
+TEST_F(ManifestTest, ATornLastEditIsLeftOutADamagedEarlierOneIsCorruption) {
+    Manifest manifest(*files_, "d", store_, 1 << 20);
+    ASSERT_TRUE(run_task(executor_, manifest.begin(sample_state())));
+    const std::string path = "d/" + manifest_file_name(manifest.file_id());
+    const size_t base = disk_.contents(path)->size();
+    for (uint64_t i = 0; i < 3; ++i) {
+        ManifestEdit edit;
+        edit.checkpoint_sequence = 300 + i;
+        ASSERT_TRUE(run_task(executor_, manifest.append(edit)));
+    }
+    const size_t edit_bytes = (disk_.contents(path)->size() - base) / 3;
+    disk_.flip_byte(path, base + 2 * edit_bytes + 9);
+    EXPECT_EQ((*load())->state.checkpoint_sequence, 301U);
+    disk_.flip_byte(path, base + 2 * edit_bytes + 9);
+    disk_.flip_byte(path, base + edit_bytes + 9);
+    const auto damaged = load();
+    ASSERT_FALSE(damaged.has_value());
+    EXPECT_EQ(damaged.error().code(), ErrorCode::kCorruption);
+    EXPECT_NE(damaged.error().message().find(path), std::string::npos) << damaged.error().message();
+}
+
+TEST_F(ManifestTest, CurrentMustNameAManifest) {
+    disk_.put_file("d/CURRENT", as_bytes("nonsense\n"));
+    EXPECT_EQ(load().error().code(), ErrorCode::kCorruption);
+    disk_.put_file("d/CURRENT", as_bytes("manifest-000004\n"));
+    EXPECT_EQ(load().error().code(), ErrorCode::kCorruption);
+    disk_.put_file("d/CURRENT", {});
+    EXPECT_EQ(load().error().code(), ErrorCode::kCorruption);
+}
+
+}  // namespace
+}  // namespace stepdb

@@ -1,0 +1,121 @@
+#include "engine/wal/log_reader.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/model/frame.h"
+
+namespace stepdb {
+
+namespace {
+
+struct Record {
+    RecordHeader header;
+    Bytes frame;
+};
+
+// The records of the group at `offset`, if all of it is valid and begins with `sequence`.
+Result<std::vector<Record>> parse_group(Bytes file, const LogPlace& place, uint64_t offset,
+                                        uint64_t sequence, GroupHeader& group) {
+    TRY_ASSIGN(group, decode_group_header(file.subspan(offset), place, offset));
+    if (group.bytes > file.size() - offset) {
+        return make_error(ErrorCode::kCorruption,
+                          "group at byte {} of {} bytes ends beyond the file", offset, group.bytes);
+    }
+    if (group.first_sequence != sequence) {
+        return make_error(ErrorCode::kCorruption,
+                          "group at byte {} begins with sequence {}, not {}", offset,
+                          group.first_sequence, sequence);
+    }
+    std::vector<Record> records;
+    records.reserve(std::min<size_t>(group.record_count, group.record_bytes / kRecordHeaderBytes));
+    uint64_t at = offset + kGroupHeaderBytes;
+    const uint64_t end = at + group.record_bytes;
+    for (uint32_t i = 0; i < group.record_count; ++i) {
+        Record record;
+        TRY_ASSIGN(record.header, decode_record_header(file.subspan(at, end - at), place, at));
+        record.frame =
+            file.subspan(at + kRecordHeaderBytes, record.header.bytes - kRecordHeaderBytes);
+        TRY_ASSIGN(const FrameHeader frame, parse_frame_header(record.frame));
+        if (frame.length != record.frame.size()) {
+            return make_error(ErrorCode::kCorruption, "record at byte {}: frame of {} bytes in {}",
+                              at, frame.length, record.frame.size());
+        }
+        TRY(verify_frame(frame, record.frame));
+        if (frame.checksum != record.header.frame_checksum || record.header.sequence != sequence) {
+            return make_error(ErrorCode::kCorruption,
+                              "record at byte {}: sequence {} where {} is due, or another frame",
+                              at, record.header.sequence, sequence);
+        }
+        sequence = record.header.last_sequence() + 1;
+        at = std::min(end, at + round_up(record.header.bytes, 8));
+        records.push_back(record);
+    }
+    if (at != end) {
+        return make_error(ErrorCode::kCorruption, "group at byte {} has {} bytes too many", offset,
+                          end - at);
+    }
+    return records;
+}
+
+// Looks for a group beyond `offset` that calls `sequence` durable.
+Status check_torn_end(Bytes file, const LogPlace& place, uint64_t offset, uint64_t sequence,
+                      const Error& why) {
+    for (uint64_t at = offset + kPageBytes; at + kGroupHeaderBytes <= file.size();
+         at += kPageBytes) {
+        const Result<GroupHeader> later = decode_group_header(file.subspan(at), place, at);
+        if (later && later->durable_sequence >= sequence) {
+            return make_error(ErrorCode::kCorruption,
+                              "{}; the group at byte {} says that everything up to sequence {} had "
+                              "been acknowledged, so acknowledged data from sequence {} on is "
+                              "damaged. Restore this file from a backup, or remove the store",
+                              why.message(), at, later->durable_sequence, sequence);
+        }
+    }
+    return {};
+}
+
+bool is_blank(Bytes bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+}  // namespace
+
+Task<Result<LogFileContents>> read_log_file(File& file, std::string name, LogPlace place,
+                                            uint64_t expected, RecordVisitor visit) {
+    AlignedBuffer buffer(file.size());
+    const MutableBytes whole = buffer.span().first(file.size());
+    const Status read = co_await file.read(0, whole);
+    if (!read) {
+        co_return read.error().within(name);
+    }
+    LogFileContents contents;
+    contents.next_sequence = expected;
+    while (contents.end + kGroupHeaderBytes <= whole.size()) {
+        GroupHeader group;
+        Result<std::vector<Record>> records =
+            parse_group(whole, place, contents.end, contents.next_sequence, group);
+        if (!records) {
+            const Status torn =
+                check_torn_end(whole, place, contents.end, contents.next_sequence, records.error());
+            if (!torn) {
+                co_return torn.error().within(name);
+            }
+            const size_t page = std::min<size_t>(kPageBytes, whole.size() - contents.end);
+            contents.torn_bytes = is_blank(whole.subspan(contents.end, page)) ? 0 : page;
+            co_return contents;
+        }
+        for (const Record& record : *records) {
+            const Status visited = visit(record.header, record.frame);
+            if (!visited) {
+                co_return visited.error().within(name);
+            }
+            contents.next_sequence = record.header.last_sequence() + 1;
+        }
+        contents.end += group.bytes;
+        ++contents.groups;
+    }
+    co_return contents;
+}
+
+}  // namespace stepdb
