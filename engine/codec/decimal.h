@@ -1,0 +1,37 @@
+// Decimals: values that are k / 10^e for a small integer k, as console logs and rounded JSON bring
+// them. Whether a value is one is decided by recomputing it and comparing bits.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace stepdb {
+
+inline constexpr unsigned kDecimalExponentMax = 18;
+
+// Every power is exact as a double.
+inline constexpr std::array<double, kDecimalExponentMax + 1> kPowersOfTen = {
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+
+// U is uint32_t (words are float32) or uint64_t.
+
+// The word that integer `k` and exponent stand for.
+template <typename U>
+U decimal_word(int64_t k, unsigned exponent);
+
+// The exponent with which most of a sample of the words are decimals of few digits, if there is
+// one. Looks at no more than eight.
+template <typename U>
+std::optional<unsigned> guess_decimal_exponent(const U* words, size_t count);
+
+// The integers of `count` words; the positions (ascending) of those that are no such decimals are
+// written to `exceptions`, and their integer is that of the value before. Returns the number of
+// exceptions.
+template <typename U>
+size_t decimal_integers(const U* words, size_t count, unsigned exponent, uint64_t* integers,
+                        uint8_t* exceptions);
+
+}  // namespace stepdb

@@ -1,0 +1,69 @@
+// One vector of up to kVectorValues integers, bit-packed: the common core of the integer and the
+// value codec. docs/format.md, "Packed integers".
+//
+//   tag (kept by the caller; these bits)  bits 0-1 order of differences (0, 1, 2; 3 is the
+//                                         caller's raw form), bit 2 patched
+//   u8          width of a residual in bits
+//   varint      order times: first value, first difference (zigzag)
+//   varint      base (zigzag)
+//   if patched  u8 count, u8 positions ascending, then a varint (zigzag) for each
+//   bits        count - order residuals
+//
+// Residuals are the differences of that order, less base, modulo 2^bits of U, so nothing can
+// overflow and every sequence comes back. A patched residual stands in the varints.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "engine/base/coding.h"
+
+namespace stepdb {
+
+inline constexpr size_t kPackedValuesMax = 256;  // = kVectorValues of limits.h; part of the format
+inline constexpr uint8_t kOrderMask = 3;
+inline constexpr uint8_t kRawOrder = 3;
+inline constexpr uint8_t kPatchedBit = 1U << 2U;
+
+// Bytes that IntegerVectorPlan::write may need.
+inline constexpr size_t kIntegerVectorBytesMax = 8192;
+
+// How to pack a vector; U is uint32_t or uint64_t, taken as two's complement.
+template <typename U>
+class IntegerVectorPlan {
+  public:
+    // Looks at `count` values, 1 to kPackedValuesMax, and decides.
+    IntegerVectorPlan(const U* values, size_t count);
+
+    // Never less than write() takes.
+    size_t bytes_estimate() const { return bytes_estimate_; }
+    uint8_t tag() const;
+    // Writes the vector without its tag; returns the end.
+    std::byte* write(std::byte* out) const;
+
+  private:
+    using S = std::make_signed_t<U>;
+    struct Window;
+
+    void consider(unsigned order, const U* residuals, size_t count, S low, S high);
+    Window trim(const U* residuals, size_t count, Window window) const;
+
+    size_t count_;
+    size_t bytes_estimate_ = ~size_t{0};
+    unsigned order_ = 0;
+    unsigned width_ = 0;
+    bool patched_ = false;
+    S low_ = 0;
+    S high_ = 0;
+    std::array<U, 2> first_{};
+    // Values and their differences of order 1 and 2.
+    std::array<std::array<U, kPackedValuesMax>, 3> differences_;
+};
+
+// Reads what write() wrote and leaves the reader behind it. False if the bytes are malformed.
+template <typename U>
+bool read_integer_vector(ByteReader& reader, uint8_t tag, size_t count, U* out);
+
+}  // namespace stepdb

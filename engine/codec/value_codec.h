@@ -1,0 +1,44 @@
+// Values: any doubles, back bit for bit. docs/format.md, "Value codec".
+//
+// A sequence is float32 throughout if every value is one by its bits, else float64 throughout; a
+// word below is 4 or 8 bytes accordingly. If all words are the same, the payload is that word
+// without its low zero bytes (none for +0). Else the payload is vectors of 256 values: u16 length
+// of every vector but the last, then the vectors:
+//
+//   u8 tag      bits 0-2 as in integer_vector.h; bit 3 decimal, bit 4 exceptions; others 0
+//   raw (3):    the words
+//   image:      u8 shift, then a packed vector (of word width) of the words' ordered images,
+//   shifted
+//               right by `shift`; bits below the shift are zero in every word
+//   decimal:    u8 exponent e; if exceptions: u8 count, u8 positions ascending, their words; then a
+//               packed vector (64 bits) of integers k: the value is k / 10^e, divided as doubles
+//               and rounded to the word
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/base/bytes.h"
+#include "engine/base/result.h"
+
+namespace stepdb {
+
+// What the payload of a sequence of values is; kept beside it by the caller.
+struct ValueForm {
+    bool float64 = false;
+    bool constant = false;
+};
+
+// Appends the payload of 1 or more values; allocates nothing but what `out` grows by.
+ValueForm encode_values(std::span<const double> values, std::vector<std::byte>& out);
+
+// Decodes all of `payload` into values.size() values; kCorruption if it does not hold exactly
+// these.
+Status decode_values(ValueForm form, Bytes payload, std::span<double> values);
+
+// Vector `vector` alone of a sequence of `count`; `values` has its length.
+Status decode_value_vector(ValueForm form, Bytes payload, size_t count, size_t vector,
+                           std::span<double> values);
+
+}  // namespace stepdb
