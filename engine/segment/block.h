@@ -90,13 +90,16 @@ class BlockBuilder {
     std::shared_ptr<const EncodedBlock> finish();
 
   private:
+    void add_full(std::span<const double> values);
+    void add_sparse(std::span<const double> values, std::span<const uint8_t> present);
+
     BlockInfo info_;
-    std::vector<uint32_t> order_;  // empty if the rows came sorted
+    std::vector<uint32_t> order_;  // rows as given, in sorted order; empty if they came sorted
     AxisColumns axis_;
     std::vector<uint32_t> chunk_bytes_;
     std::vector<std::byte> chunks_;
-    std::vector<double> scratch_;
-    std::vector<uint8_t> present_scratch_;
+    std::vector<double> values_;  // scratch of add_column, reused
+    std::vector<int64_t> rows_;   // likewise: rows present
 };
 
 // Decoders of untrusted sections; kCorruption saying what is wrong (the caller adds the place).

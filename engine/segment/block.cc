@@ -1,0 +1,267 @@
+#include "engine/segment/block.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "engine/base/coding.h"
+#include "engine/codec/integer_codec.h"
+#include "engine/codec/varint.h"
+#include "engine/model/limits.h"
+#include "engine/segment/block_directory.h"
+#include "engine/segment/chunk.h"
+
+namespace stepdb {
+
+namespace {
+
+// Axis section:
+//   u8 format        1
+//   u8 axis          0 stepped, 1 timed
+//   u8[2] reserved   0
+//   varint n, n bytes   keys: of a stepped block steps, of a timed block integers
+//   varint n, n bytes   times, integers; none (n = 0) of a timed block
+//   varint n, n bytes   sequences, integers
+constexpr uint8_t kAxisFormat = 1;
+
+Error bad(std::string message) {
+    return Error(ErrorCode::kCorruption, std::move(message));
+}
+
+template <typename T>
+std::vector<T> reordered(std::span<const T> values, const std::vector<uint32_t>& order) {
+    if (order.empty()) {
+        return {values.begin(), values.end()};
+    }
+    std::vector<T> out;
+    out.reserve(values.size());
+    for (const uint32_t row : order) {
+        out.push_back(values[row]);
+    }
+    return out;
+}
+
+std::span<const int64_t> as_integers(const std::vector<uint64_t>& values) {
+    return {reinterpret_cast<const int64_t*>(values.data()), values.size()};
+}
+
+void append_part(const std::vector<std::byte>& part, std::vector<std::byte>& out) {
+    append_varint(out, part.size());
+    out.insert(out.end(), part.begin(), part.end());
+}
+
+std::vector<std::byte> encode_axis(const AxisColumns& columns, Axis axis) {
+    std::vector<std::byte> out = {std::byte{kAxisFormat}, static_cast<std::byte>(axis), {}, {}};
+    std::vector<std::byte> part;
+    if (axis == Axis::kStepped) {
+        encode_steps(columns.keys, part);
+    } else {
+        encode_integers(columns.keys, part);
+    }
+    append_part(part, out);
+    part.clear();
+    if (axis == Axis::kStepped) {
+        encode_integers(columns.times, part);
+    }
+    append_part(part, out);
+    part.clear();
+    encode_integers(as_integers(columns.sequences), part);
+    append_part(part, out);
+    return out;
+}
+
+Result<Bytes> read_part(ByteReader& reader, std::string_view what) {
+    uint64_t bytes = 0;
+    if (!read_varint(reader, bytes) || bytes > reader.remaining()) {
+        return bad(fmt::format("axis section ends within its {}", what));
+    }
+    return reader.get_bytes(bytes);
+}
+
+// The decoded axis must say what is known of the block from elsewhere.
+Status check_axis(const AxisColumns& columns, const BlockInfo& info) {
+    for (size_t row = 1; row < columns.keys.size(); ++row) {
+        if (columns.keys[row] < columns.keys[row - 1] ||
+            (columns.keys[row] == columns.keys[row - 1] &&
+             columns.sequences[row] < columns.sequences[row - 1])) {
+            return bad(fmt::format("row {} sorts before the row above it", row));
+        }
+    }
+    const auto [time_min, time_max] = std::ranges::minmax(columns.times);
+    const auto [sequence_min, sequence_max] = std::ranges::minmax(columns.sequences);
+    if (columns.keys.front() != info.key_min || columns.keys.back() != info.key_max ||
+        time_min != info.time_min || time_max != info.time_max ||
+        sequence_min != info.sequence_min || sequence_max != info.sequence_max) {
+        return bad(
+            fmt::format("keys {}..{}, times {}..{}, sequences {}..{}; expected {}..{}, "
+                        "{}..{}, {}..{}",
+                        columns.keys.front(), columns.keys.back(), time_min, time_max, sequence_min,
+                        sequence_max, info.key_min, info.key_max, info.time_min, info.time_max,
+                        info.sequence_min, info.sequence_max));
+    }
+    return {};
+}
+
+Status check_size(const BlockInfo& info) {
+    if (info.rows == 0 || info.rows > kBlockRowsMax || info.columns == 0 ||
+        info.columns > kSchemaMetricsMax) {
+        return bad(
+            fmt::format("a block of {} rows and {} columns; 1 to {} and 1 to {} are "
+                        "possible",
+                        info.rows, info.columns, kBlockRowsMax, kSchemaMetricsMax));
+    }
+    return {};
+}
+
+}  // namespace
+
+BlockBuilder::BlockBuilder(const BlockInfo& info, std::span<const Key> keys,
+                           std::span<const int64_t> times, std::span<const uint64_t> sequences)
+    : info_(info) {
+    CHECK(!keys.empty() && keys.size() <= kBlockRowsMax && times.size() == keys.size() &&
+              sequences.size() == keys.size(),
+          "{} keys, {} times, {} sequences", keys.size(), times.size(), sequences.size());
+    const auto sorts_before = [&](uint32_t a, uint32_t b) {
+        return keys[a] != keys[b] ? keys[a] < keys[b] : sequences[a] < sequences[b];
+    };
+    order_.resize(keys.size());
+    std::iota(order_.begin(), order_.end(), 0U);
+    if (std::ranges::is_sorted(order_, sorts_before)) {
+        order_.clear();
+    } else {
+        std::ranges::stable_sort(order_, sorts_before);
+    }
+    axis_.keys = reordered(keys, order_);
+    axis_.times = reordered(info.axis == Axis::kTimed ? keys : times, order_);
+    axis_.sequences = reordered(sequences, order_);
+    info_.rows = static_cast<uint32_t>(keys.size());
+    info_.key_min = axis_.keys.front();
+    info_.key_max = axis_.keys.back();
+    const auto [time_min, time_max] = std::ranges::minmax(axis_.times);
+    info_.time_min = time_min;
+    info_.time_max = time_max;
+    const auto [sequence_min, sequence_max] = std::ranges::minmax(axis_.sequences);
+    info_.sequence_min = sequence_min;
+    info_.sequence_max = sequence_max;
+    chunk_bytes_.reserve(info_.columns);
+    values_.resize(keys.size());
+}
+
+void BlockBuilder::add_column(uint32_t column, std::span<const double> values,
+                              std::span<const uint8_t> present) {
+    CHECK(column >= chunk_bytes_.size() && column < info_.columns && values.size() == info_.rows &&
+              (present.empty() || present.size() == info_.rows),
+          "column {} after {} of {}: {} values, {} presence bytes for {} rows", column,
+          chunk_bytes_.size(), info_.columns, values.size(), present.size(), info_.rows);
+    chunk_bytes_.resize(column, 0);
+    const size_t at = chunks_.size();
+    if (present.empty() || std::ranges::find(present, uint8_t{0}) == present.end()) {
+        add_full(values);
+    } else {
+        add_sparse(values, present);
+    }
+    chunk_bytes_.push_back(static_cast<uint32_t>(chunks_.size() - at));
+}
+
+void BlockBuilder::add_full(std::span<const double> values) {
+    if (order_.empty()) {
+        encode_full_chunk(values, chunks_);
+        return;
+    }
+    for (size_t i = 0; i < order_.size(); ++i) {
+        values_[i] = values[order_[i]];
+    }
+    encode_full_chunk(values_, chunks_);
+}
+
+void BlockBuilder::add_sparse(std::span<const double> values, std::span<const uint8_t> present) {
+    rows_.resize(info_.rows);
+    size_t count = 0;
+    for (uint32_t i = 0; i < info_.rows; ++i) {
+        const uint32_t row = order_.empty() ? i : order_[i];
+        if (present[row] != 0) {
+            values_[count] = values[row];
+            rows_[count] = i;
+            ++count;
+        }
+    }
+    if (count != 0) {
+        encode_sparse_chunk(info_.rows, std::span(rows_).first(count),
+                            std::span(values_).first(count), chunks_);
+    }
+}
+
+std::shared_ptr<const EncodedBlock> BlockBuilder::finish() {
+    chunk_bytes_.resize(info_.columns, 0);
+    const std::vector<std::byte> axis = encode_axis(axis_, info_.axis);
+    info_.strips_bytes = chunks_.size();
+    const std::vector<std::byte> directory = encode_directory(info_, chunk_bytes_, chunks_);
+    info_.axis_bytes = static_cast<uint32_t>(axis.size());
+    info_.directory_bytes = static_cast<uint32_t>(directory.size());
+    auto block = std::make_shared<EncodedBlock>();
+    block->info = info_;
+    block->bytes.reserve(info_.total_bytes());
+    block->bytes.insert(block->bytes.end(), axis.begin(), axis.end());
+    block->bytes.insert(block->bytes.end(), directory.begin(), directory.end());
+    block->bytes.insert(block->bytes.end(), chunks_.begin(), chunks_.end());
+    return block;
+}
+
+Result<AxisColumns> decode_axis(Bytes section, const BlockInfo& info) {
+    TRY(check_size(info));
+    ByteReader reader(section);
+    const auto format = reader.get<uint8_t>();
+    const auto axis = reader.get<uint8_t>();
+    const auto reserved = reader.get<uint16_t>();
+    if (!reader.failed() && format != kAxisFormat) {
+        return make_error(ErrorCode::kUnsupportedVersion,
+                          "axis section has format {}; this program reads {}", format, kAxisFormat);
+    }
+    if (axis != static_cast<uint8_t>(info.axis) || reserved != 0) {
+        return bad(fmt::format("axis section of {} bytes with axis {}, expected {}", section.size(),
+                               axis, static_cast<unsigned>(info.axis)));
+    }
+    TRY_ASSIGN(const Bytes keys, read_part(reader, "keys"));
+    TRY_ASSIGN(const Bytes times, read_part(reader, "times"));
+    TRY_ASSIGN(const Bytes sequences, read_part(reader, "sequences"));
+    const bool timed = info.axis == Axis::kTimed;
+    if (!reader.finished() || (timed && !times.empty())) {
+        return bad(fmt::format("axis section of {} bytes has more than it should", section.size()));
+    }
+    AxisColumns columns;
+    columns.keys.resize(info.rows);
+    columns.times.resize(info.rows);
+    columns.sequences.resize(info.rows);
+    TRY(timed ? decode_integers(keys, columns.keys) : decode_steps(keys, columns.keys));
+    if (timed) {
+        columns.times = columns.keys;
+    } else {
+        TRY(decode_integers(times, columns.times));
+    }
+    TRY(decode_integers(sequences, {reinterpret_cast<int64_t*>(columns.sequences.data()),
+                                    columns.sequences.size()}));
+    TRY(check_axis(columns, info));
+    return columns;
+}
+
+Result<ChunkPlace> find_chunk(Bytes directory, const BlockInfo& info, uint32_t column) {
+    TRY(check_size(info));
+    TRY_ASSIGN(const BlockDirectory read, BlockDirectory::read(directory, info));
+    return read.place(column);
+}
+
+Result<ColumnValues> decode_chunk(Bytes chunk, const BlockInfo& info) {
+    TRY(check_size(info));
+    return decode_chunk_bytes(chunk, info.rows);
+}
+
+Bytes axis_section(const EncodedBlock& block) {
+    return Bytes(block.bytes).first(block.info.axis_bytes);
+}
+Bytes directory_section(const EncodedBlock& block) {
+    return Bytes(block.bytes).subspan(block.info.axis_bytes, block.info.directory_bytes);
+}
+Bytes strips_section(const EncodedBlock& block) {
+    return Bytes(block.bytes).subspan(block.info.axis_bytes + block.info.directory_bytes);
+}
+
+}  // namespace stepdb

@@ -1,0 +1,187 @@
+#include "engine/segment/block_directory.h"
+
+#include <algorithm>
+
+#include "engine/base/checksum.h"
+#include "engine/base/coding.h"
+#include "engine/codec/integer_codec.h"
+#include "engine/codec/varint.h"
+#include "engine/model/limits.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr uint8_t kDirectoryFormat = 1;
+
+Error bad(std::string message) {
+    return Error(ErrorCode::kCorruption, std::move(message));
+}
+
+void append_sized_integers(std::span<const int64_t> values, std::vector<std::byte>& out) {
+    std::vector<std::byte> encoded;
+    encode_integers(values, encoded);
+    append_varint(out, encoded.size());
+    out.insert(out.end(), encoded.begin(), encoded.end());
+}
+
+Result<std::vector<int64_t>> read_sized_integers(ByteReader& reader, size_t count) {
+    uint64_t bytes = 0;
+    if (!read_varint(reader, bytes) || bytes > reader.remaining()) {
+        return bad("block directory ends within its strips");
+    }
+    std::vector<int64_t> values(count);
+    TRY(decode_integers(reader.get_bytes(bytes), values));
+    return values;
+}
+
+}  // namespace
+
+uint64_t content_seed(const BlockInfo& info) {
+    ByteWriter identity;
+    identity.put(info.run);
+    identity.put(info.schema);
+    identity.put(info.attempt);
+    identity.put(info.rows);
+    identity.put(info.sequence_min);
+    identity.put(info.sequence_max);
+    return xxh3(identity.bytes());
+}
+
+std::vector<std::byte> encode_directory(const BlockInfo& info,
+                                        std::span<const uint32_t> chunk_bytes, Bytes strips) {
+    std::vector<int64_t> first_columns;
+    std::vector<int64_t> strip_bytes;
+    for (size_t column = 0; column < chunk_bytes.size(); ++column) {
+        if (chunk_bytes[column] == 0) {
+            continue;
+        }
+        if (strip_bytes.empty() ||
+            strip_bytes.back() + chunk_bytes[column] > static_cast<int64_t>(kStripBytes)) {
+            first_columns.push_back(static_cast<int64_t>(column));
+            strip_bytes.push_back(0);
+        }
+        strip_bytes.back() += chunk_bytes[column];
+    }
+    std::vector<std::byte> out = {std::byte{kDirectoryFormat}, {}, {}, {}};
+    append_varint(out, 0);
+    append_varint(out, strip_bytes.size());
+    append_sized_integers(first_columns, out);
+    append_sized_integers(strip_bytes, out);
+    size_t offset = 0;
+    for (const int64_t bytes : strip_bytes) {
+        const auto length = static_cast<size_t>(bytes);
+        const uint64_t checksum = xxh3(strips.subspan(offset, length), content_seed(info));
+        out.resize(out.size() + sizeof(checksum));
+        store_le(out.data() + out.size() - sizeof(checksum), checksum);
+        offset += length;
+    }
+    CHECK(offset == strips.size(), "strips of {} bytes, chunks of {}", strips.size(), offset);
+    const std::vector<int64_t> lengths(chunk_bytes.begin(), chunk_bytes.end());
+    encode_integers(lengths, out);
+    return out;
+}
+
+Result<BlockDirectory> BlockDirectory::read(Bytes section, const BlockInfo& info) {
+    ByteReader reader(section);
+    const auto format = reader.get<uint8_t>();
+    const Bytes reserved = reader.get_bytes(3);
+    uint64_t index_bytes = 0;
+    uint64_t strip_count = 0;
+    if (!reader.failed() && format != kDirectoryFormat) {
+        return make_error(ErrorCode::kUnsupportedVersion,
+                          "block directory has format {}; this program reads {}", format,
+                          kDirectoryFormat);
+    }
+    if (!read_varint(reader, index_bytes) || !read_varint(reader, strip_count) ||
+        std::ranges::any_of(reserved, [](std::byte byte) { return byte != std::byte{0}; })) {
+        return bad(fmt::format("block directory of {} bytes is malformed", section.size()));
+    }
+    if (index_bytes != 0) {
+        return make_error(ErrorCode::kUnsupportedVersion,
+                          "block directory has {} bytes of index nodes; this program knows none",
+                          index_bytes);
+    }
+    // A strip takes at least its checksum here.
+    if (strip_count > info.columns || strip_count > reader.remaining() / sizeof(uint64_t)) {
+        return bad(fmt::format("block directory declares {} strips for {} columns", strip_count,
+                               info.columns));
+    }
+    TRY_ASSIGN(const auto first_columns, read_sized_integers(reader, strip_count));
+    TRY_ASSIGN(const auto strip_bytes, read_sized_integers(reader, strip_count));
+    std::vector<Strip> strips(strip_count);
+    uint64_t offset = 0;
+    int64_t column = -1;
+    for (size_t i = 0; i < strip_count; ++i) {
+        if (first_columns[i] <= column || first_columns[i] >= int64_t{info.columns} ||
+            strip_bytes[i] <= 0 || strip_bytes[i] > int64_t{UINT32_MAX} ||
+            static_cast<uint64_t>(strip_bytes[i]) > info.strips_bytes - offset) {
+            return bad(fmt::format("strip {} of {}: {} bytes from column {} do not fit", i,
+                                   strip_count, strip_bytes[i], first_columns[i]));
+        }
+        column = first_columns[i];
+        strips[i].first_column = static_cast<uint32_t>(column);
+        strips[i].offset = offset;
+        strips[i].bytes = static_cast<uint32_t>(strip_bytes[i]);
+        strips[i].checksum = reader.get<uint64_t>();
+        offset += strips[i].bytes;
+    }
+    if (reader.failed() || offset != info.strips_bytes) {
+        return bad(
+            fmt::format("strips of {} bytes in all, expected {}", offset, info.strips_bytes));
+    }
+    BlockDirectory directory(reader.get_bytes(reader.remaining()), info.columns);
+    directory.strips_ = std::move(strips);
+    return directory;
+}
+
+uint32_t BlockDirectory::columns_end(size_t strip) const {
+    return strip + 1 < strips_.size() ? strips_[strip + 1].first_column : columns_;
+}
+
+Result<std::vector<int64_t>> BlockDirectory::lengths(size_t strip) const {
+    const uint32_t first = strips_[strip].first_column;
+    std::vector<int64_t> lengths(columns_end(strip) - first);
+    TRY(decode_integer_range(chunk_bytes_, columns_, first, lengths));
+    uint64_t total = 0;
+    for (const int64_t length : lengths) {
+        if (length < 0 || static_cast<uint64_t>(length) > strips_[strip].bytes - total) {
+            return bad(fmt::format("a chunk of {} bytes in strip {} of {} bytes", length, strip,
+                                   strips_[strip].bytes));
+        }
+        total += static_cast<uint64_t>(length);
+    }
+    if (total != strips_[strip].bytes) {
+        return bad(fmt::format("chunks of {} bytes in strip {} of {} bytes", total, strip,
+                               strips_[strip].bytes));
+    }
+    return lengths;
+}
+
+Result<std::vector<ChunkPlace>> BlockDirectory::places(size_t index) const {
+    TRY_ASSIGN(const auto chunk_bytes, lengths(index));
+    const Strip& strip = strips_[index];
+    std::vector<ChunkPlace> places(chunk_bytes.size());
+    uint64_t offset = strip.offset;
+    for (size_t i = 0; i < places.size(); ++i) {
+        places[i] = {offset, static_cast<uint32_t>(chunk_bytes[i]), strip.offset, strip.bytes,
+                     strip.checksum};
+        offset += places[i].bytes;
+    }
+    return places;
+}
+
+Result<ChunkPlace> BlockDirectory::place(uint32_t column) const {
+    CHECK(column < columns_, "column {} of {}", column, columns_);
+    const auto after = std::ranges::upper_bound(strips_, column, {},
+                                                [](const Strip& s) { return s.first_column; });
+    if (after == strips_.begin()) {
+        return ChunkPlace{};
+    }
+    const auto index = static_cast<size_t>(after - strips_.begin()) - 1;
+    TRY_ASSIGN(const auto chunk_places, places(index));
+    const ChunkPlace place = chunk_places[column - strips_[index].first_column];
+    return place.bytes != 0 ? place : ChunkPlace{};
+}
+
+}  // namespace stepdb

@@ -1,0 +1,68 @@
+// The directory section of a block: where each column's chunk lies, and the checksums of the strips
+// they lie in. docs/format.md, "Block".
+//
+//   u8 format        1
+//   u8[3] reserved   0
+//   varint           index nodes: bytes after the last strip; 0, reserved
+//   varint           count of strips
+//   varint n, n bytes   first column of each strip, as integers
+//   varint n, n bytes   bytes of each strip, as integers
+//   u64 each strip   XXH3-64 of its bytes, seeded with the block's content seed
+//   rest             bytes of each column's chunk, as integers; 0 if it has none
+//
+// A strip begins with the first chunk of its first column; strips follow each other without gaps.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/base/bytes.h"
+#include "engine/base/result.h"
+#include "engine/segment/block.h"
+
+namespace stepdb {
+
+// The seed of strip checksums: what the block holds, not where it lies, so that a block in memory
+// and in a file is the same bytes. The directory, whose checksum has the place in it, binds them.
+uint64_t content_seed(const BlockInfo& info);
+
+// Groups chunks into strips. `chunk_bytes` has an entry per column, `strips` are their bytes.
+std::vector<std::byte> encode_directory(const BlockInfo& info,
+                                        std::span<const uint32_t> chunk_bytes, Bytes strips);
+
+struct Strip {
+    uint32_t first_column = 0;
+    uint64_t offset = 0;  // from the start of the strips section
+    uint32_t bytes = 0;
+    uint64_t checksum = 0;
+};
+
+// A directory, taken apart; a view of the section.
+class BlockDirectory {
+  public:
+    // Checks everything but the chunks' lengths within the strips; kCorruption,
+    // kUnsupportedVersion.
+    static Result<BlockDirectory> read(Bytes section, const BlockInfo& info);
+
+    const std::vector<Strip>& strips() const { return strips_; }
+
+    // Places of the chunks of strip `strip`: one for each column from its first to the next strip's
+    // (exclusive). kCorruption if they do not fill the strip.
+    Result<std::vector<ChunkPlace>> places(size_t strip) const;
+    Result<ChunkPlace> place(uint32_t column) const;
+
+    uint32_t columns_end(size_t strip) const;
+
+  private:
+    BlockDirectory(Bytes chunk_bytes, uint32_t columns)
+        : chunk_bytes_(chunk_bytes), columns_(columns) {}
+
+    Result<std::vector<int64_t>> lengths(size_t strip) const;
+
+    Bytes chunk_bytes_;
+    uint32_t columns_;
+    std::vector<Strip> strips_;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,143 @@
+#include "engine/segment/chunk.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "engine/base/coding.h"
+#include "engine/codec/integer_codec.h"
+#include "engine/codec/value_codec.h"
+#include "engine/codec/varint.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr uint8_t kPresenceMask = 3;
+constexpr uint8_t kAllRows = 0;
+constexpr uint8_t kBitmap = 1;
+constexpr uint8_t kOrdinals = 2;
+constexpr uint8_t kFloat64Bit = 1U << 2U;
+constexpr uint8_t kConstantBit = 1U << 3U;
+constexpr uint8_t kHeadBits = kPresenceMask | kFloat64Bit | kConstantBit;
+
+size_t bitmap_bytes(uint32_t rows) {
+    return (size_t{rows} + 7) / 8;
+}
+
+void put_values(uint8_t presence, size_t head_at, std::span<const double> values,
+                std::vector<std::byte>& out) {
+    const ValueForm form = encode_values(values, out);
+    out[head_at] = static_cast<std::byte>(presence | (form.float64 ? kFloat64Bit : 0U) |
+                                          (form.constant ? kConstantBit : 0U));
+}
+
+Error bad(std::string message) {
+    return Error(ErrorCode::kCorruption, std::move(message));
+}
+
+// Reads the bitmap into words; returns the number of rows present.
+Result<size_t> read_bitmap(ByteReader& reader, uint32_t rows, std::vector<uint64_t>& presence) {
+    const Bytes bitmap = reader.get_bytes(bitmap_bytes(rows));
+    if (reader.failed()) {
+        return bad(fmt::format("chunk ends within the bitmap of {} rows", rows));
+    }
+    presence.assign((size_t{rows} + 63) / 64, 0);
+    std::memcpy(presence.data(), bitmap.data(), bitmap.size());
+    if (rows % 64 != 0 && presence.back() >> (rows % 64) != 0) {
+        return bad(fmt::format("chunk's bitmap names rows beyond {}", rows));
+    }
+    size_t count = 0;
+    for (const uint64_t word : presence) {
+        count += static_cast<size_t>(std::popcount(word));
+    }
+    return count;
+}
+
+Result<size_t> read_ordinals(ByteReader& reader, uint32_t rows, std::vector<uint64_t>& presence) {
+    uint64_t count = 0;
+    uint64_t bytes = 0;
+    if (!read_varint(reader, count) || !read_varint(reader, bytes) || count > rows ||
+        bytes > reader.remaining()) {
+        return bad(fmt::format("chunk names {} of {} rows in {} bytes", count, rows, bytes));
+    }
+    std::vector<int64_t> ordinals(count);
+    TRY(decode_integers(reader.get_bytes(bytes), ordinals));
+    presence.assign((size_t{rows} + 63) / 64, 0);
+    int64_t last = -1;
+    for (const int64_t ordinal : ordinals) {
+        if (ordinal <= last || ordinal >= int64_t{rows}) {
+            return bad(fmt::format("chunk names row {} after row {} of {}", ordinal, last, rows));
+        }
+        const auto row = static_cast<uint64_t>(ordinal);
+        presence[row / 64] |= uint64_t{1} << (row % 64);
+        last = ordinal;
+    }
+    return count;
+}
+
+}  // namespace
+
+void encode_full_chunk(std::span<const double> values, std::vector<std::byte>& out) {
+    const size_t head_at = out.size();
+    out.push_back({});
+    put_values(kAllRows, head_at, values, out);
+}
+
+void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
+                         std::span<const double> values, std::vector<std::byte>& out) {
+    CHECK(!present.empty() && present.size() < rows && present.size() == values.size(),
+          "{} rows present of {}, {} values", present.size(), rows, values.size());
+    const size_t head_at = out.size();
+    out.push_back({});
+    uint8_t presence = kOrdinals;
+    // The ordinals follow two varints; their bytes are known afterwards, so they are put in at the
+    // end of the chunk first and moved by the length of the varints.
+    const size_t ordinals_at = out.size();
+    encode_integers(present, out);
+    const size_t ordinals_bytes = out.size() - ordinals_at;
+    std::byte varints[2 * kVarintBytesMax];
+    std::byte* end = write_varint(varints, present.size());
+    end = write_varint(end, ordinals_bytes);
+    const auto varints_bytes = static_cast<size_t>(end - varints);
+    if (ordinals_bytes + varints_bytes < bitmap_bytes(rows)) {
+        out.insert(out.begin() + static_cast<std::ptrdiff_t>(ordinals_at), varints, end);
+    } else {
+        presence = kBitmap;
+        out.resize(ordinals_at);
+        out.resize(ordinals_at + bitmap_bytes(rows));
+        for (const int64_t row : present) {
+            const auto ordinal = static_cast<size_t>(row);
+            out[ordinals_at + ordinal / 8] |= static_cast<std::byte>(1U << (ordinal % 8));
+        }
+    }
+    put_values(presence, head_at, values, out);
+}
+
+Result<ColumnValues> decode_chunk_bytes(Bytes chunk, uint32_t rows) {
+    ByteReader reader(chunk);
+    const auto head = reader.get<uint8_t>();
+    if (reader.failed() || (head & ~kHeadBits) != 0) {
+        return bad(fmt::format("chunk of {} bytes begins with {:#x}", chunk.size(), head));
+    }
+    ColumnValues column;
+    size_t count = rows;
+    if ((head & kPresenceMask) == kBitmap) {
+        TRY_ASSIGN(count, read_bitmap(reader, rows, column.presence));
+    } else if ((head & kPresenceMask) == kOrdinals) {
+        TRY_ASSIGN(count, read_ordinals(reader, rows, column.presence));
+    } else if ((head & kPresenceMask) != kAllRows) {
+        return bad(fmt::format("chunk has presence of kind {}", head & kPresenceMask));
+    }
+    if (count == 0) {
+        return bad("chunk has no value, and then should not be there");
+    }
+    if (count == rows) {
+        column.presence.clear();
+    }
+    column.values.resize(count);
+    const ValueForm form{(head & kFloat64Bit) != 0, (head & kConstantBit) != 0};
+    TRY(decode_values(form, reader.get_bytes(reader.remaining()), column.values));
+    return column;
+}
+
+}  // namespace stepdb

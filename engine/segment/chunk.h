@@ -1,0 +1,33 @@
+// A chunk: one metric's values in one block, with which rows have one. docs/format.md, "Chunk".
+//
+//   u8 head      bits 0-1 presence: 0 every row, 1 bitmap, 2 ordinals; bit 2 float64;
+//                bit 3 constant; others 0
+//   bitmap       ceil(rows / 8) bytes, bit r % 8 of byte r / 8: row r has a value; padding 0
+//   ordinals     varint count, varint bytes, then the rows with a value (ascending) as integers
+//   payload      values of the present rows (codec/value_codec.h)
+//
+// A column without a value in the block has no chunk (0 bytes).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/base/bytes.h"
+#include "engine/base/result.h"
+#include "engine/segment/block.h"
+
+namespace stepdb {
+
+// Appends the chunk of a column in which every row has a value.
+void encode_full_chunk(std::span<const double> values, std::vector<std::byte>& out);
+
+// Appends a chunk of `rows` rows; `present` lists the rows with a value, ascending, at least one
+// and not all; `values` are theirs.
+void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
+                         std::span<const double> values, std::vector<std::byte>& out);
+
+// kCorruption if these are not the bytes of a chunk over `rows` rows.
+Result<ColumnValues> decode_chunk_bytes(Bytes chunk, uint32_t rows);
+
+}  // namespace stepdb
