@@ -1,0 +1,118 @@
+// Tails: the newest rows of one (run, attempt, schema), row-major as they came, until they are
+// sealed into a block. Only durable rows get here.
+//
+// A tail is a list of chunks. A chunk never moves and never grows: the engine writes rows beyond
+// the published count, readers hold the chunk and the count they saw, so neither waits.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/base/bytes.h"
+#include "engine/model/key.h"
+#include "engine/model/rows.h"
+#include "engine/segment/block.h"
+
+namespace stepdb {
+
+// Rows of one value layout. Dense rows lie at a fixed distance; sparse ones (with presence) behind
+// an offset each.
+class TailChunk {
+  public:
+    TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes_max);
+
+    // Whether row `row` of this frame can be appended: same layout, and room for it.
+    bool accepts(const RowsView& rows, uint32_t row) const;
+
+    // Appends as many rows of the frame from `first` on as there is room for; returns how many.
+    uint32_t append(const RowsView& rows, uint32_t first, uint32_t count, uint64_t sequence,
+                    int64_t receive_time_us, Axis axis);
+
+    uint32_t rows() const { return rows_; }
+    size_t memory_bytes() const;
+
+    std::span<const Key> keys() const { return {keys_.get(), rows_max_}; }
+    std::span<const int64_t> times() const { return {times_.get(), rows_max_}; }
+    std::span<const uint64_t> sequences() const { return {sequences_.get(), rows_max_}; }
+    bool sparse() const { return sparse_; }
+
+    // Column `column` of rows [0, count): values[i] and, if sparse, present[i]; values of absent
+    // rows are 0. `present` is left alone if dense.
+    void read_column(uint32_t column, uint32_t count, double* values, uint8_t* present) const;
+
+    // Where the next value of each section of a sparse row lies.
+    struct SparsePosition {
+        size_t narrow = 0;
+        size_t wide = 0;
+    };
+    // For reading all columns in ascending order at the cost of one: start positions, one per row,
+    // and read_next_column, which must see every column from 0 on.
+    std::vector<SparsePosition> start_positions() const;
+    void read_next_column(uint32_t column, std::vector<SparsePosition>& positions, double* values,
+                          uint8_t* present) const;
+
+  private:
+    size_t column_offset(uint32_t column) const;
+    size_t present_bytes(uint32_t row, uint32_t columns, bool narrow, bool wide) const;
+    Bytes presence_row(uint32_t row) const {
+        return {presence_.get() + row * bitmap_bytes_, bitmap_bytes_};
+    }
+    double value_at(size_t offset, bool wide) const;
+    bool is_float64(uint32_t column) const;
+
+    uint32_t width_;
+    ValueLayout layout_;
+    bool sparse_;
+    uint32_t rows_max_;
+    uint32_t rows_ = 0;
+    size_t row_bytes_;  // of a dense row
+    size_t bitmap_bytes_;
+    size_t value_bytes_max_;
+    std::vector<std::byte> float64_columns_;
+    std::vector<uint32_t> narrow_before_;  // mixed: float32 columns before each 64th column
+    std::unique_ptr<Key[]> keys_;
+    std::unique_ptr<int64_t[]> times_;
+    std::unique_ptr<uint64_t[]> sequences_;
+    std::unique_ptr<size_t[]> offsets_;      // sparse: rows_max_ + 1
+    std::unique_ptr<std::byte[]> presence_;  // sparse: rows_max_ x bitmap_bytes_
+    std::unique_ptr<std::byte[]> values_;
+};
+
+// Rows of one chunk that a reader may see.
+struct TailPiece {
+    std::shared_ptr<const TailChunk> chunk;
+    uint32_t rows = 0;
+    Key key_min = kKeyMax;
+    Key key_max = kKeyMin;
+};
+
+class Tail {
+  public:
+    // Appends rows of a frame from `first` on until the tail should be sealed (`rows_max` rows or
+    // `bytes_max` value bytes); returns how many it took, at least 1 if the tail is empty.
+    uint32_t append(const RowsView& rows, uint32_t first, uint64_t sequence,
+                    int64_t receive_time_us, Axis axis, uint32_t rows_max, size_t bytes_max);
+
+    bool full(uint32_t rows_max, size_t bytes_max) const {
+        return rows_ >= rows_max || memory_bytes_ >= bytes_max;
+    }
+    uint32_t rows() const { return rows_; }
+    size_t memory_bytes() const { return memory_bytes_; }
+    const std::vector<TailPiece>& pieces() const { return pieces_; }
+
+    // The rows as a block, and the tail empty again. `info` carries run, schema, attempt, axis and
+    // columns.
+    std::shared_ptr<const EncodedBlock> seal(const BlockInfo& info);
+
+  private:
+    TailPiece& piece_for(const RowsView& rows, uint32_t row, uint32_t rows_left, size_t bytes_max);
+
+    std::vector<TailPiece> pieces_;
+    std::vector<std::shared_ptr<TailChunk>> chunks_;  // the same, writable
+    uint32_t rows_ = 0;
+    size_t memory_bytes_ = 0;
+};
+
+}  // namespace stepdb

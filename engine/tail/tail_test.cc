@@ -1,0 +1,135 @@
+#include "engine/tail/tail.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/support/sim_executor.h"
+
+namespace stepdb {
+namespace {
+
+struct Cell {
+    bool present = false;
+    uint64_t bits = 0;
+};
+
+// Frames of random rows go through a tail; what comes out of chunks and of the sealed block must be
+// the cells that went in.
+class TailTest : public ::testing::TestWithParam<int> {
+  protected:
+    TailTest() : random_(test_seed(7) + static_cast<uint64_t>(GetParam())) {
+        std::vector<std::string> metrics;
+        const uint64_t width = 1 + random_.below(70);
+        for (uint64_t i = 0; i < width; ++i) {
+            metrics.push_back(fmt::format("m/{}", i));
+        }
+        schema_ = std::make_shared<const Schema>(*Schema::create(Axis::kStepped, metrics));
+    }
+
+    double value(uint32_t column) {
+        const uint64_t kind = (column + kinds_) % 3;
+        return kind == 0   ? widen(static_cast<uint32_t>(random_.next()))
+               : kind == 1 ? std::bit_cast<double>(random_.next())
+                           : static_cast<double>(random_.below(100));
+    }
+
+    std::vector<std::byte> next_frame(uint64_t rows, bool sparse) {
+        RowsBuilder builder(schema_);
+        kinds_ = static_cast<uint32_t>(random_.below(2));
+        for (uint64_t row = 0; row < rows; ++row) {
+            std::vector<std::optional<double>> values;
+            std::vector<Cell> cells;
+            for (uint32_t column = 0; column < schema_->width(); ++column) {
+                values.emplace_back(value(column));
+                if (sparse && random_.below(3) != 0) {
+                    values.back().reset();
+                }
+                const bool present = values.back().has_value();
+                cells.push_back({present, present ? bits_of(*values.back()) : 0});
+            }
+            const double step = static_cast<double>(random_.below(1000));
+            steps_.push_back(step);
+            cells_.push_back(cells);
+            builder.add(step, static_cast<int64_t>(steps_.size()),
+                        std::span(std::as_const(values)));
+        }
+        return builder.finish(1, 0, 1);
+    }
+
+    SimRandom random_;
+    std::shared_ptr<const Schema> schema_;
+    uint32_t kinds_ = 0;
+    std::vector<double> steps_;
+    std::vector<std::vector<Cell>> cells_;
+};
+
+TEST_P(TailTest, ChunksAndSealedBlockHoldWhatWasAppended) {
+    Tail tail;
+    for (int frame = 0; frame < 6; ++frame) {
+        const auto bytes = next_frame(1 + random_.below(30), random_.coin());
+        RowPosition bad;
+        const Result<RowsView> rows = RowsView::decode(frame_body(bytes), *schema_, bad);
+        ASSERT_TRUE(rows.has_value()) << rows.error().to_string();
+        uint32_t done = 0;
+        while (done < rows->rows()) {
+            const uint32_t taken =
+                tail.append(*rows, done, 100 + tail.rows(), 5, Axis::kStepped, 1 << 20, 1 << 20);
+            ASSERT_GT(taken, 0U);
+            done += taken;
+        }
+    }
+    ASSERT_EQ(tail.rows(), cells_.size());
+
+    size_t first = 0;
+    for (const TailPiece& piece : tail.pieces()) {
+        for (uint32_t column = 0; column < schema_->width(); ++column) {
+            std::vector<double> values(piece.rows);
+            std::vector<uint8_t> present(piece.rows, 1);
+            piece.chunk->read_column(column, piece.rows, values.data(), present.data());
+            for (uint32_t row = 0; row < piece.rows; ++row) {
+                const Cell& cell = cells_[first + row][column];
+                ASSERT_EQ(present[row] != 0, cell.present);
+                if (cell.present) {
+                    ASSERT_EQ(bits_of(values[row]), cell.bits) << "column " << column;
+                }
+            }
+        }
+        first += piece.rows;
+    }
+
+    BlockInfo info;
+    info.axis = Axis::kStepped;
+    info.columns = schema_->width();
+    const auto block = tail.seal(info);
+    EXPECT_EQ(tail.rows(), 0U);
+    const Result<AxisColumns> axis = decode_axis(axis_section(*block), block->info);
+    ASSERT_TRUE(axis.has_value()) << axis.error().to_string();
+    ASSERT_TRUE(std::ranges::is_sorted(axis->keys));
+    for (uint32_t column = 0; column < schema_->width(); ++column) {
+        const Result<ChunkPlace> place = find_chunk(directory_section(*block), block->info, column);
+        ASSERT_TRUE(place.has_value());
+        ColumnValues values;
+        values.presence.assign(cells_.size() / 64 + 1, 0);
+        if (place->bytes > 0) {
+            values = *decode_chunk(strips_section(*block).subspan(place->offset, place->bytes),
+                                   block->info);
+        }
+        size_t next = 0;
+        for (size_t row = 0; row < cells_.size(); ++row) {
+            const size_t original = axis->sequences[row] - 100;
+            const bool present =
+                values.presence.empty() || (values.presence[row / 64] >> (row % 64) & 1U) != 0;
+            ASSERT_EQ(present, cells_[original][column].present);
+            ASSERT_EQ(axis->keys[row], key_of_step(steps_[original]));
+            if (present) {
+                ASSERT_EQ(bits_of(values.values[next++]), cells_[original][column].bits);
+            }
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, TailTest, ::testing::Range(0, 40));
+
+}  // namespace
+}  // namespace stepdb
