@@ -32,4 +32,17 @@ std::string_view sync_site_name(SyncSite site) {
     return "unknown site";
 }
 
+std::string_view directory_of(std::string_view path) {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string_view::npos) {
+        return ".";
+    }
+    return path.substr(0, slash == 0 ? 1 : slash);
+}
+
+std::string_view name_of(std::string_view path) {
+    const size_t slash = path.rfind('/');
+    return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
 }  // namespace stepdb

@@ -1,7 +1,7 @@
-// The store's whole view of a disk: an asynchronous interface with three implementations: liburing
-// (uring_file_system), pread/pwrite on worker threads (posix_file_system, the fallback), and a
-// simulated disk for tests (tests/support/sim_file_system) that loses, tears and reorders whatever
-// was not synced. Nothing else in the engine may touch a file.
+// The store's whole view of a disk: an asynchronous interface with three implementations:
+// HostFileSystem over liburing (uring_loop) or over pread/pwrite on worker threads (posix_loop, the
+// fallback), and a simulated disk for tests (tests/support/sim_file_system) that loses, tears and
+// reorders whatever was not synced. Nothing else in the engine may touch a file.
 //
 // Threads: every call is made on, and every Task resumes on, the executor that the file system was
 // made with. Operations on one file may overlap; the caller keeps the memory of a read or write
@@ -49,6 +49,11 @@ enum class OpenMode : uint8_t {
     kReadWrite,  // must exist
     kCreate,     // must not exist; opened for reading and writing
 };
+
+// "a/b/c" is name "c" in directory "a/b"; without a slash the directory is ".", and that of "/c" is
+// "/".
+std::string_view directory_of(std::string_view path);
+std::string_view name_of(std::string_view path);
 
 class File {
   public:

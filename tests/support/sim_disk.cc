@@ -81,16 +81,6 @@ std::vector<SimWrite> survivors(const SimWrite& write, SimRandom& random) {
 
 }  // namespace
 
-std::string_view directory_of(std::string_view path) {
-    const size_t slash = path.rfind('/');
-    return slash == std::string_view::npos ? "." : path.substr(0, slash);
-}
-
-std::string_view name_of(std::string_view path) {
-    const size_t slash = path.rfind('/');
-    return slash == std::string_view::npos ? path : path.substr(slash + 1);
-}
-
 SimDisk::SimDisk(std::vector<std::string> directories) {
     for (const std::string& directory : directories) {
         make_directory(directory);

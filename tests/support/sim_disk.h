@@ -142,8 +142,4 @@ class SimDisk {
     uint64_t file_next_ = 1;
 };
 
-// "a/b/c" is name "c" in directory "a/b"; without a slash the directory is ".".
-std::string_view directory_of(std::string_view path);
-std::string_view name_of(std::string_view path);
-
 }  // namespace stepdb

@@ -46,13 +46,6 @@ std::vector<std::byte> filled(size_t bytes, int value) {
     return std::vector<std::byte>(bytes, static_cast<std::byte>(value));
 }
 
-TEST(SimDiskPath, SplitsAtTheLastSlash) {
-    EXPECT_EQ(directory_of("a/b/c"), "a/b");
-    EXPECT_EQ(name_of("a/b/c"), "c");
-    EXPECT_EQ(directory_of("c"), ".");
-    EXPECT_EQ(name_of("c"), "c");
-}
-
 TEST(SimDisk, SyncOfAFileCoversWhatEndedBeforeItBegan) {
     SimDisk disk({"d"});
     disk.put_file("d/f", {});

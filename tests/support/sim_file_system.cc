@@ -31,8 +31,12 @@ class UnderWay {
 
 class SimFile final : public File {
   public:
-    SimFile(SimFileSystem& owner, std::string path, uint64_t file)
-        : owner_(&owner), path_(std::move(path)), file_(file), handle_(owner.handles_) {}
+    SimFile(SimFileSystem& owner, std::string path, uint64_t file, OpenMode mode)
+        : owner_(&owner),
+          path_(std::move(path)),
+          file_(file),
+          mode_(mode),
+          handle_(owner.handles_) {}
 
     Task<Status> read(uint64_t offset, MutableBytes into) override {
         const UnderWay under_way(owner_->under_way_);
@@ -51,13 +55,16 @@ class SimFile final : public File {
     }
 
     Task<Status> write(uint64_t offset, Bytes from) override {
+        if (mode_ == OpenMode::kRead) {
+            return refuse();
+        }
         return owner_->write(path_, change_of(offset, from), from);
     }
 
     Task<Status> sync(SyncSite site) override { return owner_->sync(path_, file_, site); }
 
     Task<Status> write_synced(uint64_t offset, Bytes from, SyncSite site) override {
-        Status written = co_await owner_->write(path_, change_of(offset, from), from);
+        Status written = co_await write(offset, from);
         if (!written.has_value()) {
             co_return written;
         }
@@ -65,6 +72,9 @@ class SimFile final : public File {
     }
 
     Task<Status> allocate(uint64_t bytes) override {
+        if (mode_ == OpenMode::kRead) {
+            return refuse();
+        }
         SimWrite change;
         change.file = file_;
         change.size_min = bytes;
@@ -74,6 +84,10 @@ class SimFile final : public File {
     uint64_t size() const override { return owner_->disk_->file_size(file_); }
 
   private:
+    Task<Status> refuse() {
+        co_return make_error(ErrorCode::kIoError, "write {}: Bad file descriptor", path_);
+    }
+
     SimWrite change_of(uint64_t offset, Bytes from) const {
         SimWrite change;
         change.file = file_;
@@ -85,6 +99,7 @@ class SimFile final : public File {
     SimFileSystem* owner_;
     std::string path_;
     uint64_t file_;
+    OpenMode mode_;
     UnderWay handle_;
 };
 
@@ -235,7 +250,7 @@ Task<Result<std::unique_ptr<File>>> SimFileSystem::create(std::string path) {
     if (!status.has_value()) {
         co_return std::move(status).error();
     }
-    co_return std::make_unique<SimFile>(*this, std::move(path), file);
+    co_return std::make_unique<SimFile>(*this, std::move(path), file, OpenMode::kCreate);
 }
 
 Task<Result<std::unique_ptr<File>>> SimFileSystem::open(std::string path, OpenMode mode) {
@@ -251,7 +266,7 @@ Task<Result<std::unique_ptr<File>>> SimFileSystem::open(std::string path, OpenMo
     if (!file.has_value()) {
         co_return not_found("open " + path);
     }
-    co_return std::make_unique<SimFile>(*this, std::move(path), *file);
+    co_return std::make_unique<SimFile>(*this, std::move(path), *file, mode);
 }
 
 Task<Result<std::vector<std::string>>> SimFileSystem::list(std::string directory) {
