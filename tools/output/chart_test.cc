@@ -1,0 +1,195 @@
+#include "tools/output/chart.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace stepdb {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::vector<ResultColumn> kColumns = {
+    {"run", ColumnType::kText},    {"metric", ColumnType::kText},  {"lo", ColumnType::kStep},
+    {"hi", ColumnType::kStep},     {"count", ColumnType::kUint64}, {"nan", ColumnType::kUint64},
+    {"pinf", ColumnType::kUint64}, {"ninf", ColumnType::kUint64},  {"min", ColumnType::kFloat64},
+    {"max", ColumnType::kFloat64}, {"mean", ColumnType::kFloat64}};
+
+struct TestBucket {
+    uint64_t count = 1;
+    double min = 0;
+    double max = 0;
+    double mean = 0;
+    uint64_t nan = 0;
+    uint64_t pinf = 0;
+};
+
+// Buckets of `width` steps each from 0 on.
+ResultBlock block_of(std::string_view metric, double width,
+                     const std::vector<TestBucket>& buckets) {
+    ResultBlock block(kColumns);
+    double lo = 0;
+    for (const TestBucket& bucket : buckets) {
+        block.column(0).append_text("p/run");
+        block.column(1).append_text(metric);
+        block.column(2).append_double(lo);
+        block.column(3).append_double(lo + width);
+        block.column(4).append_uint64(bucket.count);
+        block.column(5).append_uint64(bucket.nan);
+        block.column(6).append_uint64(bucket.pinf);
+        block.column(7).append_uint64(0);
+        for (size_t column = 8; column < 11; ++column) {
+            if (bucket.count == 0) {
+                block.column(column).append_null();
+            }
+        }
+        if (bucket.count > 0) {
+            block.column(8).append_double(bucket.min);
+            block.column(9).append_double(bucket.max);
+            block.column(10).append_double(bucket.mean);
+        }
+        lo += width;
+    }
+    return block;
+}
+
+std::string draw(const std::vector<ResultBlock>& blocks, const ChartOptions& options) {
+    Chart chart;
+    EXPECT_TRUE(chart.begin(kColumns).has_value());
+    for (const ResultBlock& block : blocks) {
+        chart.block(block);
+    }
+    return chart.render(options);
+}
+
+ChartOptions size(int width, int height, bool color = false) {
+    ChartOptions options;
+    options.width = width;
+    options.height = height;
+    options.color = color;
+    return options;
+}
+
+std::vector<TestBucket> flat(size_t count) {
+    return std::vector<TestBucket>(count, {10, 1, 1, 1, 0, 0});
+}
+
+TEST(Chart, DrawsLineAxesAndLegend) {
+    std::vector<TestBucket> rising;
+    for (int i = 0; i < 40; ++i) {
+        const double value = i * 0.25;
+        rising.push_back({5, value, value, value, 0, 0});
+    }
+    EXPECT_EQ(draw({block_of("train/loss", 100, rising)}, size(46, 5)), R"(
+━━ p/run · train/loss   min 0   max 9.75   200 points
+     │                                ⣀⣀⠤⠤⠒⠒⠉⠉
+     │                        ⣀⣀⠤⠤⠒⠒⠉⠉
+   5 ┤                ⣀⣀⠤⠤⠒⠒⠉⠉
+     │        ⣀⣀⠤⠤⠒⠒⠉⠉
+   0 ┤⣀⣀⠤⠤⠒⠒⠉⠉
+     └┬───────────────────┬──────────────────┬
+step  0                 2000              4000
+)" + 1);
+}
+
+TEST(Chart, ShowsASpikeOfOnePointInManyBuckets) {
+    // Ten times as many buckets as dot columns, and one point of one of them sticks out.
+    std::vector<TestBucket> buckets = flat(800);
+    buckets[333].max = 100;
+    const std::string drawn = draw({block_of("m", 1, buckets)}, size(46, 6));
+    const std::string calm = draw({block_of("m", 1, flat(800))}, size(46, 6));
+    EXPECT_NE(drawn, calm);
+    // It reaches the top row of the drawing, which is otherwise empty.
+    const size_t row = drawn.find('\n') + 1;
+    const std::string top = drawn.substr(row, drawn.find('\n', row) - row);
+    EXPECT_THAT(top, HasSubstr("⢸")) << drawn;
+    EXPECT_THAT(drawn, HasSubstr("max 100"));
+}
+
+TEST(Chart, MarksNonFinitePointsOnTheAxisAndCountsThem) {
+    std::vector<TestBucket> buckets = flat(40);
+    buckets[20].nan = 3;
+    buckets[21].pinf = 1;
+    EXPECT_THAT(draw({block_of("m", 1, flat(40))}, size(46, 4)), Not(HasSubstr("×")));
+    const std::string drawn = draw({block_of("m", 1, buckets)}, size(46, 4));
+    EXPECT_THAT(drawn, HasSubstr("──××─")) << drawn;
+    EXPECT_THAT(drawn, HasSubstr("× 3 NaN, 1 Infinity"));
+}
+
+TEST(Chart, OfNothingButNanStillShowsWhere) {
+    const std::string drawn = draw({block_of("m", 1, {{0, 0, 0, 0, 5, 0}})}, size(46, 4));
+    EXPECT_THAT(drawn, HasSubstr("no finite points"));
+    EXPECT_THAT(drawn, HasSubstr("× 5 NaN"));
+}
+
+TEST(Chart, TellsSeveralSeriesApartWithoutColours) {
+    const std::string drawn =
+        draw({block_of("a", 1, flat(10)), block_of("b", 1, {{1, 3, 3, 3, 0, 0}})}, size(60, 4));
+    EXPECT_THAT(drawn, HasSubstr("1 ━━ p/run · a"));
+    EXPECT_THAT(drawn, HasSubstr("2 ━━ p/run · b"));
+    EXPECT_THAT(drawn, HasSubstr(" 1\n"));
+    EXPECT_THAT(drawn, Not(HasSubstr("\x1b")));
+}
+
+TEST(Chart, UsesColoursWhenAsked) {
+    EXPECT_THAT(draw({block_of("a", 1, flat(10))}, size(60, 4, true)), HasSubstr("\x1b[38;5;"));
+}
+
+TEST(Chart, NoLineIsWiderThanAsked) {
+    const std::string drawn =
+        draw({block_of("a", 12345, flat(1000)), block_of("b", 1, flat(3))}, size(72, 8));
+    size_t start = drawn.find("\n", drawn.find("2 ━━")) + 1;
+    for (size_t end = drawn.find('\n', start); end != std::string::npos;
+         end = drawn.find('\n', start)) {
+        size_t width = 0;
+        for (const char byte : drawn.substr(start, end - start)) {
+            width += (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U ? 1U : 0U;
+        }
+        EXPECT_LE(width, 72U) << drawn;
+        start = end + 1;
+    }
+}
+
+TEST(Chart, LeavesAPauseOpenAndBridgesSparsePoints) {
+    std::vector<TestBucket> paused = flat(40);
+    for (size_t i = 12; i < 28; ++i) {
+        paused[i].count = 0;
+    }
+    std::vector<TestBucket> sparse = flat(40);
+    for (size_t i = 0; i < sparse.size(); ++i) {
+        sparse[i].count = i % 5 == 0 ? 1 : 0;
+    }
+    EXPECT_THAT(draw({block_of("m", 1, paused)}, size(46, 4)), HasSubstr("⠤            ⠤"))
+        << "no gap";
+    EXPECT_THAT(draw({block_of("m", 1, sparse)}, size(46, 4)), Not(HasSubstr("⠉ ")));
+}
+
+TEST(Chart, TakesTimesAndAnswersWithoutMean) {
+    std::vector<ResultColumn> columns = {{"lo", ColumnType::kTime},
+                                         {"hi", ColumnType::kTime},
+                                         {"min", ColumnType::kFloat64},
+                                         {"max", ColumnType::kFloat64}};
+    ResultBlock block(columns);
+    block.column(0).append_time(1'795'454'593'000'000);
+    block.column(1).append_time(1'795'454'693'000'000);
+    block.column(2).append_double(1);
+    block.column(3).append_double(2);
+    Chart chart;
+    ASSERT_TRUE(chart.begin(columns).has_value());
+    chart.block(block);
+    const std::string drawn = chart.render(size(80, 4));
+    EXPECT_THAT(drawn, HasSubstr("UTC  "));
+    EXPECT_THAT(drawn, HasSubstr("11-23 17:24"));
+    EXPECT_THAT(drawn, HasSubstr("min 1   max 2"));
+}
+
+TEST(Chart, RefusesWhatIsNotInBuckets) {
+    EXPECT_FALSE(Chart::can_draw(std::vector<ResultColumn>{{"value", ColumnType::kFloat64}}));
+    Chart chart;
+    EXPECT_THAT(chart.begin({}).error().message(), HasSubstr("buckets 200"));
+}
+
+}  // namespace
+}  // namespace stepdb

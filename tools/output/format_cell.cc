@@ -1,0 +1,131 @@
+#include "tools/output/format_cell.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
+#include "engine/base/float_bits.h"
+#include "engine/base/text.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr int64_t kSecondUs = 1'000'000;
+constexpr int64_t kDayUs = 86'400 * kSecondUs;
+
+struct CivilDate {
+    int64_t year = 0;
+    int64_t month = 0;
+    int64_t day = 0;
+};
+
+// Days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-Compatible
+// Low-Level Date Algorithms", civil_from_days).
+CivilDate civil_date(int64_t days) {
+    days += 719'468;
+    const int64_t era = (days >= 0 ? days : days - 146'096) / 146'097;
+    const int64_t day_of_era = days - era * 146'097;
+    const int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+    const int64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const int64_t shifted_month = (5 * day_of_year + 2) / 153;
+    const int64_t month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
+    return {year_of_era + era * 400 + (month <= 2 ? 1 : 0), month,
+            day_of_year - (153 * shifted_month + 2) / 5 + 1};
+}
+
+}  // namespace
+
+std::string format_time(int64_t time_us) {
+    int64_t days = time_us / kDayUs;
+    int64_t rest = time_us % kDayUs;
+    if (rest < 0) {
+        rest += kDayUs;
+        --days;
+    }
+    const CivilDate date = civil_date(days);
+    const int64_t seconds = rest / kSecondUs;
+    const int64_t fraction = rest % kSecondUs;
+    const bool plain_year = date.year >= 0 && date.year <= 9999;
+    std::string text =
+        fmt::format("{}-{:02}-{:02}T{:02}:{:02}:{:02}",
+                    plain_year ? fmt::format("{:04}", date.year) : fmt::format("{:+}", date.year),
+                    date.month, date.day, seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if (fraction % 1000 != 0) {
+        text += fmt::format(".{:06}", fraction);
+    } else if (fraction != 0) {
+        text += fmt::format(".{:03}", fraction / 1000);
+    }
+    return text + "Z";
+}
+
+std::string format_step(double step) {
+    constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
+    if (std::trunc(step) == step && std::fabs(step) <= kExactIntegers) {
+        return fmt::format("{:.0f}", step == 0 ? 0.0 : step);
+    }
+    return format_value(step);
+}
+
+std::string format_short(double value, int digits) {
+    struct Suffix {
+        double unit;
+        std::string_view letter;
+    };
+    constexpr std::array<Suffix, 4> kSuffixes = {{{1e12, "T"}, {1e9, "B"}, {1e6, "M"}, {1e3, "k"}}};
+    const double size = std::fabs(value);
+    if (!std::isfinite(value) || size == 0) {
+        return format_value(value);
+    }
+    if (size < 1e-3 || size >= 1e15) {
+        return fmt::format("{:.{}g}", value, digits);
+    }
+    if (size < 9999.5) {
+        const int whole_digits = static_cast<int>(std::floor(std::log10(size))) + 1;
+        return without_trailing_zeros(
+            fmt::format("{:.{}f}", value, std::max(0, digits - std::max(whole_digits, -2))));
+    }
+    for (const Suffix& suffix : kSuffixes) {
+        // The next suffix is due where rounding would show four digits before the point.
+        if (size >= suffix.unit * 0.9995) {
+            const double scaled = value / suffix.unit;
+            const int whole_digits =
+                static_cast<int>(std::floor(std::log10(std::fabs(scaled)))) + 1;
+            return without_trailing_zeros(
+                       fmt::format("{:.{}f}", scaled, std::max(0, digits - whole_digits))) +
+                   std::string(suffix.letter);
+        }
+    }
+    return format_value(value);
+}
+
+std::string safe_text(std::string_view text) {
+    if (is_valid_utf8(text) && !has_control_characters(text)) {
+        return std::string(text);
+    }
+    return printable(text, text.size());
+}
+
+std::string without_trailing_zeros(std::string text) {
+    if (text.find('.') == std::string::npos) {
+        return text;
+    }
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.') {
+        text.pop_back();
+    }
+    return text;
+}
+
+size_t display_width(std::string_view text) {
+    size_t width = 0;
+    for (const char byte : text) {
+        width += (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U ? 1U : 0U;
+    }
+    return width;
+}
+
+}  // namespace stepdb

@@ -1,0 +1,30 @@
+// Single cells as text, for people and for programs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace stepdb {
+
+// "2026-11-23T17:23:13.000250Z"; the fraction has 0, 3 or 6 digits, as many as it needs. Years
+// outside 0000..9999 are written with their sign.
+std::string format_time(int64_t time_us);
+
+// A step that is an integer up to 2^53 without exponent, any other as format_value.
+std::string format_step(double step);
+
+// A number in about `digits` significant digits, for a place where width is dear: "0.0034",
+// "12.5k", "3.2M". Suffixes k, M, B, T from 10,000 on; an exponent above and below 0.001.
+std::string format_short(double value, int digits = 4);
+
+// "12.500" as "12.5", "3.0" as "3"; text without a point as it is.
+std::string without_trailing_zeros(std::string text);
+
+// For a terminal: as it is, unless it has control characters or is no UTF-8; then escaped.
+std::string safe_text(std::string_view text);
+
+// Columns that `text` takes on a terminal, one per code point.
+size_t display_width(std::string_view text);
+
+}  // namespace stepdb
