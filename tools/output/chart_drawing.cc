@@ -40,21 +40,6 @@ double part_of(double value, double lo, double hi) {
     return hi > lo ? (value / 2 - lo / 2) / (hi / 2 - lo / 2) : 0.5;
 }
 
-// Gaps up to this many dot columns are bridged by the line: three times the usual distance of the
-// series' points, so that a sparse series is a line and a pause is a gap.
-int bridged_columns(const std::vector<int>& occupied) {
-    std::vector<int> distances;
-    for (size_t i = 1; i < occupied.size(); ++i) {
-        distances.push_back(occupied[i] - occupied[i - 1]);
-    }
-    if (distances.empty()) {
-        return 0;
-    }
-    const auto middle = distances.begin() + static_cast<std::ptrdiff_t>(distances.size() / 2);
-    std::nth_element(distances.begin(), middle, distances.end());
-    return std::max(4, 3 * *middle);
-}
-
 }  // namespace
 
 ChartDrawing::ChartDrawing(std::span<const ChartSeries> series, bool timed,
@@ -170,17 +155,39 @@ void ChartDrawing::draw_series(size_t index) {
             }
         }
     }
-    draw_line(columns, colors_of(index).line, index);
+    draw_line(columns, index);
 }
 
-void ChartDrawing::draw_line(const std::vector<DotColumn>& columns, uint8_t color, size_t index) {
+int ChartDrawing::bridged_columns(const ChartSeries& series) const {
+    std::vector<double> distances;
+    const ChartBucket* before = nullptr;
+    for (const ChartBucket& bucket : series.buckets) {
+        if (bucket.count == 0) {
+            continue;
+        }
+        if (before != nullptr) {
+            distances.push_back(bucket.lo - before->lo);
+        }
+        before = &bucket;
+    }
+    if (distances.empty()) {
+        return 0;
+    }
+    const auto middle = distances.begin() + static_cast<std::ptrdiff_t>(distances.size() / 2);
+    std::nth_element(distances.begin(), middle, distances.end());
+    const double columns = *middle / (x_hi_ - x_lo_) * canvas_.dots_across();
+    return std::max(4, static_cast<int>(std::lround(3 * columns)));
+}
+
+void ChartDrawing::draw_line(const std::vector<DotColumn>& columns, size_t index) {
+    const uint8_t color = colors_of(index).line;
     std::vector<int> occupied;
     for (size_t x = 0; x < columns.size(); ++x) {
         if (columns[x].count > 0) {
             occupied.push_back(static_cast<int>(x));
         }
     }
-    const int bridged = bridged_columns(occupied);
+    const int bridged = bridged_columns(series_[index]);
     for (size_t i = 0; i < occupied.size(); ++i) {
         const int x = occupied[i];
         const int y = dot_y(columns[static_cast<size_t>(x)].mean);

@@ -35,7 +35,10 @@ class ChartDrawing {
     // Whether the band covers this dot.
     bool covers(const std::vector<DotColumn>& columns, int x, int y) const;
     void draw_series(size_t index);
-    void draw_line(const std::vector<DotColumn>& columns, uint8_t color, size_t index);
+    void draw_line(const std::vector<DotColumn>& columns, size_t index);
+    // Gaps up to this many dot columns are bridged by the line: three times the usual distance of
+    // the series' points, so that a sparse series is a line and a pause is a gap.
+    int bridged_columns(const ChartSeries& series) const;
     void label_end(int y, uint8_t color, size_t index);
     void mark_non_finite(const ChartSeries& series);
 
