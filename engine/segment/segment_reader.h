@@ -1,0 +1,73 @@
+// Reading segments. Every byte is checked against its checksum before it is believed; kCorruption
+// names the file, the block and what was expected. Coroutines over the FileSystem's executor;
+// everything here is stateless and may overlap.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+#include "engine/io/file_system.h"
+#include "engine/segment/block.h"
+#include "engine/segment/segment_format.h"
+
+namespace stepdb {
+
+// What is kept in memory of a segment: its block index. Immutable; shared with snapshots.
+class SegmentMeta {
+  public:
+    SegmentMeta(std::string path, const Id128& store, uint64_t file_id, const SegmentFooter& footer,
+                std::vector<SegmentBlock> blocks);
+
+    const std::string& path() const { return path_; }
+    const Id128& store() const { return store_; }
+    uint64_t file_id() const { return file_id_; }
+    uint64_t file_bytes() const { return footer_.file_bytes; }
+    const SegmentFooter& footer() const { return footer_; }
+
+    // Sorted by (run, attempt, schema, lowest sequence).
+    const std::vector<SegmentBlock>& blocks() const { return blocks_; }
+    // First and past-the-last index of a run's blocks.
+    std::pair<size_t, size_t> blocks_of_run(uint64_t run) const;
+
+    size_t memory_bytes() const;
+
+    // "segment PATH"; "segment PATH block 3 (run 7, attempt 0, schema 2)".
+    std::string describe() const;
+    std::string describe(size_t block) const;
+
+  private:
+    std::string path_;
+    Id128 store_;
+    uint64_t file_id_;
+    SegmentFooter footer_;
+    std::vector<SegmentBlock> blocks_;
+};
+
+// Reads and checks header, footer and block index.
+Task<Result<std::shared_ptr<const SegmentMeta>>> open_segment(FileSystem& files, std::string path,
+                                                              Id128 store, uint64_t file_id);
+
+// `file` is the segment's, open for reading; `segment` and it live until the task has ended.
+// `column` is a column of the block's schema.
+Task<Result<SegmentNames>> read_names(File& file, const SegmentMeta& segment);
+Task<Result<AxisColumns>> read_axis(File& file, const SegmentMeta& segment, size_t block);
+// A column without a value in the block has no values.
+Task<Result<ColumnValues>> read_column(File& file, const SegmentMeta& segment, size_t block,
+                                       uint32_t column);
+
+// The same in two steps, for readers of many columns of a block: the verified directory section,
+// then columns by it.
+Task<Result<std::vector<std::byte>>> read_directory(File& file, const SegmentMeta& segment,
+                                                    size_t block);
+Task<Result<ColumnValues>> read_column_at(File& file, const SegmentMeta& segment, size_t block,
+                                          ChunkPlace place);
+
+// Reads and decodes everything: header, footer, index, names, every block, padding.
+Task<Status> verify_segment(FileSystem& files, std::string path, Id128 store, uint64_t file_id);
+
+}  // namespace stepdb
