@@ -1,0 +1,61 @@
+// One socket: reads and writes for its session, deadlines, lingering close. Private to net/, as it
+// shows Asio.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "net/server.h"
+#include "net/session.h"
+
+namespace stepdb {
+
+class Connection : public std::enable_shared_from_this<Connection> {
+  public:
+    using Socket = boost::asio::ip::tcp::socket;
+    using Time = std::chrono::steady_clock::time_point;
+
+    // `on_closed` is called once, when the socket is closed.
+    Connection(Socket socket, const SessionServices& services, const ServerOptions& options,
+               std::function<void(Connection&)> on_closed);
+
+    void start(Time now);
+    // Reads and writes whatever the session has or takes; soon, not at once.
+    void wake();
+    // Answers what is in flight, tells the peer and closes.
+    void shut_down(const Error& reason);
+    void close();
+    // Called now and then; closes what has passed a deadline.
+    void check_deadlines(Time now);
+
+  private:
+    void pump();
+    void wait_readable();
+    void on_readable();
+    bool read_once();
+    void write_next();
+    void begin_linger();
+    bool drain_once();
+
+    Socket socket_;
+    const ServerOptions& options_;
+    std::function<void(Connection&)> on_closed_;
+    Session session_;
+    std::vector<std::byte> writing_;
+    Time now_;  // of the last tick
+    Time started_;
+    Time last_bytes_;
+    Time linger_since_;
+    bool is_waking_ = false;
+    bool is_waiting_readable_ = false;
+    bool is_writing_ = false;
+    bool is_lingering_ = false;
+    bool is_closed_ = false;
+    bool got_bytes_ = false;  // since the last tick
+};
+
+}  // namespace stepdb

@@ -1,0 +1,46 @@
+// How the network asks questions: the side of query/ that a session sees. Everything here happens
+// on the net thread, whichever threads compute the answer; an implementation computes elsewhere and
+// posts back (Server::executor()).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/model/result_columns.h"
+#include "net/message.h"
+
+namespace stepdb {
+
+// Where an answer goes: on_columns once, then blocks, then on_end; on_error instead of anything
+// from any point on. Nothing comes after on_end or on_error.
+class ResultSink {
+  public:
+    virtual ~ResultSink() = default;
+    virtual void on_columns(std::vector<ResultColumn> columns) = 0;
+    // At most as many as were wanted; at most kResultBatchRows rows each.
+    virtual void on_block(ResultBlock block) = 0;
+    virtual void on_end(QueryEnd end) = 0;
+    virtual void on_error(Error error) = 0;
+};
+
+// A query under way. Destroying it gives the query up: the sink is not called any more, and what is
+// being computed for it stops as soon as it can.
+class RunningQuery {
+  public:
+    virtual ~RunningQuery() = default;
+    // The sink takes `blocks` more. A query starts with none wanted, so that a slow reader of a
+    // large answer holds no memory beyond what it asked for.
+    virtual void want(uint32_t blocks) = 0;
+};
+
+class QueryService {
+  public:
+    virtual ~QueryService() = default;
+    // `sink` outlives the query and is not called within start(), want() or the destructor. Errors
+    // of the text come through the sink too.
+    virtual std::unique_ptr<RunningQuery> start(std::string text, ResultSink& sink) = 0;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,246 @@
+#include "net/server.h"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <unordered_map>
+
+#include "net/connection.h"
+#include "net/engine_bridge.h"
+
+namespace stepdb {
+
+namespace {
+
+namespace asio = boost::asio;
+using ErrorStatus = boost::system::error_code;
+using asio::ip::tcp;
+
+constexpr int kListenBacklog = 4096;
+// Connections above the limit that are being told so; further ones are closed without a word.
+constexpr size_t kRefusedConnectionsMax = 64;
+
+class NetExecutor : public Executor {
+  public:
+    explicit NetExecutor(asio::io_context& context) : context_(context) {}
+    void post(std::function<void()> work) override { asio::post(context_, std::move(work)); }
+    bool is_current() const override { return context_.get_executor().running_in_this_thread(); }
+
+  private:
+    asio::io_context& context_;
+};
+
+class AsioServer : public Server {
+  public:
+    explicit AsioServer(ServerOptions options)
+        : options_(std::move(options)),
+          context_(1),
+          work_(context_.get_executor()),
+          executor_(context_),
+          acceptor_(context_),
+          tick_(context_),
+          budget_(options_.receive_bytes_max, [this] { wake_all(); }) {}
+
+    Status open();
+
+    std::string host() const override { return endpoint_.address().to_string(); }
+    uint16_t port() const override { return endpoint_.port(); }
+    Executor& executor() override { return executor_; }
+    void run(Engine& engine, Executor& engine_side, QueryService& queries) override;
+    void stop() override;
+    size_t connections() const override { return connection_count_; }
+
+  private:
+    // The tick's period is a fraction of the shortest deadline, so tests may shorten them.
+    std::chrono::milliseconds tick_period() const;
+    void accept_next();
+    void on_accepted(tcp::socket socket);
+    void on_closed(Connection& connection);
+    void schedule_tick();
+    void on_tick();
+    void begin_stop();
+    void finish_stop_if_idle();
+    void wake_all();
+
+    ServerOptions options_;
+    asio::io_context context_;
+    asio::executor_work_guard<asio::io_context::executor_type> work_;
+    NetExecutor executor_;
+    tcp::acceptor acceptor_;
+    tcp::endpoint endpoint_;
+    asio::steady_timer tick_;
+    ReceiveBudget budget_;
+    std::optional<EngineBridge> bridge_;
+    std::optional<SessionServices> services_;
+    std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+    std::atomic<size_t> connection_count_ = 0;
+    bool is_stopping_ = false;
+    bool is_finished_ = false;
+    bool accept_failed_ = false;  // until the next tick: out of descriptors
+    Connection::Time stop_since_;
+};
+
+Status AsioServer::open() {
+    ErrorStatus status;
+    const auto address = asio::ip::make_address(options_.host, status);
+    if (status) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "cannot listen on '{}': not an IP address (such as 127.0.0.1 or ::)",
+                          options_.host);
+    }
+    const tcp::endpoint endpoint(address, options_.port);
+    acceptor_.open(endpoint.protocol(), status);
+    if (!status) {
+        acceptor_.set_option(asio::socket_base::reuse_address(true), status);
+    }
+    if (!status) {
+        acceptor_.bind(endpoint, status);
+    }
+    if (!status) {
+        acceptor_.listen(kListenBacklog, status);
+    }
+    if (!status) {
+        endpoint_ = acceptor_.local_endpoint(status);
+    }
+    if (status) {
+        return make_error(ErrorCode::kIoError, "cannot listen on {} port {}: {}", options_.host,
+                          options_.port, status.message());
+    }
+    return {};
+}
+
+void AsioServer::run(Engine& engine, Executor& engine_side, QueryService& queries) {
+    bridge_.emplace(engine, engine_side, executor_);
+    services_.emplace(*bridge_, queries, budget_);
+    services_->store = engine.store_id();
+    services_->server_name = options_.name;
+    services_->limits = options_.session;
+    accept_next();
+    schedule_tick();
+    context_.run();
+}
+
+void AsioServer::stop() {
+    asio::post(context_, [this] { begin_stop(); });
+}
+
+std::chrono::milliseconds AsioServer::tick_period() const {
+    const auto shortest = std::min({options_.hello_time_max, options_.stall_time_max,
+                                    options_.stop_time_max, options_.linger_time_max});
+    return std::clamp(shortest / 4, std::chrono::milliseconds(1), std::chrono::milliseconds(500));
+}
+
+void AsioServer::accept_next() {
+    acceptor_.async_accept([this](const ErrorStatus& status, tcp::socket socket) {
+        if (is_stopping_) {
+            return;
+        }
+        if (status) {
+            accept_failed_ = true;
+            return;
+        }
+        on_accepted(std::move(socket));
+        accept_next();
+    });
+}
+
+void AsioServer::on_accepted(tcp::socket socket) {
+    if (connections_.size() >= options_.connections_max + kRefusedConnectionsMax) {
+        return;
+    }
+    const auto connection = std::make_shared<Connection>(
+        std::move(socket), *services_, options_, [this](Connection& closed) { on_closed(closed); });
+    connections_.emplace(connection.get(), connection);
+    connection_count_ = connections_.size();
+    connection->start(std::chrono::steady_clock::now());
+    if (connections_.size() > options_.connections_max) {
+        connection->shut_down(make_error(ErrorCode::kResourceExhausted,
+                                         "the server has {} connections, its limit; try again "
+                                         "later",
+                                         options_.connections_max));
+    }
+}
+
+void AsioServer::on_closed(Connection& connection) {
+    // Whoever called is inside the connection: it goes when it has returned.
+    const auto at = connections_.find(&connection);
+    asio::post(context_, [last = std::move(at->second)] {});
+    connections_.erase(at);
+    connection_count_ = connections_.size();
+    finish_stop_if_idle();
+}
+
+void AsioServer::schedule_tick() {
+    tick_.expires_after(tick_period());
+    tick_.async_wait([this](const ErrorStatus& status) {
+        if (!status && !is_finished_) {
+            on_tick();
+            schedule_tick();
+        }
+    });
+}
+
+void AsioServer::on_tick() {
+    const auto now = std::chrono::steady_clock::now();
+    std::vector<std::shared_ptr<Connection>> all;
+    all.reserve(connections_.size());
+    for (const auto& [key, connection] : connections_) {
+        all.push_back(connection);
+    }
+    const bool is_over = is_stopping_ && now - stop_since_ >= options_.stop_time_max;
+    for (const auto& connection : all) {
+        connection->check_deadlines(now);
+        if (is_over) {
+            connection->close();
+        }
+    }
+    if (std::exchange(accept_failed_, false) && !is_stopping_) {
+        accept_next();
+    }
+}
+
+void AsioServer::begin_stop() {
+    if (std::exchange(is_stopping_, true)) {
+        return;
+    }
+    stop_since_ = std::chrono::steady_clock::now();
+    ErrorStatus ignored;
+    acceptor_.close(ignored);
+    const Error reason(ErrorCode::kUnavailable, "the server is shutting down");
+    for (const auto& [key, connection] : connections_) {
+        connection->shut_down(reason);
+    }
+    finish_stop_if_idle();
+}
+
+void AsioServer::finish_stop_if_idle() {
+    if (is_stopping_ && connections_.empty()) {
+        // Nothing is left that could run, but what was posted: run() returns after it.
+        is_finished_ = true;
+        tick_.cancel();
+        work_.reset();
+    }
+}
+
+void AsioServer::wake_all() {
+    for (const auto& [key, connection] : connections_) {
+        connection->wake();
+    }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::listen(ServerOptions options) {
+    auto server = std::make_unique<AsioServer>(std::move(options));
+    TRY(server->open());
+    return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace stepdb

@@ -1,0 +1,63 @@
+// The TCP server: one thread that listens, reads and writes sockets and runs the sessions. Asio
+// stays behind this header.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/base/result.h"
+#include "engine/engine.h"
+#include "engine/io/executor.h"
+#include "net/query_service.h"
+#include "net/session.h"
+
+namespace stepdb {
+
+struct ServerOptions {
+    ServerOptions() = default;
+
+    std::string host = "127.0.0.1";
+    uint16_t port = 7420;  // 0 picks a free one
+    std::string name = "stepdb";
+    size_t connections_max = kConnectionsMax;
+    size_t receive_bytes_max = kReceiveBytesMax;
+    SessionLimits session;
+    // A connection that has not said hello by then is closed, and so is one that sends nothing for
+    // the second time within a frame: half-open peers must not hold room.
+    std::chrono::milliseconds hello_time_max = std::chrono::seconds(10);
+    std::chrono::milliseconds stall_time_max = std::chrono::seconds(30);
+    // How long a stopping server waits for peers to read what is in flight.
+    std::chrono::milliseconds stop_time_max = std::chrono::seconds(10);
+    // How long a closed connection is drained, so that its last error is not lost to a reset.
+    std::chrono::milliseconds linger_time_max = std::chrono::seconds(2);
+};
+
+class Server {
+  public:
+    // Binds and listens; connections queue in the kernel until run(). kIoError or kInvalidArgument
+    // naming host and port.
+    static Result<std::unique_ptr<Server>> listen(ServerOptions options);
+
+    virtual ~Server() = default;
+
+    virtual std::string host() const = 0;
+    virtual uint16_t port() const = 0;
+
+    // Posts to the net thread, for answers of queries and outcomes of the engine.
+    virtual Executor& executor() = 0;
+
+    // Serves on the calling thread until stop(), then finishes what is in flight. `engine` works on
+    // `engine_side`; it must not be closed before run() returns, and the server outlives it. Once
+    // per server.
+    virtual void run(Engine& engine, Executor& engine_side, QueryService& queries) = 0;
+
+    // Stops accepting and reading, answers what was received, then lets run() return. May be called
+    // from any thread and in a signal handler's stead, more than once, before run() too.
+    virtual void stop() = 0;
+
+    virtual size_t connections() const = 0;
+};
+
+}  // namespace stepdb

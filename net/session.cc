@@ -1,0 +1,425 @@
+#include "net/session.h"
+
+#include <algorithm>
+
+namespace stepdb {
+
+namespace {
+
+// A frame smaller than this needs no reservation: it fits the buffers of one read.
+constexpr size_t kReserveFrom = FrameStream::kReadBytesMax;
+
+bool is_change(FrameType type) {
+    return type == FrameType::kSchema || type == FrameType::kOpenRun || type == FrameType::kRows ||
+           type == FrameType::kFinishRun;
+}
+
+}  // namespace
+
+class Session::Reply : public ResultSink {
+  public:
+    Reply(Session& session, uint64_t request, uint64_t serial)
+        : session_(session), request_(request), serial_(serial) {}
+
+    uint64_t serial() const { return serial_; }
+
+    void start(QueryService& service, std::string text) {
+        query_ = service.start(std::move(text), *this);
+    }
+    void stop() { query_.reset(); }
+    void want_block() {
+        ++granted_;
+        query_->want(1);
+    }
+    // Blocks wanted that have not come.
+    uint32_t granted() const { return granted_; }
+    // Blocks wanted that have not been sent.
+    uint32_t unsent = 0;
+
+    void on_columns(std::vector<ResultColumn> columns) override {
+        put(encode_result_columns(columns, request_), false);
+    }
+    void on_block(ResultBlock block) override {
+        CHECK(granted_ > 0, "a block nobody wanted, request {}", request_);
+        --granted_;
+        Result<std::vector<std::byte>> frame = encode_result_block(block, request_);
+        if (!frame) {
+            --unsent;
+            --session_.blocks_unsent_;
+            on_error(frame.error());
+            return;
+        }
+        put(std::move(frame).value(), true);
+    }
+    void on_end(QueryEnd end) override {
+        session_.end_query(request_, encode_result_end(end, request_));
+    }
+    void on_error(Error error) override {
+        session_.end_query(request_,
+                           encode_error(ErrorMessage(ErrorScope::kRequest, error), request_));
+    }
+
+  private:
+    void put(std::vector<std::byte> bytes, bool is_block) {
+        ResultFrame frame;
+        frame.bytes = std::move(bytes);
+        frame.serial = is_block ? serial_ : 0;
+        frame.request = request_;
+        session_.put_result(std::move(frame));
+    }
+
+    Session& session_;
+    uint64_t request_;
+    uint64_t serial_;
+    uint32_t granted_ = 0;
+    std::unique_ptr<RunningQuery> query_;
+};
+
+Session::Session(const SessionServices& services, std::function<void()> wake)
+    : services_(services), wake_(std::move(wake)) {}
+
+Session::~Session() {
+    abandon();
+}
+
+void Session::abandon() {
+    state_ = State::kClosing;
+    channel_.reset();
+    for (const auto& [request, reply] : queries_) {
+        reply->stop();
+    }
+    queries_.clear();
+    ended_.clear();
+    results_.clear();
+    control_.clear();
+    control_bytes_ = 0;
+    ack_.reset();
+    in_flight_.clear();
+    last_words_.reset();
+    services_.budget.release(receive_bytes_ + reserved_);
+    receive_bytes_ = 0;
+    reserved_ = 0;
+}
+
+// --- Input ---
+
+void Session::commit(size_t bytes) {
+    stream_.commit(bytes);
+    read_frames();
+}
+
+void Session::read_frames() {
+    while (state_ != State::kClosing) {
+        Result<std::optional<ReceivedFrame>> next = stream_.next();
+        if (!next) {
+            fail(std::move(next).error());
+            break;
+        }
+        if (!next->has_value()) {
+            break;
+        }
+        handle(**std::move(next));
+    }
+    if (channel_) {
+        channel_->flush();
+    }
+    grant_blocks();
+}
+
+void Session::handle(ReceivedFrame frame) {
+    const FrameType type = frame.header.type;
+    const uint64_t number = frame.header.number;
+    if (state_ == State::kAwaitingHello) {
+        handle_hello(frame);
+    } else if (is_change(type)) {
+        handle_change(std::move(frame));
+    } else if (type == FrameType::kQuery) {
+        handle_query(frame);
+    } else if (type == FrameType::kCancel) {
+        if (queries_.contains(number)) {
+            cancel_query(number, Error(ErrorCode::kCancelled, "cancelled as asked"));
+        }
+    } else if (type == FrameType::kHello) {
+        refuse(ErrorScope::kFrame, number,
+               Error(ErrorCode::kFailedPrecondition, "hello comes once, as the first frame"));
+    } else {
+        refuse(ErrorScope::kFrame, number,
+               make_error(ErrorCode::kInvalidArgument,
+                          "frame type {} ({}) is not one a client sends; it was ignored",
+                          static_cast<unsigned>(type), frame_type_name(type)));
+    }
+    if (reserved_ != 0) {
+        services_.budget.release(std::exchange(reserved_, 0));
+    }
+}
+
+void Session::handle_hello(const ReceivedFrame& frame) {
+    if (frame.header.type != FrameType::kHello) {
+        fail(make_error(ErrorCode::kFailedPrecondition, "the first frame is {}; it must be hello",
+                        frame_type_name(frame.header.type)));
+        return;
+    }
+    Result<HelloMessage> hello = HelloMessage::decode(frame_body(frame.bytes));
+    if (!hello) {
+        fail(std::move(hello).error());
+        return;
+    }
+    writer_ = hello->writer;
+    state_ = State::kOpen;
+    HelloOkMessage answer;
+    answer.store = services_.store;
+    answer.server = services_.server_name;
+    put_control(encode_hello_ok(answer));
+}
+
+void Session::handle_change(ReceivedFrame frame) {
+    if (writer_.is_zero()) {
+        fail(make_error(ErrorCode::kFailedPrecondition,
+                        "a {} frame on a connection whose hello named no writer; only reading is "
+                        "possible without one",
+                        frame_type_name(frame.header.type)));
+        return;
+    }
+    if (!channel_) {
+        channel_ = services_.channels.open(writer_, *this);
+    }
+    const uint32_t bytes = frame.header.length;
+    // What was reserved becomes what is charged.
+    services_.budget.release(std::exchange(reserved_, 0));
+    services_.budget.charge(bytes);
+    receive_bytes_ += bytes;
+    receive_full_ = receive_full_ || receive_bytes_ > services_.limits.receive_bytes_max;
+    in_flight_.push_back(bytes);
+    ++submitted_;
+    channel_->submit(std::move(frame));
+}
+
+void Session::handle_query(const ReceivedFrame& frame) {
+    const uint64_t request = frame.header.number;
+    if (queries_.contains(request)) {
+        // Its answer could not be told from the first one's, so it is no answer of that request.
+        refuse(ErrorScope::kFrame, request,
+               make_error(ErrorCode::kAlreadyExists,
+                          "request {} is still being answered; number queries anew", request));
+        return;
+    }
+    if (queries_.size() >= services_.limits.queries_max) {
+        refuse(ErrorScope::kRequest, request,
+               make_error(ErrorCode::kResourceExhausted,
+                          "{} queries are open on this connection; wait for one or cancel it",
+                          queries_.size()));
+        return;
+    }
+    Result<std::string> text = decode_query(frame_body(frame.bytes));
+    if (!text) {
+        refuse(ErrorScope::kRequest, request, text.error());
+        return;
+    }
+    auto& reply = queries_[request];
+    reply = std::make_unique<Reply>(*this, request, ++queries_started_);
+    reply->start(services_.queries, std::move(text).value());
+    wanting_.push_back(request);
+}
+
+void Session::refuse(ErrorScope scope, uint64_t number, const Error& error) {
+    put_control(encode_error(ErrorMessage(scope, error), number));
+}
+
+void Session::fail(Error error) {
+    state_ = State::kClosing;
+    last_words_ = std::move(error);
+    // Queries of a peer that breaks the protocol are not worth finishing.
+    while (!queries_.empty()) {
+        cancel_query(queries_.begin()->first,
+                     Error(ErrorCode::kCancelled, "the connection is being closed"));
+    }
+    finish_if_idle();
+}
+
+void Session::end_input() {
+    if (state_ == State::kClosing) {
+        return;
+    }
+    state_ = State::kClosing;
+    if (stream_.partial_bytes() != 0) {
+        last_words_ = make_error(ErrorCode::kInvalidArgument,
+                                 "the connection ended within a frame, after {} bytes of it",
+                                 stream_.partial_bytes());
+    }
+    finish_if_idle();
+}
+
+void Session::shut_down(Error reason) {
+    if (state_ == State::kClosing) {
+        return;
+    }
+    state_ = State::kClosing;
+    last_words_ = std::move(reason);
+    finish_if_idle();
+}
+
+bool Session::wants_input() {
+    if (state_ == State::kClosing || control_bytes_ > kControlBytesUnsentMax || receive_full_ ||
+        in_flight_.size() >= services_.limits.frames_in_flight_max) {
+        return false;
+    }
+    const size_t begun = stream_.begun_frame_bytes();
+    if (begun > kReserveFrom && reserved_ == 0) {
+        if (!services_.budget.try_reserve(begun)) {
+            return false;
+        }
+        reserved_ = begun;
+    }
+    return reserved_ != 0 || !services_.budget.full();
+}
+
+// --- Outcomes of changes ---
+
+void Session::settle(uint64_t ordinal) {
+    const uint64_t first = submitted_ - in_flight_.size() + 1;
+    CHECK(ordinal <= submitted_, "outcome of frame {}, {} were submitted", ordinal, submitted_);
+    size_t bytes = 0;
+    for (uint64_t at = first; at <= ordinal; ++at) {
+        bytes += in_flight_.front();
+        in_flight_.pop_front();
+    }
+    receive_bytes_ -= bytes;
+    if (receive_bytes_ <= services_.limits.receive_bytes_max / 2) {
+        receive_full_ = false;
+    }
+    services_.budget.release(bytes);
+}
+
+void Session::on_durable(uint64_t ordinal, uint64_t late_rows) {
+    settle(ordinal);
+    if (!ack_) {
+        ack_.emplace();
+    }
+    ack_->ordinal = ordinal;
+    ack_->late_rows += late_rows;
+    finish_if_idle();
+    wake_();
+}
+
+void Session::on_opened(uint64_t ordinal, RunOpened opened) {
+    put_ack();
+    put_control(encode_run_opened(opened, ordinal));
+    wake_();
+}
+
+void Session::on_refused(uint64_t ordinal, Refusal refusal) {
+    settle(ordinal);
+    put_ack();
+    ErrorMessage message(ErrorScope::kChange, refusal.error);
+    message.position = refusal.position;
+    put_control(encode_error(message, ordinal));
+    finish_if_idle();
+    wake_();
+}
+
+// --- Queries ---
+
+void Session::put_result(ResultFrame frame) {
+    results_.push_back(std::move(frame));
+    wake_();
+}
+
+void Session::end_query(uint64_t request, std::vector<std::byte> last_frame) {
+    const auto at = queries_.find(request);
+    CHECK(at != queries_.end(), "the answer of request {} goes on after its end", request);
+    // Blocks that were wanted and will not come any more.
+    blocks_unsent_ -= at->second->granted();
+    ended_.push_back(std::move(at->second));
+    queries_.erase(at);
+    ResultFrame frame;
+    frame.bytes = std::move(last_frame);
+    put_result(std::move(frame));
+    finish_if_idle();
+}
+
+void Session::cancel_query(uint64_t request, const Error& error) {
+    queries_.at(request)->stop();
+    end_query(request, encode_error(ErrorMessage(ErrorScope::kRequest, error), request));
+}
+
+void Session::grant_blocks() {
+    while (!wanting_.empty() && blocks_unsent_ < kConnectionBlocksUnsentMax) {
+        const uint64_t request = wanting_.front();
+        wanting_.pop_front();
+        const auto at = queries_.find(request);
+        if (at == queries_.end()) {
+            continue;
+        }
+        Reply& reply = *at->second;
+        ++blocks_unsent_;
+        ++reply.unsent;
+        if (reply.unsent < kQueryBlocksUnsentMax) {
+            wanting_.push_back(request);
+        }
+        reply.want_block();
+    }
+}
+
+// --- Output ---
+
+void Session::put_ack() {
+    if (ack_) {
+        AckMessage message;
+        message.late_rows = ack_->late_rows;
+        const uint64_t ordinal = ack_->ordinal;
+        ack_.reset();
+        put_control(encode_ack(message, ordinal));
+    }
+}
+
+void Session::put_control(std::vector<std::byte> frame) {
+    control_bytes_ += frame.size();
+    control_.push_back(std::move(frame));
+}
+
+std::vector<std::byte> Session::take_output() {
+    ended_.clear();
+    put_ack();
+    if (control_bytes_ != 0) {
+        std::vector<std::byte> bytes;
+        bytes.reserve(control_bytes_);
+        for (const auto& frame : control_) {
+            bytes.insert(bytes.end(), frame.begin(), frame.end());
+        }
+        control_.clear();
+        control_bytes_ = 0;
+        return bytes;
+    }
+    CHECK(!results_.empty(), "no output to take");
+    ResultFrame frame = std::move(results_.front());
+    results_.pop_front();
+    if (frame.serial != 0) {
+        --blocks_unsent_;
+        const auto at = queries_.find(frame.request);
+        if (at != queries_.end() && at->second->serial() == frame.serial &&
+            at->second->unsent-- == kQueryBlocksUnsentMax) {
+            wanting_.push_back(frame.request);
+        }
+        grant_blocks();
+    }
+    return std::move(frame.bytes);
+}
+
+void Session::finish_if_idle() {
+    if (state_ == State::kClosing && last_words_ && in_flight_.empty() && queries_.empty()) {
+        put_ack();
+        ResultFrame frame;
+        frame.bytes = encode_error(ErrorMessage(ErrorScope::kConnection, *last_words_), 0);
+        last_words_.reset();
+        // Behind the results, so that it is the last frame of all.
+        results_.push_back(std::move(frame));
+        wake_();
+    }
+}
+
+bool Session::finished() const {
+    return state_ == State::kClosing && !last_words_ && in_flight_.empty() && queries_.empty() &&
+           !has_output();
+}
+
+}  // namespace stepdb

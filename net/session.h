@@ -1,0 +1,155 @@
+// The protocol of one connection as a state machine: bytes in, bytes out, no sockets, no threads,
+// no clock. Everything is called on one thread. docs/protocol.md is the specification.
+//
+// Input: fill prepare(), commit(); read only while wants_input(), which is false while the engine
+// or the peer is behind, so that the socket pushes back. Output: take_output() while has_output().
+// finished() says that everything was answered and the connection is to be closed.
+//
+// Order: outcomes of changing frames come in the order of the frames. A fatal error is sent after
+// the outcomes of all frames before it. Answers of queries interleave with everything.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/model/limits.h"
+#include "net/frame_stream.h"
+#include "net/message.h"
+#include "net/query_service.h"
+#include "net/receive_budget.h"
+#include "net/write_channel.h"
+
+namespace stepdb {
+
+// Unsent answers of a connection stop its input here (a peer that sends but never reads).
+inline constexpr size_t kControlBytesUnsentMax = 1U << 20U;
+// Changing frames of a connection without outcome: bounds what their errors can take.
+inline constexpr size_t kConnectionFramesInFlightMax = 1U << 16U;
+// Result blocks of a connection asked for and not yet sent, and of one query among them.
+inline constexpr uint32_t kConnectionBlocksUnsentMax = 16;
+inline constexpr uint32_t kQueryBlocksUnsentMax = 2;
+
+struct SessionLimits {
+    SessionLimits() = default;
+    size_t receive_bytes_max = kConnectionReceiveBytesMax;
+    size_t frames_in_flight_max = kConnectionFramesInFlightMax;
+    size_t queries_max = kQueriesPerConnectionMax;
+};
+
+// What sessions share. All of it outlives them.
+struct SessionServices {
+    SessionServices(WriteChannels& its_channels, QueryService& its_queries,
+                    ReceiveBudget& its_budget)
+        : channels(its_channels), queries(its_queries), budget(its_budget) {}
+
+    WriteChannels& channels;
+    QueryService& queries;
+    ReceiveBudget& budget;
+    Id128 store;
+    std::string server_name = "stepdb";
+    SessionLimits limits;
+};
+
+class Session : private OutcomeSink {
+  public:
+    // `wake` is called when output or room for input has appeared by itself; it may be called often
+    // and must not call back.
+    Session(const SessionServices& services, std::function<void()> wake);
+    ~Session() override;
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    MutableBytes prepare() { return stream_.prepare(); }
+    void commit(size_t bytes);
+    // The peer will send nothing more: what is in flight is answered, then the session is finished.
+    void end_input();
+    // Likewise from our side: everything in flight is answered, then `reason` is sent.
+    void shut_down(Error reason);
+    // Gives everything up at once, such as when the socket has failed.
+    void abandon();
+
+    // False while the engine, the budget or the peer's reading is behind. May reserve room for a
+    // frame that has begun.
+    bool wants_input();
+    bool has_output() const { return control_bytes_ != 0 || ack_.has_value() || !results_.empty(); }
+    // The next bytes to send; never empty if has_output().
+    std::vector<std::byte> take_output();
+    bool finished() const;
+
+    // For deadlines.
+    bool said_hello() const { return state_ != State::kAwaitingHello; }
+    bool is_within_frame() const { return stream_.partial_bytes() != 0; }
+
+  private:
+    enum class State : uint8_t {
+        kAwaitingHello,
+        kOpen,
+        kClosing,  // no more input; finished when all is answered
+    };
+    class Reply;  // one query's sink
+    struct PendingAck {
+        uint64_t ordinal = 0;
+        uint64_t late_rows = 0;
+    };
+    struct ResultFrame {
+        std::vector<std::byte> bytes;
+        uint64_t request = 0;  // of a block
+        uint64_t serial = 0;   // of the query, because request ids may come again; 0: no block
+    };
+
+    void on_durable(uint64_t ordinal, uint64_t late_rows) override;
+    void on_refused(uint64_t ordinal, Refusal refusal) override;
+    void on_opened(uint64_t ordinal, RunOpened opened) override;
+
+    void read_frames();
+    void handle(ReceivedFrame frame);
+    void handle_hello(const ReceivedFrame& frame);
+    void handle_change(ReceivedFrame frame);
+    void handle_query(const ReceivedFrame& frame);
+    void refuse(ErrorScope scope, uint64_t number, const Error& error);
+    void fail(Error error);
+
+    void settle(uint64_t ordinal);
+    void put_ack();
+    void put_control(std::vector<std::byte> frame);
+    void put_result(ResultFrame frame);
+    void end_query(uint64_t request, std::vector<std::byte> last_frame);
+    void cancel_query(uint64_t request, const Error& error);
+    void grant_blocks();
+    void finish_if_idle();
+
+    const SessionServices& services_;
+    std::function<void()> wake_;
+    State state_ = State::kAwaitingHello;
+    FrameStream stream_;
+    Id128 writer_;
+    std::unique_ptr<WriteChannel> channel_;  // made by the first changing frame
+
+    // Changing frames without outcome: bytes by ordinal, the oldest first.
+    std::deque<uint32_t> in_flight_;
+    uint64_t submitted_ = 0;
+    size_t receive_bytes_ = 0;
+    bool receive_full_ = false;
+    size_t reserved_ = 0;  // for the begun frame
+
+    std::map<uint64_t, std::unique_ptr<Reply>> queries_;
+    std::vector<std::unique_ptr<Reply>> ended_;  // freed outside their own calls
+    std::deque<uint64_t> wanting_;               // queries that could take another block
+    uint32_t blocks_unsent_ = 0;                 // wanted and not yet sent
+    uint64_t queries_started_ = 0;
+
+    std::optional<Error> last_words_;  // sent when everything else is answered
+    std::vector<std::vector<std::byte>> control_;
+    size_t control_bytes_ = 0;
+    std::optional<PendingAck> ack_;  // after everything in control_
+    std::deque<ResultFrame> results_;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,143 @@
+// A query service with a language of its own, for tests of the network: "rows N" answers N rows of
+// (run, step, value), "error" fails, "hang" never answers, and texts the test prepared answer what
+// it prepared. Lives on the executor it is given.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/io/executor.h"
+#include "engine/model/limits.h"
+#include "net/query_service.h"
+
+namespace stepdb {
+
+class FakeQueryService : public QueryService {
+  public:
+    struct Prepared {
+        Prepared() = default;
+        std::vector<ResultColumn> columns;
+        ResultBlock block;
+    };
+
+    explicit FakeQueryService(Executor& net_side) : net_side_(net_side) {}
+
+    void prepare(const std::string& text, Prepared answer) { prepared_[text] = std::move(answer); }
+
+    // Queries not destroyed, and the most blocks one was asked for ahead of its sink.
+    int running() const { return running_; }
+    uint64_t blocks_made() const { return blocks_made_; }
+
+    std::unique_ptr<RunningQuery> start(std::string text, ResultSink& sink) override {
+        return std::make_unique<Query>(*this, std::move(text), sink);
+    }
+
+    static std::vector<ResultColumn> row_columns() {
+        return {ResultColumn("run", ColumnType::kText), ResultColumn("step", ColumnType::kStep),
+                ResultColumn("value", ColumnType::kFloat64)};
+    }
+
+  private:
+    struct State {
+        ResultSink* sink = nullptr;  // null when given up
+        std::string text;
+        bool has_begun = false;
+        uint64_t rows = 0;
+        uint64_t rows_made = 0;
+        uint32_t wanted = 0;
+        bool has_ended = false;
+    };
+
+    class Query : public RunningQuery {
+      public:
+        Query(FakeQueryService& service, std::string text, ResultSink& sink)
+            : service_(service), state_(std::make_shared<State>()) {
+            state_->sink = &sink;
+            state_->text = std::move(text);
+            ++service_.running_;
+        }
+        ~Query() override {
+            state_->sink = nullptr;
+            --service_.running_;
+        }
+        Query(const Query&) = delete;
+        Query& operator=(const Query&) = delete;
+
+        void want(uint32_t blocks) override {
+            state_->wanted += blocks;
+            service_.net_side_.post(
+                [service = &service_, state = state_] { service->work(*state); });
+        }
+
+      private:
+        FakeQueryService& service_;
+        std::shared_ptr<State> state_;
+    };
+
+    // The sink may give the query up in any of its calls only later, so no check in between.
+    void work(State& state) {
+        if (state.sink == nullptr || state.has_ended || state.text == "hang") {
+            return;
+        }
+        if (const auto prepared = prepared_.find(state.text); prepared != prepared_.end()) {
+            state.has_ended = true;
+            state.sink->on_columns(prepared->second.columns);
+            state.sink->on_block(prepared->second.block);
+            end(state, prepared->second.block.rows());
+            return;
+        }
+        if (!state.text.starts_with("rows ")) {
+            state.has_ended = true;
+            state.sink->on_error(make_error(ErrorCode::kInvalidArgument,
+                                            "query at byte 0: expected 'rows', got '{}'",
+                                            state.text));
+            return;
+        }
+        if (!state.has_begun) {
+            state.has_begun = true;
+            std::from_chars(state.text.data() + 5, state.text.data() + state.text.size(),
+                            state.rows);
+            state.sink->on_columns(row_columns());
+        }
+        while (state.wanted > 0 && state.rows_made < state.rows) {
+            make_block(state);
+        }
+        if (state.rows_made == state.rows) {
+            end(state, state.rows);
+        }
+    }
+
+    void make_block(State& state) {
+        const auto columns = row_columns();
+        ResultBlock block(columns);
+        const auto rows = static_cast<uint32_t>(
+            std::min<uint64_t>(kResultBatchRows, state.rows - state.rows_made));
+        block.column(0).append_text("p/run", rows);
+        for (uint32_t row = 0; row < rows; ++row) {
+            block.column(1).append_double(static_cast<double>(state.rows_made + row));
+            block.column(2).append_double(0.5);
+        }
+        state.rows_made += rows;
+        --state.wanted;
+        ++blocks_made_;
+        state.sink->on_block(std::move(block));
+    }
+
+    static void end(State& state, uint64_t rows) {
+        state.has_ended = true;
+        QueryEnd end;
+        end.rows = rows;
+        state.sink->on_end(std::move(end));
+    }
+
+    Executor& net_side_;
+    std::map<std::string, Prepared> prepared_;
+    int running_ = 0;
+    uint64_t blocks_made_ = 0;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,29 @@
+// A session's way of changing the store, as seen on the net thread: frames go in, outcomes come
+// back later through an OutcomeSink, on the net thread too. EngineBridge is the one in the server.
+#pragma once
+
+#include <memory>
+
+#include "engine/engine.h"
+#include "net/frame_stream.h"
+
+namespace stepdb {
+
+class WriteChannel {
+  public:
+    // No outcome comes after it; frames already flushed are not taken back.
+    virtual ~WriteChannel() = default;
+    // Frames count from 1, as the outcomes' ordinals do.
+    virtual void submit(ReceivedFrame frame) = 0;
+    // Hands what was submitted to the engine: once per batch of received frames.
+    virtual void flush() = 0;
+};
+
+class WriteChannels {
+  public:
+    virtual ~WriteChannels() = default;
+    // `sink` outlives the channel and is not called within open, submit or flush.
+    virtual std::unique_ptr<WriteChannel> open(const Id128& writer, OutcomeSink& sink) = 0;
+};
+
+}  // namespace stepdb
