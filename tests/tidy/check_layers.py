@@ -130,6 +130,10 @@ def is_unit_test(path):
     return path.endswith("_test.cc")
 
 
+def is_test_code(path):
+    return is_unit_test(path) or path.startswith("tests/") or "/testing/" in path
+
+
 def strip_comments_and_literals(text):
     """C++ without the contents of comments, strings and characters; line numbers stay."""
     pattern = re.compile(
@@ -151,7 +155,7 @@ def check_include(rules, path, quote, target):
             return None
         if target_folder + "/" in allowed:
             return None
-        if is_unit_test(path) and target_folder == "tests/support":
+        if is_unit_test(path) and target_folder in ("tests/support", folder + "/testing"):
             return None
         return f'{folder}/ may not include "{target}" (ARCHITECTURE.md, Allowed edges)'
     for prefix, home in rules.homes:
@@ -159,7 +163,7 @@ def check_include(rules, path, quote, target):
             continue
         if home == "everywhere" or folder == home.rstrip("/"):
             return None
-        if home == "tests" and (is_unit_test(path) or folder.startswith("tests")):
+        if home == "tests" and is_test_code(path):
             return None
         if home.endswith("/") and folder.startswith(home) and home in ("tools/", "bench/"):
             return None

@@ -74,6 +74,8 @@ class CheckLayers(unittest.TestCase):
         self.expect_caught("net/a.cc", '#include "engine/wal/log.h"\n', "may not")
         self.expect_caught("engine/wal/a.cc", '#include "engine/io/other.h"\n', "may not")
         self.expect_caught("engine/wal/a.cc", '#include "tests/support/disk.h"\n', "may not")
+        self.expect_caught("net/a.cc", '#include "net/testing/fake.h"\n', "may not")
+        self.assertEqual(self.problems({"net/a_test.cc": '#include "net/testing/fake.h"\n'}), [])
 
     def test_library_outside_its_home(self):
         self.expect_caught("engine/wal/a.cc", "#include <xxhash.h>\n", "belongs to")
