@@ -99,6 +99,8 @@ class WriteSession {
 };
 
 struct EngineStats {
+    EngineStats() = default;
+
     uint64_t sequence_durable = 0;
     uint64_t log_live_bytes = 0;
     uint64_t log_groups = 0;
@@ -109,6 +111,7 @@ struct EngineStats {
     uint64_t runs = 0;
     uint64_t schemas = 0;
     uint64_t flushes = 0;
+    std::optional<Error> flush_error;  // why the last flush failed, if it did
 };
 
 // What open() found and did, for the start-up message.

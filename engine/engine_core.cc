@@ -1,0 +1,159 @@
+#include "engine/engine_core.h"
+
+#include <algorithm>
+#include <set>
+
+#include "engine/pieces.h"
+
+namespace stepdb {
+
+namespace {
+
+// What openers of a session hold.
+class CoreSession final : public WriteSession {
+  public:
+    CoreSession(WritePath& write_path, const Id128& writer, OutcomeSink& sink)
+        : write_path_(write_path), session_(write_path.open_session(writer, sink)) {}
+    ~CoreSession() override { write_path_.close_session(*session_); }
+
+    uint64_t submit(Bytes frame) override { return write_path_.submit(session_, frame); }
+
+  private:
+    WritePath& write_path_;
+    std::shared_ptr<WritePath::Session> session_;
+};
+
+// Below this a restart replays the log faster than a segment pays.
+constexpr uint64_t kCloseFlushBytes = 16U << 20U;
+
+}  // namespace
+
+Task<Result<std::unique_ptr<Engine>>> Engine::open(EngineEnvironment environment,
+                                                   EngineOptions options) {
+    auto core = std::make_unique<EngineCore>(environment, std::move(options));
+    const Status recovered = co_await core->recover();
+    if (!recovered) {
+        co_return recovered.error();
+    }
+    std::unique_ptr<Engine> engine = std::move(core);
+    co_return engine;
+}
+
+EngineCore::EngineCore(EngineEnvironment environment, EngineOptions options)
+    : environment_(environment),
+      options_(std::move(options)),
+      state_(options_.tail_rows_max, options_.tail_bytes_max),
+      write_path_(environment.executor, environment.clock, state_, [this] { after_publish(); }) {}
+
+EngineCore::~EngineCore() {
+    CHECK(background_ == 0, "{} pieces of background work are under way", background_);
+}
+
+std::unique_ptr<WriteSession> EngineCore::open_session(const Id128& writer, OutcomeSink& sink) {
+    return std::make_unique<CoreSession>(write_path_, writer, sink);
+}
+
+std::shared_ptr<const Catalog> EngineCore::catalog() const {
+    return state_.published.share();
+}
+
+std::shared_ptr<const Snapshot> EngineCore::snapshot(std::span<const uint64_t> runs) const {
+    const std::shared_ptr<const Catalog> catalog = state_.published.share();
+    auto pieces = std::make_shared<SnapshotPieces>();
+    std::vector<std::shared_ptr<const Run>> found;
+    std::vector<uint64_t> wanted;
+    for (const uint64_t id : runs) {
+        if (const std::shared_ptr<const Run> run = catalog->find_run(id)) {
+            found.push_back(run);
+            wanted.push_back(id);
+        }
+    }
+    // Runs that these read through: the parents of forks.
+    std::set<uint64_t> taken;
+    while (!wanted.empty()) {
+        const uint64_t id = wanted.back();
+        wanted.pop_back();
+        const std::shared_ptr<const Run> run = catalog->find_run(id);
+        if (run == nullptr || !taken.insert(id).second) {
+            continue;
+        }
+        pieces->add(id, state_.rows.pieces(id, *catalog));
+        for (const Attempt& attempt : run->attempts) {
+            if (attempt.parent_run != 0) {
+                wanted.push_back(attempt.parent_run);
+            }
+        }
+    }
+    return std::make_shared<const Snapshot>(catalog, std::move(found), std::move(pieces));
+}
+
+Task<Status> EngineCore::close() {
+    closing_ = true;
+    const auto busy = [this] {
+        const bool pending = !write_path_.latched() && !write_path_.idle();
+        return pending || background_ != 0;
+    };
+    while (busy()) {
+        co_await quiet_;
+    }
+    if (log_ == nullptr || write_path_.latched()) {
+        co_return Status();
+    }
+    Status flushed;
+    if (log_files_->live_bytes() > kCloseFlushBytes) {
+        flushed = co_await flush();
+    }
+    while (busy()) {
+        co_await quiet_;
+    }
+    co_return flushed;
+}
+
+void EngineCore::end_background() {
+    --background_;
+    if (closing_) {
+        quiet_.fire();
+    }
+}
+
+void EngineCore::after_publish() {
+    if (closing_) {
+        quiet_.fire();
+    } else if (log_ != nullptr) {
+        start_flush_if_needed();
+    }
+}
+
+void EngineCore::on_log_durable(uint64_t sequence) {
+    write_path_.on_durable(sequence);
+}
+
+void EngineCore::on_log_failed(const Error& error) {
+    write_path_.latch(error);
+    if (closing_) {
+        quiet_.fire();
+    }
+}
+
+EngineStats EngineCore::stats() const {
+    EngineStats stats;
+    stats.memory_block_bytes = state_.rows.memory_bytes();
+    stats.tails = state_.rows.tails();
+    stats.runs = state_.published.get().runs().size();
+    stats.schemas = state_.published.get().schema_count();
+    stats.flushes = flushes_;
+    stats.flush_error = flush_error_;
+    for (const auto& segment : state_.rows.segments()) {
+        ++stats.segments;
+        stats.segment_bytes += segment->file_bytes();
+    }
+    stats.sequence_durable = next_sequence_ - 1;
+    if (log_ != nullptr) {
+        stats.sequence_durable = write_path_.published_sequence();
+        stats.log_groups = log_->groups_written();
+        stats.log_live_bytes = log_files_->live_bytes();
+    }
+    return stats;
+}
+
+}  // namespace stepdb

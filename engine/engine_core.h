@@ -1,0 +1,91 @@
+// The engine behind engine.h: holds the parts together and starts background work. What each part
+// does stands in write_path, log_files, row_store; here are opening, flushing and closing.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/engine.h"
+#include "engine/log_files.h"
+#include "engine/manifest/manifest.h"
+#include "engine/store_state.h"
+#include "engine/wal/log_writer.h"
+#include "engine/write_path.h"
+
+namespace stepdb {
+
+class EngineCore final : public Engine, private LogWriter::Owner {
+  public:
+    EngineCore(EngineEnvironment environment, EngineOptions options);
+    ~EngineCore() override;
+
+    // Engine::open's work; recovery.cc.
+    Task<Status> recover();
+
+    std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink) override;
+    std::shared_ptr<const Catalog> catalog() const override;
+    std::shared_ptr<const Snapshot> snapshot(std::span<const uint64_t> runs) const override;
+    Task<Status> flush() override;
+    Task<Status> close() override;
+    EngineStats stats() const override;
+    const RecoveryReport& recovery() const override { return report_; }
+    const Id128& store_id() const override { return state_.store; }
+    std::optional<Error> read_only_reason() const override { return write_path_.latched(); }
+
+  private:
+    // LogWriter::Owner
+    void on_log_durable(uint64_t sequence) override;
+    void on_log_failed(const Error& error) override;
+    void on_log_file_wanted() override;
+
+    // recovery.cc
+    Task<Status> refuse_leftovers();
+    Task<Status> load_checkpoint(const ManifestState& state);
+    Task<Status> replay_logs(const ManifestState& state);
+    Task<Result<uint64_t>> replay_log(uint64_t file_id, uint64_t expected, uint64_t checkpoint);
+    Task<Status> begin_epoch(ManifestState state);
+    Task<Status> remove_orphans(const ManifestState& state);
+
+    // flush.cc
+    Task<Status> flush_locked();
+    Task<Status> write_flush_files(uint64_t checkpoint, ManifestEdit& edit,
+                                   const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
+                                   std::shared_ptr<const SegmentMeta>& segment);
+    Task<Status> prepare_log_file();
+    void start_flush_if_needed();
+
+    std::string path(std::string_view name) const {
+        return options_.directory + "/" + std::string(name);
+    }
+    void begin_background() { ++background_; }
+    void end_background();
+    void after_publish();
+
+    // A log file that was replayed; first_sequence is 0 if it held no group.
+    struct ReplayedLog {
+        uint64_t file_id = 0;
+        uint64_t first_sequence = 0;
+        uint64_t end = 0;
+    };
+
+    EngineEnvironment environment_;
+    EngineOptions options_;
+    StoreState state_;
+    WritePath write_path_;
+    std::unique_ptr<FileLock> lock_;
+    std::unique_ptr<Manifest> manifest_;
+    std::unique_ptr<LogFiles> log_files_;
+    std::unique_ptr<LogWriter> log_;
+    RecoveryReport report_;
+    std::vector<ReplayedLog> replayed_;
+    uint64_t next_sequence_ = 1;        // after recovery
+    std::optional<Error> flush_error_;  // of the last flush that started by itself
+    TaskMutex flush_mutex_;
+    bool flush_started_ = false;
+    bool closing_ = false;
+    uint64_t flushes_ = 0;
+    uint64_t background_ = 0;
+    Signal quiet_;  // fired when background work or pending frames run out while closing
+};
+
+}  // namespace stepdb

@@ -1,0 +1,363 @@
+#include "engine/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+
+#include "tests/support/sim_store.h"
+
+namespace stepdb {
+namespace {
+
+std::shared_ptr<const Schema> stepped(std::vector<std::string> metrics) {
+    return std::make_shared<const Schema>(*Schema::create(Axis::kStepped, std::move(metrics)));
+}
+std::shared_ptr<const Schema> timed(std::vector<std::string> metrics) {
+    return std::make_shared<const Schema>(*Schema::create(Axis::kTimed, std::move(metrics)));
+}
+
+ModelChange one_row(std::string run, std::shared_ptr<const Schema> schema, double step,
+                    std::vector<std::optional<double>> values) {
+    ModelChange change;
+    change.run = std::move(run);
+    change.schema = std::move(schema);
+    change.rows.push_back(
+        {step, 1'700'000'000'000'000 + static_cast<int64_t>(step), std::move(values)});
+    return change;
+}
+
+class EngineTest : public ::testing::Test {
+  protected:
+    EngineTest() : store_(disk_, 1) {
+        const Status opened = store_.open();
+        EXPECT_TRUE(opened) << opened.error().to_string();
+        writer_.connect(store_);
+    }
+
+    void send(const ModelChange& change) {
+        writer_.send(change);
+        model_.apply(change);
+    }
+
+    void reopen() {
+        writer_.disconnect();
+        ASSERT_TRUE(store_.close().has_value());
+        ASSERT_TRUE(store_.open().has_value());
+        writer_.connect(store_);
+        store_.run();
+    }
+
+    void expect_model() {
+        const auto got = store_.contents();
+        ASSERT_TRUE(got.has_value()) << got.error().to_string();
+        EXPECT_EQ(describe_difference(model_.contents(), *got), "");
+    }
+
+    std::string last_refusal() const {
+        return writer_.refusals().empty() ? "" : writer_.refusals().back().second.error.message();
+    }
+
+    SimDisk disk_;
+    SimStore store_;
+    TestWriter writer_{sha256_128(as_bytes("writer"))};
+    ReferenceModel model_;
+    std::shared_ptr<const Schema> loss_ = stepped({"loss"});
+};
+
+TEST_F(EngineTest, ARowIsSeenOnlyOnceItIsDurable) {
+    send(one_row("p/r", loss_, 1, {0.5}));
+    EXPECT_TRUE(store_.contents()->empty());
+    EXPECT_EQ(writer_.acknowledged(), 0U);
+    store_.run();
+    EXPECT_EQ(writer_.acknowledged(), 1U);
+    expect_model();
+}
+
+TEST_F(EngineTest, EveryClassOfValueComesBackBitForBitFromEveryStage) {
+    std::vector<std::optional<double>> values;
+    std::vector<std::string> metrics;
+    for (const uint64_t bits :
+         {0x0000000000000000ULL, 0x8000000000000000ULL, 0x7FF0000000000000ULL,
+          0xFFF0000000000000ULL, 0x7FF8000000000000ULL, 0xFFF8000000000000ULL,
+          0x7FF0000000000001ULL, 0x7FF4DEAD0BEEF000ULL, 0x7FF0000020000000ULL,
+          0x0000000000000001ULL, 0x800FFFFFFFFFFFFFULL, 0x3FF0000000000000ULL,
+          0x3FB999999999999AULL, 0x4340000000000000ULL, 0x36A0000000000000ULL}) {
+        values.emplace_back(std::bit_cast<double>(bits));
+        metrics.push_back(fmt::format("m/{:016x}", bits));
+    }
+    const auto schema = stepped(metrics);
+    for (int step = 0; step < 40; ++step) {
+        std::rotate(values.begin(), values.begin() + 1, values.end());
+        send(one_row("p/r", schema, step, values));
+    }
+    store_.run();
+    EXPECT_GT(store_.engine().stats().memory_block_bytes, 0U);
+    expect_model();  // tails and blocks
+    writer_.disconnect();
+    store_.crash(CrashKind::kPowerCut);
+    ASSERT_TRUE(store_.open().has_value());
+    EXPECT_EQ(store_.engine().recovery().rows_replayed, 40U);
+    expect_model();  // replayed
+    ASSERT_TRUE(store_.flush().has_value());
+    EXPECT_EQ(store_.engine().stats().segments, 1U);
+    expect_model();  // a segment
+    writer_.connect(store_);
+    reopen();
+    EXPECT_EQ(store_.engine().recovery().rows_replayed, 0U);
+    expect_model();  // a segment read from disk
+}
+
+TEST_F(EngineTest, ALaterWriteReplacesAndALateOneFindsItsPlace) {
+    const auto both = stepped({"loss", "lr"});
+    send(one_row("p/r", loss_, 5, {1.0}));
+    send(one_row("p/r", both, 5, {2.0, 0.1}));
+    send(one_row("p/r", both, 3, {3.0, std::nullopt}));
+    send(one_row("p/r", both, 5, {std::nullopt, 0.2}));
+    store_.run();
+    expect_model();
+    const auto contents = *store_.contents();
+    EXPECT_EQ(contents.at({"p/r", "loss"}).size(), 2U);
+    EXPECT_EQ(contents.at({"p/r", "loss"}).at(key_of_step(5)).value_bits, bits_of(2.0));
+    EXPECT_EQ(contents.at({"p/r", "lr"}).at(key_of_step(5)).value_bits, bits_of(0.2));
+    ASSERT_TRUE(store_.flush().has_value());
+    send(one_row("p/r", loss_, 5, {4.0}));
+    store_.run();
+    expect_model();
+}
+
+TEST_F(EngineTest, LateRowsAreCountedPerSchema) {
+    const auto other = stepped({"eval"});
+    send(one_row("p/r", loss_, 5, {1.0}));
+    send(one_row("p/r", loss_, 5, {1.0}));
+    send(one_row("p/r", loss_, 4, {1.0}));
+    send(one_row("p/r", loss_, 6, {1.0}));
+    send(one_row("p/r", other, 1, {1.0}));
+    store_.run();
+    EXPECT_EQ(writer_.late_rows(), 2U);
+    ASSERT_TRUE(store_.flush().has_value());
+    reopen();
+    send(one_row("p/r", loss_, 6, {1.0}));
+    store_.run();
+    EXPECT_EQ(writer_.late_rows(), 3U) << "the highest step is known after a restart";
+}
+
+TEST_F(EngineTest, NegativeZeroStepIsZero) {
+    send(one_row("p/r", loss_, -0.0, {1.0}));
+    send(one_row("p/r", loss_, 0.0, {2.0}));
+    store_.run();
+    EXPECT_EQ(store_.contents()->at({"p/r", "loss"}).size(), 1U);
+}
+
+TEST_F(EngineTest, TheFirstSchemaOfAMetricFixesItsAxis) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    ModelChange change;
+    change.run = "p/r";
+    change.schema = timed({"gpu", "loss"});
+    change.rows.push_back({std::nullopt, 5, {1.0, 2.0}});
+    writer_.send(change);
+    store_.run();
+    ASSERT_EQ(writer_.refusals().size(), 1U);
+    EXPECT_EQ(writer_.refusals()[0].second.error.code(), ErrorCode::kFailedPrecondition);
+    EXPECT_NE(last_refusal().find("'loss' of run p/r is stepped"), std::string::npos);
+    expect_model();
+    ASSERT_TRUE(store_.flush().has_value());
+    reopen();
+    change.schema = timed({"loss"});
+    change.rows[0].values = {1.0};
+    writer_.send(change);
+    store_.run();
+    EXPECT_NE(last_refusal().find("is stepped"), std::string::npos) << "known after a restart";
+}
+
+TEST_F(EngineTest, AFrameSentAgainChangesNothing) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    store_.run();
+    RowsBuilder builder(loss_);
+    const double value = 99;
+    builder.add(1.0, 5, std::span(&value, 1));
+    const uint64_t ordinal = writer_.submit(builder.finish(1, 0, 1));
+    store_.run();
+    EXPECT_EQ(writer_.durable_ordinal(), ordinal);
+    EXPECT_TRUE(writer_.refusals().empty());
+    expect_model();
+}
+
+TEST_F(EngineTest, AGapInTheNumbersIsRefused) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    RowsBuilder builder(loss_);
+    const double value = 99;
+    builder.add(2.0, 5, std::span(&value, 1));
+    writer_.submit(builder.finish(1, 0, 3));
+    store_.run();
+    EXPECT_NE(last_refusal().find("numbering gap: frame 3"), std::string::npos) << last_refusal();
+    expect_model();
+}
+
+TEST_F(EngineTest, ARefusedFrameUsesUpItsNumber) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    RowsBuilder builder(stepped({"unknown schema"}));
+    const double value = 99;
+    builder.add(2.0, 5, std::span(&value, 1));
+    writer_.submit(builder.finish(1, 0, 2));
+    RowsBuilder next(loss_);
+    next.add(2.0, 5, std::span(&value, 1));
+    writer_.submit(next.finish(1, 0, 3));
+    store_.run();
+    ASSERT_EQ(writer_.refusals().size(), 1U);
+    EXPECT_EQ(writer_.refusals()[0].second.error.code(), ErrorCode::kNotFound);
+    EXPECT_EQ(store_.contents()->at({"p/r", "loss"}).size(), 2U);
+}
+
+TEST_F(EngineTest, ANewConnectionFencesTheOldOne) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    store_.run();
+    TestWriter second(sha256_128(as_bytes("writer")));
+    second.connect(store_);
+    ModelChange change = one_row("p/r", loss_, 2, {2.0});
+    second.send(change);  // number 1 again: acknowledged without effect
+    writer_.send(change);
+    store_.run();
+    EXPECT_NE(last_refusal().find("fenced"), std::string::npos) << last_refusal();
+    EXPECT_EQ(store_.contents()->at({"p/r", "loss"}).size(), 1U);
+}
+
+TEST_F(EngineTest, AResumingWriterMustBeKnown) {
+    OpenRunFrame open;
+    open.handle = 1;
+    open.mode = OpenRunFrame::kCreateIfMissing | OpenRunFrame::kResume;
+    open.project = "p";
+    open.run = "r";
+    writer_.submit(encode_open_run_frame(open));
+    store_.run();
+    EXPECT_NE(last_refusal().find("cannot resume"), std::string::npos);
+    EXPECT_TRUE(store_.engine().catalog()->runs().empty());
+}
+
+TEST_F(EngineTest, RunsAreFoundOrMadeAsAsked) {
+    OpenRunFrame open;
+    open.handle = 1;
+    open.project = "p";
+    open.run = "r";
+    writer_.submit(encode_open_run_frame(open));
+    open.mode = OpenRunFrame::kMustCreate;
+    writer_.submit(encode_open_run_frame(open));
+    writer_.submit(encode_open_run_frame(open));
+    open.run = "a/b";
+    writer_.submit(encode_open_run_frame(open));
+    store_.run();
+    ASSERT_EQ(writer_.refusals().size(), 3U);
+    EXPECT_EQ(writer_.refusals()[0].second.error.code(), ErrorCode::kNotFound);
+    EXPECT_EQ(writer_.refusals()[1].second.error.code(), ErrorCode::kAlreadyExists);
+    EXPECT_EQ(writer_.refusals()[2].second.error.code(), ErrorCode::kInvalidArgument);
+    ASSERT_EQ(writer_.opened().size(), 1U);
+    EXPECT_TRUE(writer_.opened()[0].created);
+}
+
+TEST_F(EngineTest, FinishingIsStoredAndRowsAfterItAreWelcome) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    writer_.finish_run("p/r", RunState::kFailed);
+    send(one_row("p/r", loss_, 2, {2.0}));
+    store_.run();
+    EXPECT_EQ(store_.engine().catalog()->find_run("p", "r")->state, RunState::kFailed);
+    expect_model();
+    reopen();
+    EXPECT_EQ(store_.engine().catalog()->find_run("p", "r")->state, RunState::kFailed);
+}
+
+TEST_F(EngineTest, TimedRowsWithoutATimeAreNotAccepted) {
+    const auto schema = timed({"gpu"});
+    RowsBuilder builder(stepped({"gpu"}));
+    const double value = 1;
+    builder.add(1.0, std::nullopt, std::span(&value, 1));
+    send(one_row("p/r", loss_, 1, {1.0}));
+    writer_.submit(encode_schema_frame("p", *schema));
+    std::vector<std::byte> frame = builder.finish(1, 0, 2);
+    const SchemaHash hash = schema->hash();
+    std::copy(hash.bytes.begin(), hash.bytes.end(), frame.begin() + kFrameHeaderBytes + 8);
+    store_le(frame.data() + 8, frame_checksum(ChecksumKind::kXxh3, frame));
+    writer_.submit(frame);
+    store_.run();
+    ASSERT_EQ(writer_.refusals().size(), 1U) << "steps on a timed schema";
+}
+
+TEST_F(EngineTest, ASchemaMayComeInPieces) {
+    const auto schema = stepped({"a/long/metric/name", "another/one", "and/a/third"});
+    const std::vector<std::byte> whole = encode_schema_frame("p", *schema);
+    const Result<SchemaFrame> decoded = SchemaFrame::decode(frame_body(whole));
+    for (const auto& [from, to] :
+         std::vector<std::pair<size_t, size_t>>{{0, 20}, {20, 31}, {31, 999}}) {
+        FrameBuilder builder(FrameType::kSchema, 0);
+        builder.writer().put_text("p");
+        builder.writer().put_bytes(schema->hash().bytes);
+        builder.writer().put(decoded->total_bytes);
+        builder.writer().put(static_cast<uint32_t>(from));
+        const size_t end = std::min<size_t>(to, decoded->total_bytes);
+        builder.writer().put_bytes(decoded->piece.subspan(from, end - from));
+        writer_.submit(builder.finish());
+    }
+    store_.run();
+    EXPECT_TRUE(writer_.refusals().empty()) << last_refusal();
+    EXPECT_NE(store_.engine().catalog()->find_schema("p", schema->hash()), nullptr);
+    reopen();
+    EXPECT_NE(store_.engine().catalog()->find_schema("p", schema->hash()), nullptr);
+}
+
+TEST_F(EngineTest, AFailedSyncLatchesTheStoreReadOnly) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    store_.run();
+    store_.files().fail_operation(store_.files().count_operations() + 2,
+                                  make_error(ErrorCode::kIoError, "sync failed"));
+    writer_.send(one_row("p/r", loss_, 2, {2.0}));
+    store_.run();
+    EXPECT_EQ(writer_.acknowledged(), 1U);
+    EXPECT_NE(last_refusal().find("read-only until it is restarted"), std::string::npos);
+    expect_model();
+    writer_.send(one_row("p/r", loss_, 3, {3.0}));
+    store_.run();
+    EXPECT_EQ(writer_.refusals().size(), 2U);
+    EXPECT_TRUE(store_.engine().read_only_reason().has_value());
+    ASSERT_TRUE(store_.close().has_value());
+    ASSERT_TRUE(store_.open().has_value());
+}
+
+TEST_F(EngineTest, LogFilesAreLetGoAndRecycled) {
+    for (int round = 0; round < 60; ++round) {
+        for (int i = 0; i < 40; ++i) {
+            send(one_row("p/r", loss_, round * 40 + i, {0.1 * i}));
+            if (i % 4 == 0) {
+                store_.run();
+            }
+        }
+    }
+    store_.run();
+    EXPECT_GT(store_.engine().stats().flushes, 1U);
+    EXPECT_LE(store_.engine().stats().log_live_bytes, 512U << 10U);
+    expect_model();
+    reopen();
+    expect_model();
+}
+
+TEST_F(EngineTest, ASecondOpeningOfTheSameDirectoryIsRefused) {
+    const EngineEnvironment environment(store_.executor(), store_.files(), store_.clock(),
+                                        store_.random());
+    const auto second =
+        run_task(store_.executor(), Engine::open(environment, SimStore::small_options()));
+    ASSERT_FALSE(second.has_value());
+    EXPECT_EQ(second.error().code(), ErrorCode::kFailedPrecondition);
+}
+
+TEST_F(EngineTest, ALostCurrentIsCorruptionNotANewStore) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    store_.run();
+    writer_.disconnect();
+    ASSERT_TRUE(store_.close().has_value());
+    SimFileSystem files(disk_, store_.executor());
+    ASSERT_TRUE(run_task(store_.executor(), files.remove("store/CURRENT")).has_value());
+    const Status opened = store_.open();
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code(), ErrorCode::kCorruption);
+    EXPECT_NE(opened.error().message().find("CURRENT is missing"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace stepdb

@@ -1,0 +1,167 @@
+// Flushing: what is published moves from tails and memory into a segment and a catalog checkpoint,
+// and the log files below are let go. Background preparation of log files is here too.
+#include "engine/engine_core.h"
+
+#include <set>
+
+#include "engine/catalog/catalog_file.h"
+#include "engine/segment/segment_writer.h"
+
+namespace stepdb {
+
+namespace {
+
+// The runs and schemas that the blocks of a segment use, so that a catalog can be rebuilt from it.
+SegmentNames names_of(const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
+                      const Catalog& catalog) {
+    std::set<uint64_t> runs;
+    std::set<uint64_t> schemas;
+    for (const auto& block : blocks) {
+        runs.insert(block->info.run);
+        schemas.insert(block->info.schema);
+    }
+    SegmentNames names;
+    for (const uint64_t id : runs) {
+        const std::shared_ptr<const Run> run = catalog.find_run(id);
+        CHECK(run != nullptr, "run {}", id);
+        names.runs.push_back({id, run->project, run->name});
+    }
+    for (const uint64_t id : schemas) {
+        const StoredSchema* schema = catalog.find_schema(id);
+        CHECK(schema != nullptr, "schema {}", id);
+        names.schemas.push_back({id, schema->schema});
+    }
+    return names;
+}
+
+}  // namespace
+
+void EngineCore::start_flush_if_needed() {
+    const bool much_in_memory = state_.rows.memory_bytes() > options_.memory_blocks_bytes_max;
+    const bool much_to_replay = log_files_->live_bytes() > options_.log_live_bytes_max;
+    if (flush_started_ || closing_ || !(much_in_memory || much_to_replay)) {
+        return;
+    }
+    flush_started_ = true;
+    begin_background();
+    start(flush(), [this](const Status& status) {
+        flush_started_ = false;
+        flush_error_.reset();
+        if (!status) {
+            flush_error_ = status.error();
+        }
+        end_background();
+    });
+}
+
+Task<Status> EngineCore::flush() {
+    co_await flush_mutex_.lock();
+    const Status status = co_await flush_locked();
+    flush_mutex_.unlock();
+    co_return status;
+}
+
+Task<Status> EngineCore::flush_locked() {
+    if (log_ == nullptr) {
+        co_return Error(ErrorCode::kUnavailable, "the store is open for reading only");
+    }
+    if (write_path_.latched()) {
+        co_return *write_path_.latched();
+    }
+    const uint64_t checkpoint = write_path_.published_sequence();
+    if (checkpoint == manifest_->state().checkpoint_sequence) {
+        co_return Status();
+    }
+    const std::vector<std::shared_ptr<const EncodedBlock>> blocks = state_.rows.seal_all();
+    const uint64_t old_catalog = manifest_->state().catalog_file;
+    ManifestEdit edit;
+    std::shared_ptr<const SegmentMeta> segment;
+    const Status written = co_await write_flush_files(checkpoint, edit, blocks, segment);
+    if (!written) {
+        // A full disk is waited out: everything stays in memory and in the log. After any other
+        // failure nobody knows what the disk holds.
+        if (written.error().code() != ErrorCode::kResourceExhausted) {
+            write_path_.latch(written.error());
+        }
+        co_return written;
+    }
+    log_files_->plan_release(checkpoint, edit);
+    const Status recorded = co_await manifest_->append(edit);
+    if (!recorded) {
+        write_path_.latch(recorded.error());
+        co_return recorded;
+    }
+    if (segment != nullptr) {
+        state_.rows.drop_flushed(blocks, std::move(segment));
+    }
+    ++flushes_;
+    const Status released = co_await log_files_->release(edit);
+    if (!released) {
+        co_return released;
+    }
+    if (old_catalog != 0) {
+        co_return co_await environment_.file_system.remove(path(catalog_file_name(old_catalog)));
+    }
+    co_return Status();
+}
+
+// Writes segment and catalog and fills in the edit that makes them count. What the files must hold
+// is taken before the first wait.
+Task<Status> EngineCore::write_flush_files(
+    uint64_t checkpoint, ManifestEdit& edit,
+    const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
+    std::shared_ptr<const SegmentMeta>& segment) {
+    FileSystem& files = environment_.file_system;
+    std::vector<std::byte> body = encode_checkpoint(state_.published.get(), state_.writers);
+    SegmentNames names = names_of(blocks, state_.published.get());
+    edit.checkpoint_sequence = checkpoint;
+    if (!blocks.empty()) {
+        const uint64_t file_id = manifest_->take_file_id();
+        Result<std::shared_ptr<const SegmentMeta>> meta =
+            co_await write_segment(files, path(segment_file_name(file_id)), state_.store, file_id,
+                                   blocks, std::move(names));
+        if (!meta) {
+            const Status removed = co_await files.remove(path(segment_file_name(file_id)));
+            static_cast<void>(removed);
+            co_return meta.error();
+        }
+        segment = std::move(*meta);
+        edit.add_segments[file_id] = segment->file_bytes();
+    }
+    const uint64_t catalog_id = manifest_->take_file_id();
+    edit.catalog_file = catalog_id;
+    const Status catalog =
+        co_await write_catalog_file(files, path(catalog_file_name(catalog_id)), state_.store,
+                                    catalog_id, checkpoint, std::move(body));
+    if (!catalog) {
+        co_return catalog;
+    }
+    co_return co_await files.sync_directory(options_.directory, SyncSite::kFlushDirectory);
+}
+
+void EngineCore::on_log_file_wanted() {
+    begin_background();
+    start(prepare_log_file(), [this](const Status& status) {
+        if (!status) {
+            if (status.error().code() == ErrorCode::kResourceExhausted) {
+                log_->file_not_made();
+                write_path_.set_full(status.error());
+            } else {
+                on_log_failed(status.error());
+            }
+        }
+        end_background();
+    });
+}
+
+Task<Status> EngineCore::prepare_log_file() {
+    Result<std::shared_ptr<LogFile>> file = co_await log_files_->prepare_and_register();
+    if (!file) {
+        co_return file.error();
+    }
+    write_path_.set_full(std::nullopt);
+    log_->add_file(std::move(*file));
+    co_return Status();
+}
+
+}  // namespace stepdb

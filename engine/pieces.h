@@ -1,0 +1,49 @@
+// What a snapshot pins of a run: for every (attempt, schema) the tail chunks up to their published
+// row, the blocks in memory and the blocks in segments. Immutable.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/model/schema.h"
+#include "engine/segment/block.h"
+#include "engine/segment/segment_reader.h"
+#include "engine/tail/tail.h"
+
+namespace stepdb {
+
+struct SegmentPiece {
+    std::shared_ptr<const SegmentMeta> segment;
+    size_t block = 0;  // index into segment->blocks()
+};
+
+struct GroupPieces {
+    uint32_t attempt = 0;
+    std::shared_ptr<const Schema> schema;
+    std::vector<TailPiece> tail;
+    std::vector<std::shared_ptr<const EncodedBlock>> blocks;
+    std::vector<SegmentPiece> segment_blocks;
+
+    bool empty() const { return tail.empty() && blocks.empty() && segment_blocks.empty(); }
+};
+
+struct RunPieces {
+    std::vector<GroupPieces> groups;  // by (attempt, schema)
+};
+
+class SnapshotPieces {
+  public:
+    void add(uint64_t run, RunPieces pieces) { runs_.emplace(run, std::move(pieces)); }
+    // Null if the run was not asked for.
+    const RunPieces* find(uint64_t run) const {
+        const auto at = runs_.find(run);
+        return at == runs_.end() ? nullptr : &at->second;
+    }
+
+  private:
+    std::unordered_map<uint64_t, RunPieces> runs_;
+};
+
+}  // namespace stepdb

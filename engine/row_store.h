@@ -1,0 +1,76 @@
+// Where published rows are: tails, sealed blocks in memory, segments. Hands out, per run, the
+// pieces a snapshot pins. Engine executor only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/catalog/catalog.h"
+#include "engine/pieces.h"
+#include "engine/segment/segment_reader.h"
+#include "engine/tail/tail.h"
+
+namespace stepdb {
+
+// All rows of one (run, attempt, schema) that are not in segments.
+struct SeriesGroup {
+    uint64_t run = 0;
+    uint32_t attempt = 0;
+    uint64_t schema_id = 0;
+    std::shared_ptr<const Schema> schema;
+    // Highest key of accepted rows, durable or not, in segments or not: what late rows are counted
+    // against. Unset before the first.
+    std::optional<Key> highest_accepted;
+    Tail tail;
+    std::vector<std::shared_ptr<const EncodedBlock>> blocks;  // sealed, oldest first
+};
+
+class RowStore {
+  public:
+    RowStore(uint32_t tail_rows_max, size_t tail_bytes_max)
+        : tail_rows_max_(tail_rows_max), tail_bytes_max_(tail_bytes_max) {}
+
+    // The group, made if it is not there. The reference stays valid.
+    SeriesGroup& group(uint64_t run, uint32_t attempt, const StoredSchema& schema);
+
+    // Appends durable rows; seals the tail as often as it fills.
+    void append(SeriesGroup& group, const RowsView& rows, uint64_t sequence,
+                int64_t receive_time_us);
+
+    // Seals every tail and returns all blocks in memory, by (run, attempt, schema, age). They stay
+    // readable until drop_flushed.
+    std::vector<std::shared_ptr<const EncodedBlock>> seal_all();
+
+    // `segment` now holds exactly the blocks that seal_all returned.
+    void drop_flushed(const std::vector<std::shared_ptr<const EncodedBlock>>& flushed,
+                      std::shared_ptr<const SegmentMeta> segment);
+
+    void add_segment(std::shared_ptr<const SegmentMeta> segment);
+    const std::vector<std::shared_ptr<const SegmentMeta>>& segments() const { return segments_; }
+
+    RunPieces pieces(uint64_t run, const Catalog& catalog) const;
+
+    size_t memory_bytes() const { return tail_bytes_ + block_bytes_; }
+    uint64_t tails() const { return tails_; }
+
+  private:
+    struct RunGroups {
+        // By (attempt, schema).
+        std::map<std::pair<uint32_t, uint64_t>, std::unique_ptr<SeriesGroup>> groups;
+    };
+
+    void seal(SeriesGroup& group);
+
+    uint32_t tail_rows_max_;
+    size_t tail_bytes_max_;
+    std::map<uint64_t, RunGroups> runs_;
+    std::vector<std::shared_ptr<const SegmentMeta>> segments_;
+    size_t tail_bytes_ = 0;
+    size_t block_bytes_ = 0;
+    uint64_t tails_ = 0;  // that hold rows
+};
+
+}  // namespace stepdb

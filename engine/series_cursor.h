@@ -1,0 +1,66 @@
+// Reading one series: which pieces may hold its points, loading them, and deciding which point of a
+// key is the truth.
+//
+// The truth of a key: the newest attempt of the lineage that has a point there; within an attempt
+// the highest sequence, that is the latest in the log.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/pieces.h"
+#include "engine/snapshot.h"
+
+namespace stepdb {
+
+// Open segment files of one reader, by file id.
+class SegmentFiles {
+  public:
+    explicit SegmentFiles(FileSystem& files) : files_(files) {}
+    Task<Result<File*>> get(const SegmentMeta& segment);
+
+  private:
+    FileSystem& files_;
+    std::map<uint64_t, std::unique_ptr<File>> open_;
+};
+
+// One place where points of the series may be: a tail chunk, a block in memory or in a segment.
+struct SeriesPiece {
+    const TailPiece* tail = nullptr;
+    const EncodedBlock* block = nullptr;
+    const SegmentPiece* segment_block = nullptr;
+    const Schema* schema = nullptr;
+    uint32_t column = 0;
+    uint32_t level = 0;  // 0: the attempt itself; higher: further up its lineage
+    KeyRange range;      // what of it counts: asked for, and within the cuts of the lineage
+    Key key_min = 0;     // of the whole piece
+    Key key_max = 0;
+};
+
+// The present points of a piece within its range, sorted by (key, sequence).
+struct PieceRows {
+    std::vector<Key> keys;
+    std::vector<int64_t> times;
+    std::vector<uint64_t> sequences;
+    std::vector<double> values;
+    uint32_t level = 0;
+};
+
+// Every piece that may hold points of `metric` in `range`, by key_min. Pieces point into the
+// snapshot.
+std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, const Run& run, uint32_t attempt,
+                                     std::string_view metric, KeyRange range);
+
+// Reads and decodes one piece.
+Task<Result<PieceRows>> load_piece(SegmentFiles& files, SeriesPiece piece, ReadCost& cost);
+
+// Appends the points of overlapping pieces to `points`, one per key.
+void merge_pieces(std::vector<PieceRows> pieces, Points& points);
+
+std::unique_ptr<SeriesCursor> make_cursor(SegmentFiles& files, ReadCost& cost,
+                                          std::vector<SeriesPiece> pieces);
+
+}  // namespace stepdb

@@ -1,0 +1,122 @@
+#include "engine/snapshot.h"
+
+#include <algorithm>
+#include <map>
+
+#include "engine/base/text.h"
+#include "engine/model/limits.h"
+#include "engine/pieces.h"
+#include "engine/series_cursor.h"
+
+namespace stepdb {
+
+void Points::clear() {
+    keys.clear();
+    times.clear();
+    values.clear();
+}
+
+Snapshot::Snapshot(std::shared_ptr<const Catalog> catalog,
+                   std::vector<std::shared_ptr<const Run>> runs,
+                   std::shared_ptr<const SnapshotPieces> pieces)
+    : catalog_(std::move(catalog)), runs_(std::move(runs)), pieces_(std::move(pieces)) {}
+
+Snapshot::~Snapshot() = default;
+
+std::vector<MetricInfo> Snapshot::metrics(const Run& run, uint32_t attempt) const {
+    std::map<std::string_view, Axis> found;
+    uint32_t at_attempt = attempt;
+    const Run* at_run = &run;
+    std::shared_ptr<const Run> holder;
+    bool own_run = true;
+    for (uint32_t depth = 0; depth < kLineageDepthMax && at_run != nullptr; ++depth) {
+        if (const RunPieces* pieces = pieces_->find(at_run->id)) {
+            for (const GroupPieces& group : pieces->groups) {
+                const Axis axis = group.schema->axis();
+                if (group.attempt != at_attempt || (axis == Axis::kTimed && !own_run)) {
+                    continue;
+                }
+                for (const std::string& metric : group.schema->metrics()) {
+                    found.emplace(metric, axis);
+                }
+            }
+        }
+        const Attempt* link = at_run->find_attempt(at_attempt);
+        if (link == nullptr || link->parent_run == 0) {
+            break;
+        }
+        own_run = own_run && link->parent_run == at_run->id;
+        at_attempt = link->parent_attempt;
+        holder = catalog_->find_run(link->parent_run);
+        at_run = holder.get();
+    }
+    std::vector<MetricInfo> metrics;
+    metrics.reserve(found.size());
+    for (const auto& [name, axis] : found) {
+        metrics.push_back({std::string(name), axis});
+    }
+    std::ranges::sort(metrics, [](const MetricInfo& a, const MetricInfo& b) {
+        return natural_less(a.name, b.name);
+    });
+    return metrics;
+}
+
+struct SnapshotReader::State {
+    explicit State(FileSystem& file_system) : files(file_system) {}
+
+    SegmentFiles files;
+    ReadCost cost;
+};
+
+SnapshotReader::SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot> snapshot)
+    : snapshot_(std::move(snapshot)), state_(std::make_unique<State>(files)) {}
+
+SnapshotReader::~SnapshotReader() = default;
+
+std::unique_ptr<SeriesCursor> SnapshotReader::open_series(const Run& run, uint32_t attempt,
+                                                          std::string_view metric, KeyRange range) {
+    return make_cursor(state_->files, state_->cost,
+                       find_pieces(*snapshot_, run, attempt, metric, range));
+}
+
+Task<Result<std::optional<KeyRange>>> SnapshotReader::key_range(const Run& run, uint32_t attempt,
+                                                                std::string_view metric) {
+    std::vector<SeriesPiece> pieces = find_pieces(*snapshot_, run, attempt, metric, KeyRange());
+    std::optional<KeyRange> range;
+    // A piece's bounds are those of its rows; the series may have no value in the outermost ones,
+    // so pieces are read until none left could reach further.
+    for (const SeriesPiece& piece : pieces) {
+        if (range && piece.key_min >= range->first) {
+            break;
+        }
+        Result<PieceRows> rows = co_await load_piece(state_->files, piece, state_->cost);
+        if (!rows) {
+            co_return rows.error();
+        }
+        if (!rows->keys.empty()) {
+            range = range.value_or(KeyRange{rows->keys.front(), rows->keys.back()});
+            range->first = std::min(range->first, rows->keys.front());
+            range->last = std::max(range->last, rows->keys.back());
+        }
+    }
+    std::ranges::sort(pieces, std::greater(), &SeriesPiece::key_max);
+    for (const SeriesPiece& piece : pieces) {
+        if (!range || std::min(piece.key_max, piece.range.last) <= range->last) {
+            break;
+        }
+        Result<PieceRows> rows = co_await load_piece(state_->files, piece, state_->cost);
+        if (!rows) {
+            co_return rows.error();
+        }
+        if (!rows->keys.empty()) {
+            range->last = std::max(range->last, rows->keys.back());
+        }
+    }
+    co_return range;
+}
+
+const ReadCost& SnapshotReader::cost() const {
+    return state_->cost;
+}
+
+}  // namespace stepdb

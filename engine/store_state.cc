@@ -1,0 +1,178 @@
+#include "engine/store_state.h"
+
+#include <algorithm>
+
+#include "engine/model/frame.h"
+#include "engine/model/rows.h"
+
+namespace stepdb {
+
+namespace {
+
+// A metric that both schemas name, if there is one.
+const std::string* common_metric(const Schema& a, const Schema& b) {
+    const Schema& small = a.width() <= b.width() ? a : b;
+    const Schema& large = a.width() <= b.width() ? b : a;
+    for (const std::string& metric : small.metrics()) {
+        if (large.find(metric)) {
+            return &metric;
+        }
+    }
+    return nullptr;
+}
+
+Status apply_schema(Catalog& catalog, const RecordHeader& header, Bytes frame) {
+    TRY_ASSIGN(const SchemaFrame schema_frame, SchemaFrame::decode(frame_body(frame)));
+    if (const StoredSchema* known = catalog.find_schema(header.schema)) {
+        catalog.put_schema(schema_frame.project, header.schema, known->schema);
+        return {};
+    }
+    TRY_ASSIGN(Schema schema, Schema::decode(schema_frame.piece));
+    catalog.put_schema(schema_frame.project, header.schema,
+                       std::make_shared<const Schema>(std::move(schema)));
+    return {};
+}
+
+Status apply_open_run(Catalog& catalog, const RecordHeader& header, Bytes frame) {
+    if (catalog.find_run(header.run) != nullptr) {
+        return {};
+    }
+    TRY_ASSIGN(const OpenRunFrame open, OpenRunFrame::decode(frame_body(frame)));
+    auto run = std::make_shared<Run>();
+    run->id = header.run;
+    run->project = open.project;
+    run->name = open.run;
+    run->created_us = header.receive_time_us;
+    run->created_sequence = header.sequence;
+    Attempt first;
+    first.opened_sequence = header.sequence;
+    run->attempts.push_back(first);
+    catalog.put_run(std::move(run));
+    return {};
+}
+
+Status apply_finish_run(Catalog& catalog, const RecordHeader& header, Bytes frame) {
+    TRY_ASSIGN(const FinishRunFrame finish, FinishRunFrame::decode(frame_body(frame)));
+    const std::shared_ptr<const Run> run = catalog.find_run(header.run);
+    if (run == nullptr) {
+        return make_error(ErrorCode::kCorruption, "finish of run {}, which is not in the catalog",
+                          header.run);
+    }
+    if (finish.attempt != run->newest_attempt().number || finish.state == run->state) {
+        return {};
+    }
+    auto changed = std::make_shared<Run>(*run);
+    changed->state = finish.state;
+    catalog.put_run(std::move(changed));
+    return {};
+}
+
+Status publish_rows(StoreState& state, const RecordHeader& header, Bytes frame,
+                    SeriesGroup* group) {
+    const bool recovering = group == nullptr;
+    if (recovering) {
+        const StoredSchema* schema = state.published.get().find_schema(header.schema);
+        if (schema == nullptr) {
+            return make_error(ErrorCode::kCorruption,
+                              "rows of schema {}, which is not in the catalog", header.schema);
+        }
+        group = &state.rows.group(header.run, header.attempt, *schema);
+    }
+    RowPosition bad;
+    TRY_ASSIGN(const RowsView rows, RowsView::decode(frame_body(frame), *group->schema, bad));
+    if (recovering) {
+        const std::shared_ptr<const Run> run = state.published.get().find_run(header.run);
+        if (run == nullptr) {
+            return make_error(ErrorCode::kCorruption, "rows of run {}, which is not in the catalog",
+                              header.run);
+        }
+        TRY(state.axes.use(run->id, run->path(), StoredSchema{header.schema, group->schema}));
+        take_keys(*group, rows, header.receive_time_us);
+    }
+    state.rows.append(*group, rows, header.sequence, header.receive_time_us);
+    return {};
+}
+
+}  // namespace
+
+Status AxisRegistry::use(uint64_t root_run, std::string_view run_path, const StoredSchema& schema) {
+    Used& used = roots_[root_run];
+    const auto axis = static_cast<size_t>(schema.schema->axis());
+    for (const StoredSchema& known : used.schemas[axis]) {
+        if (known.id == schema.id) {
+            return {};
+        }
+    }
+    for (const StoredSchema& other : used.schemas[1 - axis]) {
+        if (const std::string* metric = common_metric(*schema.schema, *other.schema)) {
+            const bool stepped = schema.schema->axis() == Axis::kStepped;
+            return make_error(ErrorCode::kFailedPrecondition,
+                              "metric '{}' of run {} is {} and cannot be logged as {}; the first "
+                              "schema that names a metric fixes its axis",
+                              *metric, run_path, stepped ? "timed" : "stepped",
+                              stepped ? "stepped" : "timed");
+        }
+    }
+    used.schemas[axis].push_back(schema);
+    return {};
+}
+
+uint64_t take_keys(SeriesGroup& group, const RowsView& rows, int64_t receive_time_us) {
+    const bool stepped = group.schema->axis() == Axis::kStepped;
+    uint64_t late = 0;
+    for (uint32_t row = 0; row < rows.rows(); ++row) {
+        const Key key = stepped            ? key_of_step(rows.step(row))
+                        : rows.has_times() ? rows.time(row)
+                                           : receive_time_us;
+        if (group.highest_accepted && key <= *group.highest_accepted) {
+            late += stepped ? 1 : 0;
+        } else {
+            group.highest_accepted = key;
+        }
+    }
+    return late;
+}
+
+Catalog& PublishedCatalog::edit() {
+    if (shared_) {
+        current_ = std::make_shared<Catalog>(*current_);
+        shared_ = false;
+    }
+    return *current_;
+}
+
+Status apply_to_catalog(Catalog& catalog, const RecordHeader& header, Bytes frame) {
+    TRY_ASSIGN(const FrameHeader frame_header, parse_frame_header(frame));
+    switch (frame_header.type) {
+        case FrameType::kSchema:
+            return apply_schema(catalog, header, frame);
+        case FrameType::kOpenRun:
+            return apply_open_run(catalog, header, frame);
+        case FrameType::kFinishRun:
+            return apply_finish_run(catalog, header, frame);
+        default:
+            return make_error(ErrorCode::kCorruption,
+                              "record of sequence {} with a frame of type {}", header.sequence,
+                              static_cast<unsigned>(frame_header.type));
+    }
+}
+
+Status publish_record(StoreState& state, const RecordHeader& header, Bytes frame,
+                      SeriesGroup* group) {
+    const auto type = static_cast<FrameType>(load_le<uint8_t>(frame.data() + 5));
+    if (type == FrameType::kRows) {
+        TRY(publish_rows(state, header, frame, group));
+    } else {
+        TRY(apply_to_catalog(state.published.edit(), header, frame));
+    }
+    if (header.run != 0) {
+        WriterState& writer = state.writers.get_or_add({header.writer, header.run});
+        writer.published = true;
+        writer.published_number = std::max(writer.published_number, header.frame_number);
+        writer.accepted_number = std::max(writer.accepted_number, writer.published_number);
+        writer.last_frame_us = std::max(writer.last_frame_us, header.receive_time_us);
+    }
+    return {};
+}
+
+}  // namespace stepdb

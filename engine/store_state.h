@@ -1,0 +1,73 @@
+// What the engine knows, in two views: *accepted* runs ahead of the disk and judges arriving
+// frames; *published* is durable and what readers see. Both are changed by the same functions, in
+// log order. Engine executor only.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/catalog/catalog.h"
+#include "engine/catalog/writer_table.h"
+#include "engine/row_store.h"
+#include "engine/wal/log_format.h"
+
+namespace stepdb {
+
+// The axis of every metric of a run (of a tree of forks, once there are forks), by the schemas that
+// have been used.
+class AxisRegistry {
+  public:
+    // Registers a schema as used; kFailedPrecondition naming the metric if another schema uses it
+    // on the other axis.
+    Status use(uint64_t root_run, std::string_view run_path, const StoredSchema& schema);
+
+  private:
+    struct Used {
+        std::vector<StoredSchema> schemas[2];  // by axis
+    };
+    std::unordered_map<uint64_t, Used> roots_;
+};
+
+// The published catalog: readers share it until it changes.
+class PublishedCatalog {
+  public:
+    std::shared_ptr<const Catalog> share() const {
+        shared_ = true;
+        return current_;
+    }
+    const Catalog& get() const { return *current_; }
+    // The catalog to change: a copy if somebody may be reading the present one.
+    Catalog& edit();
+
+  private:
+    std::shared_ptr<Catalog> current_ = std::make_shared<Catalog>();
+    mutable bool shared_ = false;
+};
+
+struct StoreState {
+    StoreState(uint32_t tail_rows_max, size_t tail_bytes_max)
+        : rows(tail_rows_max, tail_bytes_max) {}
+
+    Id128 store;
+    Catalog accepted;
+    PublishedCatalog published;
+    WriterTable writers;
+    AxisRegistry axes;
+    RowStore rows;
+};
+
+// What a schema, open_run or finish_run record does to a catalog. kCorruption or kInvalidArgument
+// if the frame cannot be what it claims; the frame has been verified.
+Status apply_to_catalog(Catalog& catalog, const RecordHeader& header, Bytes frame);
+
+// Moves the group's highest key forward over accepted rows; returns how many are late: stepped rows
+// at or below the highest step logged before them for the same (run, attempt, schema).
+uint64_t take_keys(SeriesGroup& group, const RowsView& rows, int64_t receive_time_us);
+
+// Publishes one durable record: catalog, writer numbers, rows. `group` is the rows' group, as the
+// accepting side found it; null in recovery, where accepting is made up for.
+Status publish_record(StoreState& state, const RecordHeader& header, Bytes frame,
+                      SeriesGroup* group);
+
+}  // namespace stepdb

@@ -1,0 +1,420 @@
+#include "engine/write_path.h"
+
+#include <algorithm>
+
+#include "engine/base/text.h"
+
+namespace stepdb {
+
+// A run handle of a connection.
+struct WritePath::Handle {
+    uint64_t run = 0;
+    WriterState* writer = nullptr;  // stays where it is while a session holds it
+    // The group of the last rows frame: the next one is mostly of the same.
+    SeriesGroup* last_group = nullptr;
+};
+
+struct WritePath::Session {
+    Session(uint64_t its_id, const Id128& its_writer, OutcomeSink& its_sink)
+        : id(its_id), writer(its_writer), sink(&its_sink) {}
+
+    uint64_t id;
+    Id128 writer;
+    OutcomeSink* sink;  // null once closed
+    uint64_t ordinals = 0;
+    std::unordered_map<uint32_t, Handle> handles;
+    // Schemas that come in pieces, by hash; at most one at a time is under way.
+    SchemaHash partial_schema;
+    std::vector<std::byte> partial_bytes;
+    // Outcomes told since the last flush_outcomes.
+    uint64_t durable_ordinal = 0;
+    uint64_t late_rows = 0;
+};
+
+namespace {
+
+Error invalid(std::string message) {
+    return Error(ErrorCode::kInvalidArgument, std::move(message));
+}
+Error precondition(std::string message) {
+    return Error(ErrorCode::kFailedPrecondition, std::move(message));
+}
+
+}  // namespace
+
+WritePath::WritePath(Executor& executor, Clock& clock, StoreState& state,
+                     std::function<void()> published)
+    : executor_(executor), clock_(clock), state_(state), published_(std::move(published)) {}
+
+WritePath::~WritePath() {
+    *alive_ = false;
+}
+
+std::shared_ptr<WritePath::Session> WritePath::open_session(const Id128& writer,
+                                                            OutcomeSink& sink) {
+    return std::make_shared<Session>(next_session_++, writer, sink);
+}
+
+void WritePath::close_session(Session& session) {
+    session.sink = nullptr;
+    for (auto& [number, handle] : session.handles) {
+        if (handle.writer->session == session.id) {
+            handle.writer->session = 0;
+        }
+    }
+    session.handles.clear();
+}
+
+uint64_t WritePath::log_sequence() const {
+    return log_ == nullptr ? 0 : log_->next_sequence() - 1;
+}
+
+uint64_t WritePath::submit(const std::shared_ptr<Session>& session, Bytes frame) {
+    Pending pending(session, ++session->ordinals);
+    RowPosition bad;
+    Result<Accepted> accepted = accept(*session, frame, bad);
+    if (accepted) {
+        pending.accepted = std::move(*accepted);
+    } else {
+        pending.refusal.emplace(std::move(accepted).error(), bad);
+    }
+    // A failed log gets no further: what is refused because of it waits for nothing.
+    pending.after_sequence = latched_ ? 0 : log_sequence();
+    pending_.push_back(std::move(pending));
+    if (latched_ || log_ == nullptr || log_->durable_sequence() >= pending_.back().after_sequence) {
+        schedule_drain();
+    }
+    return session->ordinals;
+}
+
+// For frames that wait for nothing: their outcome still comes after this call.
+void WritePath::schedule_drain() {
+    if (drain_scheduled_) {
+        return;
+    }
+    drain_scheduled_ = true;
+    executor_.post([this, alive = alive_] {
+        if (*alive) {
+            drain_scheduled_ = false;
+            on_durable(log_ == nullptr ? 0 : log_->durable_sequence());
+        }
+    });
+}
+
+Result<WritePath::Accepted> WritePath::accept(Session& session, Bytes frame, RowPosition& bad) {
+    if (latched_) {
+        return Error(ErrorCode::kUnavailable, latched_->message());
+    }
+    if (log_ == nullptr) {
+        return Error(ErrorCode::kUnavailable, "the store is open for reading only");
+    }
+    if (full_) {
+        return *full_;
+    }
+    TRY_ASSIGN(const FrameHeader header, parse_frame_header(frame));
+    switch (header.type) {
+        case FrameType::kSchema:
+            return accept_schema(session, frame);
+        case FrameType::kOpenRun:
+            return accept_open_run(session, frame);
+        case FrameType::kRows:
+            return accept_rows(session, header, frame, bad);
+        case FrameType::kFinishRun:
+            return accept_finish_run(session, header, frame);
+        default:
+            return invalid(fmt::format("a frame of type {} does not change the store",
+                                       static_cast<unsigned>(header.type)));
+    }
+}
+
+RecordHeader WritePath::record_header(const Session& session) const {
+    RecordHeader header;
+    header.writer = session.writer;
+    header.receive_time_us = clock_.now_us();
+    return header;
+}
+
+Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes frame) {
+    TRY_ASSIGN(const SchemaFrame part, SchemaFrame::decode(frame_body(frame)));
+    TRY(check_id("project", part.project));
+    std::vector<std::byte> whole_frame;
+    Bytes content = part.piece;
+    if (!part.whole()) {
+        if (part.offset == 0) {
+            session.partial_schema = part.hash;
+            session.partial_bytes.clear();
+        }
+        std::vector<std::byte>& bytes = session.partial_bytes;
+        if (part.hash != session.partial_schema || part.offset != bytes.size()) {
+            return precondition(
+                fmt::format("schema {}: piece at byte {}, expected byte {}; pieces come in order, "
+                            "one schema at a time",
+                            part.hash.to_hex(), part.offset,
+                            part.hash == session.partial_schema ? bytes.size() : 0));
+        }
+        bytes.insert(bytes.end(), part.piece.begin(), part.piece.end());
+        if (bytes.size() < part.total_bytes) {
+            return Accepted();
+        }
+        content = bytes;
+    }
+    TRY_ASSIGN(Schema schema, Schema::decode(content));
+    if (schema.hash() != part.hash) {
+        return invalid(fmt::format("schema is named {} but its content has the hash {}",
+                                   part.hash.to_hex(), schema.hash().to_hex()));
+    }
+    if (state_.accepted.find_schema(part.project, part.hash) != nullptr) {
+        return Accepted();
+    }
+    if (!part.whole()) {
+        whole_frame = encode_schema_frame(part.project, schema);
+        session.partial_bytes.clear();
+    }
+    const StoredSchema* known = state_.accepted.find_schema_content(part.hash);
+    Accepted accepted;
+    accepted.header = record_header(session);
+    accepted.header.schema = known != nullptr ? known->id : state_.accepted.next_schema_id();
+    accepted.logged = log_->append(accepted.header, part.whole() ? frame : Bytes(whole_frame));
+    TRY(apply_to_catalog(state_.accepted, accepted.header, accepted.logged));
+    return accepted;
+}
+
+Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes frame) {
+    TRY_ASSIGN(const OpenRunFrame open, OpenRunFrame::decode(frame_body(frame)));
+    TRY(check_id("project", open.project));
+    TRY(check_id("run", open.run));
+    const std::shared_ptr<const Run> known = state_.accepted.find_run(open.project, open.run);
+    const bool create =
+        (open.mode & (OpenRunFrame::kCreateIfMissing | OpenRunFrame::kMustCreate)) != 0;
+    if (known == nullptr && !create) {
+        return make_error(ErrorCode::kNotFound,
+                          "run {}/{} does not exist; open it with create to make it", open.project,
+                          open.run);
+    }
+    if (known != nullptr && (open.mode & OpenRunFrame::kMustCreate) != 0) {
+        return make_error(ErrorCode::kAlreadyExists, "run {}/{} exists", open.project, open.run);
+    }
+    const uint64_t run_id = known != nullptr ? known->id : state_.accepted.next_run_id();
+    WriterState* writer = state_.writers.find({session.writer, run_id});
+    const bool resume = (open.mode & OpenRunFrame::kResume) != 0;
+    // A writer that says new and is known lost the answer to its first opening; its numbers tell
+    // what has been applied.
+    if (resume && writer == nullptr) {
+        return precondition(fmt::format(
+            "writer {} is not known on run {}/{}, so it cannot resume: its earlier frames may have "
+            "been applied and forgotten (they are remembered for 30 days)",
+            session.writer.to_hex(), open.project, open.run));
+    }
+    Accepted accepted;
+    accepted.header = record_header(session);
+    accepted.header.run = run_id;
+    // The numbers up to the first one announced are used up, sent or not.
+    const uint64_t last_number = writer != nullptr ? writer->accepted_number : 0;
+    accepted.header.frame_number = std::max(last_number, open.first_number - 1);
+    accepted.logged = log_->append(accepted.header, frame);
+    TRY(apply_to_catalog(state_.accepted, accepted.header, accepted.logged));
+    WriterState& state = state_.writers.get_or_add({session.writer, run_id});
+    state.accepted_number = accepted.header.frame_number;
+    state.session = session.id;
+    session.handles[open.handle] = Handle{run_id, &state, nullptr};
+    RunOpened opened;
+    opened.handle = open.handle;
+    opened.run = run_id;
+    opened.attempt = state_.accepted.find_run(run_id)->newest_attempt().number;
+    opened.last_number = last_number;
+    opened.created = known == nullptr;
+    accepted.opened = opened;
+    return accepted;
+}
+
+Result<WritePath::Accepted> WritePath::accept_rows(Session& session, const FrameHeader& header,
+                                                   Bytes frame, RowPosition& bad) {
+    TRY_ASSIGN(const RowsView::Head head, RowsView::decode_head(frame_body(frame)));
+    TRY_ASSIGN(Handle * handle, find_handle(session, head.run_handle));
+    TRY_ASSIGN(const bool is_new, claim_number(session, *handle, header.number));
+    if (!is_new) {
+        return Accepted();
+    }
+    const std::shared_ptr<const Run> run = state_.accepted.find_run(handle->run);
+    if (run->find_attempt(head.attempt) == nullptr) {
+        return precondition(fmt::format("run {} has no attempt {}; its newest is {}", run->path(),
+                                        head.attempt, run->newest_attempt().number));
+    }
+    const StoredSchema* schema = state_.accepted.find_schema(run->project, head.schema);
+    if (schema == nullptr) {
+        return make_error(ErrorCode::kNotFound,
+                          "schema {} is not known in project {}; send it before rows name it",
+                          head.schema.to_hex(), run->project);
+    }
+    TRY_ASSIGN(const RowsView rows, RowsView::decode(frame_body(frame), *schema->schema, bad));
+    TRY_ASSIGN(SeriesGroup * group, group_for(*handle, *run, *schema, head.attempt));
+    Accepted accepted;
+    accepted.header = record_header(session);
+    accepted.header.sequence_count = rows.rows();
+    accepted.header.attempt = head.attempt;
+    accepted.header.run = handle->run;
+    accepted.header.schema = schema->id;
+    accepted.header.frame_number = header.number;
+    accepted.group = group;
+    accepted.late_rows = take_keys(*group, rows, accepted.header.receive_time_us);
+    accepted.logged = log_->append(accepted.header, frame);
+    return accepted;
+}
+
+Result<WritePath::Accepted> WritePath::accept_finish_run(Session& session,
+                                                         const FrameHeader& header, Bytes frame) {
+    TRY_ASSIGN(const FinishRunFrame finish, FinishRunFrame::decode(frame_body(frame)));
+    TRY_ASSIGN(Handle * handle, find_handle(session, finish.handle));
+    TRY_ASSIGN(const bool is_new, claim_number(session, *handle, header.number));
+    if (!is_new) {
+        return Accepted();
+    }
+    const std::shared_ptr<const Run> run = state_.accepted.find_run(handle->run);
+    if (run->find_attempt(finish.attempt) == nullptr) {
+        return precondition(fmt::format("run {} has no attempt {}; its newest is {}", run->path(),
+                                        finish.attempt, run->newest_attempt().number));
+    }
+    Accepted accepted;
+    accepted.header = record_header(session);
+    accepted.header.attempt = finish.attempt;
+    accepted.header.run = handle->run;
+    accepted.header.frame_number = header.number;
+    accepted.logged = log_->append(accepted.header, frame);
+    TRY(apply_to_catalog(state_.accepted, accepted.header, accepted.logged));
+    return accepted;
+}
+
+Result<WritePath::Handle*> WritePath::find_handle(Session& session, uint32_t number) const {
+    const auto at = session.handles.find(number);
+    if (at == session.handles.end()) {
+        return precondition(fmt::format("run handle {} is not open on this connection", number));
+    }
+    if (at->second.writer->session != session.id) {
+        const std::shared_ptr<const Run> run = state_.accepted.find_run(at->second.run);
+        return precondition(fmt::format(
+            "writer {} has opened run {} on a newer connection; this one is fenced and may write "
+            "to it no more",
+            session.writer.to_hex(), run->path()));
+    }
+    return &at->second;
+}
+
+// False if the frame has been taken before. From here on a refusal uses up the number.
+Result<bool> WritePath::claim_number(const Session& session, Handle& handle,
+                                     uint64_t number) const {
+    WriterState& writer = *handle.writer;
+    if (number == 0) {
+        return invalid("frame number 0; frames that change a run are numbered from 1");
+    }
+    if (number <= writer.accepted_number) {
+        return false;
+    }
+    if (number != writer.accepted_number + 1) {
+        return precondition(fmt::format(
+            "numbering gap: frame {} of writer {} on run {} follows frame {}; numbers come without "
+            "gaps, or the next one is declared when the run is opened",
+            number, session.writer.to_hex(), state_.accepted.find_run(handle.run)->path(),
+            writer.accepted_number));
+    }
+    writer.accepted_number = number;
+    return true;
+}
+
+Result<SeriesGroup*> WritePath::group_for(Handle& handle, const Run& run,
+                                          const StoredSchema& schema, uint32_t attempt) {
+    SeriesGroup* last = handle.last_group;
+    if (last != nullptr && last->schema_id == schema.id && last->attempt == attempt) {
+        return last;
+    }
+    TRY(state_.axes.use(run.id, run.path(), schema));
+    handle.last_group = &state_.rows.group(run.id, attempt, schema);
+    return handle.last_group;
+}
+
+void WritePath::on_durable(uint64_t sequence) {
+    while (!pending_.empty() && pending_.front().after_sequence <= sequence) {
+        Pending pending = std::move(pending_.front());
+        pending_.pop_front();
+        publish(pending);
+        tell(pending);
+    }
+    published_sequence_ = std::max(published_sequence_, sequence);
+    flush_outcomes();
+    published_();
+}
+
+void WritePath::publish(Pending& pending) {
+    const Accepted& accepted = pending.accepted;
+    if (pending.refusal || accepted.logged.empty()) {
+        return;
+    }
+    const Status status = publish_record(state_, accepted.header, accepted.logged, accepted.group);
+    CHECK(status.has_value(), "sequence {} was accepted and cannot be published: {}",
+          accepted.header.sequence, status.error().to_string());
+}
+
+// Durable outcomes of a session are told together; a refusal or an opened run first lets out what
+// came before it.
+void WritePath::tell(Pending& pending) {
+    Session& session = *pending.session;
+    if (session.sink == nullptr) {
+        return;
+    }
+    const auto flush_session = [&session] {
+        if (session.durable_ordinal != 0 && session.sink != nullptr) {
+            session.sink->on_durable(session.durable_ordinal, session.late_rows);
+        }
+        session.durable_ordinal = 0;
+        session.late_rows = 0;
+    };
+    if (pending.refusal) {
+        flush_session();
+        if (session.sink != nullptr) {
+            session.sink->on_refused(pending.ordinal, std::move(*pending.refusal));
+        }
+        return;
+    }
+    if (pending.accepted.opened) {
+        flush_session();
+        if (session.sink != nullptr) {
+            session.sink->on_opened(pending.ordinal, *pending.accepted.opened);
+        }
+    }
+    if (session.durable_ordinal == 0) {
+        told_.push_back(pending.session);
+    }
+    session.durable_ordinal = pending.ordinal;
+    session.late_rows += pending.accepted.late_rows;
+}
+
+void WritePath::flush_outcomes() {
+    const std::vector<std::shared_ptr<Session>> told = std::move(told_);
+    told_.clear();
+    for (const auto& session : told) {
+        if (session->sink != nullptr && session->durable_ordinal != 0) {
+            session->sink->on_durable(session->durable_ordinal, session->late_rows);
+        }
+        session->durable_ordinal = 0;
+        session->late_rows = 0;
+    }
+}
+
+void WritePath::latch(const Error& error) {
+    if (latched_) {
+        return;
+    }
+    latched_ = Error(ErrorCode::kUnavailable,
+                     fmt::format("the store is read-only until it is restarted: the log failed: {}",
+                                 error.message()));
+    std::deque<Pending> pending = std::move(pending_);
+    pending_.clear();
+    for (Pending& frame : pending) {
+        if (!frame.refusal) {
+            frame.refusal.emplace(*latched_, RowPosition());
+        }
+        tell(frame);
+    }
+    flush_outcomes();
+}
+
+}  // namespace stepdb

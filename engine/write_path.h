@@ -1,0 +1,114 @@
+// The way of a frame that changes the store: *accept* (check against the accepted state, give it a
+// sequence, copy it into the log), *publish* (when its group is durable: rows into tails, catalog
+// forward), *tell* (its session, in order).
+//
+//   I1  outcomes of a session come in the order of its submissions
+//   I2  nothing is published or told before its log group, and every group before it, is durable
+//   I3  the accepted state is the published state plus the pending frames, in order
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/store_state.h"
+#include "engine/wal/log_writer.h"
+
+namespace stepdb {
+
+class WritePath {
+  public:
+    struct Session;
+
+    // `published` is called after each batch of publishing. All references outlive the write path.
+    WritePath(Executor& executor, Clock& clock, StoreState& state, std::function<void()> published);
+    ~WritePath();
+
+    // From then on frames are accepted; before, they are refused as read-only.
+    void set_log(LogWriter* log, uint64_t published_sequence) {
+        log_ = log;
+        published_sequence_ = published_sequence;
+    }
+
+    std::shared_ptr<Session> open_session(const Id128& writer, OutcomeSink& sink);
+    // The session's frames stay; its outcomes go nowhere from now on.
+    void close_session(Session& session);
+    uint64_t submit(const std::shared_ptr<Session>& session, Bytes frame);
+
+    // The log is durable up to `sequence`: publishes and tells what that covers.
+    void on_durable(uint64_t sequence);
+    // The log has failed: refuses everything pending and everything to come.
+    void latch(const Error& error);
+    // While no log file can be made because the disk is full, frames are refused, not latched.
+    void set_full(std::optional<Error> error) { full_ = std::move(error); }
+
+    const std::optional<Error>& latched() const { return latched_; }
+    bool idle() const { return pending_.empty(); }
+    // Readers see everything up to here.
+    uint64_t published_sequence() const { return published_sequence_; }
+
+  private:
+    struct Handle;
+
+    // What became of a frame that was not refused.
+    struct Accepted {
+        Accepted() = default;
+
+        RecordHeader header;
+        Bytes logged;  // its copy in the log, valid until published; empty: nothing to publish
+        SeriesGroup* group = nullptr;
+        uint64_t late_rows = 0;
+        std::optional<RunOpened> opened;
+    };
+
+    struct Pending {
+        Pending(std::shared_ptr<Session> its_session, uint64_t its_ordinal)
+            : session(std::move(its_session)), ordinal(its_ordinal) {}
+
+        std::shared_ptr<Session> session;
+        uint64_t ordinal;
+        uint64_t after_sequence = 0;  // its turn comes when the log is durable up to here
+        Accepted accepted;
+        std::optional<Refusal> refusal;
+    };
+
+    Result<Accepted> accept(Session& session, Bytes frame, RowPosition& bad);
+    Result<Accepted> accept_schema(Session& session, Bytes frame);
+    Result<Accepted> accept_open_run(Session& session, Bytes frame);
+    Result<Accepted> accept_rows(Session& session, const FrameHeader& header, Bytes frame,
+                                 RowPosition& bad);
+    Result<Accepted> accept_finish_run(Session& session, const FrameHeader& header, Bytes frame);
+    // The handle, if it is open and not fenced.
+    Result<Handle*> find_handle(Session& session, uint32_t number) const;
+    Result<bool> claim_number(const Session& session, Handle& handle, uint64_t number) const;
+    Result<SeriesGroup*> group_for(Handle& handle, const Run& run, const StoredSchema& schema,
+                                   uint32_t attempt);
+    RecordHeader record_header(const Session& session) const;
+    uint64_t log_sequence() const;
+    void publish(Pending& pending);
+    void tell(Pending& pending);
+    void flush_outcomes();
+    void schedule_drain();
+
+    Executor& executor_;
+    Clock& clock_;
+    StoreState& state_;
+    std::function<void()> published_;
+    LogWriter* log_ = nullptr;
+    uint64_t published_sequence_ = 0;
+    std::deque<Pending> pending_;
+    std::vector<std::shared_ptr<Session>> told_;  // sessions with outcomes not yet handed over
+    uint64_t next_session_ = 1;
+    bool drain_scheduled_ = false;
+    std::optional<Error> latched_;
+    std::optional<Error> full_;
+    // Cleared by the destructor: what was posted must not touch the write path afterwards.
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace stepdb

@@ -1,0 +1,268 @@
+// Crashes at every operation of random workloads on the simulated disk: everything acknowledged is
+// back, in order; what was not is there as whole frames or not at all; sending it again changes
+// nothing that is there.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "tests/support/sim_store.h"
+#include "tests/support/workload.h"
+
+namespace stepdb {
+namespace {
+
+Id128 writer_id(uint64_t n) {
+    return sha256_128(as_bytes(fmt::format("writer {}", n)));
+}
+
+struct Scenario {
+    Scenario() = default;
+
+    uint64_t seed = 0;
+    uint64_t crash_at = 0;  // operation of the life in which the changes are sent; 0: none
+    CrashKind kind = CrashKind::kPowerCut;
+    std::optional<SyncSite> disabled;
+    bool crash_in_recovery = false;
+};
+
+// What one scenario came to: "" if all is well. `operations` is how many operations the first life
+// took.
+class CrashRun {
+  public:
+    explicit CrashRun(Scenario scenario)
+        : scenario_(scenario),
+          random_(scenario.seed),
+          workload_(random_, 2),
+          store_(disk_, scenario.seed + 1) {
+        if (scenario_.disabled) {
+            disk_.disable_site(*scenario_.disabled);
+        }
+    }
+
+    std::string run() {
+        const std::string first = first_life();
+        if (!first.empty()) {
+            return first;
+        }
+        std::string found = reopen();
+        if (!found.empty()) {
+            return found;
+        }
+        found = check_prefix("after the crash");
+        if (!found.empty()) {
+            return found;
+        }
+        // The client sends again what it was not told of; everything is there once.
+        writer_.connect(store_);
+        store_.run();
+        if (writer_.acknowledged() != changes_.size()) {
+            return fmt::format("{} of {} changes acknowledged after sending again; {}",
+                               writer_.acknowledged(), changes_.size(),
+                               writer_.refusals().empty()
+                                   ? std::string("none refused")
+                                   : writer_.refusals().front().second.error.to_string());
+        }
+        found = check_prefix("after sending again");
+        if (!found.empty()) {
+            return found;
+        }
+        writer_.disconnect();
+        const Status closed = store_.close();
+        if (!closed) {
+            return closed.error().to_string();
+        }
+        found = reopen();
+        return found.empty() ? check_prefix("after closing") : found;
+    }
+
+    uint64_t operations() const { return operations_; }
+
+  private:
+    std::string first_life() {
+        // A store is made in peace and then crashed in, or crashed while it is made.
+        const bool crash_early = random_.below(8) == 0;
+        if (!crash_early) {
+            const Status opened = store_.open();
+            if (!opened) {
+                return opened.error().to_string();
+            }
+            if (scenario_.crash_at != 0) {
+                store_.files().crash_at_operation(store_.files().count_operations() +
+                                                  scenario_.crash_at);
+            }
+            live();
+        }
+        if (store_.is_open()) {
+            operations_ = store_.files().count_operations();
+            if (scenario_.kind == CrashKind::kProcessKill) {
+                // The page cache outlives the process; what recovery shows must outlive the power.
+                store_.crash(CrashKind::kProcessKill);
+                const std::string found = reopen();
+                if (!found.empty()) {
+                    return found;
+                }
+                const std::string shown = check_prefix("after the kill");
+                if (!shown.empty()) {
+                    return shown;
+                }
+                shown_ = *store_.contents();
+                store_.crash(CrashKind::kPowerCut);
+            } else {
+                writer_.disconnect();
+                store_.crash(CrashKind::kPowerCut);
+            }
+        }
+        return "";
+    }
+
+    void live() {
+        writer_.connect(store_);
+        for (int i = 0; i < 40; ++i) {
+            changes_.push_back(workload_.next());
+            writer_.send(changes_.back(), random_.below(8) == 0, random_.below(8) == 0);
+            for (uint64_t turns = random_.below(12); turns > 0; --turns) {
+                store_.executor().run_one();
+            }
+            if (random_.below(12) == 0 && !store_.files().powered_off()) {
+                const Status flushed = store_.flush();
+                static_cast<void>(flushed);  // the power may go in the middle
+            }
+        }
+        if (random_.coin()) {
+            store_.run();
+        }
+    }
+
+    std::string reopen() {
+        writer_.disconnect();
+        if (store_.is_open()) {
+            store_.crash(CrashKind::kProcessKill);
+        }
+        if (scenario_.crash_in_recovery && !crashed_in_recovery_) {
+            crashed_in_recovery_ = true;
+            store_.crash_next_open_at(1 + random_.below(20));
+            const Status cut = store_.open();
+            if (cut) {
+                store_.crash(CrashKind::kPowerCut);
+            }
+        }
+        const Status opened = store_.open();
+        return opened ? "" : opened.error().to_string();
+    }
+
+    // The contents are the first m changes, for one m of at least what was acknowledged.
+    std::string check_prefix(std::string_view when) {
+        const Result<ReferenceModel::Contents> contents = store_.contents();
+        if (!contents) {
+            return fmt::format("{}: {}", when, contents.error().to_string());
+        }
+        const ReferenceModel::Contents& got = *contents;
+        ReferenceModel model;
+        for (size_t i = 0; i < writer_.acknowledged(); ++i) {
+            model.apply(changes_[i]);
+        }
+        const std::string difference = describe_difference(model.contents(), got);
+        for (size_t m = writer_.acknowledged();; ++m) {
+            if (model.contents() == got) {
+                return check_shown(when, got);
+            }
+            if (m == changes_.size()) {
+                break;
+            }
+            model.apply(changes_[m]);
+        }
+        return fmt::format("{}: no prefix of at least {} of {} changes is what is there: {}", when,
+                           writer_.acknowledged(), changes_.size(), difference);
+    }
+
+    // What readers saw after the kill is still there after the power cut.
+    std::string check_shown(std::string_view when, const ReferenceModel::Contents& got) const {
+        for (const auto& [name, series] : shown_) {
+            const auto at = got.find(name);
+            if (at == got.end() || at->second.size() < series.size()) {
+                return fmt::format("{}: {} {} had been shown to readers and is gone", when,
+                                   name.first, name.second);
+            }
+        }
+        return "";
+    }
+
+    Scenario scenario_;
+    SimDisk disk_;
+    SimRandom random_;
+    Workload workload_;
+    SimStore store_;
+    TestWriter writer_{writer_id(1)};
+    std::vector<ModelChange> changes_;
+    ReferenceModel::Contents shown_;
+    uint64_t operations_ = 0;
+    bool crashed_in_recovery_ = false;
+};
+
+std::string describe(const Scenario& scenario) {
+    return fmt::format("seed {} crash at {} {}{}", scenario.seed, scenario.crash_at,
+                       scenario.kind == CrashKind::kPowerCut ? "power cut" : "kill, then power cut",
+                       scenario.crash_in_recovery ? ", and in recovery" : "");
+}
+
+TEST(Crash, AtEveryOperationOfRandomWorkloads) {
+    const uint64_t seed = test_seed(1);
+    uint64_t points = 0;
+    for (uint64_t round = 0; points < 4000; ++round) {
+        Scenario scenario;
+        scenario.seed = seed * 1000 + round;
+        CrashRun whole(scenario);
+        const std::string found = whole.run();
+        ASSERT_EQ(found, "") << describe(scenario);
+        for (uint64_t at = 1; at <= whole.operations(); ++at) {
+            scenario.crash_at = at;
+            scenario.kind = at % 3 == 0 ? CrashKind::kProcessKill : CrashKind::kPowerCut;
+            scenario.crash_in_recovery = at % 4 == 0;
+            const std::string problem = CrashRun(scenario).run();
+            ASSERT_EQ(problem, "") << describe(scenario);
+            ++points;
+        }
+    }
+    std::printf("%llu crash points\n", static_cast<unsigned long long>(points));
+    RecordProperty("crash_points", static_cast<int>(points));
+}
+
+// Every sync is needed: without any one of them, some crash loses something.
+class CrashWithoutSync : public ::testing::TestWithParam<int> {};
+
+TEST_P(CrashWithoutSync, IsFound) {
+    const uint64_t seed = test_seed(1);
+    const auto site = static_cast<SyncSite>(GetParam());
+    uint64_t points = 0;
+    for (uint64_t round = 0; points < 20000; ++round) {
+        Scenario scenario;
+        scenario.seed = seed * 1000 + round;
+        scenario.disabled = site;
+        for (uint64_t at = 1; at <= 120; ++at) {
+            scenario.crash_at = at;
+            scenario.kind = at % 3 == 0 ? CrashKind::kProcessKill : CrashKind::kPowerCut;
+            scenario.crash_in_recovery = at % 4 == 0;
+            ++points;
+            const std::string problem = CrashRun(scenario).run();
+            if (!problem.empty()) {
+                std::printf("found after %llu crash points (%s): %s\n",
+                            static_cast<unsigned long long>(points), describe(scenario).c_str(),
+                            problem.c_str());
+                return;
+            }
+        }
+    }
+    FAIL() << sync_site_name(site) << " can be left out without a loss in " << points
+           << " crash points";
+}
+
+INSTANTIATE_TEST_SUITE_P(Sites, CrashWithoutSync,
+                         ::testing::Range(0, static_cast<int>(kSyncSiteCount)),
+                         [](const auto& site) {
+                             std::string name(sync_site_name(static_cast<SyncSite>(site.param)));
+                             std::replace(name.begin(), name.end(), ' ', '_');
+                             return name;
+                         });
+
+}  // namespace
+}  // namespace stepdb
