@@ -32,6 +32,44 @@ unsigned width_of(std::make_signed_t<U> low, std::make_signed_t<U> high) {
         std::bit_width(static_cast<U>(static_cast<U>(high) - static_cast<U>(low))));
 }
 
+// sums[b] is the number of residuals in the buckets below b.
+using BucketSums = std::array<int16_t, kBuckets + 1>;
+
+template <typename U>
+BucketSums count_buckets(const U* residuals, size_t count, U low, U range, unsigned shift) {
+    // Four tables, so that equal neighbours need not wait for each other's increment.
+    std::array<std::array<uint16_t, kBuckets>, 4> tables{};
+    for (size_t i = 0; i < count; ++i) {
+        const U beyond = static_cast<U>(residuals[i] - low);
+        if (beyond <= range) {
+            ++tables[i % 4][beyond >> shift];
+        }
+    }
+    BucketSums sums{};
+    for (size_t b = 0; b < kBuckets; ++b) {
+        sums[b + 1] = static_cast<int16_t>(sums[b] + tables[0][b] + tables[1][b] + tables[2][b] +
+                                           tables[3][b]);
+    }
+    return sums;
+}
+
+struct FullestWindow {
+    size_t bucket;
+    size_t inside;
+};
+
+// The first window of `span` buckets that holds most.
+FullestWindow fullest_window(const BucketSums& sums, size_t span) {
+    // Count and bucket in one number: 256 * 64 fits, and the loop is a plain maximum.
+    int16_t best = 0;
+    for (size_t b = 0; b + span <= kBuckets; ++b) {
+        const auto inside = static_cast<int16_t>(sums[b + span] - sums[b]);
+        best =
+            std::max(best, static_cast<int16_t>(inside * 64 + static_cast<int16_t>(kBuckets - b)));
+    }
+    return {kBuckets - static_cast<size_t>(best % 64), static_cast<size_t>(best / 64)};
+}
+
 template <typename U>
 void find_range(const U* values, size_t count, std::make_signed_t<U>& low,
                 std::make_signed_t<U>& high) {
@@ -58,42 +96,33 @@ struct IntegerVectorPlan<U>::Window {
 };
 
 // Finds out whether fewer bits for most pay for patches of some: counts the residuals in equal
-// buckets over the range, and slides windows of half, a quarter, ... of it over them.
+// buckets over the range, and slides windows of half, a quarter, ... of it over them. Only a window
+// of a single bucket may hide a still better one and is looked into again.
 template <typename U>
 auto IntegerVectorPlan<U>::trim(const U* residuals, size_t count, Window window) const -> Window {
     constexpr int kRoundsMax = 16;
     const unsigned whole_width = window.width;
     for (int round = 0; round < kRoundsMax && window.width > 0; ++round) {
         const unsigned shift = window.width > kBucketBits ? window.width - kBucketBits : 0;
-        std::array<uint16_t, kBuckets> histogram{};
         const U low = static_cast<U>(window.low);
         const U range = static_cast<U>(static_cast<U>(window.high) - low);
-        for (size_t i = 0; i < count; ++i) {
-            const U beyond = static_cast<U>(residuals[i] - low);
-            if (beyond <= range) {
-                ++histogram[beyond >> shift];
-            }
-        }
+        const BucketSums sums = count_buckets(residuals, count, low, range, shift);
         Window best = window;
         for (unsigned width = shift; width < window.width; ++width) {
-            const size_t span = size_t{1} << (width - shift);
-            size_t inside = 0;
-            for (size_t b = 0; b < kBuckets; ++b) {
-                inside += histogram[b];
-                inside -= b >= span ? histogram[b - span] : 0U;
-                const size_t outside = count - inside;
-                const size_t bits = count * width + outside * patch_bits(whole_width);
-                if (bits < best.bits && outside < kPackedValuesMax && b + 1 >= span) {
-                    const U from = static_cast<U>(low + (static_cast<U>(b + 1 - span) << shift));
-                    const U to = static_cast<U>(from + ((U{1} << width) - 1));
-                    best = {static_cast<S>(from), static_cast<S>(to), width, outside, bits};
-                }
+            const auto [bucket, inside] = fullest_window(sums, size_t{1} << (width - shift));
+            const size_t outside = count - inside;
+            const size_t bits = count * width + outside * patch_bits(whole_width);
+            if (bits < best.bits && outside < kPackedValuesMax) {
+                const U from = static_cast<U>(low + (static_cast<U>(bucket) << shift));
+                const U to = static_cast<U>(from + ((U{1} << width) - 1));
+                best = {static_cast<S>(from), static_cast<S>(to), width, outside, bits};
             }
         }
-        if (best.bits == window.bits) {
+        const bool improved = best.bits != window.bits;
+        window = best;
+        if (!improved || window.width > shift) {
             break;
         }
-        window = best;
     }
     return window;
 }
@@ -132,6 +161,7 @@ IntegerVectorPlan<U>::IntegerVectorPlan(const U* values, size_t count) : count_(
     S low = 0;
     S high = 0;
     find_range(values, count, low, high);
+    const unsigned width0 = width_of<U>(low, high);
     consider(0, values, count, low, high);
     if (count < 3 || width_ == 0) {
         return;
@@ -143,14 +173,14 @@ IntegerVectorPlan<U>::IntegerVectorPlan(const U* values, size_t count) : count_(
     find_range(differences_[1].data(), count - 1, low, high);
     const unsigned width1 = width_of<U>(low, high);
     consider(1, differences_[1].data(), count - 1, low, high);
-    if (width1 == 0) {
+    // Of noise the second differences are wider than the first; only smooth data gains.
+    if (width1 == 0 || width1 >= width0) {
         return;
     }
     for (size_t i = 0; i + 2 < count; ++i) {
         differences_[2][i] = static_cast<U>(differences_[1][i + 1] - differences_[1][i]);
     }
     find_range(differences_[2].data(), count - 2, low, high);
-    // Of noise the second differences are wider than the first; only smooth data gains.
     if (width_of<U>(low, high) <= width1) {
         consider(2, differences_[2].data(), count - 2, low, high);
     }
