@@ -133,5 +133,21 @@ TEST(Task, ValuesAndErrorsTravelThroughAwaits) {
     EXPECT_EQ(message, "invalid argument: 3 is odd");
 }
 
+Task<int> sum_of_ready_tasks(int count) {
+    int sum = 0;
+    for (int i = 0; i < count; ++i) {
+        Result<int> one = co_await half(2);
+        sum += *one;
+    }
+    co_return sum;
+}
+
+// A scan may take millions of batches that are all in memory.
+TEST(Task, LoopsOverTasksThatNeverWaitUseNoStack) {
+    int sum = 0;
+    start(sum_of_ready_tasks(1000000), [&](int result) { sum = result; });
+    EXPECT_EQ(sum, 1000000);
+}
+
 }  // namespace
 }  // namespace stepdb
