@@ -95,6 +95,29 @@ int64_t days_from_civil(int64_t year, int64_t month, int64_t day) {
     return era * 146097 + day_of_era - 719468;
 }
 
+struct CivilDate {
+    int64_t year = 0;
+    int64_t month = 0;
+    int64_t day = 0;
+};
+
+// The inverse of days_from_civil, from the same source.
+CivilDate civil_from_days(int64_t days) {
+    days += 719468;
+    const int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    const int64_t day_of_era = days - era * 146097;
+    const int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    const int64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const int64_t shifted_month = (5 * day_of_year + 2) / 153;
+    CivilDate date;
+    date.day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    date.month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
+    date.year = year_of_era + era * 400 + (date.month <= 2 ? 1 : 0);
+    return date;
+}
+
 int64_t days_in_month(int64_t year, int64_t month) {
     const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     constexpr int64_t kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -274,6 +297,22 @@ Result<int64_t> parse_moment(std::string_view text) {
                         printable(text, 80)));
     }
     return negative ? -*since_epoch : *since_epoch;
+}
+
+std::string format_moment(int64_t time_us) {
+    constexpr int64_t kSecond = 1000000;
+    constexpr int64_t kDay = 86400 * kSecond;
+    const int64_t day_us = (time_us % kDay + kDay) % kDay;
+    const CivilDate date = civil_from_days(time_us / kDay - (time_us % kDay < 0 ? 1 : 0));
+    const int64_t second = day_us / kSecond;
+    std::string fraction = day_us % kSecond == 0 ? "" : fmt::format(".{:06}", day_us % kSecond);
+    while (!fraction.empty() && fraction.back() == '0') {
+        fraction.pop_back();
+    }
+    const std::string year = date.year >= 0 && date.year <= 9999 ? fmt::format("{:04}", date.year)
+                                                                 : fmt::format("{:+05}", date.year);
+    return fmt::format("{}-{:02}-{:02}T{:02}:{:02}:{:02}{}Z", year, date.month, date.day,
+                       second / 3600, second / 60 % 60, second % 60, fraction);
 }
 
 }  // namespace stepdb

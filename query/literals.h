@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "engine/base/result.h"
@@ -24,5 +25,9 @@ Result<int64_t> parse_duration(std::string_view text);
 // "2026-03-01T12:30", "...:05.25", then "Z" or an offset such as "+01:00"; UTC if there is none),
 // or a number with a unit ("1767225600s", "1767225600000ms").
 Result<int64_t> parse_moment(std::string_view text);
+
+// The inverse: "2026-03-01T12:30:05.25Z", without trailing zeros of the fraction; years beyond 9999
+// or before 0 with a sign and as many digits as it takes.
+std::string format_moment(int64_t time_us);
 
 }  // namespace stepdb

@@ -59,6 +59,16 @@ TEST(Literals, MomentsAreIsoTimesOrNumbersWithUnits) {
     EXPECT_EQ(parse_moment("-1ms").value(), -1000);
 }
 
+TEST(Literals, MomentsComeBackAsWritten) {
+    for (const char* text :
+         {"1970-01-01T00:00:00Z", "2026-03-01T12:30:05.25Z", "1969-12-31T23:59:59.999999Z",
+          "2000-02-29T00:00:00Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z"}) {
+        EXPECT_EQ(format_moment(parse_moment(text).value()), text);
+    }
+    EXPECT_EQ(format_moment(INT64_MAX), "+294247-01-10T04:00:54.775807Z");
+    EXPECT_EQ(format_moment(INT64_MIN), "-290308-12-21T19:59:05.224192Z");
+}
+
 TEST(Literals, RefusesWhatIsNoMoment) {
     for (const char* text :
          {"", "2026-13-01", "2026-02-29", "1900-02-29", "2026-3-1", "2026-03-01 12:00",

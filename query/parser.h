@@ -11,7 +11,7 @@ namespace stepdb {
 
 // kInvalidArgument with the place, what was expected there, what was found and the nearest valid
 // spelling (diagnostic.h). Never crashes, whatever the text.
-Result<Query> parse(std::string_view text);
+Result<Query> parse_query(std::string_view text);
 
 // The name of a statistic, which is also the name of its column: "count", "min_x", ...
 std::string_view statistic_name(Statistic statistic);

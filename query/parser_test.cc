@@ -31,7 +31,7 @@ const char* const kGood[] = {
 };
 
 std::string error_of(std::string_view text) {
-    const Result<Query> query = parse(text);
+    const Result<Query> query = parse_query(text);
     return query ? "no error" : query.error().to_string();
 }
 
@@ -40,7 +40,8 @@ const SeriesQuery& series_of(const Result<Query>& query) {
 }
 
 TEST(Parser, ReadsMetricsAndRuns) {
-    const Result<Query> query = parse("train/loss, \"a*b\", l/*/x, ~\"q\" @ gpt/run#3, gpt/*");
+    const Result<Query> query =
+        parse_query("train/loss, \"a*b\", l/*/x, ~\"q\" @ gpt/run#3, gpt/*");
     const SeriesQuery& series = series_of(query);
     ASSERT_EQ(series.metrics.size(), 4U);
     EXPECT_EQ(series.metrics[0].kind, PatternKind::kExact);
@@ -55,8 +56,8 @@ TEST(Parser, ReadsMetricsAndRuns) {
 }
 
 TEST(Parser, ReadsRanges) {
-    const Result<Query> query =
-        parse("a @ b/c | steps fork-500..2.5k | time now-1h30m.. | first 5 | buckets 7 max, min");
+    const Result<Query> query = parse_query(
+        "a @ b/c | steps fork-500..2.5k | time now-1h30m.. | first 5 | buckets 7 max, min");
     const auto& stages = series_of(query).stages;
     const auto& steps = std::get<StepsStage>(stages[0].what).range;
     EXPECT_EQ(steps.from.anchor, RangeEnd::Anchor::kFork);
@@ -74,11 +75,12 @@ TEST(Parser, ReadsRanges) {
 }
 
 TEST(Parser, KeywordsAreKeywordsOnlyWhereExpected) {
-    EXPECT_EQ(series_of(parse("runs @ gpt/r")).metrics[0].text, "runs");
-    EXPECT_EQ(series_of(parse("metrics, steps @ gpt/r")).metrics[1].text, "steps");
-    EXPECT_EQ(series_of(parse("now @ gpt/r | first 1")).metrics[0].text, "now");
-    EXPECT_TRUE(std::holds_alternative<MetricsQuery>(parse("metrics runs @ gpt/r").value().what));
-    EXPECT_TRUE(parse("explain explain @ gpt/r").value().explain);
+    EXPECT_EQ(series_of(parse_query("runs @ gpt/r")).metrics[0].text, "runs");
+    EXPECT_EQ(series_of(parse_query("metrics, steps @ gpt/r")).metrics[1].text, "steps");
+    EXPECT_EQ(series_of(parse_query("now @ gpt/r | first 1")).metrics[0].text, "now");
+    EXPECT_TRUE(
+        std::holds_alternative<MetricsQuery>(parse_query("metrics runs @ gpt/r").value().what));
+    EXPECT_TRUE(parse_query("explain explain @ gpt/r").value().explain);
 }
 
 TEST(Parser, AcceptsEveryGoodQuery) {
@@ -147,7 +149,7 @@ TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
 
 // The contract for any text: a query, or an error that says where.
 void check_answer(const std::string& text) {
-    const Result<Query> query = parse(text);
+    const Result<Query> query = parse_query(text);
     if (!query) {
         EXPECT_EQ(query.error().code(), ErrorCode::kInvalidArgument);
         EXPECT_THAT(query.error().message(),

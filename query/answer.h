@@ -1,0 +1,36 @@
+// What an execution yields: columns, known at once, and blocks of rows, made as they are asked for.
+// Every kind of query has one (operators/*_answer).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+#include "engine/model/result_columns.h"
+#include "query/execution_context.h"
+
+namespace stepdb {
+
+class Answer {
+  public:
+    virtual ~Answer() = default;
+
+    virtual const std::vector<ResultColumn>& columns() const = 0;
+
+    // Replaces `block` by the next rows, at most about kResultBatchRows; false at the end. A block
+    // has at least one row.
+    virtual Task<Result<bool>> next(ResultBlock& block) = 0;
+};
+
+// The context outlives the answer.
+std::unique_ptr<Answer> make_points_answer(ExecutionContext& context);
+Result<std::unique_ptr<Answer>> make_buckets_answer(ExecutionContext& context,
+                                                    const BucketsStage& stage);
+std::unique_ptr<Answer> make_runs_answer(ExecutionContext& context);
+std::unique_ptr<Answer> make_metrics_answer(ExecutionContext& context);
+// Executes `answered` and tells what it took.
+std::unique_ptr<Answer> make_explain_answer(ExecutionContext& context,
+                                            std::unique_ptr<Answer> answered);
+
+}  // namespace stepdb

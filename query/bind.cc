@@ -1,0 +1,140 @@
+#include "query/bind.h"
+
+#include <algorithm>
+
+#include "engine/base/text.h"
+#include "query/name_matcher.h"
+
+namespace stepdb {
+
+namespace {
+
+const std::vector<RunPattern>& run_patterns(const Query& query) {
+    return std::visit([](const auto& what) -> const std::vector<RunPattern>& { return what.runs; },
+                      query.what);
+}
+
+bool has_attempt(const Run& run, uint32_t number) {
+    return std::any_of(run.attempts.begin(), run.attempts.end(),
+                       [&](const Attempt& attempt) { return attempt.number == number; });
+}
+
+SelectedRun select(std::shared_ptr<const Run> run, const RunPattern& pattern) {
+    SelectedRun selected;
+    selected.attempt = pattern.attempt ? *pattern.attempt : run->newest_attempt().number;
+    selected.label =
+        pattern.attempt ? fmt::format("{}#{}", run->path(), *pattern.attempt) : run->path();
+    selected.run = std::move(run);
+    return selected;
+}
+
+Error run_not_found(const Query& query, const RunPattern& pattern, const Catalog::RunMap& runs) {
+    std::vector<std::string> paths;
+    for (const auto& [key, run] : runs) {
+        paths.push_back(run->path());
+    }
+    return query_error(query.text, pattern.path.span,
+                       fmt::format("there is no run '{}'{}", printable(pattern.path.text),
+                                   did_you_mean(pattern.path.text, paths)),
+                       ErrorCode::kNotFound);
+}
+
+Result<SelectedRun> select_named(const Query& query, const RunPattern& pattern,
+                                 const Catalog::RunMap& runs) {
+    const std::string& path = pattern.path.text;
+    const size_t slash = path.find('/');
+    const auto at = runs.find(std::pair(path.substr(0, slash), path.substr(slash + 1)));
+    if (at == runs.end()) {
+        return run_not_found(query, pattern, runs);
+    }
+    const std::shared_ptr<const Run>& run = at->second;
+    if (pattern.attempt && !has_attempt(*run, *pattern.attempt)) {
+        return query_error(query.text, pattern.path.span,
+                           fmt::format("run {} has no attempt {}; its newest is {}", run->path(),
+                                       *pattern.attempt, run->newest_attempt().number),
+                           ErrorCode::kNotFound);
+    }
+    return select(run, pattern);
+}
+
+Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, BoundQuery& bound) {
+    TRY_ASSIGN(const NameMatcher matcher, NameMatcher::compile(pattern.path, bound.query.text));
+    if (matcher.exact() != nullptr) {
+        TRY_ASSIGN(SelectedRun selected, select_named(bound.query, pattern, runs));
+        bound.runs.push_back(std::move(selected));
+        return {};
+    }
+    const size_t before = bound.runs.size();
+    for (const auto& [key, run] : runs) {
+        if (matcher.matches(run->path()) &&
+            (!pattern.attempt || has_attempt(*run, *pattern.attempt))) {
+            bound.runs.push_back(select(run, pattern));
+        }
+    }
+    if (bound.runs.size() == before) {
+        bound.notes.push_back(fmt::format("no run matches '{}'{}", printable(pattern.path.text),
+                                          pattern.attempt
+                                              ? fmt::format(" with an attempt {}", *pattern.attempt)
+                                              : std::string()));
+    }
+    return {};
+}
+
+// The first end of a range that is relative to a fork.
+const RangeEnd* find_fork(const Query& query) {
+    const auto* series = std::get_if<SeriesQuery>(&query.what);
+    if (series == nullptr) {
+        return nullptr;
+    }
+    for (const Stage& stage : series->stages) {
+        const Range* range = nullptr;
+        if (const auto* steps = std::get_if<StepsStage>(&stage.what)) {
+            range = &steps->range;
+        } else if (const auto* time = std::get_if<TimeStage>(&stage.what)) {
+            range = &time->range;
+        }
+        for (const RangeEnd* end :
+             {range == nullptr ? nullptr : &range->from, range == nullptr ? nullptr : &range->to}) {
+            if (end != nullptr && end->anchor == RangeEnd::Anchor::kFork) {
+                return end;
+            }
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+std::vector<uint64_t> BoundQuery::run_ids() const {
+    std::vector<uint64_t> ids;
+    ids.reserve(runs.size());
+    for (const SelectedRun& selected : runs) {
+        ids.push_back(selected.run->id);
+    }
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    return ids;
+}
+
+Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs) {
+    BoundQuery bound;
+    bound.query = std::move(query);
+    for (const RunPattern& pattern : run_patterns(bound.query)) {
+        TRY(select_pattern(pattern, runs, bound));
+    }
+    if (const RangeEnd* fork = find_fork(bound.query)) {
+        return query_error(bound.query.text, fork->span,
+                           bound.runs.empty()
+                               ? "no run selected has a fork"
+                               : fmt::format("run {} has no fork", bound.runs.front().label),
+                           ErrorCode::kFailedPrecondition);
+    }
+    std::sort(bound.runs.begin(), bound.runs.end(), [](const SelectedRun& a, const SelectedRun& b) {
+        return natural_less(a.label, b.label);
+    });
+    const auto same = [](const SelectedRun& a, const SelectedRun& b) { return a.label == b.label; };
+    bound.runs.erase(std::unique(bound.runs.begin(), bound.runs.end(), same), bound.runs.end());
+    return bound;
+}
+
+}  // namespace stepdb

@@ -1,0 +1,37 @@
+// From a query to the runs it needs: the step that looks at the catalog, before a snapshot of just
+// these runs is taken.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/snapshot.h"
+#include "query/ast.h"
+
+namespace stepdb {
+
+// A run as one attempt reads it. `label` is what the answer calls it: "gpt/run-1", or
+// "gpt/run-1#0" if the query named the attempt.
+struct SelectedRun {
+    std::shared_ptr<const Run> run;
+    uint32_t attempt = 0;
+    std::string label;
+};
+
+struct BoundQuery {
+    Query query;
+    std::vector<SelectedRun> runs;   // in natural order of their labels, each once
+    std::vector<std::string> notes;  // for the user: patterns that matched nothing
+
+    // For Engine::snapshot; each once.
+    std::vector<uint64_t> run_ids() const;
+};
+
+// kNotFound, with the place and the nearest spelling, for a run or attempt that is named and not
+// there; kInvalidArgument for a pattern that cannot be one.
+Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs);
+
+}  // namespace stepdb

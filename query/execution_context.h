@@ -1,0 +1,27 @@
+// What everything that executes a query shares.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "query/bind.h"
+#include "query/selection.h"
+#include "query/series_source.h"
+
+namespace stepdb {
+
+struct ExecutionContext {
+    ExecutionContext(BoundQuery its_query, SeriesSource& its_source, int64_t its_now_us)
+        : bound(std::move(its_query)), source(its_source), now_us(its_now_us) {}
+
+    BoundQuery bound;
+    SeriesSource& source;
+    int64_t now_us;
+    Selection selection;
+    std::vector<std::string> notes;      // for the user, beside the answer
+    std::atomic<bool> cancelled{false};  // set from any thread, seen at the next batch
+};
+
+}  // namespace stepdb

@@ -1,0 +1,56 @@
+// Executes a bound query. The whole way, from text to rows:
+//
+//   parse_query(text)  ->  bind_query(query, catalog.runs())  ->  engine.snapshot(bound.run_ids())
+//   ->  SnapshotReader, SnapshotSource  ->  QueryExecution::create  ->  next, next, ...
+//
+// EngineQuery (engine_query.h) does these steps on an engine.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+#include "engine/model/result_columns.h"
+#include "query/answer.h"
+#include "query/bind.h"
+#include "query/series_source.h"
+
+namespace stepdb {
+
+// One execution, pulled by its caller: nothing is read ahead, and memory does not grow with the
+// answer. Used on one executor; cancel() may come from any thread.
+class QueryExecution {
+  public:
+    // Selects the series, without reading points. `source` outlives the execution; `now_us` is what
+    // `now` stands for. kNotFound and kInvalidArgument as in bind_query() and select_series().
+    static Result<std::unique_ptr<QueryExecution>> create(BoundQuery bound, SeriesSource& source,
+                                                          int64_t now_us);
+
+    const std::vector<ResultColumn>& columns() const { return answer_->columns(); }
+
+    // Replaces `block` by the next rows; false at the end. After an error nothing more comes. One
+    // call at a time.
+    Task<Result<bool>> next(ResultBlock& block) { return answer_->next(block); }
+
+    // Makes the running or next call of next() return kCancelled at the next batch it reads.
+    void cancel() { context_.cancelled.store(true, std::memory_order_relaxed); }
+
+    // What the user should know beside the rows, such as patterns that matched nothing. Complete
+    // once next() has returned false.
+    const std::vector<std::string>& notes() const { return context_.notes; }
+
+  private:
+    QueryExecution(BoundQuery bound, SeriesSource& source, int64_t now_us)
+        : context_(std::move(bound), source, now_us) {}
+
+    Status prepare();
+    Result<std::unique_ptr<Answer>> make_answer();
+
+    ExecutionContext context_;
+    std::unique_ptr<Answer> answer_;
+};
+
+}  // namespace stepdb

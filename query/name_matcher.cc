@@ -1,0 +1,127 @@
+#include "query/name_matcher.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/base/text.h"
+
+namespace stepdb {
+
+namespace {
+
+bool is_capture_name(std::string_view name) {
+    const auto good = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_';
+    };
+    return !name.empty() && std::all_of(name.begin(), name.end(), good);
+}
+
+// Translates globs to regexes, piece by piece.
+class GlobTranslator {
+  public:
+    GlobTranslator(const Pattern& pattern, std::string_view query_text)
+        : glob_(pattern.text), span_(pattern.span), query_text_(query_text) {}
+
+    Result<std::string> translate() {
+        while (at_ < glob_.size()) {
+            if (glob_[at_] == '*') {
+                translate_stars();
+            } else if (glob_[at_] == '{' || glob_[at_] == '}') {
+                TRY(translate_capture());
+            } else {
+                const size_t end = std::min(glob_.find_first_of("*{}", at_), glob_.size());
+                regex_ += re2::RE2::QuoteMeta(std::string(glob_.substr(at_, end - at_)));
+                at_ = end;
+            }
+        }
+        return regex_;
+    }
+
+  private:
+    void translate_stars() {
+        if (glob_.substr(at_, 2) != "**") {
+            regex_ += "[^/]*";
+            ++at_;
+            return;
+        }
+        const bool segment_start = at_ == 0 || glob_[at_ - 1] == '/';
+        if (segment_start && glob_.substr(at_, 3) == "**/") {
+            regex_ += "(?:.*/)?";
+            at_ += 3;
+        } else {
+            regex_ += ".*";
+            at_ += 2;
+        }
+    }
+
+    Status translate_capture() {
+        const size_t close = glob_.find('}', at_);
+        const std::string_view name = glob_[at_] == '{' && close != std::string_view::npos
+                                          ? glob_.substr(at_ + 1, close - at_ - 1)
+                                          : std::string_view();
+        if (!is_capture_name(name)) {
+            return query_error(query_text_, span_,
+                               "expected a capture such as {layer} where the brace stands; quote "
+                               "a name that has braces of its own");
+        }
+        if (std::find(captures_.begin(), captures_.end(), name) != captures_.end()) {
+            return query_error(query_text_, span_,
+                               fmt::format("the capture {{{}}} is named twice", name));
+        }
+        captures_.push_back(name);
+        regex_ += "[^/]*";
+        at_ = close + 1;
+        return {};
+    }
+
+    std::string_view glob_;
+    SourceSpan span_;
+    std::string_view query_text_;
+    size_t at_ = 0;
+    std::string regex_;
+    std::vector<std::string_view> captures_;
+};
+
+}  // namespace
+
+NameMatcher::NameMatcher(std::string text) : text_(std::move(text)) {}
+NameMatcher::NameMatcher(NameMatcher&&) noexcept = default;
+NameMatcher& NameMatcher::operator=(NameMatcher&&) noexcept = default;
+NameMatcher::~NameMatcher() = default;
+
+Result<NameMatcher> NameMatcher::compile(const Pattern& pattern, std::string_view query_text) {
+    NameMatcher matcher(pattern.text);
+    if (pattern.kind == PatternKind::kExact) {
+        return matcher;
+    }
+    matcher.search_ = pattern.kind == PatternKind::kRegex;
+    std::string regex = pattern.text;
+    if (!matcher.search_) {
+        TRY_ASSIGN(regex, GlobTranslator(pattern, query_text).translate());
+    }
+    re2::RE2::Options options;
+    options.set_log_errors(false);
+    options.set_dot_nl(true);
+    options.set_never_capture(true);
+    matcher.regex_ = std::make_unique<re2::RE2>(regex, options);
+    if (!matcher.regex_->ok()) {
+        return query_error(
+            query_text, pattern.span,
+            fmt::format("the regex is not valid: {}", printable(matcher.regex_->error())));
+    }
+    return matcher;
+}
+
+bool NameMatcher::matches(std::string_view name) const {
+    if (regex_ == nullptr) {
+        return name == text_;
+    }
+    const re2::StringPiece piece(name.data(), name.size());
+    return regex_->Match(piece, 0, name.size(),
+                         search_ ? re2::RE2::UNANCHORED : re2::RE2::ANCHOR_BOTH, nullptr, 0);
+}
+
+}  // namespace stepdb

@@ -1,0 +1,40 @@
+// A pattern of the language, ready to be asked about names. The only home of RE2.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+#include "query/ast.h"
+
+namespace re2 {
+class RE2;
+}
+
+namespace stepdb {
+
+// In globs `*` and `{name}` match within a segment, `**` across, `**/` also nothing. A regex is
+// searched for. Time is linear in the name, memory bounded, whatever the pattern.
+class NameMatcher {
+  public:
+    // kInvalidArgument at the pattern's place in `query_text`.
+    static Result<NameMatcher> compile(const Pattern& pattern, std::string_view query_text);
+
+    NameMatcher(NameMatcher&&) noexcept;
+    NameMatcher& operator=(NameMatcher&&) noexcept;
+    ~NameMatcher();
+
+    bool matches(std::string_view name) const;
+    // The only name it matches, if it is not a pattern.
+    const std::string* exact() const { return regex_ == nullptr ? &text_ : nullptr; }
+
+  private:
+    explicit NameMatcher(std::string text);
+
+    std::string text_;
+    std::unique_ptr<re2::RE2> regex_;  // anchored for globs
+    bool search_ = false;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,74 @@
+#include "query/name_matcher.h"
+
+#include <gtest/gtest.h>
+
+#include "query/parser.h"
+
+namespace stepdb {
+namespace {
+
+bool matches(const std::string& pattern, std::string_view name) {
+    const std::string text = pattern + " @ a/b";
+    const Result<Query> query = parse_query(text);
+    const auto& series = std::get<SeriesQuery>(query.value().what);
+    return NameMatcher::compile(series.metrics[0], text).value().matches(name);
+}
+
+struct Case {
+    const char* pattern;
+    const char* name;
+    bool want;
+};
+
+TEST(NameMatcher, MatchesAsTheLanguageSays) {
+    const Case cases[] = {
+        {"train/loss", "train/loss", true},
+        {"train/loss", "train/losses", false},
+        {"train/*", "train/loss", true},
+        {"train/*", "train/a/b", false},
+        {"train/*", "train/", true},
+        {"*", "loss", true},
+        {"*", "a/b", false},
+        {"**", "a/b/c", true},
+        {"a/**", "a/b/c", true},
+        {"a/**", "a", false},
+        {"**/loss", "loss", true},
+        {"**/loss", "a/b/loss", true},
+        {"**/loss", "a/bloss", false},
+        {"a/**/z", "a/z", true},
+        {"a/**/z", "a/b/c/z", true},
+        {"a/**/z", "az", false},
+        {"a**z", "a/b/z", true},
+        {"l/{i}/w", "l/12/w", true},
+        {"l/{i}/w", "l/1/2/w", false},
+        {"l/{i}_{j}", "l/1_2", true},
+        {"a.b*", "a.bc", true},
+        {"a.b*", "axbc", false},
+        {"\"a*\"", "a*", true},
+        {"\"a*\"", "ab", false},
+        {"~\"os\"", "train/loss", true},
+        {"~\"^os\"", "train/loss", false},
+        {"~\"l.{2}s$\"", "train/loss", true},
+        {"~'é+'", "caféé", true},
+        {"é*", "éclair", true},
+    };
+    for (const Case& each : cases) {
+        EXPECT_EQ(matches(each.pattern, each.name), each.want)
+            << each.pattern << " on " << each.name;
+    }
+}
+
+TEST(NameMatcher, RefusesARegexThatWouldTakeTooMuchMemory) {
+    Pattern pattern;
+    pattern.kind = PatternKind::kRegex;
+    pattern.text = "((((a{100}){100}){100}){100}){100}";
+    EXPECT_FALSE(NameMatcher::compile(pattern, pattern.text).has_value());
+}
+
+TEST(NameMatcher, IsLinearWhereBacktrackingWouldNotEnd) {
+    EXPECT_FALSE(matches("~\"^(a+)+$\"", std::string(1000, 'a') + "b"));
+    EXPECT_FALSE(matches("**a**a**a**a**a**a**a**b", std::string(1000, 'a')));
+}
+
+}  // namespace
+}  // namespace stepdb

@@ -1,0 +1,42 @@
+// The grid of `buckets N`: edge(i) = lo + (hi - lo) * (i / N) in float64 over steps, or over times
+// in microseconds, edge(N) = hi itself; half-open, the last one closed. Edges are kept as keys, so
+// that points are placed by comparing integers: a step is below an edge exactly if its key is below
+// the edge's; a time, being whole, is below an edge exactly if it is below the edge rounded up.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/model/key.h"
+
+namespace stepdb {
+
+class BucketGrid {
+  public:
+    // `lo` <= `hi`. kInvalidArgument if hi - lo is beyond float64.
+    static Result<BucketGrid> create(Axis axis, Key lo, Key hi, uint32_t buckets);
+
+    uint32_t buckets() const { return static_cast<uint32_t>(edges_.size() - 1); }
+    Axis axis() const { return axis_; }
+    // Of 0 to buckets(); they never fall.
+    Key edge(uint32_t index) const { return edges_[index]; }
+
+    // The bucket of a key within the grid, not before bucket `from`, which is that of a key at most
+    // as large: keys that come in order are placed in time linear in points and buckets.
+    uint32_t find_from(uint32_t from, Key key) const {
+        const uint32_t last = buckets() - 1;
+        while (from < last && edges_[from + 1] <= key) {
+            ++from;
+        }
+        return from;
+    }
+
+  private:
+    BucketGrid(Axis axis, std::vector<Key> edges) : axis_(axis), edges_(std::move(edges)) {}
+
+    Axis axis_;
+    std::vector<Key> edges_;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,84 @@
+#include "query/operators/pipeline.h"
+
+#include <algorithm>
+
+#include "query/operators/first_points.h"
+#include "query/operators/last_points.h"
+#include "query/operators/range_filter.h"
+#include "query/operators/scan.h"
+
+namespace stepdb {
+
+namespace {
+
+std::unique_ptr<SeriesCursor> add_step(std::unique_ptr<SeriesCursor> input,
+                                       const PipelineStep& step) {
+    switch (step.kind) {
+        case PipelineStep::Kind::kKeyRange:
+            return make_range_filter(std::move(input), FilterBy::kKey, step.range);
+        case PipelineStep::Kind::kTimeRange:
+            return make_range_filter(std::move(input), FilterBy::kTime, step.range);
+        case PipelineStep::Kind::kFirst:
+            return make_first_points(std::move(input), step.points);
+        case PipelineStep::Kind::kLast:
+            return make_last_points(std::move(input), step.points);
+    }
+    CHECK(false, "pipeline step {}", static_cast<int>(step.kind));
+    return nullptr;
+}
+
+}  // namespace
+
+std::unique_ptr<SeriesCursor> make_pipeline(ExecutionContext& context, const Series& series,
+                                            const Pipeline& pipeline) {
+    std::unique_ptr<SeriesCursor> cursor = make_scan(context, series, pipeline.scan);
+    for (const PipelineStep& step : pipeline.steps) {
+        cursor = add_step(std::move(cursor), step);
+    }
+    return cursor;
+}
+
+Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, const Series& series,
+                                                   const Pipeline& pipeline) {
+    std::optional<KeyRange> seen;
+    if (pipeline.scan.empty()) {
+        co_return seen;
+    }
+    if (pipeline.steps.empty()) {
+        // The ends of the series tell without reading it.
+        const SelectedRun& selected = context.bound.runs[series.run];
+        Result<std::optional<KeyRange>> whole =
+            co_await context.source.key_range(*selected.run, selected.attempt, series.metric);
+        if (!whole || !*whole) {
+            co_return whole;
+        }
+        const KeyRange range = **whole;
+        if (pipeline.scan.overlaps(range.first, range.last)) {
+            seen = KeyRange{std::max(range.first, pipeline.scan.first),
+                            std::min(range.last, pipeline.scan.last)};
+        }
+        co_return seen;
+    }
+    const std::unique_ptr<SeriesCursor> cursor = make_pipeline(context, series, pipeline);
+    Points batch;
+    while (true) {
+        const Result<bool> more = co_await cursor->next(batch);
+        if (!more) {
+            co_return more.error();
+        }
+        if (!*more) {
+            co_return seen;
+        }
+        widen_range(seen, {batch.keys.front(), batch.keys.back()});
+    }
+}
+
+void widen_range(std::optional<KeyRange>& range, const KeyRange& by) {
+    if (!range) {
+        range = by;
+    }
+    range->first = std::min(range->first, by.first);
+    range->last = std::max(range->last, by.last);
+}
+
+}  // namespace stepdb

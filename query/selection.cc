@@ -1,0 +1,146 @@
+#include "query/selection.h"
+
+#include <algorithm>
+
+#include "engine/base/text.h"
+#include "engine/model/limits.h"
+#include "query/name_matcher.h"
+
+namespace stepdb {
+
+namespace {
+
+// Selects the series of one run after the other.
+class Selector {
+  public:
+    Selector(const BoundQuery& bound, const std::vector<Pattern>& patterns,
+             const SeriesSource& source)
+        : bound_(bound), patterns_(patterns), source_(source) {}
+
+    Result<Selection> select();
+
+  private:
+    Status add_run(size_t run);
+    Status add(size_t run, size_t pattern, std::string metric, Axis axis);
+    Status check_matched();
+    Error metric_not_found(const Pattern& pattern) const;
+
+    const BoundQuery& bound_;
+    const std::vector<Pattern>& patterns_;
+    const SeriesSource& source_;
+    std::vector<NameMatcher> matchers_;
+    std::vector<bool> matched_;
+    bool all_exact_ = true;
+    size_t bytes_ = 0;
+    Selection selection_;
+};
+
+Result<Selection> Selector::select() {
+    for (const Pattern& pattern : patterns_) {
+        TRY_ASSIGN(NameMatcher matcher, NameMatcher::compile(pattern, bound_.query.text));
+        all_exact_ = all_exact_ && matcher.exact() != nullptr;
+        matchers_.push_back(std::move(matcher));
+    }
+    matched_.resize(patterns_.size());
+    for (size_t run = 0; run < bound_.runs.size(); ++run) {
+        TRY(add_run(run));
+    }
+    TRY(check_matched());
+    return std::move(selection_);
+}
+
+Status Selector::add_run(size_t run) {
+    const SelectedRun& selected = bound_.runs[run];
+    const size_t before = selection_.series.size();
+    if (all_exact_) {
+        // A chart of one metric must not list the hundred thousand others of its run.
+        for (size_t i = 0; i < matchers_.size(); ++i) {
+            const std::string& name = *matchers_[i].exact();
+            const auto axis = source_.find_metric(*selected.run, selected.attempt, name);
+            if (axis) {
+                TRY(add(run, i, name, *axis));
+            }
+        }
+    } else {
+        for (MetricInfo& metric : source_.metrics(*selected.run, selected.attempt)) {
+            for (size_t i = 0; i < matchers_.size(); ++i) {
+                if (matchers_[i].matches(metric.name)) {
+                    TRY(add(run, i, metric.name, metric.axis));
+                }
+            }
+        }
+    }
+    const auto from = selection_.series.begin() + static_cast<std::ptrdiff_t>(before);
+    std::sort(from, selection_.series.end(),
+              [](const Series& a, const Series& b) { return natural_less(a.metric, b.metric); });
+    const auto same = [](const Series& a, const Series& b) { return a.metric == b.metric; };
+    selection_.series.erase(std::unique(from, selection_.series.end(), same),
+                            selection_.series.end());
+    return {};
+}
+
+Status Selector::add(size_t run, size_t pattern, std::string metric, Axis axis) {
+    matched_[pattern] = true;
+    bytes_ += sizeof(Series) + metric.size();
+    if (bytes_ > kQueryMemoryBytesMax / 2) {
+        return make_error(
+            ErrorCode::kResourceExhausted,
+            "the query selects {} series or more, whose names alone take over {} MiB; "
+            "name fewer metrics or runs",
+            selection_.series.size(), kQueryMemoryBytesMax / 2 >> 20U);
+    }
+    Series series;
+    series.run = run;
+    series.metric = std::move(metric);
+    series.axis = axis;
+    selection_.series.push_back(std::move(series));
+    return {};
+}
+
+Status Selector::check_matched() {
+    for (size_t i = 0; i < patterns_.size(); ++i) {
+        if (matched_[i] || bound_.runs.empty()) {
+            continue;
+        }
+        if (matchers_[i].exact() != nullptr) {
+            return metric_not_found(patterns_[i]);
+        }
+        selection_.notes.push_back(fmt::format("no metric of the selected runs matches '{}'",
+                                               printable(patterns_[i].text)));
+    }
+    return {};
+}
+
+Error Selector::metric_not_found(const Pattern& pattern) const {
+    // Enough runs to find the name that was meant; all of a sweep would tell the same.
+    constexpr size_t kRunsAsked = 20;
+    std::vector<std::string> names;
+    for (size_t i = 0; i < std::min(bound_.runs.size(), kRunsAsked); ++i) {
+        const SelectedRun& selected = bound_.runs[i];
+        for (MetricInfo& metric : source_.metrics(*selected.run, selected.attempt)) {
+            names.push_back(std::move(metric.name));
+        }
+    }
+    const std::string where = bound_.runs.size() == 1
+                                  ? fmt::format("run {}", bound_.runs.front().label)
+                                  : fmt::format("any of the {} selected runs", bound_.runs.size());
+    return query_error(bound_.query.text, pattern.span,
+                       fmt::format("there is no metric '{}' in {}{}", printable(pattern.text),
+                                   where, did_you_mean(pattern.text, names)),
+                       ErrorCode::kNotFound);
+}
+
+}  // namespace
+
+const Series* Selection::first_of(Axis axis) const {
+    const auto at = std::find_if(series.begin(), series.end(),
+                                 [&](const Series& each) { return each.axis == axis; });
+    return at == series.end() ? nullptr : &*at;
+}
+
+Result<Selection> select_series(const BoundQuery& bound, const std::vector<Pattern>& metrics,
+                                const SeriesSource& source) {
+    return Selector(bound, metrics, source).select();
+}
+
+}  // namespace stepdb

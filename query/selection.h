@@ -1,0 +1,32 @@
+// From the runs of a bound query and its metric patterns to the series it reads.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "query/bind.h"
+#include "query/series_source.h"
+
+namespace stepdb {
+
+struct Series {
+    size_t run = 0;  // index in the bound query's runs
+    std::string metric;
+    Axis axis = Axis::kStepped;
+};
+
+struct Selection {
+    std::vector<Series> series;      // by run as bound, then by metric in natural order; each once
+    std::vector<std::string> notes;  // patterns that matched nothing
+
+    const Series* first_of(Axis axis) const;
+};
+
+// kNotFound for a metric that is named and in none of the runs; kResourceExhausted if the names
+// alone would fill the query's memory.
+Result<Selection> select_series(const BoundQuery& bound, const std::vector<Pattern>& metrics,
+                                const SeriesSource& source);
+
+}  // namespace stepdb

@@ -1,0 +1,33 @@
+// Where a query reads: the little of a snapshot that execution needs, so that its tests can hold
+// their data in a map.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+#include "engine/snapshot.h"
+
+namespace stepdb {
+
+// Contracts are those of Snapshot and SnapshotReader. Used on one executor, outlives the execution.
+class SeriesSource {
+  public:
+    virtual ~SeriesSource() = default;
+
+    virtual std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const = 0;
+    // The axis of a metric, if the run has it.
+    virtual std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
+                                            std::string_view metric) const = 0;
+    virtual std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
+                                                      std::string_view metric, KeyRange range) = 0;
+    virtual Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
+                                                            std::string_view metric) = 0;
+    virtual ReadCost cost() const = 0;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,140 @@
+// What scripts cannot say: cancelling, errors from the store, what explain counts, big batches.
+#include <gmock/gmock.h>
+
+#include "engine/model/limits.h"
+#include "query/parser.h"
+#include "tests/query/map_store.h"
+#include "tests/support/sim_executor.h"
+
+namespace stepdb {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::unique_ptr<QueryExecution> execute(MapStore& store, const std::string& text) {
+    Result<Query> query = parse_query(text);
+    Result<BoundQuery> bound = bind_query(std::move(query).value(), store.runs());
+    return QueryExecution::create(std::move(bound).value(), store, 0).value();
+}
+
+void fill(MapStore& store, const std::string& metric, int points) {
+    for (int i = 0; i < points; ++i) {
+        store.add_point("a", "r", metric, Axis::kStepped, key_of_step(i), {0, 1.0});
+    }
+}
+
+TEST(Execution, ListsRuns) {
+    MapStore store;
+    fill(store, "x", 1);
+    fill(store, "y", 1);
+    store.add_point("a", "s", "x", Axis::kStepped, 0, {0, 1.0});
+    ASSERT_TRUE(store.finish("a", "s", RunState::kFailed).has_value());
+    EXPECT_THAT(store.query("runs", 0).value(), ElementsAre("run,state,created,attempts,metrics",
+                                                            "a/r,running,1970-01-01T00:00:00Z,1,2",
+                                                            "a/s,failed,1970-01-01T00:00:00Z,1,1"));
+}
+
+TEST(Execution, ExplainCountsWhatTheQueryTook) {
+    MapStore store;
+    fill(store, "x", 10);
+    fill(store, "y", 10);
+    EXPECT_THAT(store.query("explain * @ a/r | steps 1..5 | buckets 3", 0).value(),
+                ElementsAre("what,count", "runs,1", "series,2", "pieces,2", "chunks decoded,0",
+                            "values decoded,10", "bytes read,0", "rows,6"));
+}
+
+TEST(Execution, SeesACancelAtTheNextBatch) {
+    MapStore store(1);
+    fill(store, "x", 3 * kResultBatchRows);
+    for (const std::string stage : {"", " | buckets 5", " | last 5"}) {
+        const auto execution = execute(store, "x @ a/r" + stage);
+        SimExecutor executor;
+        ResultBlock block;
+        execution->cancel();
+        const Result<bool> more = run_task(executor, execution->next(block));
+        ASSERT_FALSE(more.has_value());
+        EXPECT_EQ(more.error().code(), ErrorCode::kCancelled);
+    }
+}
+
+TEST(Execution, BlocksAreBoundedWhateverTheBatches) {
+    MapStore store(3 * kResultBatchRows);
+    fill(store, "x", 2 * kResultBatchRows + 5);
+    fill(store, "y", 5);
+    const auto execution = execute(store, "x, y @ a/r");
+    SimExecutor executor;
+    ResultBlock block;
+    std::vector<uint32_t> rows;
+    while (run_task(executor, execution->next(block)).value()) {
+        rows.push_back(block.rows());
+    }
+    EXPECT_THAT(rows, ElementsAre(kResultBatchRows, kResultBatchRows, 10U));
+}
+
+TEST(Execution, BucketsBeyondOneBlockComeInSeveral) {
+    MapStore store;
+    fill(store, "x", 100);
+    const Result<AnswerLines> lines = store.query("x @ a/r | buckets 20k count", 0);
+    EXPECT_EQ(lines.value().size(), 20001U);
+}
+
+// A store whose second batch is damaged.
+class DamagedStore final : public SeriesSource {
+  public:
+    explicit DamagedStore(MapStore& good) : good_(good) {}
+
+    std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const override {
+        return good_.metrics(run, attempt);
+    }
+    std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
+                                    std::string_view metric) const override {
+        return good_.find_metric(run, attempt, metric);
+    }
+    std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
+                                              std::string_view metric, KeyRange range) override {
+        return std::make_unique<Cursor>(good_.open_series(run, attempt, metric, range));
+    }
+    Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
+                                                    std::string_view metric) override {
+        return good_.key_range(run, attempt, metric);
+    }
+    ReadCost cost() const override { return good_.cost(); }
+
+  private:
+    class Cursor final : public SeriesCursor {
+      public:
+        explicit Cursor(std::unique_ptr<SeriesCursor> good) : good_(std::move(good)) {}
+        Task<Result<bool>> next(Points& batch) override {
+            if (++batches_ > 1) {
+                co_return Error(ErrorCode::kCorruption, "segment 7 block 3 is damaged");
+            }
+            co_return co_await good_->next(batch);
+        }
+
+      private:
+        std::unique_ptr<SeriesCursor> good_;
+        int batches_ = 0;
+    };
+
+    MapStore& good_;
+};
+
+TEST(Execution, PassesOnTheErrorsOfTheStore) {
+    MapStore store(2);
+    fill(store, "x", 10);
+    DamagedStore damaged(store);
+    for (const std::string stages :
+         {"", "| first 5", "| last 5", "| buckets 2", "| time start..", "| last 5 | buckets 2"}) {
+        Result<Query> query = parse_query("x @ a/r " + stages);
+        Result<BoundQuery> bound = bind_query(std::move(query).value(), store.runs());
+        const auto execution = QueryExecution::create(std::move(bound).value(), damaged, 0).value();
+        SimExecutor executor;
+        ResultBlock block;
+        const Result<bool> more = run_task(executor, execution->next(block));
+        ASSERT_FALSE(more.has_value()) << stages;
+        EXPECT_EQ(more.error().message(), "segment 7 block 3 is damaged") << stages;
+    }
+}
+
+}  // namespace
+}  // namespace stepdb

@@ -1,0 +1,140 @@
+#include "tests/query/map_store.h"
+
+#include <algorithm>
+
+#include "engine/base/text.h"
+#include "query/parser.h"
+#include "tests/support/sim_executor.h"
+
+namespace stepdb {
+
+namespace {
+
+class MapCursor final : public SeriesCursor {
+  public:
+    MapCursor(const MapStore::StoredSeries* series, KeyRange range, size_t batch_points,
+              ReadCost& cost)
+        : range_(range), batch_points_(batch_points), cost_(cost) {
+        if (series != nullptr && !range.empty()) {
+            at_ = series->points.lower_bound(range.first);
+            end_ = series->points.end();
+        }
+    }
+
+    Task<Result<bool>> next(Points& batch) override {
+        batch = Points();
+        while (at_ != end_ && range_.contains(at_->first) && batch.size() < batch_points_) {
+            batch.keys.push_back(at_->first);
+            batch.times.push_back(at_->second.time_us);
+            batch.values.push_back(at_->second.value);
+            ++at_;
+        }
+        cost_.values_decoded += batch.size();
+        co_return batch.size() > 0;
+    }
+
+  private:
+    KeyRange range_;
+    size_t batch_points_;
+    ReadCost& cost_;
+    std::map<Key, MapStore::Point>::const_iterator at_;
+    std::map<Key, MapStore::Point>::const_iterator end_;
+};
+
+}  // namespace
+
+uint64_t MapStore::ensure_run(const std::string& project, const std::string& run) {
+    std::shared_ptr<const Run>& slot = runs_[{project, run}];
+    if (slot == nullptr) {
+        auto created = std::make_shared<Run>();
+        created->id = runs_.size();
+        created->project = project;
+        created->name = run;
+        created->attempts.emplace_back();
+        slot = std::move(created);
+    }
+    return slot->id;
+}
+
+void MapStore::add_point(const std::string& project, const std::string& run,
+                         const std::string& metric, Axis axis, Key key, Point point) {
+    StoredSeries& series = series_[ensure_run(project, run)][metric];
+    series.axis = axis;
+    series.points[key] = point;
+}
+
+Status MapStore::add_row(const ScriptRow& row) {
+    const Axis axis = row.step ? Axis::kStepped : Axis::kTimed;
+    const Key key = row.step ? key_of_step(*row.step) : row.time_us;
+    for (const auto& [metric, value] : row.values) {
+        add_point(row.project, row.run, metric, axis, key, {row.time_us, value});
+    }
+    return {};
+}
+
+Status MapStore::finish(const std::string& project, const std::string& run, RunState state) {
+    ensure_run(project, run);
+    std::shared_ptr<const Run>& slot = runs_[{project, run}];
+    auto changed = std::make_shared<Run>(*slot);
+    changed->state = state;
+    slot = std::move(changed);
+    return {};
+}
+
+Result<AnswerLines> MapStore::query(const std::string& text, int64_t now_us) {
+    TRY_ASSIGN(Query query, parse_query(text));
+    TRY_ASSIGN(BoundQuery bound, bind_query(std::move(query), runs_));
+    TRY_ASSIGN(auto execution, QueryExecution::create(std::move(bound), *this, now_us));
+    SimExecutor executor;
+    return run_task(executor, collect_lines(*execution));
+}
+
+std::vector<MetricInfo> MapStore::metrics(const Run& run, uint32_t /*attempt*/) const {
+    std::vector<MetricInfo> found;
+    const auto at = series_.find(run.id);
+    if (at != series_.end()) {
+        for (const auto& [name, series] : at->second) {
+            MetricInfo info;
+            info.name = name;
+            info.axis = series.axis;
+            found.push_back(std::move(info));
+        }
+    }
+    std::sort(found.begin(), found.end(), [](const MetricInfo& a, const MetricInfo& b) {
+        return natural_less(a.name, b.name);
+    });
+    return found;
+}
+
+const MapStore::StoredSeries* MapStore::find(uint64_t run, std::string_view metric) const {
+    const auto at = series_.find(run);
+    if (at == series_.end()) {
+        return nullptr;
+    }
+    const auto found = at->second.find(metric);
+    return found == at->second.end() ? nullptr : &found->second;
+}
+
+std::optional<Axis> MapStore::find_metric(const Run& run, uint32_t /*attempt*/,
+                                          std::string_view metric) const {
+    const StoredSeries* series = find(run.id, metric);
+    return series == nullptr ? std::nullopt : std::optional(series->axis);
+}
+
+std::unique_ptr<SeriesCursor> MapStore::open_series(const Run& run, uint32_t /*attempt*/,
+                                                    std::string_view metric, KeyRange range) {
+    ++cost_.pieces;
+    return std::make_unique<MapCursor>(find(run.id, metric), range, batch_points_, cost_);
+}
+
+Task<Result<std::optional<KeyRange>>> MapStore::key_range(const Run& run, uint32_t /*attempt*/,
+                                                          std::string_view metric) {
+    std::optional<KeyRange> range;
+    const StoredSeries* series = find(run.id, metric);
+    if (series != nullptr && !series->points.empty()) {
+        range = KeyRange{series->points.begin()->first, series->points.rbegin()->first};
+    }
+    co_return range;
+}
+
+}  // namespace stepdb

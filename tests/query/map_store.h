@@ -1,0 +1,56 @@
+// Runs and points in maps: the data of query tests, and the plainest thing a query can run on.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "query/series_source.h"
+#include "tests/query/script_store.h"
+
+namespace stepdb {
+
+class MapStore final : public ScriptStore, public SeriesSource {
+  public:
+    struct Point {
+        int64_t time_us = 0;
+        double value = 0;
+    };
+    struct StoredSeries {
+        Axis axis = Axis::kStepped;
+        std::map<Key, Point> points;
+    };
+
+    // Cursors give at most this many points at a time.
+    explicit MapStore(size_t batch_points = 3) : batch_points_(batch_points) {}
+
+    const Catalog::RunMap& runs() const { return runs_; }
+    void add_point(const std::string& project, const std::string& run, const std::string& metric,
+                   Axis axis, Key key, Point point);
+
+    Status add_row(const ScriptRow& row) override;
+    Status finish(const std::string& project, const std::string& run, RunState state) override;
+    Status flush() override { return {}; }
+    Status reopen() override { return {}; }
+    Result<AnswerLines> query(const std::string& text, int64_t now_us) override;
+
+    std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const override;
+    std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
+                                    std::string_view metric) const override;
+    std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
+                                              std::string_view metric, KeyRange range) override;
+    Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
+                                                    std::string_view metric) override;
+    ReadCost cost() const override { return cost_; }
+
+  private:
+    uint64_t ensure_run(const std::string& project, const std::string& run);
+    const StoredSeries* find(uint64_t run, std::string_view metric) const;
+
+    size_t batch_points_;
+    Catalog::RunMap runs_;
+    std::map<uint64_t, std::map<std::string, StoredSeries, std::less<>>> series_;
+    ReadCost cost_;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,170 @@
+#include "tests/query/query_script.h"
+
+#include <gtest/gtest.h>
+
+#include <charconv>
+#include <sstream>
+
+#include "engine/base/float_bits.h"
+#include "query/literals.h"
+
+namespace stepdb {
+
+namespace {
+
+std::vector<std::string> split_words(const std::string& text) {
+    std::istringstream stream(text);
+    std::vector<std::string> words;
+    for (std::string word; stream >> word;) {
+        words.push_back(word);
+    }
+    return words;
+}
+
+Error wrong(const std::string& statement, std::string_view why) {
+    return make_error(ErrorCode::kInvalidArgument, "'{}': {}", statement, why);
+}
+
+struct RunName {
+    std::string project;
+    std::string run;
+};
+
+RunName split_run(const std::string& path) {
+    const size_t slash = path.find('/');
+    CHECK(slash != std::string::npos, "'{}' is no PROJECT/RUN", path);
+    return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+Result<ScriptRow> parse_row(const std::string& statement, const std::vector<std::string>& words) {
+    ScriptRow row;
+    const RunName name = split_run(words[1]);
+    row.project = name.project;
+    row.run = name.run;
+    for (size_t i = 2; i < words.size(); ++i) {
+        const size_t equals = words[i].rfind('=');
+        if (equals == std::string::npos) {
+            return wrong(statement, "expected NAME=VALUE");
+        }
+        const std::string key = words[i].substr(0, equals);
+        const std::string value = words[i].substr(equals + 1);
+        if (key == "time") {
+            TRY_ASSIGN(row.time_us, parse_moment(value));
+            continue;
+        }
+        const std::optional<double> number = parse_value(value);
+        if (!number) {
+            return wrong(statement, "expected a number after " + key);
+        }
+        if (key == "step") {
+            row.step = *number;
+        } else {
+            row.values.emplace_back(key, *number);
+        }
+    }
+    return row;
+}
+
+std::string join_lines(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) {
+        text += line + "\n";
+    }
+    return text;
+}
+
+}  // namespace
+
+Result<std::vector<ScriptStatement>> parse_script(std::string_view script) {
+    std::istringstream stream{std::string(script)};
+    std::vector<ScriptStatement> statements;
+    size_t line_number = 0;
+    std::string line;
+    while (std::getline(stream, line)) {
+        ++line_number;
+        if (line.empty() || line.front() == '#') {
+            continue;
+        }
+        ScriptStatement statement;
+        statement.line = line_number;
+        statement.text = line;
+        statement.is_query = line.rfind("query", 0) == 0;
+        if (statement.is_query) {
+            statement.text = line.substr(std::min<size_t>(line.size(), 6));
+            while (std::getline(stream, line) && ++line_number > 0 && line != "----") {
+                statement.text += (statement.text.empty() ? "" : "\n") + line;
+            }
+            if (line != "----") {
+                return make_error(ErrorCode::kInvalidArgument, "line {}: no ---- after the query",
+                                  statement.line);
+            }
+            while (std::getline(stream, line) && ++line_number > 0 && !line.empty()) {
+                statement.expected.push_back(line);
+            }
+        }
+        statements.push_back(std::move(statement));
+    }
+    return statements;
+}
+
+void ScriptRunner::run(const std::string& file, const std::vector<ScriptStatement>& statements) {
+    for (const ScriptStatement& statement : statements) {
+        const std::string place = fmt::format("{}:{}", file, statement.line);
+        if (statement.is_query) {
+            check_query(place, statement);
+        } else {
+            const Status done = execute(statement.text);
+            ASSERT_TRUE(done.has_value()) << place << ": " << done.error().to_string();
+        }
+    }
+}
+
+Status ScriptRunner::execute(const std::string& statement) {
+    const std::vector<std::string> words = split_words(statement);
+    if (words.size() == 1 && words[0] == "flush") {
+        return store_.flush();
+    }
+    if (words.size() == 1 && words[0] == "reopen") {
+        return store_.reopen();
+    }
+    if (words.size() == 2 && words[0] == "now") {
+        TRY_ASSIGN(now_us_, parse_moment(words[1]));
+        return {};
+    }
+    if (words.size() == 2 && (words[0] == "finish" || words[0] == "fail")) {
+        const RunName name = split_run(words[1]);
+        return store_.finish(name.project, name.run,
+                             words[0] == "fail" ? RunState::kFailed : RunState::kFinished);
+    }
+    if (words.size() > 2 && words[0] == "row") {
+        TRY_ASSIGN(const ScriptRow row, parse_row(statement, words));
+        return store_.add_row(row);
+    }
+    if (words.size() == 5 && words[0] == "fill") {
+        TRY_ASSIGN(const double first, parse_number(words[3]));
+        TRY_ASSIGN(const double last, parse_number(words[4]));
+        for (double step = first; step <= last; ++step) {
+            TRY_ASSIGN(ScriptRow row, parse_row(statement, {words[0], words[1]}));
+            row.step = step;
+            row.values.emplace_back(words[2], step);
+            TRY(store_.add_row(row));
+        }
+        return {};
+    }
+    return wrong(statement, "no such statement");
+}
+
+void ScriptRunner::check_query(const std::string& place, const ScriptStatement& statement) {
+    const Result<AnswerLines> answer = store_.query(statement.text, now_us_);
+    const std::string got = answer ? join_lines(*answer) : answer.error().to_string();
+    if (!statement.expected.empty() && statement.expected[0].rfind("error ", 0) == 0) {
+        const std::string piece = statement.expected[0].substr(6);
+        EXPECT_TRUE(!answer && got.find(piece) != std::string::npos)
+            << place << ": " << statement.text << "\nexpected the error: " << piece
+            << "\ngot: " << got;
+        return;
+    }
+    EXPECT_EQ(got, join_lines(statement.expected)) << place << ": " << statement.text;
+}
+
+}  // namespace stepdb
