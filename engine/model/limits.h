@@ -12,9 +12,10 @@ namespace stepdb {
 inline constexpr size_t kIdBytesMax = 128;              // project and run ids
 inline constexpr size_t kMetricBytesMax = 1024;         // one metric path
 inline constexpr uint32_t kSchemaMetricsMax = 1 << 20;  // metrics a row; ten times the widest seen
-// A schema's canonical encoding: 2^20 paths of 124 bytes. Bounds what a schema sent in pieces takes.
+// A schema's canonical encoding: 2^20 paths of 124 bytes. Bounds what a schema sent in pieces
+// takes.
 inline constexpr uint32_t kSchemaBytesMax = 128U << 20U;
-inline constexpr uint32_t kLineageDepthMax = 4096;      // attempts and forks above a run
+inline constexpr uint32_t kLineageDepthMax = 4096;  // attempts and forks above a run
 
 // --- Wire (fixed per protocol version; told in hello) ---
 

@@ -140,7 +140,7 @@ class EngineAgainstModel : public ::testing::TestWithParam<uint64_t> {};
 
 TEST_P(EngineAgainstModel, AgreesAfterEverySequence) {
     const uint64_t seed = test_seed(1);
-    for (uint64_t i = GetParam(); i < kSequences; i += kShards) {
+    for (uint64_t i = GetParam(); i < scaled(kSequences); i += kShards) {
         SCOPED_TRACE(fmt::format("sequence {} of seed {}", i, seed));
         Sequence(seed * 1'000'000 + i).run();
         if (HasFatalFailure()) {

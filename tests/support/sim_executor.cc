@@ -28,6 +28,14 @@ uint64_t test_seed(uint64_t fallback) {
     return seed;
 }
 
+uint64_t scaled(uint64_t rounds) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return rounds / 10;
+#else
+    return rounds;
+#endif
+}
+
 int64_t SimClock::now_us() const {
     now_us_ += kStepUs;
     return now_us_;

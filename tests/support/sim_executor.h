@@ -34,6 +34,10 @@ class SimRandom final : public Random {
 // failure can be repeated.
 uint64_t test_seed(uint64_t fallback);
 
+// How many rounds of a long random test to make: `rounds` in an ordinary build, a tenth under a
+// sanitizer, which is there for what the rounds do and not for their number.
+uint64_t scaled(uint64_t rounds);
+
 class SimClock final : public Clock {
   public:
     explicit SimClock(int64_t start_us = 1'700'000'000'000'000) : now_us_(start_us) {}
