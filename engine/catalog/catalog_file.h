@@ -1,7 +1,7 @@
 // Catalog checkpoints: everything the log said of runs, schemas and writers up to a sequence, in
 // one file. Cold metadata, so it is LZ4-compressed. docs/format.md, "Catalog".
 //
-//   page 0   common file header, magic "STEPCAT1", details[0] = sequence
+//   page 0   common file header, magic "STEPDBCT", details[0] = sequence
 //   4096     u64 raw bytes, u64 compressed bytes, u64 checksum of the 16 bytes before and of the
 //            compressed bytes (seeded with the place), then the LZ4 block
 #pragma once
@@ -17,7 +17,7 @@
 
 namespace stepdb {
 
-inline constexpr FileKind kCatalogKind{"STEPCAT1", "catalog"};
+inline constexpr FileKind kCatalogKind{"STEPDBCT", "catalog"};
 
 struct CatalogCheckpoint {
     Catalog catalog;

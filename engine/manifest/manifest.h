@@ -21,7 +21,7 @@
 
 namespace stepdb {
 
-inline constexpr FileKind kManifestKind{"STEPMAN1", "manifest"};
+inline constexpr FileKind kManifestKind{"STEPDBMF", "manifest"};
 
 // Names in the store's directory.
 inline constexpr std::string_view kCurrentName = "CURRENT";

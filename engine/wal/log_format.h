@@ -1,6 +1,6 @@
 // The log on disk; docs/format.md, "Log". Shared by writer, reader and inspector.
 //
-//   file    page 0: the common file header, magic "STEPLOG1"
+//   file    page 0: the common file header, magic "STEPDBLG"
 //           from byte 4096: groups, each starting on a page and padded to whole pages
 //
 //   group   offset size
@@ -46,7 +46,7 @@
 
 namespace stepdb {
 
-inline constexpr FileKind kLogKind{"STEPLOG1", "log"};
+inline constexpr FileKind kLogKind{"STEPDBLG", "log"};
 inline constexpr uint32_t kGroupMagic = 0x47425453;
 inline constexpr size_t kGroupHeaderBytes = 64;
 inline constexpr size_t kRecordHeaderBytes = 96;
