@@ -10,6 +10,7 @@ using ::testing::ElementsAre;
 
 std::vector<std::string> labels(const std::vector<Tick>& ticks) {
     std::vector<std::string> found;
+    found.reserve(ticks.size());
     for (const Tick& tick : ticks) {
         found.push_back(tick.label);
     }

@@ -44,7 +44,8 @@ std::string Canvas::row(int y, bool color) const {
     std::string text;
     int current = -1;  // colour now switched on
     for (int x = 0; x < width_; ++x) {
-        const Cell& cell = cells_[static_cast<size_t>(y * width_ + x)];
+        const Cell& cell =
+            cells_[static_cast<size_t>(y) * static_cast<size_t>(width_) + static_cast<size_t>(x)];
         const uint8_t dots = cell.line_dots != 0 ? cell.line_dots : cell.band_dots;
         if (dots == 0) {
             text += ' ';

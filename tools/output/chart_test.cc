@@ -140,7 +140,7 @@ TEST(Chart, UsesColoursWhenAsked) {
 TEST(Chart, NoLineIsWiderThanAsked) {
     const std::string drawn =
         draw({block_of("a", 12345, flat(1000)), block_of("b", 1, flat(3))}, size(72, 8));
-    size_t start = drawn.find("\n", drawn.find("2 ━━")) + 1;
+    size_t start = drawn.find('\n', drawn.find("2 ━━")) + 1;
     for (size_t end = drawn.find('\n', start); end != std::string::npos;
          end = drawn.find('\n', start)) {
         size_t width = 0;
