@@ -82,6 +82,7 @@ TEST_P(LoopTest, WorkOfManyThreadsAllRunsInTheOrderOfEach) {
     constexpr int kPosts = 5000;
     std::vector<std::vector<int>> seen(kThreads);
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (int t = 0; t < kThreads; ++t) {
         threads.emplace_back([this, &seen, t] {
             for (int i = 0; i < kPosts; ++i) {

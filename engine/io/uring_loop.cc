@@ -38,7 +38,8 @@ uint64_t tag_of(const IoRequest* request) {
 }
 
 IoRequest* request_of(uint64_t tag) {
-    return reinterpret_cast<IoRequest*>(tag & ~kSyncBit);
+    // user_data is all that the kernel gives back.
+    return reinterpret_cast<IoRequest*>(tag & ~kSyncBit);  // NOLINT(performance-no-int-to-ptr)
 }
 
 void prepare(io_uring_sqe* entry, const IoRequest& request) {

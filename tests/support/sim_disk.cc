@@ -119,7 +119,7 @@ std::vector<std::string> SimDisk::files() const {
     std::vector<std::string> paths;
     for (const auto& [path, directory] : directories_) {
         for (const auto& [name, file] : directory.visible) {
-            paths.push_back(path + "/" + name);
+            paths.push_back(fmt::format("{}/{}", path, name));
         }
     }
     return paths;
@@ -129,7 +129,7 @@ std::vector<std::string> SimDisk::durable_files() const {
     std::vector<std::string> paths;
     for (const auto& [path, directory] : directories_) {
         for (const auto& [name, file] : directory.durable) {
-            paths.push_back(path + "/" + name);
+            paths.push_back(fmt::format("{}/{}", path, name));
         }
     }
     return paths;

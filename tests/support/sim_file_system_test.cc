@@ -86,7 +86,7 @@ TEST_F(SimFileSystemTest, DisabledSiteSavesNothingAndOthersStillDo) {
 }
 
 TEST_F(SimFileSystemTest, SeedReordersCompletionsAndRepeats) {
-    const auto order_of = [this](uint64_t seed) {
+    const auto order_of = [](uint64_t seed) {
         SimExecutor executor(seed);
         SimDisk disk({"d"});
         disk.put_file("d/f", {});
