@@ -106,6 +106,10 @@ class CheckLayers(unittest.TestCase):
         self.assertIn("Map of folders", found[0])
         self.assertIn("Allowed edges", found[1])
 
+    def test_row_without_a_folder(self):
+        self.expect_caught("ARCHITECTURE.md",
+                           ARCHITECTURE.replace("| `net/` |", "| `gone/` | |\n| `net/` |", 1), "gone/")
+
     def test_path_in_a_document_that_does_not_exist(self):
         self.expect_caught("README.md", "See\n`engine/wal/gone.cc`.\n", ":2:", "does not exist")
         self.expect_caught("README.md", "`tests/gone`\n", "does not exist")
