@@ -34,6 +34,10 @@ ReceivedFrame received(const std::vector<std::byte>& bytes) {
 }
 
 struct Bridge : ::testing::Test {
+    ~Bridge() override {
+        while (engine_side.run() || net_side.run()) {
+        }
+    }
     std::unique_ptr<WriteChannel> open() {
         Id128 writer;
         writer.bytes[0] = std::byte{1};

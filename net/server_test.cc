@@ -71,8 +71,8 @@ class RunningServer {
   private:
     std::unique_ptr<Server> server_;
     FakeQueryService queries_;
-    ThreadExecutor engine_side_;
     FakeEngine engine_;
+    ThreadExecutor engine_side_;  // goes first, and runs what was posted before it does
     std::thread thread_;
 };
 

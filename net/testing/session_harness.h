@@ -29,6 +29,10 @@ struct TestServer {
         services.store = engine.store_id();
         services.server_name = "stepdb test";
     }
+    // What was posted is still the engine's business.
+    ~TestServer() { run(); }
+    TestServer(const TestServer&) = delete;
+    TestServer& operator=(const TestServer&) = delete;
 
     // True if anything happened.
     bool run() {
