@@ -404,6 +404,7 @@ Result<std::vector<std::byte>> encode_result_block(const ResultBlock& block, uin
         }
         bytes += cells.type() == ColumnType::kText ? 0 : size_t{8} * cells.rows();
     }
+    CHECK(block.rows() <= kResultBlockRowsMax, "a block of {} rows", block.rows());
     if (bytes > kFrameBytesMax) {
         return make_error(ErrorCode::kResourceExhausted,
                           "a block of {} rows x {} columns takes {} bytes; at most {} fit a frame; "
@@ -424,11 +425,11 @@ Result<ResultBlock> decode_result_block(Bytes body, std::span<const ResultColumn
     ByteReader reader(body);
     const auto rows = reader.get<uint32_t>();
     const auto width = reader.get<uint32_t>();
-    if (reader.failed() || width != columns.size() || rows > kResultBatchRows) {
+    if (reader.failed() || width != columns.size() || rows > kResultBlockRowsMax) {
         return make_error(ErrorCode::kInvalidArgument,
                           "result_block frame of {} rows x {} columns; at most {} rows and the {} "
                           "columns announced are allowed",
-                          rows, width, kResultBatchRows, columns.size());
+                          rows, width, kResultBlockRowsMax, columns.size());
     }
     ResultBlock block(columns);
     for (uint32_t i = 0; i < width; ++i) {

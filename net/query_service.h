@@ -19,7 +19,7 @@ class ResultSink {
   public:
     virtual ~ResultSink() = default;
     virtual void on_columns(std::vector<ResultColumn> columns) = 0;
-    // At most as many as were wanted; at most kResultBatchRows rows each.
+    // At most as many as were wanted; at most kResultBlockRowsMax rows each.
     virtual void on_block(ResultBlock block) = 0;
     virtual void on_end(QueryEnd end) = 0;
     virtual void on_error(Error error) = 0;

@@ -1,124 +1,19 @@
 #include "net/server.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <thread>
 
 #include "net/client.h"
-#include "net/testing/executors.h"
-#include "net/testing/fake_engine.h"
-#include "net/testing/fake_query_service.h"
+#include "net/testing/raw_socket.h"
+#include "net/testing/running_server.h"
 #include "net/testing/session_harness.h"
 
 namespace stepdb {
 namespace {
 
 using ::testing::HasSubstr;
-
-ServerOptions test_options() {
-    ServerOptions options;
-    options.port = 0;
-    options.name = "stepdb test";
-    return options;
-}
-
-// A server on a free port with a fake engine on a thread of its own.
-class RunningServer {
-  public:
-    explicit RunningServer(ServerOptions options = test_options())
-        : server_(Server::listen(std::move(options)).value()),
-          queries_(server_->executor()),
-          engine_(engine_side_),
-          thread_([this] { server_->run(engine_, engine_side_, queries_); }) {}
-    ~RunningServer() { stop(); }
-    RunningServer(const RunningServer&) = delete;
-    RunningServer& operator=(const RunningServer&) = delete;
-
-    void stop() {
-        server_->stop();
-        join();
-    }
-    void join() {
-        if (thread_.joinable()) {
-            thread_.join();
-        }
-    }
-
-    Server& server() { return *server_; }
-    ThreadExecutor& engine_side() { return engine_side_; }
-    FakeEngine& engine() { return engine_; }
-
-    uint64_t rows() {
-        uint64_t rows = 0;
-        engine_side_.run([&] { rows = engine_.rows(); });
-        return rows;
-    }
-
-    std::unique_ptr<Client> connect(uint8_t writer = 1) {
-        ClientOptions options;
-        options.port = server_->port();
-        options.writer.bytes[0] = std::byte{writer};
-        auto client = Client::connect(options);
-        EXPECT_TRUE(client.has_value()) << client.error().to_string();
-        return std::move(client).value();
-    }
-
-  private:
-    std::unique_ptr<Server> server_;
-    FakeQueryService queries_;
-    FakeEngine engine_;
-    ThreadExecutor engine_side_;  // goes first, and runs what was posted before it does
-    std::thread thread_;
-};
-
-// A socket without manners.
-class RawSocket {
-  public:
-    explicit RawSocket(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
-        sockaddr_in address = {};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(port);
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-    }
-    ~RawSocket() { close(fd_); }
-    RawSocket(const RawSocket&) = delete;
-    RawSocket& operator=(const RawSocket&) = delete;
-
-    void send(Bytes bytes) {
-        EXPECT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
-                  static_cast<ssize_t>(bytes.size()));
-    }
-    void end() { shutdown(fd_, SHUT_WR); }
-    // Everything until the server closes, as frames.
-    std::vector<SentFrame> read_all() {
-        std::vector<std::byte> bytes;
-        std::byte piece[4096];
-        for (ssize_t count = 1; count > 0;) {
-            count = recv(fd_, piece, sizeof(piece), 0);
-            EXPECT_GE(count, 0);
-            bytes.insert(bytes.end(), piece, piece + std::max<ssize_t>(count, 0));
-        }
-        std::vector<SentFrame> frames;
-        for (Bytes rest = bytes; !rest.empty();) {
-            SentFrame frame;
-            frame.header = parse_frame_header(rest).value();
-            const Bytes whole = rest.first(frame.header.length);
-            frame.bytes.assign(whole.begin(), whole.end());
-            frames.push_back(std::move(frame));
-            rest = rest.subspan(whole.size());
-        }
-        return frames;
-    }
-
-  private:
-    int fd_;
-};
 
 uint64_t log_rows(Client& client, std::string_view run_id, uint64_t count) {
     EXPECT_TRUE(client.define_schema("demo", *test_schema()).has_value());

@@ -12,15 +12,14 @@ namespace stepdb {
 inline constexpr size_t kIdBytesMax = 128;              // project and run ids
 inline constexpr size_t kMetricBytesMax = 1024;         // one metric path
 inline constexpr uint32_t kSchemaMetricsMax = 1 << 20;  // metrics a row; ten times the widest seen
-// A schema's canonical encoding: 2^20 paths of 124 bytes. Bounds what a schema sent in pieces
-// takes.
-inline constexpr uint32_t kSchemaBytesMax = 128U << 20U;
-inline constexpr uint32_t kLineageDepthMax = 4096;  // attempts and forks above a run
+inline constexpr uint32_t kLineageDepthMax = 4096;      // attempts and forks above a run
 
 // --- Wire (fixed per protocol version; told in hello) ---
 
 // One frame. A row of 2^20 float64 values is 8 MiB; a batch may hold several.
 inline constexpr uint32_t kFrameBytesMax = 32U << 20U;
+// A schema's canonical encoding: the log keeps a schema as one frame, however it was sent.
+inline constexpr uint32_t kSchemaBytesMax = kFrameBytesMax - 4096;
 inline constexpr uint32_t kFrameRowsMax = 1U << 16U;  // rows in one frame
 inline constexpr uint32_t kQueryTextBytesMax = 64U << 10U;
 
@@ -68,7 +67,9 @@ inline constexpr size_t kSegmentWriteBytes = 1U << 20U;  // piece of a segment w
 
 inline constexpr uint32_t kBucketsMax = 1U << 20U;
 inline constexpr size_t kQueryMemoryBytesMax = 512U << 20U;
-inline constexpr uint32_t kResultBatchRows = 8192;  // rows of a result block
-inline constexpr uint32_t kReadsInFlightMax = 64;   // reads a query keeps in the ring
+inline constexpr uint32_t kResultBatchRows = 8192;  // rows a result block aims at
+// Rows of a result block that a client must take, since a batch may end a little late.
+inline constexpr uint32_t kResultBlockRowsMax = 1U << 16U;
+inline constexpr uint32_t kReadsInFlightMax = 64;  // reads a query keeps in the ring
 
 }  // namespace stepdb
