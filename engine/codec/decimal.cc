@@ -48,6 +48,24 @@ U decimal_word(int64_t k, unsigned exponent) {
 }
 
 template <typename U>
+void decimal_words(const uint64_t* integers, size_t count, unsigned exponent, U* words) {
+    if (exponent == 0) {  // without the division
+        for (size_t i = 0; i < count; ++i) {
+            const auto value = static_cast<double>(static_cast<int64_t>(integers[i]));
+            if constexpr (sizeof(U) == 4) {
+                words[i] = bits_of(static_cast<float>(value));
+            } else {
+                words[i] = bits_of(value);
+            }
+        }
+        return;
+    }
+    for (size_t i = 0; i < count; ++i) {
+        words[i] = decimal_word<U>(static_cast<int64_t>(integers[i]), exponent);
+    }
+}
+
+template <typename U>
 std::optional<unsigned> guess_decimal_exponent(const U* words, size_t count) {
     constexpr size_t kSamples = 8;
     constexpr size_t kMissesMax = 2;
@@ -97,6 +115,8 @@ size_t decimal_integers(const U* words, size_t count, unsigned exponent, uint64_
 
 template uint32_t decimal_word<uint32_t>(int64_t, unsigned);
 template uint64_t decimal_word<uint64_t>(int64_t, unsigned);
+template void decimal_words(const uint64_t*, size_t, unsigned, uint32_t*);
+template void decimal_words(const uint64_t*, size_t, unsigned, uint64_t*);
 template std::optional<unsigned> guess_decimal_exponent(const uint32_t*, size_t);
 template std::optional<unsigned> guess_decimal_exponent(const uint64_t*, size_t);
 template size_t decimal_integers(const uint32_t*, size_t, unsigned, uint64_t*, uint8_t*);

@@ -22,6 +22,10 @@ inline constexpr std::array<double, kDecimalExponentMax + 1> kPowersOfTen = {
 template <typename U>
 U decimal_word(int64_t k, unsigned exponent);
 
+// The same for many.
+template <typename U>
+void decimal_words(const uint64_t* integers, size_t count, unsigned exponent, U* words);
+
 // The exponent with which most of a sample of the words are decimals of few digits, if there is
 // one. Looks at no more than eight.
 template <typename U>

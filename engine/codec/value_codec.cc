@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "engine/base/coding.h"
 #include "engine/codec/decimal.h"
@@ -26,46 +27,75 @@ void append(std::vector<std::byte>& out, const std::byte* from, const std::byte*
     out.insert(out.end(), from, to);
 }
 
-// Appends the vector as decimals if that takes fewer than `bytes_limit` bytes.
+// A vector as decimals.
 template <typename U>
-bool encode_decimals(const U* words, size_t count, size_t bytes_limit,
-                     std::vector<std::byte>& out) {
-    const auto exponent = guess_decimal_exponent(words, count);
-    if (!exponent) {
-        return false;
-    }
-    std::array<uint64_t, kPackedValuesMax> integers;
-    std::array<uint8_t, kPackedValuesMax> exceptions;
-    const size_t exception_count =
-        decimal_integers(words, count, *exponent, integers.data(), exceptions.data());
-    const size_t exception_bytes = exception_count == 0 ? 0 : 1 + exception_count * (1 + sizeof(U));
-    if (exception_count >= kPackedValuesMax || exception_bytes + 4 >= bytes_limit) {
-        return false;
-    }
-    const IntegerVectorPlan<uint64_t> plan(integers.data(), count);
-    if (2 + exception_bytes + plan.bytes_estimate() >= bytes_limit) {
-        return false;
-    }
-    VectorBytes bytes;
-    std::byte* to = bytes.data();
-    *to++ = static_cast<std::byte>(plan.tag() | kDecimalBit |
-                                   (exception_count != 0 ? kExceptionsBit : 0U));
-    *to++ = static_cast<std::byte>(*exponent);
-    if (exception_count != 0) {
-        *to++ = static_cast<std::byte>(exception_count);
-        std::memcpy(to, exceptions.data(), exception_count);
-        to += exception_count;
-        for (size_t i = 0; i < exception_count; ++i) {
-            store_le(to, words[exceptions[i]]);
-            to += sizeof(U);
+class DecimalVector {
+  public:
+    // Nothing if the words are no decimals or too many are not.
+    static std::optional<DecimalVector> create(const U* words, size_t count) {
+        const auto exponent = guess_decimal_exponent(words, count);
+        if (!exponent) {
+            return std::nullopt;
         }
+        std::array<uint64_t, kPackedValuesMax> integers;
+        std::array<uint8_t, kPackedValuesMax> exceptions;
+        const size_t exception_count =
+            decimal_integers(words, count, *exponent, integers.data(), exceptions.data());
+        if (exception_count > count / 2) {
+            return std::nullopt;
+        }
+        return DecimalVector(*exponent, exceptions, exception_count,
+                             IntegerVectorPlan<uint64_t>(integers.data(), count));
     }
-    append(out, bytes.data(), plan.write(to));
-    return true;
-}
+
+    // Never less than append() appends.
+    size_t bytes_estimate() const {
+        const size_t exception_bytes =
+            exception_count_ == 0 ? 0 : 1 + exception_count_ * (1 + sizeof(U));
+        return 2 + exception_bytes + plan_.bytes_estimate();
+    }
+
+    void append_to(std::vector<std::byte>& out, const U* words) const {
+        VectorBytes bytes;
+        std::byte* to = bytes.data();
+        *to++ = static_cast<std::byte>(plan_.tag() | kDecimalBit |
+                                       (exception_count_ != 0 ? kExceptionsBit : 0U));
+        *to++ = static_cast<std::byte>(exponent_);
+        if (exception_count_ != 0) {
+            *to++ = static_cast<std::byte>(exception_count_);
+            std::memcpy(to, exceptions_.data(), exception_count_);
+            to += exception_count_;
+            for (size_t i = 0; i < exception_count_; ++i) {
+                store_le(to, words[exceptions_[i]]);
+                to += sizeof(U);
+            }
+        }
+        append(out, bytes.data(), plan_.write(to));
+    }
+
+  private:
+    DecimalVector(unsigned exponent, const std::array<uint8_t, kPackedValuesMax>& exceptions,
+                  size_t exception_count, const IntegerVectorPlan<uint64_t>& plan)
+        : exponent_(exponent),
+          exceptions_(exceptions),
+          exception_count_(exception_count),
+          plan_(plan) {}
+
+    unsigned exponent_;
+    std::array<uint8_t, kPackedValuesMax> exceptions_;
+    size_t exception_count_;
+    IntegerVectorPlan<uint64_t> plan_;
+};
 
 template <typename U>
 void encode_vector(const U* words, size_t count, std::vector<std::byte>& out) {
+    // Decimals of so few bits a value are not beaten by images, which then need no look.
+    constexpr size_t kFewBits = 12;
+    const auto decimals = DecimalVector<U>::create(words, count);
+    if (decimals && decimals->bytes_estimate() <= count * kFewBits / 8) {
+        decimals->append_to(out, words);
+        return;
+    }
     U all = 0;
     for (size_t i = 0; i < count; ++i) {
         all |= words[i];
@@ -78,7 +108,8 @@ void encode_vector(const U* words, size_t count, std::vector<std::byte>& out) {
     const IntegerVectorPlan<U> plan(images.data(), count);
     const size_t raw_bytes = 1 + count * sizeof(U);
     const size_t image_bytes = 2 + plan.bytes_estimate();
-    if (encode_decimals(words, count, std::min(raw_bytes, image_bytes), out)) {
+    if (decimals && decimals->bytes_estimate() < std::min(raw_bytes, image_bytes)) {
+        decimals->append_to(out, words);
         return;
     }
     if (raw_bytes <= image_bytes) {
@@ -163,9 +194,7 @@ bool decode_decimals(ByteReader& reader, uint8_t tag, size_t count, U* words) {
         !read_integer_vector(reader, tag, count, integers.data())) {
         return false;
     }
-    for (size_t i = 0; i < count; ++i) {
-        words[i] = decimal_word<U>(static_cast<int64_t>(integers[i]), exponent);
-    }
+    decimal_words(integers.data(), count, exponent, words);
     for (size_t i = 0; i < exception_count; ++i) {
         const auto position = static_cast<size_t>(positions[i]);
         if (position >= count || (i > 0 && positions[i] <= positions[i - 1])) {
