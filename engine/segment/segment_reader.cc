@@ -172,10 +172,11 @@ SegmentMeta::SegmentMeta(std::string path, const Id128& store, uint64_t file_id,
       blocks_(std::move(blocks)) {}
 
 std::pair<size_t, size_t> SegmentMeta::blocks_of_run(uint64_t run) const {
-    const auto range = std::ranges::equal_range(blocks_, run, {},
-                                                [](const SegmentBlock& b) { return b.info.run; });
-    return {static_cast<size_t>(range.begin() - blocks_.begin()),
-            static_cast<size_t>(range.end() - blocks_.begin())};
+    const auto run_of = [](const SegmentBlock& block) { return block.info.run; };
+    const auto first = std::ranges::lower_bound(blocks_, run, {}, run_of);
+    const auto last = std::ranges::upper_bound(blocks_, run, {}, run_of);
+    return {static_cast<size_t>(first - blocks_.begin()),
+            static_cast<size_t>(last - blocks_.begin())};
 }
 
 size_t SegmentMeta::memory_bytes() const {
