@@ -300,7 +300,7 @@ Result<QueryEnd> Client::query(std::string_view text, const AnswerHandler& handl
     while (!query_->outcome) {
         TRY(wait());
     }
-    const Result<QueryEnd> outcome = std::move(*query_->outcome);
+    Result<QueryEnd> outcome = std::move(*query_->outcome);
     query_.reset();
     return outcome;
 }
