@@ -23,8 +23,8 @@ Snapshot::Snapshot(std::shared_ptr<const Catalog> catalog,
 
 Snapshot::~Snapshot() = default;
 
-std::vector<MetricInfo> Snapshot::metrics(const Run& run, uint32_t attempt) const {
-    std::map<std::string_view, Axis> found;
+template <typename Visit>
+void Snapshot::visit_groups(const Run& run, uint32_t attempt, const Visit& visit) const {
     uint32_t at_attempt = attempt;
     const Run* at_run = &run;
     std::shared_ptr<const Run> holder;
@@ -32,12 +32,10 @@ std::vector<MetricInfo> Snapshot::metrics(const Run& run, uint32_t attempt) cons
     for (uint32_t depth = 0; depth < kLineageDepthMax && at_run != nullptr; ++depth) {
         if (const RunPieces* pieces = pieces_->find(at_run->id)) {
             for (const GroupPieces& group : pieces->groups) {
-                const Axis axis = group.schema->axis();
-                if (group.attempt != at_attempt || (axis == Axis::kTimed && !own_run)) {
-                    continue;
-                }
-                for (const std::string& metric : group.schema->metrics()) {
-                    found.emplace(metric, axis);
+                const bool read = group.attempt == at_attempt &&
+                                  (own_run || group.schema->axis() != Axis::kTimed);
+                if (read && !visit(group)) {
+                    return;
                 }
             }
         }
@@ -50,6 +48,28 @@ std::vector<MetricInfo> Snapshot::metrics(const Run& run, uint32_t attempt) cons
         holder = catalog_->find_run(link->parent_run);
         at_run = holder.get();
     }
+}
+
+std::optional<Axis> Snapshot::find_metric(const Run& run, uint32_t attempt,
+                                          std::string_view metric) const {
+    std::optional<Axis> axis;
+    visit_groups(run, attempt, [&](const GroupPieces& group) {
+        if (group.schema->find(metric)) {
+            axis = group.schema->axis();
+        }
+        return !axis;
+    });
+    return axis;
+}
+
+std::vector<MetricInfo> Snapshot::metrics(const Run& run, uint32_t attempt) const {
+    std::map<std::string_view, Axis> found;
+    visit_groups(run, attempt, [&](const GroupPieces& group) {
+        for (const std::string& metric : group.schema->metrics()) {
+            found.emplace(metric, group.schema->axis());
+        }
+        return true;
+    });
     std::vector<MetricInfo> metrics;
     metrics.reserve(found.size());
     for (const auto& [name, axis] : found) {

@@ -62,9 +62,17 @@ class Snapshot {
     // order.
     std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const;
 
+    // The axis of one of them, if it is there; does not list the others.
+    std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
+                                    std::string_view metric) const;
+
     const SnapshotPieces& pieces() const { return *pieces_; }
 
   private:
+    // Calls visit(group) for all that an attempt reads, own groups first, until it returns false.
+    template <typename Visit>
+    void visit_groups(const Run& run, uint32_t attempt, const Visit& visit) const;
+
     std::shared_ptr<const Catalog> catalog_;
     std::vector<std::shared_ptr<const Run>> runs_;
     std::shared_ptr<const SnapshotPieces> pieces_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <sstream>
 
+#include "tests/query/engine_store.h"
 #include "tests/query/map_store.h"
 #include "tests/query/query_script.h"
 
@@ -24,6 +25,8 @@ std::vector<StoreKind> store_kinds() {
         {"map by one", [] { return std::make_unique<MapStore>(1); }},
         {"map by three", [] { return std::make_unique<MapStore>(3); }},
         {"map by thousands", [] { return std::make_unique<MapStore>(5000); }},
+        {"engine", [] { return std::make_unique<EngineStore>(Reopening::kClose); }},
+        {"engine and crashes", [] { return std::make_unique<EngineStore>(Reopening::kCrash); }},
     };
 }
 

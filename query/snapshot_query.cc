@@ -1,0 +1,51 @@
+#include "query/snapshot_query.h"
+
+namespace stepdb {
+
+class SnapshotQuery::Source final : public SeriesSource {
+  public:
+    Source(FileSystem& files, std::shared_ptr<const Snapshot> snapshot)
+        : reader_(files, std::move(snapshot)) {}
+
+    std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const override {
+        return reader_.snapshot().metrics(run, attempt);
+    }
+    std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
+                                    std::string_view metric) const override {
+        return reader_.snapshot().find_metric(run, attempt, metric);
+    }
+    std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
+                                              std::string_view metric, KeyRange range) override {
+        return reader_.open_series(run, attempt, metric, range);
+    }
+    Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
+                                                    std::string_view metric) override {
+        return reader_.key_range(run, attempt, metric);
+    }
+    ReadCost cost() const override { return reader_.cost(); }
+
+  private:
+    SnapshotReader reader_;
+};
+
+Result<PreparedQuery> prepare_query(Query query, const Engine& engine) {
+    const std::shared_ptr<const Catalog> catalog = engine.catalog();
+    PreparedQuery prepared;
+    TRY_ASSIGN(prepared.bound, bind_query(std::move(query), catalog->runs()));
+    prepared.snapshot = engine.snapshot(prepared.bound.run_ids());
+    return prepared;
+}
+
+SnapshotQuery::SnapshotQuery(std::unique_ptr<Source> source) : source_(std::move(source)) {}
+SnapshotQuery::~SnapshotQuery() = default;
+
+Result<std::unique_ptr<SnapshotQuery>> SnapshotQuery::create(PreparedQuery prepared,
+                                                             FileSystem& files, int64_t now_us) {
+    std::unique_ptr<SnapshotQuery> query(
+        new SnapshotQuery(std::make_unique<Source>(files, std::move(prepared.snapshot))));
+    TRY_ASSIGN(query->execution_,
+               QueryExecution::create(std::move(prepared.bound), *query->source_, now_us));
+    return query;
+}
+
+}  // namespace stepdb

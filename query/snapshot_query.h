@@ -1,0 +1,41 @@
+// A query on an engine. The engine is asked on its executor, for a moment; the answer is computed
+// from the snapshot, on whichever executor `files` belongs to.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "engine/engine.h"
+#include "query/executor.h"
+
+namespace stepdb {
+
+struct PreparedQuery {
+    BoundQuery bound;
+    std::shared_ptr<const Snapshot> snapshot;
+};
+
+// Finds the query's runs and takes a snapshot of them. On the engine's executor. Errors are those
+// of bind_query().
+Result<PreparedQuery> prepare_query(Query query, const Engine& engine);
+
+// Snapshot, reader and execution under one roof.
+class SnapshotQuery {
+  public:
+    // `files` outlives the query. Errors are those of QueryExecution::create().
+    static Result<std::unique_ptr<SnapshotQuery>> create(PreparedQuery prepared, FileSystem& files,
+                                                         int64_t now_us);
+    ~SnapshotQuery();
+
+    QueryExecution& execution() { return *execution_; }
+
+  private:
+    class Source;
+
+    explicit SnapshotQuery(std::unique_ptr<Source> source);
+
+    std::unique_ptr<Source> source_;
+    std::unique_ptr<QueryExecution> execution_;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,103 @@
+#include "tests/query/engine_store.h"
+
+#include "query/parser.h"
+#include "query/snapshot_query.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr size_t kRowsOfAFrame = 100;
+
+}  // namespace
+
+EngineStore::EngineStore(Reopening reopening) : store_(disk_, 1), reopening_(reopening) {
+    const Status opened = store_.open();
+    CHECK(opened.has_value(), "{}", opened.error().to_string());
+    Id128 id;
+    id.bytes[0] = std::byte{1};
+    writer_ = std::make_unique<TestWriter>(id);
+    writer_->connect(store_);
+}
+
+EngineStore::~EngineStore() {
+    writer_->disconnect();
+    const Status closed = store_.close();
+    CHECK(closed.has_value(), "{}", closed.error().to_string());
+}
+
+Status EngineStore::add_row(const ScriptRow& row) {
+    std::vector<std::string> metrics;
+    ModelRow model;
+    model.step = row.step;
+    model.time_us = row.time_us;
+    for (const auto& [metric, value] : row.values) {
+        metrics.push_back(metric);
+        model.values.emplace_back(value);
+    }
+    TRY_ASSIGN(Schema schema,
+               Schema::create(row.step ? Axis::kStepped : Axis::kTimed, std::move(metrics)));
+    const std::string run = row.project + "/" + row.run;
+    const bool fits = pending_.schema != nullptr && pending_.run == run &&
+                      pending_.schema->hash() == schema.hash() &&
+                      pending_.rows.size() < kRowsOfAFrame;
+    if (!fits) {
+        send_pending();
+        pending_.run = run;
+        pending_.schema = std::make_shared<Schema>(std::move(schema));
+    }
+    pending_.rows.push_back(std::move(model));
+    return {};
+}
+
+void EngineStore::send_pending() {
+    if (!pending_.rows.empty()) {
+        writer_->send(pending_);
+        pending_.rows.clear();
+    }
+}
+
+Status EngineStore::settle() {
+    send_pending();
+    store_.run();
+    if (!writer_->refusals().empty()) {
+        return writer_->refusals().front().second.error;
+    }
+    CHECK(writer_->acknowledged() == writer_->sent(), "{} of {} frames acknowledged",
+          writer_->acknowledged(), writer_->sent());
+    return {};
+}
+
+Status EngineStore::finish(const std::string& project, const std::string& run, RunState state) {
+    TRY(settle());
+    writer_->finish_run(project + "/" + run, state);
+    return settle();
+}
+
+Status EngineStore::flush() {
+    TRY(settle());
+    return store_.flush();
+}
+
+Status EngineStore::reopen() {
+    TRY(settle());
+    writer_->disconnect();
+    if (reopening_ == Reopening::kClose) {
+        TRY(store_.close());
+    } else {
+        store_.crash(CrashKind::kPowerCut);
+    }
+    TRY(store_.open());
+    writer_->connect(store_);
+    return {};
+}
+
+Result<AnswerLines> EngineStore::query(const std::string& text, int64_t now_us) {
+    TRY(settle());
+    TRY_ASSIGN(Query parsed, parse_query(text));
+    TRY_ASSIGN(PreparedQuery prepared, prepare_query(std::move(parsed), store_.engine()));
+    TRY_ASSIGN(auto running, SnapshotQuery::create(std::move(prepared), store_.files(), now_us));
+    return run_task(store_.executor(), collect_lines(running->execution()));
+}
+
+}  // namespace stepdb

@@ -1,0 +1,37 @@
+// A query script's store that is a whole engine on a simulated disk.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tests/query/script_store.h"
+#include "tests/support/sim_store.h"
+
+namespace stepdb {
+
+enum class Reopening : uint8_t { kClose, kCrash };
+
+class EngineStore final : public ScriptStore {
+  public:
+    explicit EngineStore(Reopening reopening);
+    ~EngineStore() override;
+
+    Status add_row(const ScriptRow& row) override;
+    Status finish(const std::string& project, const std::string& run, RunState state) override;
+    Status flush() override;
+    Status reopen() override;
+    Result<AnswerLines> query(const std::string& text, int64_t now_us) override;
+
+  private:
+    // Sends what is pending and waits for its acknowledgement.
+    Status settle();
+    void send_pending();
+
+    SimDisk disk_;
+    SimStore store_;
+    Reopening reopening_;
+    std::unique_ptr<TestWriter> writer_;
+    ModelChange pending_;
+};
+
+}  // namespace stepdb
