@@ -320,6 +320,30 @@ TEST_F(EngineTest, AFailedSyncLatchesTheStoreReadOnly) {
     ASSERT_TRUE(store_.open().has_value());
 }
 
+TEST_F(EngineTest, AFullDiskRefusesAndWritesResumeWhenThereIsRoom) {
+    disk_.set_capacity(disk_.used_bytes() + (8U << 10U));
+    int step = 0;
+    while (writer_.refusals().empty() && step < 200) {
+        writer_.send(one_row("p/r", loss_, ++step, {0.5}));
+        store_.run();
+    }
+    ASSERT_FALSE(writer_.refusals().empty());
+    EXPECT_EQ(writer_.refusals()[0].second.error.code(), ErrorCode::kResourceExhausted);
+    const auto shown = store_.contents();
+    ASSERT_TRUE(shown.has_value()) << "reads go on";
+    disk_.set_capacity(disk_.used_bytes() + (4U << 20U));
+    const size_t refused = writer_.refusals().size();
+    writer_.send(one_row("p/r", loss_, ++step, {0.5}));  // still refused, and asks for a file
+    store_.run();
+    writer_.send(one_row("p/r", loss_, ++step, {0.5}));
+    store_.run();
+    EXPECT_EQ(writer_.refusals().size(), refused + 1) << last_refusal();
+    // Every frame that was not refused is there, those that waited for room included.
+    EXPECT_EQ(store_.contents()->at({"p/r", "loss"}).size(),
+              static_cast<size_t>(step) - writer_.refusals().size());
+    EXPECT_FALSE(store_.engine().read_only_reason().has_value());
+}
+
 TEST_F(EngineTest, LogFilesAreLetGoAndRecycled) {
     for (int round = 0; round < 60; ++round) {
         for (int i = 0; i < 40; ++i) {

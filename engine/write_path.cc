@@ -108,9 +108,6 @@ Result<WritePath::Accepted> WritePath::accept(Session& session, Bytes frame, Row
     if (log_ == nullptr) {
         return Error(ErrorCode::kUnavailable, "the store is open for reading only");
     }
-    if (full_) {
-        return *full_;
-    }
     TRY_ASSIGN(const FrameHeader header, parse_frame_header(frame));
     switch (header.type) {
         case FrameType::kSchema:
@@ -127,6 +124,16 @@ Result<WritePath::Accepted> WritePath::accept(Session& session, Bytes frame, Row
     }
 }
 
+// After claim_number: a frame refused for want of room has used up its number too.
+Status WritePath::check_room() const {
+    if (!full_) {
+        return {};
+    }
+    // There may be room by now; the next frame will know.
+    log_->want_file();
+    return *full_;
+}
+
 RecordHeader WritePath::record_header(const Session& session) const {
     RecordHeader header;
     header.writer = session.writer;
@@ -136,6 +143,7 @@ RecordHeader WritePath::record_header(const Session& session) const {
 
 Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes frame) {
     TRY_ASSIGN(const SchemaFrame part, SchemaFrame::decode(frame_body(frame)));
+    TRY(check_room());
     TRY(check_id("project", part.project));
     std::vector<std::byte> whole_frame;
     Bytes content = part.piece;
@@ -181,6 +189,7 @@ Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes fra
 
 Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes frame) {
     TRY_ASSIGN(const OpenRunFrame open, OpenRunFrame::decode(frame_body(frame)));
+    TRY(check_room());
     TRY(check_id("project", open.project));
     TRY(check_id("run", open.run));
     const std::shared_ptr<const Run> known = state_.accepted.find_run(open.project, open.run);
@@ -235,6 +244,7 @@ Result<WritePath::Accepted> WritePath::accept_rows(Session& session, const Frame
     if (!is_new) {
         return Accepted();
     }
+    TRY(check_room());
     const std::shared_ptr<const Run> run = state_.accepted.find_run(handle->run);
     if (run->find_attempt(head.attempt) == nullptr) {
         return precondition(fmt::format("run {} has no attempt {}; its newest is {}", run->path(),
@@ -269,6 +279,7 @@ Result<WritePath::Accepted> WritePath::accept_finish_run(Session& session,
     if (!is_new) {
         return Accepted();
     }
+    TRY(check_room());
     const std::shared_ptr<const Run> run = state_.accepted.find_run(handle->run);
     if (run->find_attempt(finish.attempt) == nullptr) {
         return precondition(fmt::format("run {} has no attempt {}; its newest is {}", run->path(),

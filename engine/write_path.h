@@ -88,6 +88,7 @@ class WritePath {
     Result<bool> claim_number(const Session& session, Handle& handle, uint64_t number) const;
     Result<SeriesGroup*> group_for(Handle& handle, const Run& run, const StoredSchema& schema,
                                    uint32_t attempt);
+    Status check_room() const;
     RecordHeader record_header(const Session& session) const;
     uint64_t log_sequence() const;
     void publish(Pending& pending);

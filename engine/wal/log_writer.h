@@ -65,8 +65,11 @@ class LogWriter {
     // A file ready to take groups.
     void add_file(std::shared_ptr<LogFile> file);
 
-    // The file that was wanted could not be made; it is asked for again when it is next needed.
+    // The file that was wanted could not be made; it is asked for again when it is next needed, or
+    // by want_file.
     void file_not_made() { file_wanted_ = false; }
+    // Asks the owner for another file, unless that is under way.
+    void want_file();
 
     // The sequence the next record gets.
     uint64_t next_sequence() const { return next_sequence_; }
@@ -93,7 +96,6 @@ class LogWriter {
     void schedule_pump();
     void pump();
     bool turn_to_file_with_room(size_t group_bytes);
-    void want_file();
     void submit(std::shared_ptr<Group> group);
     void seal_group(Group& group, const LogFile& file);
     void on_written(const std::shared_ptr<Group>& group, const Status& status);
