@@ -215,7 +215,7 @@ Result<int64_t> parse_date(std::string_view text) {
                         printable(text, 80)));
     }
     if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
-        minute > 59 || second > 59 || std::abs(zone_minutes) >= 24 * 60) {
+        minute > 59 || second > 59 || std::abs(zone_minutes) >= int64_t{24} * 60) {
         return invalid(fmt::format("'{}' is not a time that exists", text));
     }
     const int64_t minutes =

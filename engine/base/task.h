@@ -1,10 +1,10 @@
 // Task<T>: a lazy coroutine, the form of everything in the engine that waits for the disk.
 //
 // A Task starts when it is awaited and runs on whichever thread resumes it (in the engine: the one
-// executor). One that ends without having waited lets its caller go on in place, so a loop over such
-// tasks uses no stack in any build (g++ turns symmetric transfer into a jump only from -O2 on); one
-// that has waited hands over by symmetric transfer. A Task that was never awaited is destroyed
-// without running. Exceptions end the process.
+// executor). One that ends without having waited lets its caller go on in place, so a loop over
+// such tasks uses no stack in any build (g++ turns symmetric transfer into a jump only from -O2
+// on); one that has waited hands over by symmetric transfer. A Task that was never awaited is
+// destroyed without running. Exceptions end the process.
 //
 // Rules for g++ 12, which destroys some temporaries of co_await expressions twice: no lambda, no
 // aggregate with members of class type and no `?:` of class type inside an expression that

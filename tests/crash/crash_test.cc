@@ -40,7 +40,7 @@ class CrashRun {
     }
 
     std::string run() {
-        const std::string first = first_life();
+        std::string first = first_life();
         if (!first.empty()) {
             return first;
         }
@@ -101,11 +101,11 @@ class CrashRun {
             if (scenario_.kind == CrashKind::kProcessKill) {
                 // The page cache outlives the process; what recovery shows must outlive the power.
                 store_.crash(CrashKind::kProcessKill);
-                const std::string found = reopen();
+                std::string found = reopen();
                 if (!found.empty()) {
                     return found;
                 }
-                const std::string shown = check_prefix("after the kill");
+                std::string shown = check_prefix("after the kill");
                 if (!shown.empty()) {
                     return shown;
                 }

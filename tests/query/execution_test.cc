@@ -58,7 +58,7 @@ TEST(Execution, SeesACancelAtTheNextBatch) {
 }
 
 TEST(Execution, BlocksAreBoundedWhateverTheBatches) {
-    MapStore store(3 * kResultBatchRows);
+    MapStore store(size_t{3} * kResultBatchRows);
     fill(store, "x", 2 * kResultBatchRows + 5);
     fill(store, "y", 5);
     const auto execution = execute(store, "x, y @ a/r");
