@@ -1,4 +1,5 @@
-# add_layer(NAME SOURCES ... TESTS ... DEPENDS ... LIBRARIES ... TEST_LIBRARIES ...)
+# add_layer(NAME SOURCES ... TESTS ... DEPENDS ... LIBRARIES ... TEST_LIBRARIES ...
+#           TEST_DEFINITIONS ...)
 #
 # One folder, one target: the library stepdb_<NAME> from SOURCES and, from TESTS, the program
 # stepdb_<NAME>_test, each of its tests known to ctest. DEPENDS are layers below (without the
@@ -9,7 +10,8 @@
 set(STEPDB_THREAD_LAYERS io net query tools e2e)
 
 function(add_layer NAME)
-    cmake_parse_arguments(LAYER "" "" "SOURCES;TESTS;DEPENDS;LIBRARIES;TEST_LIBRARIES" ${ARGN})
+    cmake_parse_arguments(LAYER "" ""
+        "SOURCES;TESTS;DEPENDS;LIBRARIES;TEST_LIBRARIES;TEST_DEFINITIONS" ${ARGN})
     list(TRANSFORM LAYER_DEPENDS PREPEND stepdb_)
     if(LAYER_SOURCES)
         add_library(stepdb_${NAME} STATIC ${LAYER_SOURCES})
@@ -29,6 +31,7 @@ function(add_layer NAME)
         add_executable(stepdb_${NAME}_test ${LAYER_TESTS})
         target_link_libraries(stepdb_${NAME}_test PRIVATE
             stepdb_${NAME} ${LAYER_TEST_LIBRARIES} stepdb_flags GTest::gmock_main)
+        target_compile_definitions(stepdb_${NAME}_test PRIVATE ${LAYER_TEST_DEFINITIONS})
         gtest_discover_tests(stepdb_${NAME}_test TEST_PREFIX "${NAME}." DISCOVERY_TIMEOUT 60
             PROPERTIES TIMEOUT 600 ${LABEL})
     endif()
