@@ -1,0 +1,62 @@
+// The query service of the real server: looks runs up and takes snapshots on the engine's executor,
+// parses and computes on an executor of its own, so that a long query delays no commit, and hands
+// blocks to the net thread, at most as many as were wanted. Queries under way take turns block by
+// block.
+//
+//   start -> engine side: catalog -> query side: parse, bind -> engine side: snapshot
+//         -> query side: a block whenever one is wanted -> net side: the sink
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "engine/engine.h"
+#include "engine/io/executor.h"
+#include "engine/io/file_system.h"
+#include "net/query_service.h"
+
+namespace stepdb {
+
+// What the service stands on; all outlive it. The executors may be one and the same.
+struct QueryEnvironment {
+    QueryEnvironment(Executor& engine, Executor& query, Executor& net, FileSystem& files,
+                     const Clock& time)
+        : engine_side(engine), query_side(query), net_side(net), file_system(files), clock(time) {}
+
+    Executor& engine_side;
+    Executor& query_side;
+    Executor& net_side;
+    FileSystem& file_system;  // of the query side
+    const Clock& clock;       // what `now` stands for
+};
+
+class EngineQueryService : public QueryService {
+  public:
+    EngineQueryService(Engine& engine, const QueryEnvironment& environment)
+        : engine_(engine), environment_(environment) {}
+
+    // Waits, on a thread that is none of the environment's, until nothing is computed any more.
+    // Every RunningQuery is destroyed by then; engine side and query side still work.
+    ~EngineQueryService() override;
+
+    std::unique_ptr<RunningQuery> start(std::string text, ResultSink& sink) override;
+
+  private:
+    struct Outlet;
+    class Job;
+    class Handle;
+
+    void job_made();
+    void job_gone();
+
+    Engine& engine_;
+    QueryEnvironment environment_;
+    std::mutex mutex_;
+    std::condition_variable jobs_gone_;
+    size_t jobs_ = 0;  // under mutex_
+};
+
+}  // namespace stepdb

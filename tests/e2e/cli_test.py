@@ -1,0 +1,150 @@
+"""The command line: help whose examples work, errors in one form, exit statuses."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import unittest
+
+from support import ROOT, STEPDB, Case, Server
+
+COMMANDS = (["serve"], ["query"], ["import", "csv"], ["import"], ["log"])
+
+
+def examples_of(help_text):
+    return [line.strip() for line in help_text.split("Examples:\n")[1].splitlines()]
+
+
+class CommandLine(Case):
+    def test_help_is_there_for_everything(self):
+        for command in ([], *COMMANDS):
+            text = self.stepdb(*command, "--help")
+            self.assertIn("Usage: stepdb", text)
+            self.assertGreater(len(examples_of(text)), 0)
+            too_long = [line for line in text.splitlines() if len(line) > 100]
+            self.assertEqual(too_long, [])
+
+    def test_examples_of_the_help_work(self):
+        """All of them, in a directory with the example log, against a server in ./store."""
+        shutil.copytree(os.path.join(ROOT, "examples", "logs"), self.path("examples/logs"))
+        self.data = self.path("store")
+        self.start()
+        lines = [line for command in (["import", "csv"], ["log"], ["query"], [], ["import"])
+                 for line in examples_of(self.stepdb(*command, "--help"))]
+        offline = [line for line in lines if "--data ./store" in line and " serve " not in line]
+        online = [line for line in lines if line not in offline and " serve " not in line]
+        self.assertGreater(len(online), 10)
+        for line in online:
+            program, *arguments = shlex.split(line)
+            self.assertEqual(program, "stepdb")
+            done = self.run_stepdb(*arguments)
+            self.assertEqual(done.returncode, 0, f"{line}: {done.stderr}")
+            if "log" not in arguments:
+                self.assertNotEqual(done.stdout, "", line)
+        self.server.stop()
+        for line in offline:
+            done = self.run_stepdb(*shlex.split(line)[1:])
+            self.assertEqual(done.returncode, 0, f"{line}: {done.stderr}")
+
+    def test_examples_of_serve_work(self):
+        for line in examples_of(self.stepdb("serve", "--help")):
+            program, command, *arguments = shlex.split(line)
+            self.assertEqual((program, command), ("stepdb", "serve"))
+            if "--listen" in arguments:  # else the helper's free port stands
+                at = arguments.index("--listen")
+                del arguments[at:at + 2]
+            data = arguments.index("--data")
+            self.assertEqual(arguments[data + 1], "./store")
+            del arguments[data:data + 2]
+            Server(self.path("store"), *arguments).stop()
+
+    def test_wrong_command_lines_are_refused(self):
+        for arguments in ([], ["nonsense"], ["serve"], ["serve", "--data"],
+                          ["serve", "--data", "x", "--nonsense"], ["query"],
+                          ["query", "a @ p/r", "--format", "xml"], ["query", "a", "b"],
+                          ["query", "a @ p/r", "--server", "h:1", "--data", "d"],
+                          ["import"], ["import", "csv"], ["import", "csv", "x"],
+                          ["import", "csv", "x", "--project", "p", "--axis", "sideways"],
+                          ["log", "--project", "p", "--run", "r"], ["log", "x=1"]):
+            done = self.run_stepdb(*arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertEqual(done.stdout, "")
+            name = arguments[0] if arguments and arguments[0] != "nonsense" else ""
+            self.assertTrue(done.stderr.startswith(f"stepdb {name}".rstrip() + ": error: "),
+                            done.stderr)
+            self.assertIn("--help", done.stderr)
+
+    def test_wrong_values_are_refused(self):
+        self.start()
+        log = ["log", "--project", "p", "--run", "r"]
+        for arguments, part in (
+                ([*log, "loss"], "NAME=VALUE"), ([*log, "=1"], "NAME=VALUE"),
+                ([*log, "a=b"], "'b'"), ([*log, "--step", "x", "a=1"], "--step 'x'"),
+                ([*log, "--step", "nan", "a=1"], "--step 'nan'"),
+                ([*log, "--time", "soon", "a=1"], "--time 'soon'"),
+                ([*log, "a=1", "a=2"], "'a'"),
+                (["log", "--project", "p#", "--run", "r", "a=1"], "p#"),
+                (["query", "a @ p/r", "--server", "nowhere"], "HOST:PORT"),
+                (["query", "a @ p/r", "--server", "127.0.0.1:1"], "stepdb serve"),
+                (["query", "a @ p/r", "--data", self.path("none")], "none")):
+            self.assertIn(part, self.refused(*arguments), arguments)
+        self.assertEqual(self.query("runs"), [])
+        self.assertFalse(os.path.exists(self.path("none")))
+
+    def test_version(self):
+        self.assertRegex(self.stepdb("--version"), r"^stepdb \d+\.\d+\.\d+\n$")
+
+    def test_output_that_cannot_be_written_is_an_error(self):
+        self.start()
+        self.stepdb("log", "--project", "p", "--run", "r", "--step", "1", "a=1")
+        status = os.system(f"{shlex.quote(STEPDB)} query 'a @ p/r' --server {self.server.address}"
+                           " >/dev/full 2>/dev/null")
+        self.assertEqual(os.waitstatus_to_exitcode(status), 1)
+
+
+class Query(Case):
+    def setUp(self):
+        super().setUp()
+        self.start()
+        for step, value in ((1, "0.1"), (2, "nan"), (3, "-inf")):
+            self.stepdb("log", "--project", "p", "--run", "r", "--step", str(step),
+                        f"loss={value}")
+
+    def test_formats(self):
+        text = "loss @ p/r"
+        self.assertEqual(self.stepdb("query", text, "--format", "csv"),
+                         "run,metric,step,value\np/r,loss,1,0.1\np/r,loss,2,NaN\n"
+                         "p/r,loss,3,-Infinity\n")
+        rows = [{"run": "p/r", "metric": "loss", "step": step, "value": value}
+                for step, value in ((1, 0.1), (2, "NaN"), (3, "-Infinity"))]
+        self.assertEqual(json.loads(self.stepdb("query", text, "--format", "json")), rows)
+        lines = self.stepdb("query", text, "--format", "jsonl").splitlines()
+        self.assertEqual([json.loads(line) for line in lines], rows)
+        self.assertIn("(3 rows)", self.stepdb("query", text))
+
+    def test_charts_are_drawn_when_asked_for(self):
+        text = "loss @ p/r | buckets 2"
+        self.assertIn("(2 rows)", self.stepdb("query", text))
+        self.assertIn("p/r · loss", self.stepdb("query", text, "--chart"))
+        self.assertIn("(2 rows)", self.stepdb("query", text, "--no-chart"))
+
+    def test_errors_show_the_place(self):
+        error = self.refused("query", "loss @ p/r | bukets 2")
+        self.assertRegex(error, re.compile(
+            r"error: column 14 .*'bukets'; did you mean 'buckets'\?\n"
+            r"  loss @ p/r \| bukets 2\n {15}\^{6}\n$"))
+        self.assertIn("no run 'p/x'", self.refused("query", "loss @ p/x"))
+
+    def test_a_store_without_a_server_answers_the_same(self):
+        want = self.stepdb("query", "** @ p/*", "--format", "csv")
+        self.assertIn("--server", self.refused("query", "** @ p/*", "--data", self.data))
+        self.server.stop()
+        self.assertEqual(self.stepdb("query", "** @ p/*", "--format", "csv", "--data", self.data),
+                         want)
+        error = self.refused("query", "loss @ p/r | bukets 2", "--data", self.data)
+        self.assertIn("^^^^^^", error)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,202 @@
+"""`stepdb import csv`: the forms it takes, what it counts, and what it refuses."""
+
+import json
+import os
+import unittest
+
+from support import Case
+
+
+class Import(Case):
+    def setUp(self):
+        super().setUp()
+        self.start()
+
+    def import_csv(self, *arguments):
+        out = self.stepdb("import", "csv", *arguments, "--project", "p", "--format", "json")
+        reports = [json.loads(line) for line in out.splitlines()]
+        for report in reports:
+            self.assertEqual(list(report), ["project", "run", "series", "read", "sent", "stored",
+                                            "replaced", "skipped"])
+            self.assertEqual(report["read"], report["sent"] + report["skipped"])
+            self.assertEqual(report["sent"], report["stored"] + report["replaced"])
+        return reports
+
+    def import_text(self, text, *options):
+        path = self.write("log.csv", text)
+        (report,) = self.import_csv(path, "--run", "r", *options)
+        return report
+
+    def points(self, run="r", metrics="**"):
+        return [(row["metric"], row.get("step") or row.get("time"), row["value"])
+                for row in self.query(f"{metrics} @ p/{run}")]
+
+    def test_wide_form(self):
+        report = self.import_text("step,wall_time,loss,lr\n0,100.5,2.5,nan\n1,101,,1e-3\n")
+        self.assertEqual(report, {"project": "p", "run": "r", "series": 2, "read": 3, "sent": 3,
+                                  "stored": 3, "replaced": 0, "skipped": 0})
+        self.assertEqual(self.points(), [("loss", "0", "2.5"), ("lr", "0", "NaN"),
+                                         ("lr", "1", "0.001")])
+
+    def test_every_spelling_of_what_is_not_finite(self):
+        words = ["nan", "NaN", "NAN", "inf", "Inf", "INFINITY", "-inf", "-Infinity", "+inf"]
+        lines = [f"{step},{word}" for step, word in enumerate(words)]
+        report = self.import_text("step,x\n" + "\n".join(lines) + "\n")
+        self.assertEqual(report["sent"], len(words))
+        self.assertEqual([value for _, _, value in self.points()],
+                         ["NaN"] * 3 + ["Infinity"] * 3 + ["-Infinity"] * 2 + ["Infinity"])
+
+    def test_text_is_skipped_and_counted(self):
+        path = self.write("log.csv", "step,loss,note\n0,1,fine\n1,n/a,\nlast,3,x\n3,4,\n")
+        done = self.run_stepdb("import", "csv", path, "--project", "p", "--run", "r", "--format",
+                               "json")
+        self.assertEqual(done.returncode, 0)
+        report = json.loads(done.stdout)
+        self.assertEqual((report["read"], report["sent"], report["skipped"], report["series"]),
+                         (6, 2, 4, 1))
+        self.assertIn(f"{path}: line 2, column note: 'fine'", done.stderr)
+        self.assertEqual(self.points(), [("loss", "0", "1"), ("loss", "3", "4")])
+
+    def test_again_replaces_every_point_by_itself(self):
+        text = "step,loss,lr\n0,1,2\n1,3,\n2,5,6\n"
+        first = self.import_text(text)
+        before = self.points()
+        again = self.import_text(text)
+        self.assertEqual((first["stored"], first["replaced"]), (5, 0))
+        self.assertEqual((again["stored"], again["replaced"]), (0, 5))
+        self.assertEqual(self.points(), before)
+
+    def test_a_step_that_repeats_replaces(self):
+        report = self.import_text("step,loss,lr\n0,1,9\n1,2,9\n0,3,\n1,4,\n2,5,\n")
+        self.assertEqual((report["sent"], report["stored"], report["replaced"]), (7, 5, 2))
+        self.assertEqual(self.points(metrics="loss"),
+                         [("loss", "0", "3"), ("loss", "1", "4"), ("loss", "2", "5")])
+
+    def test_the_later_row_wins_whatever_else_it_has(self):
+        lines = ["step,a,b,c"]
+        for step in range(500):
+            lines += [f"{step},1,,", f"{step},2,2,", f"{step},3,,3", f"{step},4,,"]
+        self.import_text("\n".join(lines) + "\n")
+        self.assertEqual({value for _, _, value in self.points(metrics="a")}, {"4"})
+
+    def test_axis_index_keeps_what_repeats(self):
+        report = self.import_text("step,loss\n0,1\n1,2\n0,3\n", "--axis", "index")
+        self.assertEqual((report["stored"], report["replaced"], report["series"]), (6, 0, 2))
+        self.assertEqual(self.points(metrics="loss"),
+                         [("loss", "0", "1"), ("loss", "1", "2"), ("loss", "2", "3")])
+
+    def test_without_a_step_the_time_is_the_key(self):
+        report = self.import_text("timestamp,power\n2026-11-23T00:00:01Z,300\n1795392002,310\n"
+                                  "1795392003000,320\n,330\n")
+        self.assertEqual((report["sent"], report["skipped"]), (3, 1))
+        self.assertEqual([time for _, time, _ in self.points()],
+                         ["2026-11-23T00:00:01Z", "2026-11-23T00:00:02Z",
+                          "2026-11-23T00:00:03Z"])
+
+    def test_axis_time_makes_the_step_a_metric(self):
+        self.import_text("step,wall_time,loss\n7,1,2\n7,2,3\n", "--axis", "time")
+        self.assertEqual(self.points(), [("loss", "1970-01-01T00:00:01Z", "2"),
+                                         ("loss", "1970-01-01T00:00:02Z", "3"),
+                                         ("step", "1970-01-01T00:00:01Z", "7"),
+                                         ("step", "1970-01-01T00:00:02Z", "7")])
+
+    def test_columns_can_be_named(self):
+        report = self.import_text("tokens,when,loss\n1000,1970-01-02,2\n",
+                                  "--step-column", "tokens", "--time-column", "when")
+        self.assertEqual(report["series"], 1)
+        self.assertEqual(self.points(), [("loss", "1000", "2")])
+
+    def test_times_come_from_the_file_without_a_column(self):
+        path = self.write("log.csv", "step,loss\n0,1\n")
+        os.utime(path, (1000000, 1000000))
+        self.import_csv(path, "--run", "r")
+        self.assertEqual(len(self.query("loss @ p/r | time 1970-01-12T13:46:40Z.."
+                                        "1970-01-12T13:46:40Z")), 1)
+
+    def test_long_form(self):
+        report = self.import_text("series,step,wall_time,value\na,0,1.5,1\nb,0,1.5,2\na,1,2.5,3\n"
+                                  "b,1,2.5,inf\nb,1,2.5,5\nc,9,3,x\nd,1,3,\n")
+        self.assertEqual((report["series"], report["read"], report["stored"], report["replaced"],
+                          report["skipped"]), (2, 6, 4, 1, 1))
+        self.assertEqual(self.points(), [("a", "0", "1"), ("a", "1", "3"), ("b", "0", "2"),
+                                         ("b", "1", "5")])
+
+    def test_a_file_of_many_shapes_of_rows(self):
+        names = [f"m{column}" for column in range(12)]
+        lines, want = ["step," + ",".join(names)], set()
+        for step in range(1000):
+            cells = []
+            for column, name in enumerate(names):
+                here = (step * 2654435761 >> column) % 3 == 0
+                cells.append(str(step * 100 + column) if here else "")
+                if here:
+                    want.add((name, str(step), str(step * 100 + column)))
+            lines.append(f"{step}," + ",".join(cells))
+        report = self.import_text("\n".join(lines) + "\n")
+        self.assertEqual(report["stored"], len(want))
+        self.assertEqual(set(self.points()), want)
+
+    def test_names_that_need_quotes(self):
+        self.import_text('Step,"a, b",x y,q"q,~z,läs/üre\n0,1,2,3,4,5\n')
+        self.assertEqual({name for name, _, _ in self.points()},
+                         {"a, b", "x y", 'q"q', "~z", "läs/üre"})
+
+    def test_line_ends_and_marks_of_other_systems(self):
+        self.import_text("\ufeffstep,loss\r\n0,1\r\n1,2")
+        self.assertEqual(self.points(), [("loss", "0", "1"), ("loss", "1", "2")])
+
+    def test_run_ids_come_from_paths(self):
+        self.write("logs/a/b c.csv", "step,x\n0,1\n")
+        self.write("logs/top.csv", "step,x\n0,1\n")
+        self.write("logs/notes.txt", "no log")
+        reports = self.import_csv(self.path("logs"))
+        self.assertEqual([report["run"] for report in reports], ["a.b_c.csv", "top.csv"])
+        (report,) = self.import_csv(self.path("logs/top.csv"))
+        self.assertEqual((report["run"], report["replaced"]), ("top.csv", 1))
+
+    def test_several_files_into_one_run(self):
+        first = self.write("1.csv", "step,x\n0,1\n1,1\n")
+        second = self.write("2.csv", "step,x,y\n1,2,2\n2,2,2\n")
+        (report,) = self.import_csv(first, second, "--run", "r")
+        self.assertEqual((report["series"], report["sent"], report["stored"]), (2, 6, 5))
+        self.assertEqual(self.points(metrics="x"), [("x", "0", "1"), ("x", "1", "2"),
+                                                    ("x", "2", "2")])
+
+    def test_what_is_wrong_is_named_and_nothing_is_sent(self):
+        wrong = [
+            ("", "is empty", ":"),
+            ("1,2\n3,4\n", ": line 1: ", "only numbers"),
+            ("step,x,x\n", ": line 1: columns 2 and 3", "'x'"),
+            ("a,b\n1,2\n", ": line 1: ", "--step-column"),
+            ("step\n1\n", ": line 1: ", "no column is left"),
+            ("step,x\n0,1\n1\n", ": line 3: ", "1 cells, the header 2"),
+            ("step,x\n0,1\n1,2,3\n", ": line 3: ", "3 cells, the header 2"),
+            ("step,x\n0,1\n1,\"2\n3,4\n", ": line 3, column 3", "quote"),
+            ("step," + "x" * 1025 + "\n", ": line 1, column 2", "1024"),
+        ]
+        for text, *parts in wrong:
+            path = self.write("log.csv", text)
+            error = self.refused("import", "csv", path, "--project", "p", "--run", "r")
+            for part in [path] + parts:
+                self.assertIn(part, error, text)
+        self.assertEqual(self.query("runs"), [])
+
+    def test_refusals_of_the_server_name_the_file_and_the_metric(self):
+        self.stepdb("log", "--project", "p", "--run", "r", "power=1")
+        path = self.write("log.csv", "step,loss,power\n0,1,2\n")
+        error = self.refused("import", "csv", path, "--project", "p", "--run", "r")
+        self.assertIn(path, error)
+        self.assertIn("'power'", error)
+        self.assertEqual([name for name, _, _ in self.points()], ["power"])
+
+    def test_bad_names_are_refused_before_anything_is_sent(self):
+        path = self.write("log.csv", "step,x\n0,1\n")
+        self.assertIn("a/b", self.refused("import", "csv", path, "--project", "a/b"))
+        self.assertIn("r#1", self.refused("import", "csv", path, "--project", "p", "--run", "r#1"))
+        self.assertIn("no-such", self.refused("import", "csv", path, self.path("no-such.csv"),
+                                              "--project", "p"))
+        self.assertEqual(self.query("runs"), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

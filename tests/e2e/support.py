@@ -1,0 +1,142 @@
+"""What the end-to-end tests share: the real program, a server of it, and answers as Python values.
+
+Run by ctest, which names the program in STEPDB_BIN. Nothing here sleeps: a server is ready when it
+has printed `listening on`, and gone when its process has ended.
+"""
+
+import csv
+import io
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+STEPDB = os.environ.get("STEPDB_BIN", os.path.join(ROOT, "build", "debug", "bin", "stepdb"))
+SECONDS_MAX = 120  # of anything here; also on a slow machine and under sanitizers
+
+CANONICAL_NAN = 0x7FF8000000000000
+
+
+def shared_data():
+    """The folder of real logs, if this machine has it."""
+    for path in (os.environ.get("STEPDB_DATA"),
+                 os.path.join(os.path.dirname(ROOT), "shared", "data")):
+        if path and os.path.isfile(os.path.join(path, "series.csv")):
+            return path
+    return None
+
+
+def bits_of(value):
+    return struct.unpack("<Q", struct.pack("<d", value))[0]
+
+
+def bits_of_text(text):
+    """The bits of a value as `--format csv` writes it."""
+    if text.startswith("nan:"):
+        return int(text[4:], 16)
+    if text == "NaN":
+        return CANONICAL_NAN
+    return bits_of(float(text))
+
+
+def value_text(bits):
+    """A text that stands for exactly this double."""
+    value = struct.unpack("<d", struct.pack("<Q", bits))[0]
+    return f"nan:{bits:016x}" if value != value else repr(value)
+
+
+def rows_of_csv(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+class Server:
+    """A `stepdb serve` of its own on a free port."""
+
+    def __init__(self, data, *options, environment=None):
+        self.process = subprocess.Popen(
+            [STEPDB, "serve", "--data", data, "--listen", "127.0.0.1:0", *options],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **(environment or {})})
+        line = self.process.stdout.readline()
+        match = re.fullmatch(r"listening on (127\.0\.0\.1:(\d+))\n", line)
+        if not match:
+            self.process.kill()
+            raise AssertionError(f"no `listening on` but {line!r}: {self.process.stderr.read()}")
+        self.address = match[1]
+        self.port = int(match[2])
+
+    def end(self, number):
+        """Ends it by a signal; returns exit status and the rest of both outputs."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=SECONDS_MAX)
+        return self.process.returncode, out, err
+
+    def kill(self):
+        self.end(signal.SIGKILL)
+
+    def stop(self):
+        status, out, err = self.end(signal.SIGTERM)
+        if status != 0 or out != "":
+            raise AssertionError(f"stopped with status {status}, {out!r}: {err}")
+        return err
+
+
+class Case(unittest.TestCase):
+    """A directory of its own, and servers that end with the test."""
+
+    maxDiff = 2000
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="stepdb-e2e-")
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.data = os.path.join(self.directory, "store")
+        self.server = None
+
+    def start(self, *options, **named):
+        self.server = Server(self.data, *options, **named)
+        self.addCleanup(self.server.kill)
+        return self.server
+
+    def restart_after_kill(self):
+        self.server.kill()
+        return self.start()
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def write(self, name, text):
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        return path
+
+    def run_stepdb(self, *arguments, environment=None):
+        address = self.server.address if self.server else "127.0.0.1:1"
+        return subprocess.run(
+            [STEPDB, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=SECONDS_MAX, cwd=self.directory,
+            env={**os.environ, "STEPDB_SERVER": address, **(environment or {})})
+
+    def stepdb(self, *arguments):
+        """Runs it; it must succeed. Returns what it printed."""
+        done = self.run_stepdb(*arguments)
+        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr}")
+        return done.stdout
+
+    def refused(self, *arguments):
+        """Runs it; it must fail, with an error in its name. Returns the error."""
+        done = self.run_stepdb(*arguments)
+        self.assertNotEqual(done.returncode, 0, f"{arguments}: {done.stdout}")
+        self.assertRegex(done.stderr, r"^stepdb[ a-z]*: error: ")
+        self.assertEqual(done.stdout, "")
+        return done.stderr
+
+    def query(self, text, *options):
+        return rows_of_csv(self.stepdb("query", text, "--format", "csv", *options))

@@ -1,0 +1,98 @@
+#include "tools/address.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "engine/base/text.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr std::string_view kSizeLetters = "kmgt";
+
+Error bad_size(std::string_view text) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "'{}' is no size; write bytes or a number with k, M, G or T, such as 512M",
+                      printable(text));
+}
+
+}  // namespace
+
+bool Address::is_loopback() const {
+    return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+Result<Address> parse_address(std::string_view text) {
+    const size_t colon = text.rfind(':');
+    Address address;
+    if (colon != std::string_view::npos) {
+        address.host = text.substr(0, colon);
+        const std::string_view port = text.substr(colon + 1);
+        const auto [end, code] =
+            std::from_chars(port.data(), port.data() + port.size(), address.port);
+        if (code == std::errc() && end == port.data() + port.size()) {
+            std::string& host = address.host;
+            const bool has_brackets =
+                host.size() > 2 && host.starts_with('[') && host.ends_with(']');
+            if (has_brackets) {
+                host = host.substr(1, host.size() - 2);
+            }
+            const bool has_colons = host.find(':') != std::string::npos;
+            if (!host.empty() && host != "[]" && has_brackets == has_colons) {
+                return address;
+            }
+        }
+    }
+    return make_error(ErrorCode::kInvalidArgument,
+                      "'{}' is no address; write HOST:PORT, such as {} (IPv6 as [::1]:7420)",
+                      printable(text), kDefaultAddress);
+}
+
+std::string format_address(std::string_view host, uint16_t port) {
+    return host.find(':') == std::string_view::npos ? fmt::format("{}:{}", host, port)
+                                                    : fmt::format("[{}]:{}", host, port);
+}
+
+Result<uint64_t> parse_size(std::string_view text) {
+    double number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, code] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+    if (code != std::errc() || !(number >= 0)) {
+        return bad_size(text);
+    }
+    std::string_view unit(stop, static_cast<size_t>(end - stop));
+    if (unit.starts_with(' ')) {
+        unit.remove_prefix(1);
+    }
+    if (!unit.empty()) {
+        const char letter = static_cast<char>(unit.front() | 0x20);
+        const size_t power = kSizeLetters.find(letter);
+        if (power != std::string_view::npos) {
+            number *= std::pow(1024.0, static_cast<double>(power + 1));
+            unit.remove_prefix(1);
+        }
+        if (!unit.empty() && unit != "B" && unit != "iB") {
+            return bad_size(text);
+        }
+    }
+    if (number >= 0x1p63) {
+        return bad_size(text);
+    }
+    return static_cast<uint64_t>(number);
+}
+
+std::string format_size(uint64_t bytes) {
+    static constexpr std::array<std::string_view, 5> kUnits = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    auto number = static_cast<double>(bytes);
+    size_t unit = 0;
+    while (number >= 1024 && unit + 1 < kUnits.size()) {
+        number /= 1024;
+        ++unit;
+    }
+    return number < 10 && unit > 0 ? fmt::format("{:.1f} {}", number, kUnits.at(unit))
+                                   : fmt::format("{:.0f} {}", number, kUnits.at(unit));
+}
+
+}  // namespace stepdb

@@ -1,0 +1,31 @@
+// HOST:PORT and sizes, as people type them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+
+namespace stepdb {
+
+inline constexpr std::string_view kDefaultAddress = "127.0.0.1:7420";
+
+struct Address {
+    std::string host;  // without brackets
+    uint16_t port = 0;
+
+    // Only this machine can reach it.
+    bool is_loopback() const;
+};
+
+// "127.0.0.1:7420", "localhost:0", "[::1]:7420".
+Result<Address> parse_address(std::string_view text);
+std::string format_address(std::string_view host, uint16_t port);
+
+// Bytes: "1073741824", "512M", "4G", "1.5GiB"; k, M, G and T are powers of 1024, in either case.
+Result<uint64_t> parse_size(std::string_view text);
+// "256 MiB", "1.5 GiB", "17 bytes".
+std::string format_size(uint64_t bytes);
+
+}  // namespace stepdb

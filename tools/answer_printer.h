@@ -1,0 +1,49 @@
+// Prints an answer as it comes: in a format, or as a chart when it is complete.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/message.h"
+#include "tools/output/chart.h"
+#include "tools/output/result_writer.h"
+
+namespace stepdb {
+
+struct PrintOptions {
+    PrintOptions() = default;
+
+    OutputFormat format = OutputFormat::kTable;
+    // Draw what can be drawn; unset: if the standard output is a terminal and no format was asked
+    // for.
+    std::optional<bool> chart;
+    bool has_format = false;  // the user named the format
+};
+
+// Single-threaded.
+class AnswerPrinter {
+  public:
+    explicit AnswerPrinter(PrintOptions options) : options_(options) {}
+
+    void columns(const std::vector<ResultColumn>& columns);
+    void block(const ResultBlock& block);
+    // kInvalidArgument if a chart was asked for and cannot be drawn.
+    Status end(const QueryEnd& end);
+
+  private:
+    PrintOptions options_;
+    bool is_charted_ = false;
+    bool wants_chart_ = false;
+    Chart chart_;
+    std::unique_ptr<ResultWriter> writer_;
+};
+
+// A sink for a ResultWriter.
+void write_to_stdout(std::string_view text);
+
+// Takes the value of --format.
+Result<OutputFormat> read_output_format(const std::string& name);
+
+}  // namespace stepdb

@@ -1,0 +1,43 @@
+// One subcommand of `stepdb`: its options, and what it does once they are read.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/checksum.h"
+#include "engine/base/result.h"
+#include "net/client.h"
+
+namespace stepdb {
+
+struct Command {
+    CLI::App* app = nullptr;
+    // After the command line has been read. What went wrong is printed after the command's name.
+    std::function<Status()> run;
+};
+
+// Each in the file of its name.
+Command add_serve(CLI::App& stepdb);
+Command add_query(CLI::App& stepdb);
+Command add_log(CLI::App& stepdb);
+Command add_import(CLI::App& stepdb);
+
+// "--server HOST:PORT", for whoever talks to one; its default is $STEPDB_SERVER, if set.
+CLI::Option* add_server_option(CLI::App& app, std::string& address);
+
+// A connection to the server of that option. Without a writer it only reads.
+Result<std::unique_ptr<Client>> connect_to(const std::string& server,
+                                           const Id128& writer = Id128());
+
+// For a writer that lives as long as this process.
+Id128 random_id();
+
+// What --help ends with: an example a line, each a command that works as it stands.
+void add_examples(CLI::App& app, const std::vector<std::string>& examples,
+                  const std::string& notes = "");
+
+}  // namespace stepdb

@@ -1,0 +1,23 @@
+// How many points a run has, by asking the server: what an import has stored is the difference
+// between before and after.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+#include "net/client.h"
+
+namespace stepdb {
+
+// `text` as a literal of the query language.
+std::string query_literal(std::string_view text);
+
+// Points, those with NaN and infinities included, of those of `metrics` that the run has; each
+// (series, key) counts once. 0 if there is no such run.
+Result<uint64_t> count_points(Client& client, std::string_view project, std::string_view run,
+                              const std::set<std::string>& metrics);
+
+}  // namespace stepdb

@@ -1,0 +1,107 @@
+#include "tools/import/run_import.h"
+
+#include <algorithm>
+
+#include "engine/model/frame.h"
+#include "tools/import/point_counter.h"
+#include "tools/import/row_sender.h"
+
+namespace stepdb {
+
+Result<PlannedFile> plan_file(std::string path, CsvLogOptions options,
+                              const std::function<void(uint64_t)>& progress) {
+    PlannedFile file;
+    TRY_ASSIGN(const auto log, CsvLog::open(path, options));
+    SchemaPlanner planner;
+    LogRow row;
+    for (;;) {
+        TRY_ASSIGN(const bool more, log->next(row));
+        if (!more) {
+            break;
+        }
+        planner.see(row);
+        progress(log->bytes_read());
+    }
+    const std::vector<uint64_t>& points = planner.points();
+    for (size_t metric = 0; metric < points.size(); ++metric) {
+        if (points[metric] > 0) {
+            file.series.insert(log->metrics()[metric]);
+            file.points += points[metric];
+        }
+    }
+    TRY_ASSIGN(file.plan, planner.plan(log->axis(), log->metrics()));
+    file.path = std::move(path);
+    file.options = std::move(options);
+    file.counts = log->counts();
+    return file;
+}
+
+namespace {
+
+// `sent` counts on from what was sent before.
+Status send_file(Client& client, const std::string& project, ClientRun& run, PlannedFile& file,
+                 uint64_t& sent, const std::function<void(uint64_t)>& progress) {
+    if (file.points == 0) {
+        return {};
+    }
+    TRY_ASSIGN(const auto log, CsvLog::open(file.path, file.options));
+    RowSender sender(client, run, file.plan, file.path);
+    TRY(sender.begin(project));
+    LogRow row;
+    uint64_t points = 0;
+    for (;;) {
+        TRY_ASSIGN(const bool more, log->next(row));
+        if (!more) {
+            break;
+        }
+        points += row.values.size();
+        if (points > file.points) {
+            break;
+        }
+        TRY(sender.send(row));
+        progress(sent + points);
+    }
+    TRY(sender.finish());
+    if (points != file.points) {
+        return make_error(ErrorCode::kFailedPrecondition,
+                          "{} changed while it was imported; import it again", file.path);
+    }
+    sent += points;
+    return {};
+}
+
+}  // namespace
+
+Result<ImportReport> import_run(Client& client, const std::string& project, const std::string& run,
+                                std::vector<PlannedFile>& files,
+                                const std::function<void(uint64_t)>& progress) {
+    ImportReport report;
+    report.project = project;
+    report.run = run;
+    std::set<std::string> series;
+    for (const PlannedFile& file : files) {
+        series.insert(file.series.begin(), file.series.end());
+        report.read += file.counts.read;
+        report.skipped += file.counts.skipped;
+        if (report.first_skipped.empty()) {
+            report.first_skipped = file.counts.first_skipped;
+        }
+    }
+    report.series = series.size();
+    TRY_ASSIGN(ClientRun open, client.open_run(project, run, OpenRunFrame::kCreateIfMissing));
+    report.created = open.created;
+    uint64_t before = 0;
+    if (!open.created) {
+        TRY_ASSIGN(before, count_points(client, project, run, series));
+    }
+    for (PlannedFile& file : files) {
+        TRY(send_file(client, project, open, file, report.sent, progress));
+    }
+    TRY_ASSIGN(const uint64_t after, count_points(client, project, run, series));
+    // Only somebody who deletes or writes at the same time can make it leave these bounds.
+    report.stored = std::min(after - std::min(before, after), report.sent);
+    report.replaced = report.sent - report.stored;
+    return report;
+}
+
+}  // namespace stepdb

@@ -1,0 +1,32 @@
+#include "tools/open_store.h"
+
+#include <chrono>
+
+namespace stepdb {
+
+Result<std::unique_ptr<OpenStore>> OpenStore::open(EngineOptions options) {
+    std::unique_ptr<OpenStore> store(new OpenStore());
+    TRY_ASSIGN(store->io_, IoEnvironment::create());
+    const auto begun = std::chrono::steady_clock::now();
+    EngineEnvironment environment(store->io_->loop(), store->io_->files(), store->clock_,
+                                  store->random_);
+    TRY_ASSIGN(store->engine_,
+               block_on(store->io_->loop(), Engine::open(environment, std::move(options))));
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
+    store->seconds_to_open_ = taken.count();
+    return store;
+}
+
+Status OpenStore::close() {
+    is_closed_ = true;
+    return block_on(io_->loop(), engine_->close());
+}
+
+OpenStore::~OpenStore() {
+    if (engine_ && !is_closed_) {
+        // Whoever wanted to know whether it went well has called close().
+        static_cast<void>(close().has_value());
+    }
+}
+
+}  // namespace stepdb

@@ -1,0 +1,185 @@
+// `stepdb serve`: the server. Three threads work: the engine's loop, the queries' loop, and the net
+// thread; the main thread waits for the signal to stop.
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <thread>
+
+#include "net/engine_query_service.h"
+#include "net/server.h"
+#include "tools/address.h"
+#include "tools/command.h"
+#include "tools/open_store.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr uint64_t kMemoryMin = 256U << 20U;
+
+struct ServeOptions {
+    std::string data;
+    std::string listen{kDefaultAddress};
+    std::string memory;
+};
+
+uint64_t physical_memory_bytes() {
+    return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+           static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+Result<uint64_t> memory_budget(const std::string& asked) {
+    if (asked.empty()) {
+        return std::max(kMemoryMin, physical_memory_bytes() / 4);
+    }
+    const Result<uint64_t> bytes = parse_size(asked);
+    if (!bytes) {
+        return bytes.error().within("--memory");
+    }
+    if (*bytes < kMemoryMin) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "--memory {} is too little; at least {} are needed", asked,
+                          format_size(kMemoryMin));
+    }
+    return *bytes;
+}
+
+Result<Address> listen_address(const std::string& text) {
+    Result<Address> address = parse_address(text);
+    if (!address) {
+        return address.error().within("--listen");
+    }
+    if (!address->is_loopback()) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "--listen {}: whoever can reach a server may read and write everything, "
+                          "so for now it only listens on this machine's own addresses; use "
+                          "127.0.0.1:{} and a tunnel",
+                          text, address->port);
+    }
+    if (address->host == "localhost") {
+        address->host = "127.0.0.1";
+    }
+    return address;
+}
+
+// Tails and blocks, and frames on their way, grow to a share of the memory each; what queries and
+// the catalog take comes out of the rest.
+EngineOptions engine_options(const std::string& directory, uint64_t memory) {
+    EngineOptions options;
+    options.directory = directory;
+    options.memory_blocks_bytes_max = std::min<size_t>(options.memory_blocks_bytes_max, memory / 4);
+    return options;
+}
+
+ServerOptions server_options(const Address& address, uint64_t memory) {
+    ServerOptions options;
+    options.host = address.host;
+    options.port = address.port;
+    options.name = "stepdb " STEPDB_VERSION;
+    options.receive_bytes_max = std::min<size_t>(options.receive_bytes_max, memory / 8);
+    return options;
+}
+
+void print_opened(OpenStore& store, const std::string& directory, uint64_t memory) {
+    const RecoveryReport& found = store.engine().recovery();
+    const EngineStats stats = store.engine().stats();
+    fmt::print(stderr, "stepdb " STEPDB_VERSION ": store {} in {}, {}, memory {}\n",
+               store.engine().store_id().to_hex().substr(0, 8), directory, store.io().backend(),
+               format_size(memory));
+    if (!store.io().fallback_reason().empty()) {
+        fmt::print(stderr, "  no io_uring, slower: {}\n", store.io().fallback_reason());
+    }
+    if (found.created) {
+        fmt::print(stderr, "  a new store\n");
+    } else {
+        fmt::print(stderr, "  {} runs; {} segments of {}; log: {} rows in {} replayed; {:.2f} s\n",
+                   stats.runs, stats.segments, format_size(stats.segment_bytes),
+                   found.rows_replayed, format_size(found.log_bytes_read), store.seconds_to_open());
+    }
+    if (found.torn_bytes > 0) {
+        fmt::print(stderr, "  dropped {} at the log's end that were never acknowledged\n",
+                   format_size(found.torn_bytes));
+    }
+}
+
+// Both signals are blocked in all threads.
+void wait_for_stop_signal() {
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    int signal = 0;
+    sigwait(&stops, &signal);
+    fmt::print(stderr, "stepdb serve: stopping on {}\n", signal == SIGINT ? "SIGINT" : "SIGTERM");
+    // A second one ends the process at once; everything acknowledged is safe.
+    pthread_sigmask(SIG_UNBLOCK, &stops, nullptr);
+}
+
+void block_signals() {
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+}
+
+Status serve(const ServeOptions& options) {
+    TRY_ASSIGN(const Address address, listen_address(options.listen));
+    TRY_ASSIGN(const uint64_t memory, memory_budget(options.memory));
+    block_signals();
+    // The port first: it is the quicker one to refuse.
+    TRY_ASSIGN(const auto server, Server::listen(server_options(address, memory)));
+    TRY_ASSIGN(const auto store, OpenStore::open(engine_options(options.data, memory)));
+    TRY_ASSIGN(const auto query_io, IoEnvironment::create());
+    print_opened(*store, options.data, memory);
+    Loop& engine_loop = store->io().loop();
+    {
+        const QueryEnvironment environment(engine_loop, query_io->loop(), server->executor(),
+                                           query_io->files(), query_io->clock());
+        EngineQueryService queries(store->engine(), environment);
+        std::thread net([&] { server->run(store->engine(), engine_loop, queries); });
+        fmt::print("listening on {}\n", format_address(server->host(), server->port()));
+        std::fflush(stdout);
+        wait_for_stop_signal();
+        server->stop();
+        net.join();
+    }
+    const Status closed = store->close();
+    if (!closed) {
+        return closed.error().within(fmt::format("closing {}", options.data));
+    }
+    return {};
+}
+
+}  // namespace
+
+Command add_serve(CLI::App& stepdb) {
+    auto options = std::make_shared<ServeOptions>();
+    CLI::App* app = stepdb.add_subcommand("serve", "Run the server");
+    app->add_option("--data", options->data, "The store's directory; made if it does not exist")
+        ->type_name("DIR")
+        ->required();
+    app->add_option("--listen", options->listen,
+                    "The address to listen on, of this machine only; port 0 picks a free one")
+        ->type_name("HOST:PORT")
+        ->capture_default_str();
+    app->add_option("--memory", options->memory,
+                    "How much memory to get by with, at least 256M; default: a quarter of what the "
+                    "machine has")
+        ->type_name("SIZE");
+    add_examples(
+        *app,
+        {"stepdb serve --data ./store",
+         "stepdb serve --data ./store --listen 127.0.0.1:0 --memory 512M"},
+        "Prints `listening on HOST:PORT` once it is ready. SIGTERM and SIGINT finish what is "
+        "in\nflight, sync, and exit 0.");
+    return {app, [=] { return serve(*options); }};
+}
+
+}  // namespace stepdb
