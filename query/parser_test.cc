@@ -172,7 +172,7 @@ TEST(Parser, BrokenAtEveryTokenAnswersWithAnError) {
             const std::string after = good.substr(token.span.offset + token.span.bytes);
             for (const char* junk : kJunk) {
                 check_answer(before + junk + after);
-                check_answer(before + junk + " " + good.substr(token.span.offset));
+                check_answer(fmt::format("{}{} {}", before, junk, good.substr(token.span.offset)));
             }
             check_answer(before + after);
         }
