@@ -4,58 +4,10 @@
 #include <utility>
 
 #include "query/bind.h"
-#include "query/executor.h"
 #include "query/parser.h"
-#include "query/series_source.h"
+#include "query/snapshot_query.h"
 
 namespace stepdb {
-
-namespace {
-
-// A snapshot as the source of an execution.
-class SnapshotSource : public SeriesSource {
-  public:
-    // `reader` outlives the source.
-    explicit SnapshotSource(SnapshotReader& reader) : reader_(reader) {}
-
-    std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const override;
-    std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
-                                    std::string_view metric) const override;
-    std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
-                                              std::string_view metric, KeyRange range) override;
-    Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
-                                                    std::string_view metric) override;
-    ReadCost cost() const override { return reader_.cost(); }
-
-  private:
-    SnapshotReader& reader_;
-};
-
-std::vector<MetricInfo> SnapshotSource::metrics(const Run& run, uint32_t attempt) const {
-    return reader_.snapshot().metrics(run, attempt);
-}
-
-std::optional<Axis> SnapshotSource::find_metric(const Run& run, uint32_t attempt,
-                                                std::string_view metric) const {
-    for (const MetricInfo& info : metrics(run, attempt)) {
-        if (info.name == metric) {
-            return info.axis;
-        }
-    }
-    return std::nullopt;
-}
-
-std::unique_ptr<SeriesCursor> SnapshotSource::open_series(const Run& run, uint32_t attempt,
-                                                          std::string_view metric, KeyRange range) {
-    return reader_.open_series(run, attempt, metric, range);
-}
-
-Task<Result<std::optional<KeyRange>>> SnapshotSource::key_range(const Run& run, uint32_t attempt,
-                                                                std::string_view metric) {
-    return reader_.key_range(run, attempt, metric);
-}
-
-}  // namespace
 
 // The net side's end of a query. It outlives the job where answers are still on their way.
 struct EngineQueryService::Outlet {
@@ -91,11 +43,11 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
     void give_up() {
         cancelled_ = true;
         on_query_side([this] {
-            if (execution_) {
-                execution_->cancel();
+            if (query_) {
+                query_->execution().cancel();
             }
             if (!is_busy_) {
-                release();
+                query_.reset();
             }
         });
     }
@@ -137,48 +89,46 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
         if (!bound) {
             return fail(bound.error());
         }
-        on_engine_side([this, shared = std::make_shared<BoundQuery>(*std::move(bound))] {
-            auto snapshot = service_.engine_.snapshot(shared->run_ids());
-            on_query_side([this, shared, snapshot = std::move(snapshot)] {
-                execute(std::move(*shared), snapshot);
-            });
+        auto prepared = std::make_shared<PreparedQuery>();
+        prepared->bound = *std::move(bound);
+        on_engine_side([this, prepared] {
+            prepared->snapshot = service_.engine_.snapshot(prepared->bound.run_ids());
+            on_query_side([this, prepared] { execute(std::move(*prepared)); });
         });
     }
 
-    void execute(BoundQuery bound, std::shared_ptr<const Snapshot> snapshot) {
+    void execute(PreparedQuery prepared) {
         if (cancelled_) {
             return;
         }
         const QueryEnvironment& environment = service_.environment_;
-        reader_ = std::make_unique<SnapshotReader>(environment.file_system, std::move(snapshot));
-        source_ = std::make_unique<SnapshotSource>(*reader_);
-        auto execution =
-            QueryExecution::create(std::move(bound), *source_, environment.clock.now_us());
-        if (!execution) {
-            return fail(execution.error());
+        auto query = SnapshotQuery::create(std::move(prepared), environment.file_system,
+                                           environment.clock.now_us());
+        if (!query) {
+            return fail(query.error());
         }
-        execution_ = *std::move(execution);
-        on_net_side([columns = execution_->columns()](ResultSink& sink) mutable {
+        query_ = *std::move(query);
+        on_net_side([columns = query_->execution().columns()](ResultSink& sink) mutable {
             sink.on_columns(std::move(columns));
         });
         make_block();
     }
 
     void make_block() {
-        if (!execution_ || is_busy_ || has_ended_ || wanted_ == 0) {
+        if (!query_ || is_busy_ || has_ended_ || wanted_ == 0) {
             return;
         }
         is_busy_ = true;
-        stepdb::start(execution_->next(block_), [self = shared_from_this()](Result<bool> more) {
-            self->is_busy_ = false;
-            self->take_block(more);
-        });
+        stepdb::start(query_->execution().next(block_),
+                      [self = shared_from_this()](Result<bool> more) {
+                          self->is_busy_ = false;
+                          self->take_block(more);
+                      });
     }
 
     void take_block(const Result<bool>& more) {
         if (cancelled_) {
-            // The coroutine that reports here is still on the stack of the execution.
-            return on_query_side([this] { release(); });
+            return release_later();
         }
         if (!more) {
             return fail(more.error());
@@ -198,11 +148,11 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
     void end() {
         QueryEnd end;
         end.rows = rows_;
-        end.notes = execution_->notes();
+        end.notes = query_->execution().notes();
         on_net_side(
             [end = std::move(end)](ResultSink& sink) mutable { sink.on_end(std::move(end)); });
         has_ended_ = true;
-        on_query_side([this] { release(); });
+        release_later();
     }
 
     void fail(Error error) {
@@ -210,23 +160,19 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
             sink.on_error(std::move(error));
         });
         has_ended_ = true;
-        on_query_side([this] { release(); });
+        release_later();
     }
 
-    // Lets go of the snapshot, on the query side, as soon as nothing needs it.
-    void release() {
-        execution_.reset();
-        source_.reset();
-        reader_.reset();
+    // Lets go of the snapshot. Not at once, for a coroutine of the query may be on the stack.
+    void release_later() {
+        on_query_side([this] { query_.reset(); });
     }
 
     EngineQueryService& service_;
     const std::string text_;
     const std::shared_ptr<Outlet> outlet_;
     std::atomic<bool> cancelled_{false};
-    std::unique_ptr<SnapshotReader> reader_;
-    std::unique_ptr<SnapshotSource> source_;
-    std::unique_ptr<QueryExecution> execution_;
+    std::unique_ptr<SnapshotQuery> query_;
     ResultBlock block_;
     bool is_busy_ = false;  // a block is being made
     bool has_ended_ = false;

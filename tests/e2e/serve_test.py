@@ -104,6 +104,48 @@ class Serve(Case):
         self.stepdb("log", "--project", "p", "--run", "r", "--step", "1", "loss=2")
         self.assertEqual(len(self.query("loss @ p/r")), 1)
 
+    def big_log(self, rows):
+        lines = [f"{step},{step / 3},{-step}" for step in range(rows)]
+        return self.write("big.csv", "step,a,b\n" + "\n".join(lines) + "\n")
+
+    def test_an_answer_that_nobody_takes_harms_nobody(self):
+        """Askers that die in the middle of an answer; then others are served, and the stop is clean."""
+        self.start()
+        self.stepdb("import", "csv", self.big_log(40000), "--project", "p", "--run", "r")
+        askers = [subprocess.Popen([STEPDB, "query", "** @ p/r", "--format", "csv", "--server",
+                                    self.server.address], stdout=subprocess.PIPE)
+                  for _ in range(4)]
+        for asker in askers:
+            self.assertTrue(asker.stdout.read(100).startswith(b"run,metric,step,value\n"))
+            self.assertEqual(len(self.query("a @ p/r | last 10")), 10)
+        for asker in askers[:2]:
+            asker.kill()
+            asker.communicate()
+        self.assertEqual(len(self.query("a @ p/r | last 10")), 10)
+        # The other two still wait for their answers.
+        self.server.stop()
+        for asker in askers[2:]:
+            asker.kill()
+            asker.communicate()
+
+    def test_ends_well_in_the_middle_of_an_import(self):
+        """What was acknowledged is there; what was not, wholly or not at all."""
+        path = self.big_log(100000)
+        self.start()
+        importer = subprocess.Popen([STEPDB, "import", "csv", path, "--project", "p", "--run", "r",
+                                     "--server", self.server.address], stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE)
+        while not self.query("runs"):
+            pass
+        self.server.stop()
+        importer.communicate(timeout=SECONDS_MAX)
+        self.start()
+        counts = {int(row["count"]) for row in self.query("** @ p/r | buckets 1 count")}
+        self.assertLessEqual(len(counts), 1)
+        self.stepdb("import", "csv", path, "--project", "p", "--run", "r")
+        counts = [int(row["count"]) for row in self.query("** @ p/r | buckets 1 count")]
+        self.assertEqual(counts, [100000, 100000])
+
 
 if __name__ == "__main__":
     unittest.main()
