@@ -127,8 +127,7 @@ Command add_query(CLI::App& stepdb) {
     add_examples(*app, {"stepdb query 'train/loss @ demo/tiny'",
                         "stepdb query 'train/loss, val/loss @ demo/* | steps 100.. | buckets 200'",
                         "stepdb query '** @ demo/tiny | last 1' --format csv",
-                        "stepdb query 'layers/*/grad_norm @ demo/tiny | buckets 50 min, max, mean' "
-                        "--chart",
+                        "stepdb query 'layers/*/grad_norm @ demo/tiny | buckets 50' --chart",
                         "stepdb query 'runs demo/*'", "stepdb query 'metrics ** @ demo/tiny'",
                         "stepdb query 'train/loss @ demo/tiny' --data ./store"});
     return {app, [=]() -> Status {
