@@ -148,15 +148,25 @@ Task<Result<PieceRows>> read_segment_block(SegmentFiles& files, const SegmentPie
     if (!file) {
         co_return file.error();
     }
-    Result<ColumnValues> values = co_await read_column(**file, segment, place.block, column);
+    const BlockInfo& info = segment.blocks()[place.block].info;
+    Result<std::vector<std::byte>> directory =
+        co_await read_directory(**file, segment, place.block);
+    if (!directory) {
+        co_return directory.error();
+    }
+    cost.bytes_read += info.directory_bytes;
+    Result<ChunkPlace> chunk = find_chunk(*directory, info, column);
+    if (!chunk) {
+        co_return chunk.error().within(segment.describe(place.block));
+    }
+    if (chunk->bytes == 0) {
+        co_return PieceRows();
+    }
+    Result<ColumnValues> values = co_await read_column_at(**file, segment, place.block, *chunk);
     if (!values) {
         co_return values.error();
     }
-    const BlockInfo& info = segment.blocks()[place.block].info;
-    cost.bytes_read += info.axis_bytes + info.directory_bytes;
-    if (values->values.empty()) {
-        co_return PieceRows();
-    }
+    cost.bytes_read += chunk->strip_bytes + info.axis_bytes;
     Result<AxisColumns> axis = co_await read_axis(**file, segment, place.block);
     if (!axis) {
         co_return axis.error();
