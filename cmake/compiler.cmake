@@ -13,6 +13,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(stepdb_flags INTERFACE
         -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wsuggest-override
         -Wno-restrict)
+    if(STEPDB_SANITIZE)
+        # False reports in libstdc++'s <regex>.
+        target_compile_options(stepdb_flags INTERFACE -Wno-maybe-uninitialized)
+    endif()
     if(STEPDB_SANITIZE STREQUAL "thread")
         target_compile_options(stepdb_flags INTERFACE -Wno-tsan)
     endif()

@@ -133,7 +133,7 @@ class Engine {
     static Task<Result<std::unique_ptr<Engine>>> open(EngineEnvironment environment,
                                                       EngineOptions options);
 
-    // `sink` outlives the session. `writer` is the client process's id.
+    // `sink` outlives the session, the engine outlives it too. `writer` is the client process's id.
     virtual std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink) = 0;
 
     // The runs and schemas as published. Cheap: shared until the catalog changes.

@@ -90,8 +90,9 @@ std::shared_ptr<const Snapshot> EngineCore::snapshot(std::span<const uint64_t> r
 Task<Status> EngineCore::close() {
     closing_ = true;
     const auto busy = [this] {
-        const bool pending = !write_path_.latched() && !write_path_.idle();
-        return pending || background_ != 0;
+        // Frames that wait for a file on a full disk were not acknowledged and stay unanswered.
+        const bool stuck = log_ != nullptr && write_path_.full() && !log_->writing();
+        return (!write_path_.idle() && !stuck) || background_ != 0;
     };
     while (busy()) {
         co_await quiet_;
@@ -129,7 +130,7 @@ void EngineCore::on_log_durable(uint64_t sequence) {
 }
 
 void EngineCore::on_log_failed(const Error& error) {
-    write_path_.latch(error);
+    write_path_.fail_log(error);
     if (closing_) {
         quiet_.fire();
     }

@@ -51,6 +51,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Status> write_flush_files(uint64_t checkpoint, ManifestEdit& edit,
                                    const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
                                    std::shared_ptr<const SegmentMeta>& segment);
+    Task<void> discard_flush_files(const ManifestEdit& edit);
     Task<Status> prepare_log_file();
     void start_flush_if_needed();
 
@@ -78,7 +79,8 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::unique_ptr<LogWriter> log_;
     RecoveryReport report_;
     std::vector<ReplayedLog> replayed_;
-    uint64_t next_sequence_ = 1;        // after recovery
+    uint64_t next_sequence_ = 1;  // after recovery
+    uint64_t flush_retry_bytes_ = 0;
     std::optional<Error> flush_error_;  // of the last flush that started by itself
     TaskMutex flush_mutex_;
     bool flush_started_ = false;

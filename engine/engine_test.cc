@@ -344,6 +344,77 @@ TEST_F(EngineTest, AFullDiskRefusesAndWritesResumeWhenThereIsRoom) {
     EXPECT_FALSE(store_.engine().read_only_reason().has_value());
 }
 
+TEST_F(EngineTest, ClosingEndsWhileFramesWaitOnAFullDisk) {
+    disk_.set_capacity(disk_.used_bytes() + (8U << 10U));
+    for (int step = 0; step < 4000; ++step) {
+        writer_.send(one_row("p/r", loss_, step, {0.5}));
+    }
+    store_.run();
+    EXPECT_LT(writer_.acknowledged(), writer_.sent());
+    const size_t acknowledged = writer_.acknowledged();
+    ASSERT_TRUE(store_.close().has_value());
+    disk_.set_capacity(64U << 20U);
+    ASSERT_TRUE(store_.open().has_value());
+    EXPECT_GE(store_.contents()->at({"p/r", "loss"}).size(), acknowledged);
+}
+
+TEST_F(EngineTest, ARefusedFrameSentAgainIsRefusedAgain) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    RowsBuilder builder(stepped({"unknown schema"}));
+    const double value = 99;
+    builder.add(2.0, 5, std::span(&value, 1));
+    const std::vector<std::byte> frame = builder.finish(1, 0, 2);
+    writer_.submit(frame);
+    writer_.submit(frame);
+    store_.run();
+    ASSERT_EQ(writer_.refusals().size(), 2U) << "an ack would say that its rows are stored";
+    EXPECT_NE(last_refusal().find("stays refused"), std::string::npos) << last_refusal();
+}
+
+TEST_F(EngineTest, AFailedFlushRefusesWhatComesAndKeepsWhatIsUnderWay) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    store_.run();
+    const uint64_t begun = store_.files().count_operations();
+    store_.files().fail_operation(begun + 2,
+                                  make_error(ErrorCode::kIoError, "the disk is on fire"));
+    std::optional<Status> flushed;
+    start(store_.engine().flush(), [&](Status status) { flushed = std::move(status); });
+    while (store_.files().count_operations() < begun + 2) {
+        ASSERT_TRUE(store_.executor().run_one());
+    }
+    send(one_row("p/r", loss_, 2, {2.0}));
+    store_.run();
+    ASSERT_TRUE(flushed.has_value());
+    EXPECT_FALSE(flushed->has_value());
+    EXPECT_EQ(writer_.acknowledged(), 2U);
+    writer_.send(one_row("p/r", loss_, 3, {3.0}));
+    store_.run();
+    ASSERT_EQ(writer_.refusals().size(), 1U);
+    expect_model();
+    ASSERT_TRUE(store_.close().has_value());
+    ASSERT_TRUE(store_.open().has_value());
+    expect_model();
+}
+
+TEST_F(EngineTest, DamageAtTheEndOfAnEarlierLogFileIsCorruption) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    store_.run();
+    std::string first_log;
+    for (const std::string& path : disk_.files()) {
+        first_log = path.find("/log-") != std::string::npos ? path : first_log;
+    }
+    reopen();
+    send(one_row("p/r", loss_, 2, {2.0}));
+    store_.run();
+    store_.crash(CrashKind::kPowerCut);
+    const size_t files = disk_.files().size();
+    ASSERT_TRUE(disk_.flip_byte(first_log, kPageBytes + 100));
+    const Status opened = store_.open();
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_EQ(opened.error().code(), ErrorCode::kCorruption) << opened.error().to_string();
+    EXPECT_EQ(disk_.files().size(), files) << "nothing is removed";
+}
+
 TEST_F(EngineTest, LogFilesAreLetGoAndRecycled) {
     for (int round = 0; round < 60; ++round) {
         for (int i = 0; i < 40; ++i) {

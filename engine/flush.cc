@@ -39,7 +39,13 @@ SegmentNames names_of(const std::vector<std::shared_ptr<const EncodedBlock>>& bl
 void EngineCore::start_flush_if_needed() {
     const bool much_in_memory = state_.rows.memory_bytes() > options_.memory_blocks_bytes_max;
     const bool much_to_replay = log_files_->live_bytes() > options_.log_live_bytes_max;
-    if (flush_started_ || closing_ || !(much_in_memory || much_to_replay)) {
+    if (flush_started_ || closing_ || write_path_.latched() ||
+        !(much_in_memory || much_to_replay)) {
+        return;
+    }
+    // After a flush for which the disk had no room, not before there is more to gain.
+    const uint64_t held = state_.rows.memory_bytes() + log_files_->live_bytes();
+    if (held < flush_retry_bytes_) {
         return;
     }
     flush_started_ = true;
@@ -47,8 +53,10 @@ void EngineCore::start_flush_if_needed() {
     start(flush(), [this](const Status& status) {
         flush_started_ = false;
         flush_error_.reset();
+        flush_retry_bytes_ = 0;
         if (!status) {
             flush_error_ = status.error();
+            flush_retry_bytes_ = (state_.rows.memory_bytes() + log_files_->live_bytes()) / 8 * 9;
         }
         end_background();
     });
@@ -99,6 +107,9 @@ Task<Status> EngineCore::flush_locked() {
     if (!released) {
         co_return released;
     }
+    if (write_path_.full() && !log_->idle()) {
+        log_->want_file();  // there are files to recycle now
+    }
     if (old_catalog != 0) {
         co_return co_await environment_.file_system.remove(path(catalog_file_name(old_catalog)));
     }
@@ -133,10 +144,26 @@ Task<Status> EngineCore::write_flush_files(
     const Status catalog =
         co_await write_catalog_file(files, path(catalog_file_name(catalog_id)), state_.store,
                                     catalog_id, checkpoint, std::move(body));
-    if (!catalog) {
-        co_return catalog;
+    Status done = catalog;
+    if (done) {
+        done = co_await files.sync_directory(options_.directory, SyncSite::kFlushDirectory);
     }
-    co_return co_await files.sync_directory(options_.directory, SyncSite::kFlushDirectory);
+    if (!done) {
+        // Nothing names these files yet; their room is wanted back.
+        co_await discard_flush_files(edit);
+        segment = nullptr;
+    }
+    co_return done;
+}
+
+Task<void> EngineCore::discard_flush_files(const ManifestEdit& edit) {
+    FileSystem& files = environment_.file_system;
+    for (const auto& [file_id, bytes] : edit.add_segments) {
+        const Status removed = co_await files.remove(path(segment_file_name(file_id)));
+        static_cast<void>(removed);
+    }
+    const Status removed = co_await files.remove(path(catalog_file_name(*edit.catalog_file)));
+    static_cast<void>(removed);
 }
 
 void EngineCore::on_log_file_wanted() {
@@ -146,7 +173,11 @@ void EngineCore::on_log_file_wanted() {
             if (status.error().code() == ErrorCode::kResourceExhausted) {
                 log_->file_not_made();
                 write_path_.set_full(status.error());
+                if (closing_) {
+                    quiet_.fire();
+                }
             } else {
+                log_->stop();
                 on_log_failed(status.error());
             }
         }

@@ -98,10 +98,8 @@ Status publish_rows(StoreState& state, const RecordHeader& header, Bytes frame,
 Status AxisRegistry::use(uint64_t root_run, std::string_view run_path, const StoredSchema& schema) {
     Used& used = roots_[root_run];
     const auto axis = static_cast<size_t>(schema.schema->axis());
-    for (const StoredSchema& known : used.schemas[axis]) {
-        if (known.id == schema.id) {
-            return {};
-        }
+    if (used.ids.contains(schema.id)) {
+        return {};
     }
     for (const StoredSchema& other : used.schemas[1 - axis]) {
         if (const std::string* metric = common_metric(*schema.schema, *other.schema)) {
@@ -114,6 +112,7 @@ Status AxisRegistry::use(uint64_t root_run, std::string_view run_path, const Sto
         }
     }
     used.schemas[axis].push_back(schema);
+    used.ids.insert(schema.id);
     return {};
 }
 
@@ -162,7 +161,9 @@ Status publish_record(StoreState& state, const RecordHeader& header, Bytes frame
     const auto type = static_cast<FrameType>(load_le<uint8_t>(frame.data() + 5));
     if (type == FrameType::kRows) {
         TRY(publish_rows(state, header, frame, group));
-    } else {
+    } else if (type != FrameType::kOpenRun ||
+               state.published.get().find_run(header.run) == nullptr) {
+        // Opening a run that exists changes nothing, and readers may be sharing the catalog.
         TRY(apply_to_catalog(state.published.edit(), header, frame));
     }
     if (header.run != 0) {

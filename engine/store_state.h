@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/catalog/catalog.h"
@@ -25,6 +26,7 @@ class AxisRegistry {
   private:
     struct Used {
         std::vector<StoredSchema> schemas[2];  // by axis
+        std::unordered_set<uint64_t> ids;      // of all of them
     };
     std::unordered_map<uint64_t, Used> roots_;
 };

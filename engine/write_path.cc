@@ -26,6 +26,8 @@ struct WritePath::Session {
     // Schemas that come in pieces, by hash; at most one at a time is under way.
     SchemaHash partial_schema;
     std::vector<std::byte> partial_bytes;
+    // Whose number the frame being accepted has used up.
+    WriterState* claimed = nullptr;
     // Outcomes told since the last flush_outcomes.
     uint64_t durable_ordinal = 0;
     uint64_t late_rows = 0;
@@ -72,16 +74,21 @@ uint64_t WritePath::log_sequence() const {
 uint64_t WritePath::submit(const std::shared_ptr<Session>& session, Bytes frame) {
     Pending pending(session, ++session->ordinals);
     RowPosition bad;
+    session->claimed = nullptr;
     Result<Accepted> accepted = accept(*session, frame, bad);
     if (accepted) {
         pending.accepted = std::move(*accepted);
     } else {
+        if (session->claimed != nullptr) {
+            session->claimed->remember_refused();
+        }
         pending.refusal.emplace(std::move(accepted).error(), bad);
     }
     // A failed log gets no further: what is refused because of it waits for nothing.
-    pending.after_sequence = latched_ ? 0 : log_sequence();
+    pending.after_sequence = log_failed_ ? 0 : log_sequence();
     pending_.push_back(std::move(pending));
-    if (latched_ || log_ == nullptr || log_->durable_sequence() >= pending_.back().after_sequence) {
+    if (log_failed_ || log_ == nullptr ||
+        log_->durable_sequence() >= pending_.back().after_sequence) {
         schedule_drain();
     }
     return session->ordinals;
@@ -311,11 +318,16 @@ Result<WritePath::Handle*> WritePath::find_handle(Session& session, uint32_t num
 }
 
 // False if the frame has been taken before. From here on a refusal uses up the number.
-Result<bool> WritePath::claim_number(const Session& session, Handle& handle,
-                                     uint64_t number) const {
+Result<bool> WritePath::claim_number(Session& session, Handle& handle, uint64_t number) const {
     WriterState& writer = *handle.writer;
     if (number == 0) {
         return invalid("frame number 0; frames that change a run are numbered from 1");
+    }
+    if (writer.refused.contains(number)) {
+        return precondition(
+            fmt::format("frame {} has been refused before and stays refused; what "
+                        "it held can be sent under a new number",
+                        number));
     }
     if (number <= writer.accepted_number) {
         return false;
@@ -328,6 +340,7 @@ Result<bool> WritePath::claim_number(const Session& session, Handle& handle,
             writer.accepted_number));
     }
     writer.accepted_number = number;
+    session.claimed = &writer;
     return true;
 }
 
@@ -411,17 +424,25 @@ void WritePath::flush_outcomes() {
 }
 
 void WritePath::latch(const Error& error) {
-    if (latched_) {
-        return;
+    if (!latched_) {
+        latched_ =
+            Error(ErrorCode::kUnavailable,
+                  fmt::format("the store is read-only until it is restarted: {}", error.message()));
     }
-    latched_ = Error(ErrorCode::kUnavailable,
-                     fmt::format("the store is read-only until it is restarted: the log failed: {}",
-                                 error.message()));
+}
+
+void WritePath::fail_log(const Error& error) {
+    latch(error);
+    log_failed_ = true;
     std::deque<Pending> pending = std::move(pending_);
     pending_.clear();
+    const Error unknown(ErrorCode::kUnavailable,
+                        fmt::format("this frame may or may not have been stored; send it again "
+                                    "after the restart: {}",
+                                    latched_->message()));
     for (Pending& frame : pending) {
         if (!frame.refusal) {
-            frame.refusal.emplace(*latched_, RowPosition());
+            frame.refusal.emplace(unknown, RowPosition());
         }
         tell(frame);
     }

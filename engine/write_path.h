@@ -42,12 +42,17 @@ class WritePath {
 
     // The log is durable up to `sequence`: publishes and tells what that covers.
     void on_durable(uint64_t sequence);
-    // The log has failed: refuses everything pending and everything to come.
+    // Refuses everything to come, until the store is opened again. What the log has taken gets its
+    // true outcome.
     void latch(const Error& error);
+    // The log has failed: latches, and answers what is pending with kUnavailable, which says that
+    // it may or may not have been stored.
+    void fail_log(const Error& error);
     // While no log file can be made because the disk is full, frames are refused, not latched.
     void set_full(std::optional<Error> error) { full_ = std::move(error); }
 
     const std::optional<Error>& latched() const { return latched_; }
+    bool full() const { return full_.has_value(); }
     bool idle() const { return pending_.empty(); }
     // Readers see everything up to here.
     uint64_t published_sequence() const { return published_sequence_; }
@@ -85,7 +90,7 @@ class WritePath {
     Result<Accepted> accept_finish_run(Session& session, const FrameHeader& header, Bytes frame);
     // The handle, if it is open and not fenced.
     Result<Handle*> find_handle(Session& session, uint32_t number) const;
-    Result<bool> claim_number(const Session& session, Handle& handle, uint64_t number) const;
+    Result<bool> claim_number(Session& session, Handle& handle, uint64_t number) const;
     Result<SeriesGroup*> group_for(Handle& handle, const Run& run, const StoredSchema& schema,
                                    uint32_t attempt);
     Status check_room() const;
@@ -107,6 +112,7 @@ class WritePath {
     uint64_t next_session_ = 1;
     bool drain_scheduled_ = false;
     std::optional<Error> latched_;
+    bool log_failed_ = false;
     std::optional<Error> full_;
     // Cleared by the destructor: what was posted must not touch the write path afterwards.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

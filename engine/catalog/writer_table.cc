@@ -4,6 +4,13 @@
 
 namespace stepdb {
 
+void WriterState::remember_refused() {
+    refused.insert(accepted_number);
+    if (refused.size() > kRefusedMax) {
+        refused.erase(refused.begin());
+    }
+}
+
 WriterState* WriterTable::find(const WriterKey& key) {
     const auto at = states_.find(key);
     return at == states_.end() ? nullptr : &at->second;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -30,6 +31,13 @@ struct WriterState {
     int64_t last_frame_us = 0;      // receive time of its last durable frame
     uint64_t session = 0;           // the only connection that may write; 0 after a restart
     bool published = false;         // its opening is in the durable log
+    // Numbers used up by refused frames, the newest kRefusedMax of them: sent again they must be
+    // refused again, not acknowledged. Not kept over a restart, where such a frame is judged anew.
+    std::set<uint64_t> refused;
+    static constexpr size_t kRefusedMax = 4096;
+
+    // The last accepted number belonged to a frame that was refused.
+    void remember_refused();
 };
 
 class WriterTable {

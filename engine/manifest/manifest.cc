@@ -309,6 +309,9 @@ Task<Status> Manifest::append(ManifestEdit edit) {
     co_await mutex_.lock();
     const Status status = co_await append_locked(std::move(edit));
     mutex_.unlock();
+    if (!status) {
+        co_return Error(ErrorCode::kIoError, status.error().message()).within("manifest");
+    }
     co_return status;
 }
 
@@ -327,7 +330,8 @@ Task<Status> Manifest::begin_locked(ManifestState state) {
     }
     if (old_file != 0) {
         // Nothing names it any more. If it stays, the next opening removes it.
-        co_return co_await files_.remove(path(manifest_file_name(old_file)));
+        const Status removed = co_await files_.remove(path(manifest_file_name(old_file)));
+        static_cast<void>(removed);
     }
     co_return Status();
 }

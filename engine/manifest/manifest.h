@@ -78,8 +78,9 @@ class Manifest {
     // Begins a new manifest file holding `state` and makes CURRENT name it; durable when done.
     Task<Status> begin(ManifestState state);
 
-    // Appends an edit and syncs; the state changes when that is done. An error means that it is
-    // not known what is on disk: the caller stops writing.
+    // Appends an edit and syncs; the state changes when that is done. An error is never
+    // kResourceExhausted: whatever the reason, it is not known what the disk holds, and the caller
+    // stops writing.
     Task<Status> append(ManifestEdit edit);
 
     const ManifestState& state() const { return state_; }

@@ -58,11 +58,12 @@ Result<std::vector<Record>> parse_group(Bytes file, const LogPlace& place, uint6
     return records;
 }
 
-// Looks for a group beyond `offset` that calls `sequence` durable.
+// Looks for a group that calls `sequence` durable. The one at `offset` counts too: one that is
+// whole but begins with a later sequence tells of a loss in the file before; a torn group in its
+// right place calls only what is below it durable.
 Status check_torn_end(Bytes file, const LogPlace& place, uint64_t offset, uint64_t sequence,
                       const Error& why) {
-    for (uint64_t at = offset + kPageBytes; at + kGroupHeaderBytes <= file.size();
-         at += kPageBytes) {
+    for (uint64_t at = offset; at + kGroupHeaderBytes <= file.size(); at += kPageBytes) {
         const Result<GroupHeader> later = decode_group_header(file.subspan(at), place, at);
         if (later && later->durable_sequence >= sequence) {
             return make_error(ErrorCode::kCorruption,

@@ -78,7 +78,11 @@ class LogWriter {
     // Bytes appended and not yet durable.
     size_t pending_bytes() const { return pending_bytes_; }
     bool idle() const { return queue_.empty() && in_flight_.empty(); }
+    // Whether anything is on its way to the disk.
+    bool writing() const { return !in_flight_.empty(); }
     bool failed() const { return failed_; }
+    // Nothing more is written or reported durable.
+    void stop() { failed_ = true; }
 
     // The file that groups go to now, or null before the first.
     const LogFile* current_file() const { return files_.empty() ? nullptr : files_.front().get(); }

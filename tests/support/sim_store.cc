@@ -126,8 +126,7 @@ Status SimStore::open() {
 Status SimStore::close() {
     const Status closed = run_task(*executor_, engine_->close());
     run();
-    engine_.reset();
-    files_.reset();
+    discard_engine();
     return closed;
 }
 
@@ -135,6 +134,13 @@ void SimStore::crash(CrashKind kind) {
     if (files_ != nullptr) {
         files_->crash(kind, random_);
         executor_->run_until_idle();
+    }
+    discard_engine();
+}
+
+void SimStore::discard_engine() {
+    while (!writers_.empty()) {
+        (*writers_.begin())->disconnect();
     }
     engine_.reset();
     files_.reset();
@@ -163,9 +169,14 @@ Result<ReferenceModel::Contents> SimStore::contents() {
     return contents;
 }
 
-TestWriter::~TestWriter() = default;
+TestWriter::~TestWriter() {
+    disconnect();
+}
 
 void TestWriter::connect(SimStore& store) {
+    disconnect();
+    store_ = &store;
+    store.add_writer(*this);
     session_ = store.engine().open_session(writer_, *this);
     announced_.clear();
     ordinals_.clear();
@@ -188,6 +199,10 @@ void TestWriter::connect(SimStore& store) {
 
 void TestWriter::disconnect() {
     session_.reset();
+    if (store_ != nullptr) {
+        store_->remove_writer(*this);
+        store_ = nullptr;
+    }
 }
 
 void TestWriter::open_run(const std::string& run, OpenedRun& state) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,8 @@ std::string describe_difference(const ReferenceModel::Contents& want,
 
 // --- The engine under test ---
 
+class TestWriter;
+
 class SimStore {
   public:
     // A small store, so that little data makes groups, files, blocks and segments in numbers.
@@ -84,17 +87,24 @@ class SimStore {
     SimClock& clock() { return clock_; }
     SimRandom& random() { return random_; }
 
+    // Writers with a session; they lose it before the engine goes.
+    void add_writer(TestWriter& writer) { writers_.insert(&writer); }
+    void remove_writer(TestWriter& writer) { writers_.erase(&writer); }
+
     Status flush() { return run_task(*executor_, engine_->flush()); }
 
     // Every point of every run, read through a snapshot.
     Result<ReferenceModel::Contents> contents();
 
   private:
+    void discard_engine();
+
     SimDisk& disk_;
     SimRandom random_;
     SimClock clock_;
     EngineOptions options_;
     uint64_t crash_open_at_ = 0;
+    std::set<TestWriter*> writers_;
     std::unique_ptr<SimExecutor> executor_;
     std::unique_ptr<SimFileSystem> files_;
     std::unique_ptr<Engine> engine_;
@@ -151,6 +161,7 @@ class TestWriter final : public OutcomeSink {
     void announce_schema(const std::string& run, const Schema& schema);
 
     Id128 writer_;
+    SimStore* store_ = nullptr;
     std::unique_ptr<WriteSession> session_;
     std::map<std::string, OpenedRun> runs_;
     std::map<std::pair<std::string, SchemaHash>, bool> announced_;
