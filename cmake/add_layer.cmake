@@ -5,9 +5,9 @@
 # stepdb_<NAME>_test, each of its tests known to ctest. DEPENDS are layers below (without the
 # prefix), LIBRARIES third-party targets that this folder is the home of.
 #
-# Tests of the layers in STEPDB_THREAD_LAYERS use threads: ctest knows them by the label "threads",
+# Tests of the layers in STEPDB_THREAD_LAYERS use threads of their own: ctest knows them by the label "threads",
 # and the thread sanitizer's build makes the tests of these layers alone.
-set(STEPDB_THREAD_LAYERS io net query tools e2e)
+set(STEPDB_THREAD_LAYERS io net)
 
 function(add_layer NAME)
     cmake_parse_arguments(LAYER "" ""

@@ -233,6 +233,40 @@ TEST_F(EngineTest, AResumingWriterMustBeKnown) {
     EXPECT_TRUE(store_.engine().catalog()->runs().empty());
 }
 
+TEST_F(EngineTest, AWriterIsForgottenThirtyDaysAfterItsLastFrame) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    store_.run();
+    TestWriter other(sha256_128(as_bytes("other")));
+    other.connect(store_);
+    other.send(one_row("p/r", loss_, 2, {2.0}));
+    store_.run();
+    writer_.disconnect();
+    const auto resume = [&] {
+        OpenRunFrame open;
+        open.handle = 1;
+        open.mode = OpenRunFrame::kResume;
+        open.project = "p";
+        open.run = "r";
+        TestWriter again(sha256_128(as_bytes("writer")));
+        again.connect(store_);
+        again.submit(encode_open_run_frame(open));
+        store_.run();
+        return again.refusals().empty();
+    };
+    constexpr int64_t kDay = int64_t{24} * 3600 * 1'000'000;
+    store_.clock().advance(29 * kDay);
+    ASSERT_TRUE(store_.flush().has_value());
+    EXPECT_TRUE(resume());
+    store_.clock().advance(31 * kDay);
+    other.send(one_row("p/r", loss_, 3, {3.0}));
+    store_.run();
+    ASSERT_TRUE(store_.flush().has_value());
+    EXPECT_FALSE(resume()) << "and its connected neighbour still writes";
+    other.send(one_row("p/r", loss_, 4, {4.0}));
+    store_.run();
+    EXPECT_EQ(other.acknowledged(), 3U);
+}
+
 TEST_F(EngineTest, RunsAreFoundOrMadeAsAsked) {
     OpenRunFrame open;
     open.handle = 1;

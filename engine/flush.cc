@@ -123,6 +123,7 @@ Task<Status> EngineCore::write_flush_files(
     const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
     std::shared_ptr<const SegmentMeta>& segment) {
     FileSystem& files = environment_.file_system;
+    state_.writers.forget_before(environment_.clock.now_us() - kWriterKeptUs);
     std::vector<std::byte> body = encode_checkpoint(state_.published.get(), state_.writers);
     SegmentNames names = names_of(blocks, state_.published.get());
     edit.checkpoint_sequence = checkpoint;

@@ -188,9 +188,9 @@ Task<Status> EngineCore::replay_logs(const ManifestState& state) {
                              options_.directory, expected - 1, state.checkpoint_sequence);
     }
     next_sequence_ = expected;
-    if (last_file != 0 && !options_.read_only) {
-        Result<std::unique_ptr<File>> file = co_await environment_.file_system.open(
-            path(log_file_name(last_file)), OpenMode::kReadWrite);
+    if (last_file != 0) {
+        Result<std::unique_ptr<File>> file =
+            co_await environment_.file_system.open(path(log_file_name(last_file)), OpenMode::kRead);
         if (!file) {
             co_return file.error();
         }

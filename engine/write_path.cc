@@ -60,6 +60,7 @@ std::shared_ptr<WritePath::Session> WritePath::open_session(const Id128& writer,
 void WritePath::close_session(Session& session) {
     session.sink = nullptr;
     for (auto& [number, handle] : session.handles) {
+        --handle.writer->handles;
         if (handle.writer->session == session.id) {
             handle.writer->session = 0;
         }
@@ -77,7 +78,7 @@ uint64_t WritePath::submit(const std::shared_ptr<Session>& session, Bytes frame)
     session->claimed = nullptr;
     Result<Accepted> accepted = accept(*session, frame, bad);
     if (accepted) {
-        pending.accepted = std::move(*accepted);
+        pending.accepted = *accepted;
     } else {
         if (session->claimed != nullptr) {
             session->claimed->remember_refused();
@@ -232,7 +233,12 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
     WriterState& state = state_.writers.get_or_add({session.writer, run_id});
     state.accepted_number = accepted.header.frame_number;
     state.session = session.id;
-    session.handles[open.handle] = Handle{run_id, &state, nullptr};
+    Handle& handle = session.handles[open.handle];
+    if (handle.writer != nullptr) {
+        --handle.writer->handles;  // the number stood for another run
+    }
+    handle = Handle{run_id, &state, nullptr};
+    ++state.handles;
     RunOpened opened;
     opened.handle = open.handle;
     opened.run = run_id;

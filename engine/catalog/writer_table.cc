@@ -23,7 +23,7 @@ WriterState& WriterTable::get_or_add(const WriterKey& key) {
 void WriterTable::forget_before(int64_t oldest_us) {
     std::erase_if(states_, [&](const auto& entry) {
         const WriterState& state = entry.second;
-        return state.session == 0 && state.published && state.last_frame_us < oldest_us;
+        return state.handles == 0 && state.published && state.last_frame_us < oldest_us;
     });
 }
 

@@ -14,6 +14,9 @@
 
 namespace stepdb {
 
+// A writer is known for 30 days from its last frame: docs/protocol.md promises it.
+inline constexpr int64_t kWriterKeptUs = int64_t{30} * 24 * 3600 * 1'000'000;
+
 struct WriterKey {
     Id128 writer;
     uint64_t run = 0;
@@ -30,6 +33,7 @@ struct WriterState {
     uint64_t published_number = 0;  // last number in the durable log
     int64_t last_frame_us = 0;      // receive time of its last durable frame
     uint64_t session = 0;           // the only connection that may write; 0 after a restart
+    uint32_t handles = 0;           // of connections, fenced ones too, that point here
     bool published = false;         // its opening is in the durable log
     // Numbers used up by refused frames, the newest kRefusedMax of them: sent again they must be
     // refused again, not acknowledged. Not kept over a restart, where such a frame is judged anew.
@@ -45,7 +49,7 @@ class WriterTable {
     WriterState* find(const WriterKey& key);
     WriterState& get_or_add(const WriterKey& key);
 
-    // Forgets writers silent since before `oldest_us` that no connection holds (30 days are kept).
+    // Forgets writers silent since before `oldest_us` that no connection has a handle of.
     void forget_before(int64_t oldest_us);
 
     // The published side.

@@ -35,12 +35,12 @@ std::string manifest_file_name(uint64_t file_id);
 std::optional<uint64_t> parse_file_name(std::string_view name, std::string_view prefix);
 
 struct ManifestState {
-    uint64_t next_file_id = 1;          // of logs, segments, catalogs and manifests alike
-    uint64_t epoch = 0;                 // of the newest opening
-    uint64_t checkpoint_sequence = 0;   // everything up to here is in segments and catalog
-    uint64_t log_sequence = 1;          // first sequence of the oldest live log file
-    uint64_t catalog_file = 0;          // 0: none yet
-    std::map<uint64_t, uint64_t> logs;  // live log files: file id -> first sequence, in log order
+    uint64_t next_file_id = 1;              // of logs, segments, catalogs and manifests alike
+    uint64_t epoch = 0;                     // of the newest opening
+    uint64_t checkpoint_sequence = 0;       // everything up to here is in segments and catalog
+    uint64_t log_sequence = 1;              // first sequence of the oldest live log file
+    uint64_t catalog_file = 0;              // 0: none yet
+    std::map<uint64_t, uint64_t> logs;      // live log files in log order: file id -> epoch
     std::map<uint64_t, uint64_t> segments;  // file id -> bytes
 };
 

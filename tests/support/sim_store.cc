@@ -124,7 +124,7 @@ Status SimStore::open() {
 }
 
 Status SimStore::close() {
-    const Status closed = run_task(*executor_, engine_->close());
+    Status closed = run_task(*executor_, engine_->close());
     run();
     discard_engine();
     return closed;
@@ -219,7 +219,7 @@ void TestWriter::open_run(const std::string& run, OpenedRun& state) {
 
 void TestWriter::announce_schema(const std::string& run, const Schema& schema) {
     const std::string project(split_run(run).first);
-    if (announced_.emplace(std::pair(project, schema.hash()), true).second) {
+    if (announced_.insert(project + " " + schema.hash().to_hex()).second) {
         session_->submit(encode_schema_frame(project, schema));
     }
 }

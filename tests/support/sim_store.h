@@ -164,7 +164,7 @@ class TestWriter final : public OutcomeSink {
     SimStore* store_ = nullptr;
     std::unique_ptr<WriteSession> session_;
     std::map<std::string, OpenedRun> runs_;
-    std::map<std::pair<std::string, SchemaHash>, bool> announced_;
+    std::set<std::string> announced_;  // project and schema hash, in this session
     std::vector<Sent> frames_;
     std::map<uint64_t, size_t> ordinals_;  // of this session: ordinal -> index into frames_
     std::map<uint64_t, std::string> opening_;
