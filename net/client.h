@@ -107,6 +107,8 @@ class Client {
 
   private:
     struct OpenQuery {
+        OpenQuery() {}  // provided: clang 14 cannot use a default one in optional here
+
         uint64_t request = 0;
         std::vector<ResultColumn> columns;
         const AnswerHandler* handler = nullptr;

@@ -57,7 +57,8 @@ struct Bridge : ::testing::Test {
 TEST_F(Bridge, CarriesOutcomesBackInOrderAndInBatches) {
     const auto channel = open();
     for (uint64_t i = 1; i <= 100; ++i) {
-        channel->submit(received(test_rows(i, static_cast<double>((i + 1) / 2))));
+        const uint64_t step = (i + 1) / 2;
+        channel->submit(received(test_rows(i, static_cast<double>(step))));
     }
     EXPECT_FALSE(engine_side.run());
     channel->flush();

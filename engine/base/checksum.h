@@ -15,7 +15,7 @@ namespace stepdb {
 struct Id128 {
     std::array<std::byte, 16> bytes{};
 
-    auto operator<=>(const Id128&) const = default;
+    auto operator<=>(const Id128&) const = default;  // NOLINT(modernize-use-nullptr): its 0
     bool is_zero() const;
     std::string to_hex() const;
 };

@@ -132,9 +132,9 @@ class TestPeer {
 };
 
 inline std::shared_ptr<const Schema> test_schema() {
-    static const auto kSchema = std::make_shared<const Schema>(
+    static const auto schema = std::make_shared<const Schema>(
         Schema::create(Axis::kStepped, {"train/loss", "lr"}).value());
-    return kSchema;
+    return schema;
 }
 
 inline std::vector<std::byte> test_open(std::string_view run = "run", uint32_t handle = 1) {
