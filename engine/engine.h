@@ -10,6 +10,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,6 +26,7 @@
 #include "engine/model/limits.h"
 #include "engine/model/rows.h"
 #include "engine/snapshot.h"
+#include "engine/store_memory.h"
 
 namespace stepdb {
 
@@ -37,7 +40,11 @@ struct EngineOptions {
     uint32_t log_groups_in_flight_max = kLogGroupsInFlightMax;
     uint32_t tail_rows_max = kTailRowsMax;
     size_t tail_bytes_max = kTailBytesMax;
+    // Live rows in memory at which a flush starts, and rows of all kinds at which has_room() ends.
     size_t memory_blocks_bytes_max = kMemoryBlocksBytesMax;
+    size_t rows_bytes_max = std::numeric_limits<size_t>::max();
+    // StoreMemory::resident beyond which no runs, schemas and writers are taken.
+    size_t resident_bytes_max = std::numeric_limits<size_t>::max();
     uint64_t manifest_bytes_max = 4U << 20U;
     bool create_if_missing = true;
     // Opens without taking part in writing: no log file is made, every frame is refused.
@@ -106,6 +113,8 @@ struct EngineStats {
     uint64_t log_groups = 0;
     uint64_t tails = 0;
     uint64_t memory_block_bytes = 0;  // tails and sealed blocks
+    uint64_t pinned_bytes = 0;        // what only snapshots still hold of such
+    uint64_t resident_bytes = 0;      // catalog, writers, indexes of segments
     uint64_t segments = 0;
     uint64_t segment_bytes = 0;
     uint64_t runs = 0;
@@ -149,6 +158,18 @@ class Engine {
     // Waits until everything submitted has its outcome, flushes if there is much to replay, and
     // stops. Nothing may be submitted afterwards. The engine may be destroyed when it is done.
     virtual Task<Status> close() = 0;
+
+    // False while rows in memory have reached their bound and a flush is making room: whoever
+    // submits frames keeps them back until then, or memory grows beyond it.
+    virtual bool has_room() const = 0;
+    // Calls `call` once, later, when there is room.
+    virtual void when_room(std::function<void()> call) = 0;
+
+    // Called now and then, several times a second: tries again what waits for room on the disk.
+    virtual void tick() = 0;
+
+    // Readable from any thread.
+    virtual const StoreMemory& memory() const = 0;
 
     virtual EngineStats stats() const = 0;
     virtual const RecoveryReport& recovery() const = 0;

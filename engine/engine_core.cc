@@ -42,7 +42,8 @@ Task<Result<std::unique_ptr<Engine>>> Engine::open(EngineEnvironment environment
 EngineCore::EngineCore(EngineEnvironment environment, EngineOptions options)
     : environment_(environment),
       options_(std::move(options)),
-      state_(options_.tail_rows_max, options_.tail_bytes_max),
+      state_(options_.tail_rows_max, options_.tail_bytes_max, options_.rows_bytes_max,
+             options_.resident_bytes_max),
       write_path_(environment.executor, environment.clock, state_, [this] { after_publish(); }) {}
 
 EngineCore::~EngineCore() {
@@ -90,12 +91,17 @@ std::shared_ptr<const Snapshot> EngineCore::snapshot(std::span<const uint64_t> r
 Task<Status> EngineCore::close() {
     closing_ = true;
     const auto busy = [this] {
-        // Frames that wait for a file on a full disk were not acknowledged and stay unanswered.
+        // Frames that wait for a file on a full disk were not acknowledged; nothing comes of them.
         const bool stuck = log_ != nullptr && write_path_.full() && !log_->writing();
         return (!write_path_.idle() && !stuck) || background_ != 0;
     };
     while (busy()) {
         co_await quiet_;
+    }
+    if (log_ != nullptr && !write_path_.idle() && !write_path_.latched()) {
+        write_path_.fail_log(make_error(ErrorCode::kResourceExhausted,
+                                        "the disk of {} was full until the server stopped",
+                                        options_.directory));
     }
     if (log_ == nullptr || write_path_.latched()) {
         co_return Status();
@@ -117,7 +123,48 @@ void EngineCore::end_background() {
     }
 }
 
+// Where there is no way to make room, frames are taken all the same: to be refused with the reason.
+bool EngineCore::has_room() const {
+    if (log_ == nullptr || write_path_.latched() || write_path_.full() || flush_error_) {
+        return true;
+    }
+    const size_t rows = state_.memory.rows->used() + log_->pending_bytes();
+    return rows < state_.memory.rows->bytes_max();
+}
+
+void EngineCore::when_room(std::function<void()> call) {
+    waiting_for_room_.push_back(std::move(call));
+    start_flush_if_needed();
+}
+
+void EngineCore::call_waiting_for_room() {
+    if (waiting_for_room_.empty() || !has_room()) {
+        return;
+    }
+    const auto calls = std::move(waiting_for_room_);
+    waiting_for_room_.clear();
+    for (const auto& call : calls) {
+        environment_.executor.post(call);
+    }
+}
+
+void EngineCore::tick() {
+    if (log_ == nullptr || write_path_.latched()) {
+        return;
+    }
+    if (write_path_.full()) {
+        log_->want_file();
+    }
+    if (flush_error_ && environment_.clock.now_us() >= flush_retry_us_) {
+        flush_retry_bytes_ = 0;
+    }
+    start_flush_if_needed();
+    call_waiting_for_room();
+}
+
 void EngineCore::after_publish() {
+    state_.count_resident();
+    call_waiting_for_room();
     if (closing_) {
         quiet_.fire();
     } else if (log_ != nullptr) {
@@ -139,6 +186,8 @@ void EngineCore::on_log_failed(const Error& error) {
 EngineStats EngineCore::stats() const {
     EngineStats stats;
     stats.memory_block_bytes = state_.rows.memory_bytes();
+    stats.pinned_bytes = state_.memory.pinned();
+    stats.resident_bytes = state_.memory.resident.load();
     stats.tails = state_.rows.tails();
     stats.runs = state_.published.get().runs().size();
     stats.schemas = state_.published.get().schema_count();

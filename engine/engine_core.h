@@ -27,6 +27,10 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::shared_ptr<const Snapshot> snapshot(std::span<const uint64_t> runs) const override;
     Task<Status> flush() override;
     Task<Status> close() override;
+    bool has_room() const override;
+    void when_room(std::function<void()> call) override;
+    void tick() override;
+    const StoreMemory& memory() const override { return state_.memory; }
     EngineStats stats() const override;
     const RecoveryReport& recovery() const override { return report_; }
     const Id128& store_id() const override { return state_.store; }
@@ -61,6 +65,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     void begin_background() { ++background_; }
     void end_background();
     void after_publish();
+    void call_waiting_for_room();
 
     // A log file that was replayed; first_sequence is 0 if it held no group.
     struct ReplayedLog {
@@ -79,8 +84,10 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::unique_ptr<LogWriter> log_;
     RecoveryReport report_;
     std::vector<ReplayedLog> replayed_;
-    uint64_t next_sequence_ = 1;  // after recovery
-    uint64_t flush_retry_bytes_ = 0;
+    uint64_t next_sequence_ = 1;      // after recovery
+    uint64_t flush_retry_bytes_ = 0;  // the next flush after one that failed starts above it
+    int64_t flush_retry_us_ = 0;      // the same as a time
+    std::vector<std::function<void()>> waiting_for_room_;
     std::optional<Error> flush_error_;  // of the last flush that started by itself
     TaskMutex flush_mutex_;
     bool flush_started_ = false;

@@ -11,6 +11,9 @@ namespace stepdb {
 
 namespace {
 
+// After a flush for which the disk had no room, which wrote some 100 MB to find out.
+constexpr int64_t kFlushRetryUs = 5'000'000;
+
 // The runs and schemas that the blocks of a segment use, so that a catalog can be rebuilt from it.
 SegmentNames names_of(const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
                       const Catalog& catalog) {
@@ -37,13 +40,18 @@ SegmentNames names_of(const std::vector<std::shared_ptr<const EncodedBlock>>& bl
 }  // namespace
 
 void EngineCore::start_flush_if_needed() {
-    const bool much_in_memory = state_.rows.memory_bytes() > options_.memory_blocks_bytes_max;
+    const bool much_in_memory = state_.rows.memory_bytes() > options_.memory_blocks_bytes_max ||
+                                (!has_room() && state_.rows.memory_bytes() > 0);
     const bool much_to_replay = log_files_->live_bytes() > options_.log_live_bytes_max;
+    // A flush lets log files go, which makes room on a full disk, mostly more than it takes.
+    const bool frees_disk = write_path_.full() && write_path_.published_sequence() !=
+                                                      manifest_->state().checkpoint_sequence;
     if (flush_started_ || closing_ || write_path_.latched() ||
-        !(much_in_memory || much_to_replay)) {
+        !(much_in_memory || much_to_replay || frees_disk)) {
         return;
     }
-    // After a flush for which the disk had no room, not before there is more to gain.
+    // After a flush for which the disk had no room, not before there is more to gain or some time
+    // has passed.
     const uint64_t held = state_.rows.memory_bytes() + log_files_->live_bytes();
     if (held < flush_retry_bytes_) {
         return;
@@ -57,7 +65,11 @@ void EngineCore::start_flush_if_needed() {
         if (!status) {
             flush_error_ = status.error();
             flush_retry_bytes_ = (state_.rows.memory_bytes() + log_files_->live_bytes()) / 8 * 9;
+            flush_retry_us_ = environment_.clock.now_us() + kFlushRetryUs;
         }
+        write_path_.set_flush_error(flush_error_);
+        state_.count_resident();
+        call_waiting_for_room();
         end_background();
     });
 }
@@ -96,7 +108,11 @@ Task<Status> EngineCore::flush_locked() {
     log_files_->plan_release(checkpoint, edit);
     const Status recorded = co_await manifest_->append(edit);
     if (!recorded) {
-        write_path_.latch(recorded.error());
+        if (recorded.error().code() != ErrorCode::kResourceExhausted) {
+            write_path_.latch(recorded.error());
+        } else {
+            co_await discard_flush_files(edit);
+        }
         co_return recorded;
     }
     if (segment != nullptr) {
@@ -174,6 +190,7 @@ void EngineCore::on_log_file_wanted() {
             if (status.error().code() == ErrorCode::kResourceExhausted) {
                 log_->file_not_made();
                 write_path_.set_full(status.error());
+                start_flush_if_needed();
                 if (closing_) {
                     quiet_.fire();
                 }

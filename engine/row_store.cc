@@ -7,7 +7,8 @@ namespace stepdb {
 SeriesGroup& RowStore::group(uint64_t run, uint32_t attempt, const StoredSchema& schema) {
     auto& slot = runs_[run].groups[{attempt, schema.id}];
     if (slot == nullptr) {
-        slot = std::make_unique<SeriesGroup>();
+        slot = std::make_unique<SeriesGroup>(memory_.rows);
+        ++groups_;
         slot->run = run;
         slot->attempt = attempt;
         slot->schema_id = schema.id;
@@ -29,6 +30,7 @@ void RowStore::append(SeriesGroup& group, const RowsView& rows, uint64_t sequenc
             seal(group);
         }
     }
+    note_live();
 }
 
 void RowStore::seal(SeriesGroup& group) {
@@ -54,6 +56,7 @@ std::vector<std::shared_ptr<const EncodedBlock>> RowStore::seal_all() {
             all.insert(all.end(), group->blocks.begin(), group->blocks.end());
         }
     }
+    note_live();
     return all;
 }
 
@@ -74,10 +77,12 @@ void RowStore::drop_flushed(const std::vector<std::shared_ptr<const EncodedBlock
         }
     }
     CHECK(at == flushed.size(), "{} of {} flushed blocks found", at, flushed.size());
-    segments_.push_back(std::move(segment));
+    note_live();
+    add_segment(std::move(segment));
 }
 
 void RowStore::add_segment(std::shared_ptr<const SegmentMeta> segment) {
+    segment_bytes_ += segment->memory_bytes();
     segments_.push_back(std::move(segment));
 }
 

@@ -11,12 +11,15 @@
 #include "engine/catalog/catalog.h"
 #include "engine/pieces.h"
 #include "engine/segment/segment_reader.h"
+#include "engine/store_memory.h"
 #include "engine/tail/tail.h"
 
 namespace stepdb {
 
 // All rows of one (run, attempt, schema) that are not in segments.
 struct SeriesGroup {
+    explicit SeriesGroup(std::shared_ptr<MemoryBudget> budget) : tail(std::move(budget)) {}
+
     uint64_t run = 0;
     uint32_t attempt = 0;
     uint64_t schema_id = 0;
@@ -30,8 +33,9 @@ struct SeriesGroup {
 
 class RowStore {
   public:
-    RowStore(uint32_t tail_rows_max, size_t tail_bytes_max)
-        : tail_rows_max_(tail_rows_max), tail_bytes_max_(tail_bytes_max) {}
+    // `memory` outlives the store; its `live` is kept here.
+    RowStore(uint32_t tail_rows_max, size_t tail_bytes_max, StoreMemory& memory)
+        : tail_rows_max_(tail_rows_max), tail_bytes_max_(tail_bytes_max), memory_(memory) {}
 
     // The group, made if it is not there. The reference stays valid.
     SeriesGroup& group(uint64_t run, uint32_t attempt, const StoredSchema& schema);
@@ -53,7 +57,10 @@ class RowStore {
 
     RunPieces pieces(uint64_t run, const Catalog& catalog) const;
 
+    // Tails and blocks; what a flush moves to disk.
     size_t memory_bytes() const { return tail_bytes_ + block_bytes_; }
+    // What stays when they are flushed: groups, and the indexes of segments.
+    size_t resident_bytes() const { return groups_ * kGroupBytes + segment_bytes_; }
     uint64_t tails() const { return tails_; }
 
   private:
@@ -62,14 +69,21 @@ class RowStore {
         std::map<std::pair<uint32_t, uint64_t>, std::unique_ptr<SeriesGroup>> groups;
     };
 
+    // A group without its rows, with its places in maps, the axis registry's too.
+    static constexpr size_t kGroupBytes = sizeof(SeriesGroup) + 256;
+
     void seal(SeriesGroup& group);
+    void note_live() { memory_.live.store(memory_bytes(), std::memory_order_relaxed); }
 
     uint32_t tail_rows_max_;
     size_t tail_bytes_max_;
     std::map<uint64_t, RunGroups> runs_;
     std::vector<std::shared_ptr<const SegmentMeta>> segments_;
+    StoreMemory& memory_;
     size_t tail_bytes_ = 0;
     size_t block_bytes_ = 0;
+    size_t segment_bytes_ = 0;  // of the segments' indexes
+    size_t groups_ = 0;
     uint64_t tails_ = 0;  // that hold rows
 };
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "engine/model/limits.h"
+#include "engine/query_memory.h"
 
 namespace stepdb {
 
@@ -130,7 +132,16 @@ PieceRows read_tail(const TailPiece& tail, uint32_t column, KeyRange range) {
     return rows;
 }
 
-Result<PieceRows> read_memory_block(const EncodedBlock& block, uint32_t column, KeyRange range) {
+// Decoding takes whole chunks: the values, and the axis's columns.
+void count_vectors(const AxisColumns& axis, const ColumnValues& column, Axis kind, ReadCost& cost) {
+    const auto vectors = [](size_t values) { return (values + kVectorValues - 1) / kVectorValues; };
+    const size_t axis_columns = kind == Axis::kStepped ? 3 : 2;
+    cost.vectors_decoded +=
+        vectors(column.values.size()) + axis_columns * vectors(axis.keys.size());
+}
+
+Result<PieceRows> read_memory_block(const EncodedBlock& block, uint32_t column, KeyRange range,
+                                    ReadCost& cost) {
     TRY_ASSIGN(const ChunkPlace place, find_chunk(directory_section(block), block.info, column));
     if (place.bytes == 0) {
         return PieceRows();
@@ -138,6 +149,7 @@ Result<PieceRows> read_memory_block(const EncodedBlock& block, uint32_t column, 
     TRY_ASSIGN(const ColumnValues values,
                decode_chunk(strips_section(block).subspan(place.offset, place.bytes), block.info));
     TRY_ASSIGN(const AxisColumns axis, decode_axis(axis_section(block), block.info));
+    count_vectors(axis, values, block.info.axis, cost);
     return select_rows(axis, values, range);
 }
 
@@ -171,55 +183,75 @@ Task<Result<PieceRows>> read_segment_block(SegmentFiles& files, const SegmentPie
     if (!axis) {
         co_return axis.error();
     }
+    count_vectors(*axis, *values, info.axis, cost);
     co_return select_rows(*axis, *values, range);
 }
 
-// Whether no key comes twice in rows sorted by key.
-bool has_distinct_keys(const PieceRows& rows) {
-    return std::ranges::adjacent_find(rows.keys) == rows.keys.end();
-}
+// The rows of a loaded piece that are not yet handed out.
+struct LoadedPiece {
+    PieceRows rows;
+    size_t at = 0;
 
-void append_point(const PieceRows& rows, size_t row, Points& points) {
-    points.keys.push_back(rows.keys[row]);
-    points.times.push_back(rows.times[row]);
-    points.values.push_back(rows.values[row]);
-}
+    Key next_key() const { return rows.keys[at]; }
+    bool done() const { return at == rows.keys.size(); }
+};
 
-// Loads pieces a window at a time, all reads of a window in flight together, and hands out their
-// points cluster by cluster: pieces whose key ranges overlap are merged, others follow each other.
+// What a loaded row takes, with its share of what decoding and merging need for a moment.
+constexpr size_t kLoadedRowBytes = 2 * (sizeof(Key) + sizeof(int64_t) + sizeof(uint64_t) + 8);
+// Rows loaded at once, unless a single piece has more.
+constexpr size_t kWindowRowsMax = 256U << 10U;
+
+// Loads pieces in the order of their first keys, a window at a time with all its reads in flight
+// together, and hands out whatever is below the first key of those still to be loaded. So a piece
+// that a few late rows stretch over the whole series costs its own rows, not everybody's.
 class PieceCursor final : public SeriesCursor {
   public:
-    PieceCursor(SegmentFiles& files, ReadCost& cost, std::vector<SeriesPiece> pieces)
-        : files_(files), cost_(cost), pieces_(std::move(pieces)) {}
+    PieceCursor(SegmentFiles& files, ReadCost& cost, std::vector<SeriesPiece> pieces,
+                std::shared_ptr<MemoryBudget> budget)
+        : files_(files), cost_(cost), pieces_(std::move(pieces)), charge_(std::move(budget)) {}
 
     Task<Result<bool>> next(Points& batch) override {
         batch.clear();
-        while (batch.keys.empty() && at_ < pieces_.size()) {
-            const size_t end = window_end();
-            const Status loaded = co_await load(at_, end);
+        while (batch.keys.empty() && (at_ < pieces_.size() || !open_.empty())) {
+            const Status loaded = co_await load_window();
             if (!loaded) {
                 co_return loaded.error();
             }
-            emit(batch);
-            at_ = end;
+            hand_out(batch);
         }
         co_return !batch.keys.empty();
     }
 
   private:
-    // Past the last piece of a cluster, once there are enough pieces to keep the disk busy.
-    size_t window_end() const {
-        size_t end = at_;
-        Key reach = kKeyMin;
-        while (end < pieces_.size()) {
-            const bool overlaps = end > at_ && pieces_[end].key_min <= reach;
-            if (!overlaps && end - at_ >= kReadsInFlightMax) {
-                break;
-            }
-            reach = std::max(reach, pieces_[end].key_max);
-            ++end;
+    // At most, before a piece is read: what is in range is known only then.
+    static size_t piece_rows(const SeriesPiece& piece) {
+        if (piece.tail != nullptr) {
+            return piece.tail->rows;
         }
-        return end;
+        return piece.block != nullptr
+                   ? piece.block->info.rows
+                   : piece.segment_block->segment->blocks()[piece.segment_block->block].info.rows;
+    }
+
+    Task<Status> load_window() {
+        size_t rows = 0;
+        size_t end = at_;
+        while (end < pieces_.size() && end - at_ < kReadsInFlightMax &&
+               (end == at_ || rows + piece_rows(pieces_[end]) <= kWindowRowsMax)) {
+            rows += piece_rows(pieces_[end++]);
+        }
+        for (const LoadedPiece& piece : open_) {
+            rows += piece.rows.keys.size();
+        }
+        const Status charged = charge_query_memory(charge_, rows * kLoadedRowBytes);
+        if (!charged) {
+            co_return charged;
+        }
+        const size_t first = std::exchange(at_, end);
+        if (first < end) {
+            co_return co_await load(first, end);
+        }
+        co_return Status();
     }
 
     Task<Status> load(size_t first, size_t last) {
@@ -243,30 +275,51 @@ class PieceCursor final : public SeriesCursor {
         if (failure_) {
             co_return *failure_;
         }
+        for (PieceRows& rows : loaded_) {
+            if (!rows.keys.empty()) {
+                open_.push_back({std::move(rows), 0});
+            }
+        }
+        loaded_.clear();
         co_return Status();
     }
 
-    void emit(Points& batch) {
-        size_t i = 0;
-        while (i < loaded_.size()) {
-            Key reach = pieces_[at_ + i].key_max;
+    // Everything below the frontier; runs of rows that no other piece overlaps are copied, others
+    // merged.
+    void hand_out(Points& batch) {
+        std::vector<PieceSlice> slices;
+        const bool is_last = at_ == pieces_.size();
+        for (LoadedPiece& piece : open_) {
+            const auto begin = piece.rows.keys.begin() + static_cast<ptrdiff_t>(piece.at);
+            const auto end =
+                is_last ? piece.rows.keys.end()
+                        : std::lower_bound(begin, piece.rows.keys.end(), pieces_[at_].key_min);
+            if (begin != end) {
+                const size_t count = static_cast<size_t>(end - begin);
+                slices.push_back({&piece.rows, piece.at, piece.at + count});
+                piece.at += count;
+            }
+        }
+        std::ranges::stable_sort(slices, {}, &PieceSlice::first_key);
+        for (size_t i = 0; i < slices.size();) {
+            Key reach = slices[i].last_key();
             size_t end = i + 1;
-            while (end < loaded_.size() && pieces_[at_ + end].key_min <= reach) {
-                reach = std::max(reach, pieces_[at_ + end].key_max);
+            while (end < slices.size() && slices[end].first_key() <= reach) {
+                reach = std::max(reach, slices[end].last_key());
                 ++end;
             }
-            const auto begin = std::make_move_iterator(loaded_.begin());
-            std::vector<PieceRows> cluster(begin + static_cast<ptrdiff_t>(i),
-                                           begin + static_cast<ptrdiff_t>(end));
-            merge_pieces(std::move(cluster), batch);
+            merge_slices(std::span(slices).subspan(i, end - i), batch);
             i = end;
         }
+        std::erase_if(open_, [](const LoadedPiece& piece) { return piece.done(); });
     }
 
     SegmentFiles& files_;
     ReadCost& cost_;
     std::vector<SeriesPiece> pieces_;
-    size_t at_ = 0;
+    MemoryCharge charge_;
+    size_t at_ = 0;                  // the next piece to load
+    std::vector<LoadedPiece> open_;  // loaded and not handed out to the end
     std::vector<PieceRows> loaded_;
     std::optional<Error> failure_;
     size_t waiting_ = 0;
@@ -324,7 +377,7 @@ Task<Result<PieceRows>> load_piece(SegmentFiles& files, SeriesPiece piece, ReadC
     if (piece.tail != nullptr) {
         rows = read_tail(*piece.tail, piece.column, piece.range);
     } else if (piece.block != nullptr) {
-        rows = read_memory_block(*piece.block, piece.column, piece.range);
+        rows = read_memory_block(*piece.block, piece.column, piece.range, cost);
         ++cost.chunks_decoded;
     } else {
         rows = co_await read_segment_block(files, *piece.segment_block, piece.column, piece.range,
@@ -338,27 +391,28 @@ Task<Result<PieceRows>> load_piece(SegmentFiles& files, SeriesPiece piece, ReadC
     co_return rows;
 }
 
-void merge_pieces(std::vector<PieceRows> pieces, Points& points) {
-    std::erase_if(pieces, [](const PieceRows& rows) { return rows.keys.empty(); });
-    if (pieces.size() == 1 && has_distinct_keys(pieces[0])) {
-        const PieceRows& rows = pieces[0];
-        points.keys.insert(points.keys.end(), rows.keys.begin(), rows.keys.end());
-        points.times.insert(points.times.end(), rows.times.begin(), rows.times.end());
-        points.values.insert(points.values.end(), rows.values.begin(), rows.values.end());
+void merge_slices(std::span<const PieceSlice> slices, Points& points) {
+    if (slices.size() == 1 && slices[0].has_distinct_keys()) {
+        const auto append = [&](auto& to, const auto& from) {
+            to.insert(to.end(), from.begin() + static_cast<ptrdiff_t>(slices[0].begin),
+                      from.begin() + static_cast<ptrdiff_t>(slices[0].end));
+        };
+        append(points.keys, slices[0].rows->keys);
+        append(points.times, slices[0].rows->times);
+        append(points.values, slices[0].rows->values);
         return;
     }
     struct Candidate {
         Key key;
-        uint32_t level;
         uint64_t sequence;
-        uint32_t piece;
-        uint32_t row;
+        const PieceRows* rows;
+        size_t row;
     };
     std::vector<Candidate> candidates;
-    for (uint32_t p = 0; p < pieces.size(); ++p) {
-        for (uint32_t row = 0; row < pieces[p].keys.size(); ++row) {
+    for (const PieceSlice& slice : slices) {
+        for (size_t row = slice.begin; row < slice.end; ++row) {
             candidates.push_back(
-                {pieces[p].keys[row], pieces[p].level, pieces[p].sequences[row], p, row});
+                {slice.rows->keys[row], slice.rows->sequences[row], slice.rows, row});
         }
     }
     // The truth of a key sorts last among its candidates.
@@ -366,18 +420,23 @@ void merge_pieces(std::vector<PieceRows> pieces, Points& points) {
         if (a.key != b.key) {
             return a.key < b.key;
         }
-        return a.level != b.level ? a.level > b.level : a.sequence < b.sequence;
+        return a.rows->level != b.rows->level ? a.rows->level > b.rows->level
+                                              : a.sequence < b.sequence;
     });
     for (size_t i = 0; i < candidates.size(); ++i) {
         if (i + 1 == candidates.size() || candidates[i + 1].key != candidates[i].key) {
-            append_point(pieces[candidates[i].piece], candidates[i].row, points);
+            const Candidate& truth = candidates[i];
+            points.keys.push_back(truth.key);
+            points.times.push_back(truth.rows->times[truth.row]);
+            points.values.push_back(truth.rows->values[truth.row]);
         }
     }
 }
 
 std::unique_ptr<SeriesCursor> make_cursor(SegmentFiles& files, ReadCost& cost,
-                                          std::vector<SeriesPiece> pieces) {
-    return std::make_unique<PieceCursor>(files, cost, std::move(pieces));
+                                          std::vector<SeriesPiece> pieces,
+                                          std::shared_ptr<MemoryBudget> budget) {
+    return std::make_unique<PieceCursor>(files, cost, std::move(pieces), std::move(budget));
 }
 
 }  // namespace stepdb

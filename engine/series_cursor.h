@@ -5,8 +5,10 @@
 // the highest sequence, that is the latest in the log.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +51,21 @@ struct PieceRows {
     uint32_t level = 0;
 };
 
+// A range of rows of a loaded piece, at least one.
+struct PieceSlice {
+    const PieceRows* rows = nullptr;
+    size_t begin = 0;
+    size_t end = 0;
+
+    Key first_key() const { return rows->keys[begin]; }
+    Key last_key() const { return rows->keys[end - 1]; }
+    // Rows are sorted, so equal keys are neighbours.
+    bool has_distinct_keys() const {
+        const std::span<const Key> keys = std::span(rows->keys).subspan(begin, end - begin);
+        return std::ranges::adjacent_find(keys) == keys.end();
+    }
+};
+
 // Every piece that may hold points of `metric` in `range`, by key_min. Pieces point into the
 // snapshot.
 std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, const Run& run, uint32_t attempt,
@@ -57,10 +74,12 @@ std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, const Run& run, u
 // Reads and decodes one piece.
 Task<Result<PieceRows>> load_piece(SegmentFiles& files, SeriesPiece piece, ReadCost& cost);
 
-// Appends the points of overlapping pieces to `points`, one per key.
-void merge_pieces(std::vector<PieceRows> pieces, Points& points);
+// Appends the points of overlapping slices to `points`, one per key.
+void merge_slices(std::span<const PieceSlice> slices, Points& points);
 
+// Loaded rows are charged to `budget`, if there is one.
 std::unique_ptr<SeriesCursor> make_cursor(SegmentFiles& files, ReadCost& cost,
-                                          std::vector<SeriesPiece> pieces);
+                                          std::vector<SeriesPiece> pieces,
+                                          std::shared_ptr<MemoryBudget> budget);
 
 }  // namespace stepdb

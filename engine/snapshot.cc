@@ -88,15 +88,18 @@ struct SnapshotReader::State {
     ReadCost cost;
 };
 
-SnapshotReader::SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot> snapshot)
-    : snapshot_(std::move(snapshot)), state_(std::make_unique<State>(files)) {}
+SnapshotReader::SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot> snapshot,
+                               std::shared_ptr<MemoryBudget> budget)
+    : snapshot_(std::move(snapshot)),
+      budget_(std::move(budget)),
+      state_(std::make_unique<State>(files)) {}
 
 SnapshotReader::~SnapshotReader() = default;
 
 std::unique_ptr<SeriesCursor> SnapshotReader::open_series(const Run& run, uint32_t attempt,
                                                           std::string_view metric, KeyRange range) {
     return make_cursor(state_->files, state_->cost,
-                       find_pieces(*snapshot_, run, attempt, metric, range));
+                       find_pieces(*snapshot_, run, attempt, metric, range), budget_);
 }
 
 Task<Result<std::optional<KeyRange>>> SnapshotReader::key_range(const Run& run, uint32_t attempt,

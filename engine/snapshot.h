@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/memory_budget.h"
 #include "engine/base/result.h"
 #include "engine/base/task.h"
 #include "engine/catalog/catalog.h"
@@ -41,6 +42,7 @@ struct Points {
 struct ReadCost {
     uint64_t pieces = 0;  // tails and blocks looked into
     uint64_t chunks_decoded = 0;
+    uint64_t vectors_decoded = 0;  // of kVectorValues values, of values and axes
     uint64_t values_decoded = 0;
     uint64_t bytes_read = 0;  // from files
 };
@@ -90,8 +92,10 @@ class SeriesCursor {
 
 class SnapshotReader {
   public:
-    // `files` outlives the reader.
-    SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot> snapshot);
+    // `files` outlives the reader. What reading takes is charged to `budget`, if there is one;
+    // kResourceExhausted where it is used up.
+    SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot> snapshot,
+                   std::shared_ptr<MemoryBudget> budget = nullptr);
     ~SnapshotReader();
 
     const Snapshot& snapshot() const { return *snapshot_; }
@@ -111,6 +115,7 @@ class SnapshotReader {
   private:
     struct State;
     std::shared_ptr<const Snapshot> snapshot_;
+    std::shared_ptr<MemoryBudget> budget_;
     std::unique_ptr<State> state_;
 };
 

@@ -134,10 +134,23 @@ uint64_t take_keys(SeriesGroup& group, const RowsView& rows, int64_t receive_tim
 
 Catalog& PublishedCatalog::edit() {
     if (shared_) {
-        current_ = std::make_shared<Catalog>(*current_);
+        const std::shared_ptr<Version> old = current_;
+        current_ = std::make_shared<Version>();
+        current_->catalog = old->catalog;
+        // Here and by whoever else holds it: if that is nobody, it goes with this function.
+        old->charge = MemoryCharge(budget_, old->catalog.index_bytes());
         shared_ = false;
     }
-    return *current_;
+    return current_->catalog;
+}
+
+void StoreState::count_resident() {
+    // Accepted and published catalog share runs and schemas, not the maps over them. A flush
+    // encodes the catalog, which takes its content once more.
+    const Catalog& catalog = published.get();
+    const size_t catalogs = 2 * catalog.index_bytes() + 2 * catalog.content_bytes();
+    memory.resident.store(catalogs + writers.memory_bytes() + rows.resident_bytes(),
+                          std::memory_order_relaxed);
 }
 
 Status apply_to_catalog(Catalog& catalog, const RecordHeader& header, Bytes frame) {

@@ -11,6 +11,7 @@
 #include "engine/catalog/catalog.h"
 #include "engine/catalog/writer_table.h"
 #include "engine/row_store.h"
+#include "engine/store_memory.h"
 #include "engine/wal/log_format.h"
 
 namespace stepdb {
@@ -34,23 +35,39 @@ class AxisRegistry {
 // The published catalog: readers share it until it changes.
 class PublishedCatalog {
   public:
+    // Superseded catalogs are charged to `budget` while readers hold them.
+    explicit PublishedCatalog(std::shared_ptr<MemoryBudget> budget) : budget_(std::move(budget)) {}
+
     std::shared_ptr<const Catalog> share() const {
         shared_ = true;
-        return current_;
+        return {current_, &current_->catalog};
     }
-    const Catalog& get() const { return *current_; }
+    const Catalog& get() const { return current_->catalog; }
     // The catalog to change: a copy if somebody may be reading the present one.
     Catalog& edit();
 
   private:
-    std::shared_ptr<Catalog> current_ = std::make_shared<Catalog>();
+    struct Version {
+        Catalog catalog;
+        MemoryCharge charge;
+    };
+
+    std::shared_ptr<MemoryBudget> budget_;
+    std::shared_ptr<Version> current_ = std::make_shared<Version>();
     mutable bool shared_ = false;
 };
 
 struct StoreState {
-    StoreState(uint32_t tail_rows_max, size_t tail_bytes_max)
-        : rows(tail_rows_max, tail_bytes_max) {}
+    StoreState(uint32_t tail_rows_max, size_t tail_bytes_max, size_t rows_bytes_max,
+               size_t resident_bytes_max)
+        : memory(rows_bytes_max, resident_bytes_max),
+          published(memory.rows),
+          rows(tail_rows_max, tail_bytes_max, memory) {}
 
+    // Counts what stays in memory anew, for memory.resident.
+    void count_resident();
+
+    StoreMemory memory;
     Id128 store;
     Catalog accepted;
     PublishedCatalog published;

@@ -26,6 +26,9 @@ struct WritePath::Session {
     // Schemas that come in pieces, by hash; at most one at a time is under way.
     SchemaHash partial_schema;
     std::vector<std::byte> partial_bytes;
+    // Schemas and handles, in session_bytes_ of the write path.
+    size_t schema_bytes = 0;
+    size_t handle_bytes = 0;
     // Whose number the frame being accepted has used up.
     WriterState* claimed = nullptr;
     // Outcomes told since the last flush_outcomes.
@@ -34,6 +37,10 @@ struct WritePath::Session {
 };
 
 namespace {
+
+// Memory of a handle with its place in the map, and of a run with attempt, writer and handle.
+constexpr size_t kHandleBytes = 80;
+constexpr size_t kRunBytes = 2048;
 
 Error invalid(std::string message) {
     return Error(ErrorCode::kInvalidArgument, std::move(message));
@@ -59,6 +66,10 @@ std::shared_ptr<WritePath::Session> WritePath::open_session(const Id128& writer,
 
 void WritePath::close_session(Session& session) {
     session.sink = nullptr;
+    session_bytes_ -= session.schema_bytes + session.handle_bytes;
+    session.schema_bytes = 0;
+    session.handle_bytes = 0;
+    session.partial_bytes = std::vector<std::byte>();
     for (auto& [number, handle] : session.handles) {
         --handle.writer->handles;
         if (handle.writer->session == session.id) {
@@ -134,12 +145,33 @@ Result<WritePath::Accepted> WritePath::accept(Session& session, Bytes frame, Row
 
 // After claim_number: a frame refused for want of room has used up its number too.
 Status WritePath::check_room() const {
+    const MemoryBudget& rows = *state_.memory.rows;
+    if (flush_error_ && rows.full()) {
+        return make_error(ErrorCode::kResourceExhausted,
+                          "{} of rows wait in memory, all that --memory leaves for them, because "
+                          "they cannot be written to disk: {}",
+                          format_size(rows.used()), flush_error_->message());
+    }
     if (!full_) {
         return {};
     }
     // There may be room by now; the next frame will know.
     log_->want_file();
     return *full_;
+}
+
+Status WritePath::check_resident(size_t bytes) const {
+    const StoreMemory& memory = state_.memory;
+    const size_t there = memory.resident.load(std::memory_order_relaxed) + session_bytes_;
+    if (there + bytes <= memory.resident_max) {
+        return {};
+    }
+    return make_error(ErrorCode::kResourceExhausted,
+                      "the catalog of {} runs and {} schemas, with its writers and the indexes of "
+                      "segments, takes {} of memory, and its share of --memory is {}; this frame "
+                      "needs {} more. Start the server with more --memory",
+                      state_.accepted.runs().size(), state_.accepted.schema_count(),
+                      format_size(there), format_size(memory.resident_max), format_size(bytes));
 }
 
 RecordHeader WritePath::record_header(const Session& session) const {
@@ -158,7 +190,11 @@ Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes fra
     if (!part.whole()) {
         if (part.offset == 0) {
             session.partial_schema = part.hash;
-            session.partial_bytes.clear();
+            drop_partial_schema(session);
+            TRY(check_resident(part.total_bytes));
+            session.schema_bytes = part.total_bytes;
+            session_bytes_ += session.schema_bytes;
+            session.partial_bytes.reserve(part.total_bytes);
         }
         std::vector<std::byte>& bytes = session.partial_bytes;
         if (part.hash != session.partial_schema || part.offset != bytes.size()) {
@@ -180,11 +216,14 @@ Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes fra
                                    part.hash.to_hex(), schema.hash().to_hex()));
     }
     if (state_.accepted.find_schema(part.project, part.hash) != nullptr) {
+        drop_partial_schema(session);
         return Accepted();
     }
+    // Counted twice, as in StoreState::count_resident.
+    TRY(check_resident(2 * schema.memory_bytes()));
     if (!part.whole()) {
         whole_frame = encode_schema_frame(part.project, schema);
-        session.partial_bytes.clear();
+        drop_partial_schema(session);
     }
     const StoredSchema* known = state_.accepted.find_schema_content(part.hash);
     Accepted accepted;
@@ -193,6 +232,11 @@ Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes fra
     accepted.logged = log_->append(accepted.header, part.whole() ? frame : Bytes(whole_frame));
     TRY(apply_to_catalog(state_.accepted, accepted.header, accepted.logged));
     return accepted;
+}
+
+void WritePath::drop_partial_schema(Session& session) {
+    session_bytes_ -= std::exchange(session.schema_bytes, 0);
+    session.partial_bytes = std::vector<std::byte>();
 }
 
 Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes frame) {
@@ -222,6 +266,10 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
             "been applied and forgotten (they are remembered for 30 days)",
             session.writer.to_hex(), open.project, open.run));
     }
+    const bool is_new_handle = !session.handles.contains(open.handle);
+    if (known == nullptr || writer == nullptr || is_new_handle) {
+        TRY(check_resident(kRunBytes));
+    }
     Accepted accepted;
     accepted.header = record_header(session);
     accepted.header.run = run_id;
@@ -233,6 +281,10 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
     WriterState& state = state_.writers.get_or_add({session.writer, run_id});
     state.accepted_number = accepted.header.frame_number;
     state.session = session.id;
+    if (is_new_handle) {
+        session.handle_bytes += kHandleBytes;
+        session_bytes_ += kHandleBytes;
+    }
     Handle& handle = session.handles[open.handle];
     if (handle.writer != nullptr) {
         --handle.writer->handles;  // the number stood for another run

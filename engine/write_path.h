@@ -50,6 +50,8 @@ class WritePath {
     void fail_log(const Error& error);
     // While no log file can be made because the disk is full, frames are refused, not latched.
     void set_full(std::optional<Error> error) { full_ = std::move(error); }
+    // Why rows cannot be moved to disk; once they fill their share of memory, more are refused.
+    void set_flush_error(std::optional<Error> error) { flush_error_ = std::move(error); }
 
     const std::optional<Error>& latched() const { return latched_; }
     bool full() const { return full_.has_value(); }
@@ -84,6 +86,7 @@ class WritePath {
 
     Result<Accepted> accept(Session& session, Bytes frame, RowPosition& bad);
     Result<Accepted> accept_schema(Session& session, Bytes frame);
+    void drop_partial_schema(Session& session);
     Result<Accepted> accept_open_run(Session& session, Bytes frame);
     Result<Accepted> accept_rows(Session& session, const FrameHeader& header, Bytes frame,
                                  RowPosition& bad);
@@ -94,6 +97,8 @@ class WritePath {
     Result<SeriesGroup*> group_for(Handle& handle, const Run& run, const StoredSchema& schema,
                                    uint32_t attempt);
     Status check_room() const;
+    // Whether runs, schemas and writers may grow by `bytes`.
+    Status check_resident(size_t bytes) const;
     RecordHeader record_header(const Session& session) const;
     uint64_t log_sequence() const;
     void publish(Pending& pending);
@@ -114,6 +119,9 @@ class WritePath {
     std::optional<Error> latched_;
     bool log_failed_ = false;
     std::optional<Error> full_;
+    std::optional<Error> flush_error_;
+    // What sessions hold: handles, and schemas of which pieces have come.
+    size_t session_bytes_ = 0;
     // Cleared by the destructor: what was posted must not touch the write path afterwards.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -32,7 +32,7 @@ Connection::Connection(Socket socket, const SessionServices& services, const Ser
       session_(services, [this] { wake(); }) {}
 
 void Connection::start(Time now) {
-    now_ = started_ = last_bytes_ = now;
+    now_ = started_ = last_bytes_ = frame_since_ = now;
     ErrorStatus ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     socket_.set_option(asio::socket_base::keep_alive(true), ignored);
@@ -55,6 +55,7 @@ void Connection::pump() {
     if (is_closed_ || is_lingering_) {
         return;
     }
+    session_.resume();
     if (!is_writing_ && session_.has_output()) {
         write_next();
     }
@@ -127,6 +128,8 @@ void Connection::write_next() {
                           if (status) {
                               self->close();
                           } else {
+                              self->session_.output_sent();
+                              self->writing_ = std::vector<std::byte>();
                               self->pump();
                           }
                       });
@@ -176,6 +179,10 @@ void Connection::check_deadlines(Time now) {
     if (std::exchange(got_bytes_, false) || !is_waiting_readable_) {
         last_bytes_ = now;  // or we are the one that does not read
     }
+    if (!session_.is_within_frame() || !is_waiting_readable_ ||
+        std::exchange(frame_serial_, session_.frames_read()) != session_.frames_read()) {
+        frame_since_ = now;
+    }
     if (is_lingering_) {
         if (now - linger_since_ >= options_.linger_time_max) {
             close();
@@ -189,6 +196,10 @@ void Connection::check_deadlines(Time now) {
         shut_down(make_error(ErrorCode::kUnavailable,
                              "nothing came for {} ms in the middle of a frame",
                              options_.stall_time_max.count()));
+    } else if (now - frame_since_ >= options_.frame_time_max) {
+        shut_down(make_error(ErrorCode::kUnavailable,
+                             "a frame is not complete after {} ms; send smaller ones",
+                             options_.frame_time_max.count()));
     }
 }
 

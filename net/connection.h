@@ -49,6 +49,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Time now_;  // of the last tick
     Time started_;
     Time last_bytes_;
+    Time frame_since_;           // when the frame that is being received was seen first
+    uint64_t frame_serial_ = 0;  // how many came before it
     Time linger_since_;
     bool is_waking_ = false;
     bool is_waiting_readable_ = false;

@@ -1,5 +1,7 @@
 #include "net/engine_bridge.h"
 
+#include <deque>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <variant>
@@ -51,14 +53,19 @@ class EngineBridge::Crossing : public OutcomeSink,
         }
     }
 
-    void close() {
+    void give_up(std::function<void()> done) {
         sink_ = nullptr;
-        bridge_.engine_side_.post([self = shared_from_this()] { self->session_.reset(); });
+        done_ = std::move(done);
+        bridge_.engine_side_.post([self = shared_from_this()] {
+            self->is_given_up_ = true;
+            self->end_if_idle();
+        });
     }
 
     // --- Engine thread ---
 
     void on_durable(uint64_t ordinal, uint64_t late_rows) override {
+        note_told(ordinal);
         const std::lock_guard lock(mutex_);
         if (auto* last = outbox_.empty() ? nullptr : std::get_if<Durable>(&outbox_.back())) {
             last->ordinal = ordinal;
@@ -71,6 +78,7 @@ class EngineBridge::Crossing : public OutcomeSink,
         put(durable);
     }
     void on_refused(uint64_t ordinal, Refusal refusal) override {
+        note_told(ordinal);
         const std::lock_guard lock(mutex_);
         put(Refused(ordinal, std::move(refusal)));
     }
@@ -84,19 +92,58 @@ class EngineBridge::Crossing : public OutcomeSink,
 
   private:
     void run_inbox() {
-        std::vector<ReceivedFrame> frames;
         {
             const std::lock_guard lock(mutex_);
-            frames.swap(inbox_);
+            std::move(inbox_.begin(), inbox_.end(), std::back_inserter(taken_));
+            inbox_.clear();
             inbox_posted_ = false;
         }
+        submit_taken();
+    }
+
+    // As many as the engine has room for. Each frame's buffer goes as soon as the engine has copied
+    // it, so that no frame is held twice for long.
+    void submit_taken() {
         if (!session_) {
             session_ = bridge_.engine_.open_session(writer_, *this);
+            self_ = shared_from_this();
         }
-        for (const ReceivedFrame& frame : frames) {
+        while (!taken_.empty()) {
+            if (!bridge_.engine_.has_room()) {
+                if (!is_waiting_for_room_) {
+                    is_waiting_for_room_ = true;
+                    bridge_.engine_.when_room([self = shared_from_this()] {
+                        self->is_waiting_for_room_ = false;
+                        self->submit_taken();
+                    });
+                }
+                return;
+            }
+            const ReceivedFrame frame = std::move(taken_.front());
+            taken_.pop_front();
             const uint64_t ordinal = session_->submit(frame.bytes);
             CHECK(ordinal == ++submitted_, "the engine counts frame {} as {}", submitted_, ordinal);
         }
+        end_if_idle();
+    }
+
+    void note_told(uint64_t ordinal) {
+        told_ = ordinal;
+        if (is_given_up_ && told_ == submitted_) {
+            // Not from within the engine's call.
+            bridge_.engine_side_.post([self = shared_from_this()] { self->end_if_idle(); });
+        }
+    }
+
+    // After giving up, the session stays until its last frame has its outcome.
+    void end_if_idle() {
+        if (!is_given_up_ || !taken_.empty() || told_ != submitted_ || is_ended_) {
+            return;
+        }
+        is_ended_ = true;
+        session_.reset();
+        bridge_.net_side_.post([self = shared_from_this()] { self->done_(); });
+        self_.reset();
     }
 
     // Under the lock.
@@ -132,10 +179,18 @@ class EngineBridge::Crossing : public OutcomeSink,
 
     const EngineBridge& bridge_;
     const Id128 writer_;
-    OutcomeSink* sink_;  // net thread; null once the channel is closed
+    OutcomeSink* sink_;           // net thread; null once the channel is given up
+    std::function<void()> done_;  // set on the net thread before the engine's hears of it
 
-    std::unique_ptr<WriteSession> session_;  // engine thread
-    uint64_t submitted_ = 0;                 // engine thread
+    // Engine thread.
+    std::unique_ptr<WriteSession> session_;
+    std::shared_ptr<Crossing> self_;  // while there is a session, whose sink this is
+    std::deque<ReceivedFrame> taken_;
+    uint64_t submitted_ = 0;
+    uint64_t told_ = 0;  // the last frame with an outcome
+    bool is_waiting_for_room_ = false;
+    bool is_given_up_ = false;
+    bool is_ended_ = false;
 
     std::mutex mutex_;
     std::vector<ReceivedFrame> inbox_;
@@ -147,10 +202,18 @@ class EngineBridge::Crossing : public OutcomeSink,
 class EngineBridge::Channel : public WriteChannel {
   public:
     explicit Channel(std::shared_ptr<Crossing> crossing) : crossing_(std::move(crossing)) {}
-    ~Channel() override { crossing_->close(); }
+    ~Channel() override {
+        if (!is_given_up_) {
+            crossing_->give_up([] {});
+        }
+    }
     Channel(const Channel&) = delete;
     Channel& operator=(const Channel&) = delete;
 
+    void give_up(std::function<void()> done) override {
+        is_given_up_ = true;
+        crossing_->give_up(std::move(done));
+    }
     void submit(ReceivedFrame frame) override { batch_.push_back(std::move(frame)); }
     void flush() override {
         if (!batch_.empty()) {
@@ -161,6 +224,7 @@ class EngineBridge::Channel : public WriteChannel {
   private:
     std::shared_ptr<Crossing> crossing_;
     std::vector<ReceivedFrame> batch_;
+    bool is_given_up_ = false;
 };
 
 std::unique_ptr<WriteChannel> EngineBridge::open(const Id128& writer, OutcomeSink& sink) {

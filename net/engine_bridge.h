@@ -22,6 +22,11 @@ class EngineBridge : public WriteChannels {
 
     std::unique_ptr<WriteChannel> open(const Id128& writer, OutcomeSink& sink) override;
 
+    // Engine::tick on the engine's side. Not after the server has ended.
+    void tick() {
+        engine_side_.post([&engine = engine_] { engine.tick(); });
+    }
+
   private:
     class Crossing;
     class Channel;

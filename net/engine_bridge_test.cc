@@ -35,6 +35,8 @@ ReceivedFrame received(const std::vector<std::byte>& bytes) {
 
 struct Bridge : ::testing::Test {
     ~Bridge() override {
+        engine.set_room(true);
+        engine.release();
         while (engine_side.run() || net_side.run()) {
         }
     }
@@ -118,6 +120,52 @@ TEST_F(Bridge, RefusalsKeepTheirPlace) {
     }
     EXPECT_EQ(outcomes.refused, std::vector<uint64_t>{4});
     EXPECT_EQ(outcomes.durable, 5U);
+}
+
+TEST_F(Bridge, FramesWaitWhileTheEngineHasNoRoom) {
+    const auto channel = open();
+    channel->submit(received(test_rows(1, 1)));
+    engine.set_room(false);
+    channel->flush();
+    engine_side.run();
+    EXPECT_EQ(engine.frames(), 0U);
+    channel->submit(received(test_rows(2, 2)));
+    channel->flush();
+    engine_side.run();
+    EXPECT_EQ(engine.frames(), 0U);
+    engine.set_room(true);
+    while (engine_side.run() || net_side.run()) {
+    }
+    EXPECT_EQ(engine.rows(), 2U);
+    EXPECT_EQ(outcomes.durable, 4U);
+    EXPECT_TRUE(outcomes.refused.empty());
+}
+
+TEST_F(Bridge, GivingUpIsDoneOnlyWhenTheEngineHasAnsweredEverything) {
+    auto channel = open();
+    channel->submit(received(test_rows(1, 1)));
+    engine.set_room(false);
+    channel->flush();
+    bool is_done = false;
+    channel->give_up([&] { is_done = true; });
+    channel.reset();
+    const auto run = [this] {
+        while (engine_side.run() || net_side.run()) {
+        }
+    };
+    run();
+    EXPECT_FALSE(is_done);  // kept back
+    engine.hold();
+    engine.set_room(true);
+    run();
+    EXPECT_FALSE(is_done);  // in the log
+    EXPECT_EQ(engine.sessions(), 1U);
+    engine.release();
+    run();
+    EXPECT_TRUE(is_done);
+    EXPECT_EQ(engine.rows(), 1U);
+    EXPECT_EQ(engine.sessions(), 0U);
+    EXPECT_EQ(outcomes.calls, 0);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <utility>
 
+#include "engine/base/text.h"
 #include "query/bind.h"
 #include "query/parser.h"
 #include "query/snapshot_query.h"
@@ -91,6 +92,7 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
         }
         auto prepared = std::make_shared<PreparedQuery>();
         prepared->bound = *std::move(bound);
+        prepared->memory = service_.limits_.memory;
         on_engine_side([this, prepared] {
             prepared->snapshot = service_.engine_.snapshot(prepared->bound.run_ids());
             on_query_side([this, prepared] { execute(std::move(*prepared)); });
@@ -182,9 +184,12 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
 
 class EngineQueryService::Handle : public RunningQuery {
   public:
-    Handle(std::shared_ptr<Job> job, std::shared_ptr<Outlet> outlet)
-        : job_(std::move(job)), outlet_(std::move(outlet)) {}
+    Handle(EngineQueryService& service, std::shared_ptr<Job> job, std::shared_ptr<Outlet> outlet)
+        : service_(service), job_(std::move(job)), outlet_(std::move(outlet)) {
+        service_.running_.emplace(serial_, this);
+    }
     ~Handle() override {
+        service_.running_.erase(serial_);
         outlet_->sink = nullptr;
         job_->give_up();
     }
@@ -193,7 +198,20 @@ class EngineQueryService::Handle : public RunningQuery {
 
     void want(uint32_t blocks) override { job_->want(blocks); }
 
+    std::chrono::steady_clock::time_point begun() const { return begun_; }
+    // Ends the query with an error. Its sink may destroy the handle meanwhile.
+    void expire(Error error) {
+        service_.running_.erase(serial_);
+        job_->give_up();
+        if (ResultSink* sink = std::exchange(outlet_->sink, nullptr)) {
+            sink->on_error(std::move(error));
+        }
+    }
+
   private:
+    EngineQueryService& service_;
+    const uint64_t serial_ = ++service_.started_;
+    const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
     std::shared_ptr<Job> job_;
     std::shared_ptr<Outlet> outlet_;
 };
@@ -208,7 +226,25 @@ std::unique_ptr<RunningQuery> EngineQueryService::start(std::string text, Result
     outlet->sink = &sink;
     auto job = std::make_shared<Job>(*this, std::move(text), outlet);
     job->begin();
-    return std::make_unique<Handle>(std::move(job), std::move(outlet));
+    return std::make_unique<Handle>(*this, std::move(job), std::move(outlet));
+}
+
+void EngineQueryService::tick() {
+    const auto now = std::chrono::steady_clock::now();
+    while (!running_.empty() && now - running_.begin()->second->begun() > limits_.time_max) {
+        running_.begin()->second->expire(
+            make_error(ErrorCode::kResourceExhausted,
+                       "the query has taken longer than {} s, the limit; ask for less at a time",
+                       std::chrono::duration_cast<std::chrono::seconds>(limits_.time_max).count()));
+    }
+    const size_t pinned = engine_.memory().pinned();
+    if (pinned > limits_.pinned_bytes_max && !running_.empty()) {
+        running_.begin()->second->expire(make_error(
+            ErrorCode::kResourceExhausted,
+            "queries under way keep {} of memory that newer rows need ({} are allowed), and this "
+            "one is the oldest; read its answer faster, or ask for less at a time",
+            format_size(pinned), format_size(limits_.pinned_bytes_max)));
+    }
 }
 
 void EngineQueryService::job_made() {

@@ -7,15 +7,20 @@
 //         -> query side: a block whenever one is wanted -> net side: the sink
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
+#include "engine/base/memory_budget.h"
 #include "engine/engine.h"
 #include "engine/io/executor.h"
 #include "engine/io/file_system.h"
+#include "engine/model/limits.h"
 #include "net/query_service.h"
 
 namespace stepdb {
@@ -33,16 +38,26 @@ struct QueryEnvironment {
     const Clock& clock;       // what `now` stands for
 };
 
+struct QueryLimits {
+    QueryLimits() = default;
+    std::shared_ptr<MemoryBudget> memory;  // what all queries compute with; null: unbounded
+    // What snapshots alone may keep in memory; above it the oldest query ends.
+    size_t pinned_bytes_max = std::numeric_limits<size_t>::max();
+    std::chrono::microseconds time_max{kQueryTimeMaxUs};
+};
+
 class EngineQueryService : public QueryService {
   public:
-    EngineQueryService(Engine& engine, const QueryEnvironment& environment)
-        : engine_(engine), environment_(environment) {}
+    EngineQueryService(Engine& engine, const QueryEnvironment& environment,
+                       QueryLimits limits = QueryLimits())
+        : engine_(engine), environment_(environment), limits_(std::move(limits)) {}
 
     // Waits, on a thread that is none of the environment's, until nothing is computed any more.
     // Every RunningQuery is destroyed by then; engine side and query side still work.
     ~EngineQueryService() override;
 
     std::unique_ptr<RunningQuery> start(std::string text, ResultSink& sink) override;
+    void tick() override;
 
   private:
     struct Outlet;
@@ -54,6 +69,9 @@ class EngineQueryService : public QueryService {
 
     Engine& engine_;
     QueryEnvironment environment_;
+    QueryLimits limits_;
+    std::map<uint64_t, Handle*> running_;  // by age; net side
+    uint64_t started_ = 0;
     std::mutex mutex_;
     std::condition_variable jobs_gone_;
     size_t jobs_ = 0;  // under mutex_

@@ -30,7 +30,8 @@ struct ReceivedFrame {
 class FrameStream {
   public:
     // Sizes of one read; between them it follows what the peer sends.
-    static constexpr size_t kReadBytesMin = 16U << 10U;
+    // A connection in the middle of a small frame holds at least the lesser, so it is small.
+    static constexpr size_t kReadBytesMin = 4U << 10U;
     static constexpr size_t kReadBytesMax = 512U << 10U;
 
     // Where to put the next bytes; never empty.

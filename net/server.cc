@@ -46,7 +46,8 @@ class AsioServer : public Server {
           executor_(context_),
           acceptor_(context_),
           tick_(context_),
-          budget_(options_.receive_bytes_max, [this] { wake_all(); }) {}
+          receive_(options_.receive_bytes_max, [this] { wake_all(); }),
+          send_(options_.send_bytes_max, [this] { wake_all(); }) {}
 
     Status open();
 
@@ -76,8 +77,10 @@ class AsioServer : public Server {
     tcp::acceptor acceptor_;
     tcp::endpoint endpoint_;
     asio::steady_timer tick_;
-    ReceiveBudget budget_;
+    FlowBudget receive_;
+    FlowBudget send_;
     std::optional<EngineBridge> bridge_;
+    QueryService* queries_ = nullptr;
     std::optional<SessionServices> services_;
     std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
     std::atomic<size_t> connection_count_ = 0;
@@ -118,10 +121,11 @@ Status AsioServer::open() {
 
 void AsioServer::run(Engine& engine, Executor& engine_side, QueryService& queries) {
     bridge_.emplace(engine, engine_side, executor_);
-    services_.emplace(*bridge_, queries, budget_);
+    services_.emplace(*bridge_, queries, receive_, send_);
     services_->store = engine.store_id();
     services_->server_name = options_.name;
     services_->limits = options_.session;
+    queries_ = &queries;
     accept_next();
     schedule_tick();
     context_.run();
@@ -201,6 +205,8 @@ void AsioServer::on_tick() {
             connection->close();
         }
     }
+    bridge_->tick();
+    queries_->tick();
     if (std::exchange(accept_failed_, false) && !is_stopping_) {
         accept_next();
     }

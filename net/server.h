@@ -23,11 +23,14 @@ struct ServerOptions {
     std::string name = "stepdb";
     size_t connections_max = kConnectionsMax;
     size_t receive_bytes_max = kReceiveBytesMax;
+    size_t send_bytes_max = kReceiveBytesMax;
     SessionLimits session;
     // A connection that has not said hello by then is closed, and so is one that sends nothing for
     // the second time within a frame: half-open peers must not hold room.
     std::chrono::milliseconds hello_time_max = std::chrono::seconds(10);
     std::chrono::milliseconds stall_time_max = std::chrono::seconds(30);
+    // A frame that trickles in holds room all the while.
+    std::chrono::milliseconds frame_time_max = std::chrono::seconds(60);
     // How long a stopping server waits for peers to read what is in flight.
     std::chrono::milliseconds stop_time_max = std::chrono::seconds(10);
     // How long a closed connection is drained, so that its last error is not lost to a reset.

@@ -7,7 +7,7 @@ namespace stepdb {
 namespace {
 
 // A frame smaller than this needs no reservation: it fits the buffers of one read.
-constexpr size_t kReserveFrom = FrameStream::kReadBytesMax;
+constexpr size_t kReserveFrom = FrameStream::kReadBytesMin;
 
 bool is_change(FrameType type) {
     return type == FrameType::kSchema || type == FrameType::kOpenRun || type == FrameType::kRows ||
@@ -46,6 +46,7 @@ class Session::Reply : public ResultSink {
         if (!frame) {
             --unsent;
             --session_.blocks_unsent_;
+            session_.release_send(kBlockReserveBytes);
             on_error(frame.error());
             return;
         }
@@ -84,7 +85,15 @@ Session::~Session() {
 
 void Session::abandon() {
     state_ = State::kClosing;
-    channel_.reset();
+    services_.receive.release(reserved_);
+    reserved_ = 0;
+    if (channel_) {
+        // The engine may hold the frames for some time yet.
+        channel_->give_up(
+            [&budget = services_.receive, bytes = receive_bytes_] { budget.release(bytes); });
+        channel_.reset();
+    }
+    receive_bytes_ = 0;
     for (const auto& [request, reply] : queries_) {
         reply->stop();
     }
@@ -96,9 +105,10 @@ void Session::abandon() {
     ack_.reset();
     in_flight_.clear();
     last_words_.reset();
-    services_.budget.release(receive_bytes_ + reserved_);
-    receive_bytes_ = 0;
-    reserved_ = 0;
+    services_.send.release(send_bytes_);
+    send_bytes_ = 0;
+    sending_bytes_ = 0;
+    blocks_unsent_ = 0;
 }
 
 // --- Input ---
@@ -118,6 +128,7 @@ void Session::read_frames() {
         if (!next->has_value()) {
             break;
         }
+        ++frames_read_;
         handle(**std::move(next));
     }
     if (channel_) {
@@ -149,7 +160,7 @@ void Session::handle(ReceivedFrame frame) {
                           static_cast<unsigned>(type), frame_type_name(type)));
     }
     if (reserved_ != 0) {
-        services_.budget.release(std::exchange(reserved_, 0));
+        services_.receive.release(std::exchange(reserved_, 0));
     }
 }
 
@@ -183,13 +194,13 @@ void Session::handle_change(ReceivedFrame frame) {
     if (!channel_) {
         channel_ = services_.channels.open(writer_, *this);
     }
-    const uint32_t bytes = frame.header.length;
+    const size_t bytes = frame.header.length + kFrameOverheadBytes;
     // What was reserved becomes what is charged.
-    services_.budget.release(std::exchange(reserved_, 0));
-    services_.budget.charge(bytes);
+    services_.receive.release(std::exchange(reserved_, 0));
+    services_.receive.charge(bytes);
     receive_bytes_ += bytes;
     receive_full_ = receive_full_ || receive_bytes_ > services_.limits.receive_bytes_max;
-    in_flight_.push_back(bytes);
+    in_flight_.push_back(frame.header.length);
     ++submitted_;
     channel_->submit(std::move(frame));
 }
@@ -260,17 +271,18 @@ void Session::shut_down(Error reason) {
 
 bool Session::wants_input() {
     if (state_ == State::kClosing || control_bytes_ > kControlBytesUnsentMax || receive_full_ ||
-        in_flight_.size() >= services_.limits.frames_in_flight_max) {
+        in_flight_.size() >= services_.limits.frames_in_flight_max ||
+        (control_bytes_ != 0 && services_.send.full())) {
         return false;
     }
     const size_t begun = stream_.begun_frame_bytes();
     if (begun > kReserveFrom && reserved_ == 0) {
-        if (!services_.budget.try_reserve(begun)) {
+        if (!services_.receive.try_reserve(begun)) {
             return false;
         }
         reserved_ = begun;
     }
-    return reserved_ != 0 || !services_.budget.full();
+    return reserved_ != 0 || !services_.receive.full();
 }
 
 // --- Outcomes of changes ---
@@ -280,14 +292,14 @@ void Session::settle(uint64_t ordinal) {
     CHECK(ordinal <= submitted_, "outcome of frame {}, {} were submitted", ordinal, submitted_);
     size_t bytes = 0;
     for (uint64_t at = first; at <= ordinal; ++at) {
-        bytes += in_flight_.front();
+        bytes += in_flight_.front() + kFrameOverheadBytes;
         in_flight_.pop_front();
     }
     receive_bytes_ -= bytes;
     if (receive_bytes_ <= services_.limits.receive_bytes_max / 2) {
         receive_full_ = false;
     }
-    services_.budget.release(bytes);
+    services_.receive.release(bytes);
 }
 
 void Session::on_durable(uint64_t ordinal, uint64_t late_rows) {
@@ -310,7 +322,12 @@ void Session::on_opened(uint64_t ordinal, RunOpened opened) {
 void Session::on_refused(uint64_t ordinal, Refusal refusal) {
     settle(ordinal);
     put_ack();
-    ErrorMessage message(ErrorScope::kChange, refusal.error);
+    // What a peer that never reads can make us keep is bounded by its frames in flight.
+    const bool is_much = control_bytes_ > kControlBytesUnsentMax;
+    ErrorMessage message(
+        ErrorScope::kChange,
+        is_much ? Error(refusal.error.code(), "(left out: too many answers wait to be read)")
+                : refusal.error);
     message.position = refusal.position;
     put_control(encode_error(message, ordinal));
     finish_if_idle();
@@ -320,6 +337,10 @@ void Session::on_refused(uint64_t ordinal, Refusal refusal) {
 // --- Queries ---
 
 void Session::put_result(ResultFrame frame) {
+    charge_send(frame.bytes.size());
+    if (frame.serial != 0) {
+        release_send(kBlockReserveBytes);
+    }
     results_.push_back(std::move(frame));
     wake_();
 }
@@ -328,7 +349,9 @@ void Session::end_query(uint64_t request, std::vector<std::byte> last_frame) {
     const auto at = queries_.find(request);
     CHECK(at != queries_.end(), "the answer of request {} goes on after its end", request);
     // Blocks that were wanted and will not come any more.
-    blocks_unsent_ -= at->second->granted();
+    const uint32_t granted = at->second->granted();
+    blocks_unsent_ -= granted;
+    release_send(granted * kBlockReserveBytes);
     ended_.push_back(std::move(at->second));
     queries_.erase(at);
     ResultFrame frame;
@@ -345,11 +368,18 @@ void Session::cancel_query(uint64_t request, const Error& error) {
 void Session::grant_blocks() {
     while (!wanting_.empty() && blocks_unsent_ < kConnectionBlocksUnsentMax) {
         const uint64_t request = wanting_.front();
-        wanting_.pop_front();
         const auto at = queries_.find(request);
         if (at == queries_.end()) {
+            wanting_.pop_front();
             continue;
         }
+        // One that does not read leaves room for those that do.
+        if (send_bytes_ > services_.send.bytes_max() / 4 ||
+            !services_.send.try_reserve(kBlockReserveBytes)) {
+            return;  // until resume()
+        }
+        send_bytes_ += kBlockReserveBytes;
+        wanting_.pop_front();
         Reply& reply = *at->second;
         ++blocks_unsent_;
         ++reply.unsent;
@@ -374,13 +404,16 @@ void Session::put_ack() {
 
 void Session::put_control(std::vector<std::byte> frame) {
     control_bytes_ += frame.size();
+    charge_send(frame.size());
     control_.push_back(std::move(frame));
 }
 
 std::vector<std::byte> Session::take_output() {
+    output_sent();
     ended_.clear();
     put_ack();
     if (control_bytes_ != 0) {
+        sending_bytes_ = control_bytes_;
         std::vector<std::byte> bytes;
         bytes.reserve(control_bytes_);
         for (const auto& frame : control_) {
@@ -393,6 +426,7 @@ std::vector<std::byte> Session::take_output() {
     CHECK(!results_.empty(), "no output to take");
     ResultFrame frame = std::move(results_.front());
     results_.pop_front();
+    sending_bytes_ = frame.bytes.size();
     if (frame.serial != 0) {
         --blocks_unsent_;
         const auto at = queries_.find(frame.request);
@@ -405,6 +439,20 @@ std::vector<std::byte> Session::take_output() {
     return std::move(frame.bytes);
 }
 
+void Session::output_sent() {
+    release_send(std::exchange(sending_bytes_, 0));
+}
+
+void Session::charge_send(size_t bytes) {
+    send_bytes_ += bytes;
+    services_.send.charge(bytes);
+}
+
+void Session::release_send(size_t bytes) {
+    send_bytes_ -= bytes;
+    services_.send.release(bytes);
+}
+
 void Session::finish_if_idle() {
     if (state_ == State::kClosing && last_words_ && in_flight_.empty() && queries_.empty()) {
         put_ack();
@@ -412,8 +460,7 @@ void Session::finish_if_idle() {
         frame.bytes = encode_error(ErrorMessage(ErrorScope::kConnection, *last_words_), 0);
         last_words_.reset();
         // Behind the results, so that it is the last frame of all.
-        results_.push_back(std::move(frame));
-        wake_();
+        put_result(std::move(frame));
     }
 }
 

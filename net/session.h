@@ -20,10 +20,10 @@
 
 #include "engine/engine.h"
 #include "engine/model/limits.h"
+#include "net/flow_budget.h"
 #include "net/frame_stream.h"
 #include "net/message.h"
 #include "net/query_service.h"
-#include "net/receive_budget.h"
 #include "net/write_channel.h"
 
 namespace stepdb {
@@ -32,6 +32,11 @@ namespace stepdb {
 inline constexpr size_t kControlBytesUnsentMax = 1U << 20U;
 // Changing frames of a connection without outcome: bounds what their errors can take.
 inline constexpr size_t kConnectionFramesInFlightMax = 1U << 16U;
+// What the server holds for a frame on its way beside its bytes: the entries of the queues it is
+// in.
+inline constexpr size_t kFrameOverheadBytes = 512;
+// Room kept for a result block before it is there.
+inline constexpr size_t kBlockReserveBytes = 1U << 20U;
 // Result blocks of a connection asked for and not yet sent, and of one query among them.
 inline constexpr uint32_t kConnectionBlocksUnsentMax = 16;
 inline constexpr uint32_t kQueryBlocksUnsentMax = 2;
@@ -45,13 +50,14 @@ struct SessionLimits {
 
 // What sessions share. All of it outlives them.
 struct SessionServices {
-    SessionServices(WriteChannels& its_channels, QueryService& its_queries,
-                    ReceiveBudget& its_budget)
-        : channels(its_channels), queries(its_queries), budget(its_budget) {}
+    SessionServices(WriteChannels& its_channels, QueryService& its_queries, FlowBudget& its_receive,
+                    FlowBudget& its_send)
+        : channels(its_channels), queries(its_queries), receive(its_receive), send(its_send) {}
 
     WriteChannels& channels;
     QueryService& queries;
-    ReceiveBudget& budget;
+    FlowBudget& receive;  // frames without outcome, and begun ones
+    FlowBudget& send;     // answers not yet sent
     Id128 store;
     std::string server_name = "stepdb";
     SessionLimits limits;
@@ -79,13 +85,17 @@ class Session : private OutcomeSink {
     // frame that has begun.
     bool wants_input();
     bool has_output() const { return control_bytes_ != 0 || ack_.has_value() || !results_.empty(); }
-    // The next bytes to send; never empty if has_output().
+    // The next bytes to send; never empty if has_output(). They count as held until output_sent().
     std::vector<std::byte> take_output();
+    void output_sent();
+    // There may be room again in the shared budgets.
+    void resume() { grant_blocks(); }
     bool finished() const;
 
     // For deadlines.
     bool said_hello() const { return state_ != State::kAwaitingHello; }
     bool is_within_frame() const { return stream_.partial_bytes() != 0; }
+    uint64_t frames_read() const { return frames_read_; }
 
   private:
     enum class State : uint8_t {
@@ -123,21 +133,26 @@ class Session : private OutcomeSink {
     void end_query(uint64_t request, std::vector<std::byte> last_frame);
     void cancel_query(uint64_t request, const Error& error);
     void grant_blocks();
+    void charge_send(size_t bytes);
+    void release_send(size_t bytes);
     void finish_if_idle();
 
     const SessionServices& services_;
     std::function<void()> wake_;
     State state_ = State::kAwaitingHello;
     FrameStream stream_;
+    uint64_t frames_read_ = 0;
     Id128 writer_;
     std::unique_ptr<WriteChannel> channel_;  // made by the first changing frame
 
     // Changing frames without outcome: bytes by ordinal, the oldest first.
     std::deque<uint32_t> in_flight_;
     uint64_t submitted_ = 0;
-    size_t receive_bytes_ = 0;
+    size_t receive_bytes_ = 0;  // charged for them
     bool receive_full_ = false;
-    size_t reserved_ = 0;  // for the begun frame
+    size_t reserved_ = 0;       // for the begun frame
+    size_t send_bytes_ = 0;     // charged for answers, those being sent among them
+    size_t sending_bytes_ = 0;  // of what take_output() gave
 
     std::map<uint64_t, std::unique_ptr<Reply>> queries_;
     std::vector<std::unique_ptr<Reply>> ended_;  // freed outside their own calls

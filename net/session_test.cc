@@ -72,7 +72,7 @@ TEST(Session, OpensRunsAndAcknowledges) {
     EXPECT_EQ(frames[3].header.number, 4U);
     EXPECT_EQ(AckMessage::decode(frames[3].body())->late_rows, 1U);
     EXPECT_EQ(server.engine.rows(), 2U);
-    EXPECT_EQ(server.budget.used(), 0U);
+    EXPECT_EQ(server.receive.used(), 0U);
 }
 
 TEST_F(Logging, BytesMayComeOneAtATime) {
@@ -284,7 +284,7 @@ TEST_F(Logging, SlowEngineStopsTheReading) {
     }
     peer.receive();
     EXPECT_EQ(server.engine.rows(), 10'000U);
-    EXPECT_EQ(server.budget.used(), 0U);
+    EXPECT_EQ(server.receive.used(), 0U);
 }
 
 TEST(Session, AFullServerStopsAllReadingAndThenGoesOn) {
@@ -329,6 +329,46 @@ TEST(Session, ALargeFrameWaitsForRoomAndThenIsFinished) {
     EXPECT_TRUE(b.session().wants_input());
 }
 
+TEST(Session, EveryFrameInFlightCountsForMoreThanItsBytes) {
+    TestServer server(100 * kFrameOverheadBytes);
+    TestPeer peer(server);
+    peer.say_hello();
+    peer.exchange(encode_schema_frame("demo", *test_schema()) + test_open());
+    server.engine.hold();
+    uint64_t sent = 0;
+    while (peer.session().wants_input()) {
+        peer.send(test_rows(sent + 1, static_cast<double>(sent)));
+        ++sent;
+    }
+    EXPECT_LE(sent, 100U);
+}
+
+TEST(Session, AnswersOfAllConnectionsShareOneBudget) {
+    TestServer server(kReceiveBytesMax, 4 * kBlockReserveBytes);
+    std::vector<std::unique_ptr<TestPeer>> peers;
+    const std::string query = fmt::format("rows {}", 20 * kResultBatchRows);
+    for (int i = 0; i < 20; ++i) {
+        peers.push_back(std::make_unique<TestPeer>(server));
+        peers.back()->say_hello();
+        peers.back()->send(encode_query(query, 1));
+        server.run();
+    }
+    // Nobody reads: no more is computed than the budget has room for.
+    EXPECT_LE(server.send.used(), 5 * kBlockReserveBytes);
+    EXPECT_TRUE(server.send.full());
+    // Whoever reads gets everything, one after the other.
+    for (const auto& peer : peers) {
+        uint64_t rows = 0;
+        for (const SentFrame& frame : peer->receive()) {
+            if (frame.header.type == FrameType::kResultBlock) {
+                rows += decode_result_block(frame.body(), FakeQueryService::row_columns())->rows();
+            }
+        }
+        EXPECT_EQ(rows, 20 * kResultBatchRows);
+    }
+    EXPECT_EQ(server.send.used(), 0U);
+}
+
 TEST(Session, AbandonedSessionsGiveTheirRoomBack) {
     TestServer server;
     {
@@ -337,12 +377,18 @@ TEST(Session, AbandonedSessionsGiveTheirRoomBack) {
         server.engine.hold();
         peer.send(encode_schema_frame("demo", *test_schema()) + test_open() + test_rows(1, 1) +
                   encode_query("hang", 1));
-        EXPECT_NE(server.budget.used(), 0U);
+        EXPECT_NE(server.receive.used(), 0U);
         EXPECT_EQ(server.queries.running(), 1);
         server.run();
     }
-    EXPECT_EQ(server.budget.used(), 0U);
     EXPECT_EQ(server.queries.running(), 0);
+    EXPECT_EQ(server.send.used(), 0U);
+    // The engine still holds the frames.
+    server.run();
+    EXPECT_NE(server.receive.used(), 0U);
+    server.engine.release();
+    server.run();
+    EXPECT_EQ(server.receive.used(), 0U);
     server.engine.release();
     server.run();
     EXPECT_EQ(server.engine.sessions(), 0U);

@@ -2,6 +2,7 @@
 // back later through an OutcomeSink, on the net thread too. EngineBridge is the one in the server.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "engine/engine.h"
@@ -13,6 +14,9 @@ class WriteChannel {
   public:
     // No outcome comes after it; frames already flushed are not taken back.
     virtual ~WriteChannel() = default;
+    // No outcome comes from now on, and the channel may go. `done` is called on the net thread, at
+    // once or later, when nothing holds the frames any more: only then their memory is free.
+    virtual void give_up(std::function<void()> done) = 0;
     // Frames count from 1, as the outcomes' ordinals do.
     virtual void submit(ReceivedFrame frame) = 0;
     // Hands what was submitted to the engine: once per batch of received frames.

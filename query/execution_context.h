@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/memory_budget.h"
 #include "query/bind.h"
 #include "query/selection.h"
 #include "query/series_source.h"
@@ -13,12 +14,17 @@
 namespace stepdb {
 
 struct ExecutionContext {
-    ExecutionContext(BoundQuery its_query, SeriesSource& its_source, int64_t its_now_us)
-        : bound(std::move(its_query)), source(its_source), now_us(its_now_us) {}
+    ExecutionContext(BoundQuery its_query, SeriesSource& its_source, int64_t its_now_us,
+                     std::shared_ptr<MemoryBudget> its_memory)
+        : bound(std::move(its_query)),
+          source(its_source),
+          now_us(its_now_us),
+          memory(std::move(its_memory)) {}
 
     BoundQuery bound;
     SeriesSource& source;
     int64_t now_us;
+    std::shared_ptr<MemoryBudget> memory;  // may be null: unbounded
     Selection selection;
     std::vector<std::string> notes;      // for the user, beside the answer
     std::atomic<bool> cancelled{false};  // set from any thread, seen at the next batch

@@ -40,10 +40,10 @@ Status drop_stepless(const SeriesQuery& query, ExecutionContext& context) {
 
 }  // namespace
 
-Result<std::unique_ptr<QueryExecution>> QueryExecution::create(BoundQuery bound,
-                                                               SeriesSource& source,
-                                                               int64_t now_us) {
-    std::unique_ptr<QueryExecution> execution(new QueryExecution(std::move(bound), source, now_us));
+Result<std::unique_ptr<QueryExecution>> QueryExecution::create(
+    BoundQuery bound, SeriesSource& source, int64_t now_us, std::shared_ptr<MemoryBudget> memory) {
+    std::unique_ptr<QueryExecution> execution(
+        new QueryExecution(std::move(bound), source, now_us, std::move(memory)));
     TRY(execution->prepare());
     return execution;
 }
@@ -65,7 +65,8 @@ Result<std::unique_ptr<Answer>> QueryExecution::make_answer() {
     const auto* series = std::get_if<SeriesQuery>(&what);
     const auto& patterns =
         series != nullptr ? series->metrics : std::get<MetricsQuery>(what).metrics;
-    TRY_ASSIGN(context_.selection, select_series(context_.bound, patterns, context_.source));
+    TRY_ASSIGN(context_.selection,
+               select_series(context_.bound, patterns, context_.source, context_.memory));
     append_notes(context_.notes, context_.selection.notes);
     if (series == nullptr) {
         return make_metrics_answer(context_);

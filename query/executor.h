@@ -25,9 +25,11 @@ namespace stepdb {
 class QueryExecution {
   public:
     // Selects the series, without reading points. `source` outlives the execution; `now_us` is what
-    // `now` stands for. kNotFound and kInvalidArgument as in bind_query() and select_series().
-    static Result<std::unique_ptr<QueryExecution>> create(BoundQuery bound, SeriesSource& source,
-                                                          int64_t now_us);
+    // `now` stands for. What it computes with is charged to `memory`, if there is one. kNotFound
+    // and kInvalidArgument as in bind_query() and select_series().
+    static Result<std::unique_ptr<QueryExecution>> create(
+        BoundQuery bound, SeriesSource& source, int64_t now_us,
+        std::shared_ptr<MemoryBudget> memory = nullptr);
 
     const std::vector<ResultColumn>& columns() const { return answer_->columns(); }
 
@@ -43,8 +45,9 @@ class QueryExecution {
     const std::vector<std::string>& notes() const { return context_.notes; }
 
   private:
-    QueryExecution(BoundQuery bound, SeriesSource& source, int64_t now_us)
-        : context_(std::move(bound), source, now_us) {}
+    QueryExecution(BoundQuery bound, SeriesSource& source, int64_t now_us,
+                   std::shared_ptr<MemoryBudget> memory)
+        : context_(std::move(bound), source, now_us, std::move(memory)) {}
 
     Status prepare();
     Result<std::unique_ptr<Answer>> make_answer();

@@ -18,10 +18,10 @@ constexpr std::array<std::string_view, 14> kStatisticNames = {
     "count", "nan", "pinf", "ninf",  "min",     "min_x", "max",
     "max_x", "sum", "mean", "first", "first_x", "last",  "last_x"};
 
-// Points a query may ask for with first and last. The latter keeps up to twice as many, 24 bytes
-// each, in vectors that grow by doubling.
+// Points a query may ask for with first and last. The latter keeps them in memory, and execution
+// may refuse fewer.
 constexpr uint64_t kFirstPointsMax = uint64_t{1} << 53U;
-constexpr uint64_t kLastPointsMax = kQueryMemoryBytesMax / 128;
+constexpr uint64_t kLastPointsMax = 4U << 20U;
 
 const std::vector<std::string>& stage_names() {
     static const std::vector<std::string> names = {"buckets", "first", "last", "steps", "time"};

@@ -3,19 +3,21 @@
 #include <algorithm>
 
 #include "engine/base/text.h"
-#include "engine/model/limits.h"
+#include "engine/query_memory.h"
 #include "query/name_matcher.h"
 
 namespace stepdb {
 
 namespace {
 
+constexpr size_t kChargeStep = 64U << 10U;
+
 // Selects the series of one run after the other.
 class Selector {
   public:
     Selector(const BoundQuery& bound, const std::vector<Pattern>& patterns,
-             const SeriesSource& source)
-        : bound_(bound), patterns_(patterns), source_(source) {}
+             const SeriesSource& source, std::shared_ptr<MemoryBudget> memory)
+        : bound_(bound), patterns_(patterns), source_(source), charge_(std::move(memory)) {}
 
     Result<Selection> select();
 
@@ -32,6 +34,7 @@ class Selector {
     std::vector<bool> matched_;
     bool all_exact_ = true;
     size_t bytes_ = 0;
+    MemoryCharge charge_;  // bytes_, in steps; goes with the selection
     Selection selection_;
 };
 
@@ -46,6 +49,7 @@ Result<Selection> Selector::select() {
         TRY(add_run(run));
     }
     TRY(check_matched());
+    selection_.charge = std::move(charge_);
     return std::move(selection_);
 }
 
@@ -81,13 +85,10 @@ Status Selector::add_run(size_t run) {
 
 Status Selector::add(size_t run, size_t pattern, std::string metric, Axis axis) {
     matched_[pattern] = true;
-    bytes_ += sizeof(Series) + metric.size();
-    if (bytes_ > kQueryMemoryBytesMax / 2) {
-        return make_error(
-            ErrorCode::kResourceExhausted,
-            "the query selects {} series or more, whose names alone take over {} MiB; "
-            "name fewer metrics or runs",
-            selection_.series.size(), kQueryMemoryBytesMax / 2 >> 20U);
+    // Twice, for the array that grows.
+    bytes_ += 2 * sizeof(Series) + metric.size();
+    if (bytes_ > charge_.bytes()) {
+        TRY(charge_query_memory(charge_, bytes_ + kChargeStep));
     }
     Series series;
     series.run = run;
@@ -139,8 +140,8 @@ const Series* Selection::first_of(Axis axis) const {
 }
 
 Result<Selection> select_series(const BoundQuery& bound, const std::vector<Pattern>& metrics,
-                                const SeriesSource& source) {
-    return Selector(bound, metrics, source).select();
+                                const SeriesSource& source, std::shared_ptr<MemoryBudget> memory) {
+    return Selector(bound, metrics, source, std::move(memory)).select();
 }
 
 }  // namespace stepdb

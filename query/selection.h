@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/memory_budget.h"
 #include "engine/base/result.h"
 #include "query/bind.h"
 #include "query/series_source.h"
@@ -20,13 +21,15 @@ struct Series {
 struct Selection {
     std::vector<Series> series;      // by run as bound, then by metric in natural order; each once
     std::vector<std::string> notes;  // patterns that matched nothing
+    MemoryCharge charge;             // for the names
 
     const Series* first_of(Axis axis) const;
 };
 
 // kNotFound for a metric that is named and in none of the runs; kResourceExhausted if the names
-// alone would fill the query's memory.
+// take more than is left of `memory`.
 Result<Selection> select_series(const BoundQuery& bound, const std::vector<Pattern>& metrics,
-                                const SeriesSource& source);
+                                const SeriesSource& source,
+                                std::shared_ptr<MemoryBudget> memory = nullptr);
 
 }  // namespace stepdb

@@ -4,8 +4,9 @@ namespace stepdb {
 
 class SnapshotQuery::Source final : public SeriesSource {
   public:
-    Source(FileSystem& files, std::shared_ptr<const Snapshot> snapshot)
-        : reader_(files, std::move(snapshot)) {}
+    Source(FileSystem& files, std::shared_ptr<const Snapshot> snapshot,
+           std::shared_ptr<MemoryBudget> memory)
+        : reader_(files, std::move(snapshot), std::move(memory)) {}
 
     std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const override {
         return reader_.snapshot().metrics(run, attempt);
@@ -41,10 +42,10 @@ SnapshotQuery::~SnapshotQuery() = default;
 
 Result<std::unique_ptr<SnapshotQuery>> SnapshotQuery::create(PreparedQuery prepared,
                                                              FileSystem& files, int64_t now_us) {
-    std::unique_ptr<SnapshotQuery> query(
-        new SnapshotQuery(std::make_unique<Source>(files, std::move(prepared.snapshot))));
-    TRY_ASSIGN(query->execution_,
-               QueryExecution::create(std::move(prepared.bound), *query->source_, now_us));
+    std::unique_ptr<SnapshotQuery> query(new SnapshotQuery(
+        std::make_unique<Source>(files, std::move(prepared.snapshot), prepared.memory)));
+    TRY_ASSIGN(query->execution_, QueryExecution::create(std::move(prepared.bound), *query->source_,
+                                                         now_us, std::move(prepared.memory)));
     return query;
 }
 

@@ -13,6 +13,7 @@ namespace stepdb {
 struct PreparedQuery {
     BoundQuery bound;
     std::shared_ptr<const Snapshot> snapshot;
+    std::shared_ptr<MemoryBudget> memory;  // what the query takes is charged to it, if it is there
 };
 
 // Finds the query's runs and takes a snapshot of them. On the engine's executor. Errors are those

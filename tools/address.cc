@@ -83,16 +83,4 @@ Result<uint64_t> parse_size(std::string_view text) {
     return static_cast<uint64_t>(number);
 }
 
-std::string format_size(uint64_t bytes) {
-    static constexpr std::array<std::string_view, 5> kUnits = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-    auto number = static_cast<double>(bytes);
-    size_t unit = 0;
-    while (number >= 1024 && unit + 1 < kUnits.size()) {
-        number /= 1024;
-        ++unit;
-    }
-    return number < 10 && unit > 0 ? fmt::format("{:.1f} {}", number, kUnits.at(unit))
-                                   : fmt::format("{:.0f} {}", number, kUnits.at(unit));
-}
-
 }  // namespace stepdb

@@ -25,7 +25,5 @@ std::string format_address(std::string_view host, uint16_t port);
 
 // Bytes: "1073741824", "512M", "4G", "1.5GiB"; k, M, G and T are powers of 1024, in either case.
 Result<uint64_t> parse_size(std::string_view text);
-// "256 MiB", "1.5 GiB", "17 bytes".
-std::string format_size(uint64_t bytes);
 
 }  // namespace stepdb

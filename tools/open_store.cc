@@ -1,6 +1,7 @@
 #include "tools/open_store.h"
 
 #include <chrono>
+#include <future>
 
 namespace stepdb {
 
@@ -23,10 +24,20 @@ Status OpenStore::close() {
 }
 
 OpenStore::~OpenStore() {
+    if (io_ == nullptr) {
+        return;
+    }
     if (engine_ && !is_closed_) {
         // Whoever wanted to know whether it went well has called close().
         static_cast<void>(close().has_value());
     }
+    // On its own thread, behind what was posted there and may still use it.
+    std::promise<void> gone;
+    io_->loop().post([this, &gone] {
+        engine_.reset();
+        gone.set_value();
+    });
+    gone.get_future().wait();
 }
 
 }  // namespace stepdb

@@ -1,6 +1,7 @@
 // `stepdb serve`: the server. Three threads work: the engine's loop, the queries' loop, and the net
 // thread; the main thread waits for the signal to stop.
 #include <fmt/format.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -10,6 +11,8 @@
 #include <memory>
 #include <thread>
 
+#include "engine/base/text.h"
+#include "engine/model/memory_plan.h"
 #include "net/engine_query_service.h"
 #include "net/server.h"
 #include "tools/address.h"
@@ -67,21 +70,43 @@ Result<Address> listen_address(const std::string& text) {
     return address;
 }
 
-// Tails and blocks, and frames on their way, grow to a share of the memory each; what queries and
-// the catalog take comes out of the rest.
-EngineOptions engine_options(const std::string& directory, uint64_t memory) {
+EngineOptions engine_options(const std::string& directory, const MemoryPlan& plan) {
     EngineOptions options;
     options.directory = directory;
-    options.memory_blocks_bytes_max = std::min<size_t>(options.memory_blocks_bytes_max, memory / 4);
+    options.memory_blocks_bytes_max = plan.flush;
+    options.rows_bytes_max = plan.rows;
+    options.resident_bytes_max = plan.resident;
     return options;
 }
 
-ServerOptions server_options(const Address& address, uint64_t memory) {
+QueryLimits query_limits(const MemoryPlan& plan) {
+    QueryLimits limits;
+    limits.memory = std::make_shared<MemoryBudget>(plan.query);
+    limits.pinned_bytes_max = plan.pinned;
+    return limits;
+}
+
+// Threads give back memory that others took, and large buffers come and go: with an arena a thread,
+// or with freed buffers kept, the process would grow well beyond what is counted.
+void tame_allocator() {
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    mallopt(M_TOP_PAD, 1 << 20);
+}
+
+ServerOptions server_options(const Address& address, const MemoryPlan& plan) {
     ServerOptions options;
     options.host = address.host;
     options.port = address.port;
     options.name = "stepdb " STEPDB_VERSION;
-    options.receive_bytes_max = std::min<size_t>(options.receive_bytes_max, memory / 8);
+    options.receive_bytes_max = plan.receive;
+    options.send_bytes_max = plan.results;
+    options.session.receive_bytes_max =
+        std::min<size_t>(options.session.receive_bytes_max, plan.receive / 2);
+    // Each may hold the smallest receive buffer.
+    options.connections_max =
+        std::min<size_t>(options.connections_max, plan.receive / FrameStream::kReadBytesMin);
     return options;
 }
 
@@ -132,17 +157,19 @@ void block_signals() {
 Status serve(const ServeOptions& options) {
     TRY_ASSIGN(const Address address, listen_address(options.listen));
     TRY_ASSIGN(const uint64_t memory, memory_budget(options.memory));
+    tame_allocator();
+    const MemoryPlan plan = MemoryPlan::of(memory);
     block_signals();
     // The port first: it is the quicker one to refuse.
-    TRY_ASSIGN(const auto server, Server::listen(server_options(address, memory)));
-    TRY_ASSIGN(const auto store, OpenStore::open(engine_options(options.data, memory)));
+    TRY_ASSIGN(const auto server, Server::listen(server_options(address, plan)));
+    TRY_ASSIGN(const auto store, OpenStore::open(engine_options(options.data, plan)));
     TRY_ASSIGN(const auto query_io, IoEnvironment::create());
     print_opened(*store, options.data, memory);
     Loop& engine_loop = store->io().loop();
     {
         const QueryEnvironment environment(engine_loop, query_io->loop(), server->executor(),
                                            query_io->files(), query_io->clock());
-        EngineQueryService queries(store->engine(), environment);
+        EngineQueryService queries(store->engine(), environment, query_limits(plan));
         std::thread net([&] { server->run(store->engine(), engine_loop, queries); });
         fmt::print("listening on {}\n", format_address(server->host(), server->port()));
         std::fflush(stdout);

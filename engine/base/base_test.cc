@@ -5,6 +5,7 @@
 #include "engine/base/checksum.h"
 #include "engine/base/coding.h"
 #include "engine/base/float_bits.h"
+#include "engine/base/memory_budget.h"
 #include "engine/base/result.h"
 #include "engine/base/task.h"
 #include "engine/base/text.h"
@@ -147,6 +148,24 @@ TEST(Task, LoopsOverTasksThatNeverWaitUseNoStack) {
     int sum = 0;
     start(sum_of_ready_tasks(1000000), [&](int result) { sum = result; });
     EXPECT_EQ(sum, 1000000);
+}
+
+TEST(MemoryBudget, ChargesAreGivenBackAndTheBoundHolds) {
+    const auto budget = std::make_shared<MemoryBudget>(100);
+    {
+        MemoryCharge charge(budget, 60);
+        EXPECT_FALSE(charge.try_set(101));
+        EXPECT_EQ(budget->used(), 60U);
+        EXPECT_TRUE(charge.try_set(100));
+        EXPECT_TRUE(budget->full());
+        MemoryCharge other(budget);
+        EXPECT_FALSE(other.try_set(1));
+        other.set(5);  // what is there already
+        EXPECT_EQ(budget->used(), 105U);
+        charge = std::move(other);
+        EXPECT_EQ(budget->used(), 5U);
+    }
+    EXPECT_EQ(budget->used(), 0U);
 }
 
 }  // namespace

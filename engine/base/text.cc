@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdint>
 
 namespace stepdb {
@@ -139,6 +140,18 @@ bool natural_less(std::string_view a, std::string_view b) {
         return i == a.size();
     }
     return a < b;
+}
+
+std::string format_size(uint64_t bytes) {
+    static constexpr std::array<std::string_view, 5> kUnits = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    auto number = static_cast<double>(bytes);
+    size_t unit = 0;
+    while (number >= 1024 && unit + 1 < kUnits.size()) {
+        number /= 1024;
+        ++unit;
+    }
+    return number < 10 && unit > 0 ? fmt::format("{:.1f} {}", number, kUnits.at(unit))
+                                   : fmt::format("{:.0f} {}", number, kUnits.at(unit));
 }
 
 }  // namespace stepdb

@@ -1,6 +1,7 @@
 // Text that comes from outside: validity, ids, sizes.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,5 +21,8 @@ std::string printable(std::string_view text, size_t bytes_max = 200);
 // Natural order, in which layer 2 comes before layer 10: runs of digits compare by their number,
 // everything else by bytes; ties by bytes.
 bool natural_less(std::string_view a, std::string_view b);
+
+// For people: "256 MiB", "1.5 GiB", "17 bytes".
+std::string format_size(uint64_t bytes);
 
 }  // namespace stepdb

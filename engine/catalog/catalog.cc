@@ -10,6 +10,10 @@ namespace stepdb {
 
 namespace {
 
+// Nodes of the maps over runs and schemas with what the allocator adds.
+constexpr size_t kRunIndexBytes = 192;
+constexpr size_t kSchemaIndexBytes = 224;
+
 Error corrupt(std::string message) {
     return Error(ErrorCode::kCorruption, std::move(message));
 }
@@ -111,6 +115,11 @@ const StoredSchema* Catalog::find_schema_content(const SchemaHash& hash) const {
 
 void Catalog::put_run(std::shared_ptr<const Run> run) {
     next_run_id_ = std::max(next_run_id_, run->id + 1);
+    if (!runs_by_id_.contains(run->id)) {
+        const size_t names = run->project.size() + run->name.size();
+        index_bytes_ += kRunIndexBytes + names;
+        content_bytes_ += sizeof(Run) + run->attempts.size() * sizeof(Attempt) + names;
+    }
     runs_by_id_[run->id] = run;
     runs_[std::pair(run->project, run->name)] = std::move(run);
 }
@@ -119,10 +128,14 @@ void Catalog::put_schema(std::string_view project, uint64_t id,
                          std::shared_ptr<const Schema> schema) {
     next_schema_id_ = std::max(next_schema_id_, id + 1);
     const SchemaHash hash = schema->hash();
+    const size_t content = schema->memory_bytes();
     if (schemas_by_id_.try_emplace(id, StoredSchema{id, std::move(schema)}).second) {
         schemas_by_hash_.emplace(hash, id);
+        content_bytes_ += content;
     }
-    project_schemas_[std::string(project)].emplace(hash, id);
+    if (project_schemas_[std::string(project)].emplace(hash, id).second) {
+        index_bytes_ += kSchemaIndexBytes;
+    }
 }
 
 std::vector<std::byte> Catalog::encode() const {
@@ -167,6 +180,7 @@ Result<Catalog> Catalog::decode(Bytes bytes) {
         const auto shared = std::make_shared<const Schema>(std::move(*schema));
         catalog.schemas_by_hash_.emplace(shared->hash(), id);
         catalog.schemas_by_id_.emplace(id, StoredSchema{id, shared});
+        catalog.content_bytes_ += shared->memory_bytes();
     }
     const auto projects = reader.get<uint64_t>();
     for (uint64_t i = 0; i < projects && !reader.failed(); ++i) {
@@ -180,6 +194,7 @@ Result<Catalog> Catalog::decode(Bytes bytes) {
                     "catalog: project {} names schema {}, which is not there", project, id));
             }
             catalog.project_schemas_[project].emplace(stored->schema->hash(), id);
+            catalog.index_bytes_ += kSchemaIndexBytes;
         }
     }
     const auto runs = reader.get<uint64_t>();

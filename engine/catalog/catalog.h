@@ -72,6 +72,11 @@ class Catalog {
     // The id of a content any project has, so that it keeps one id.
     const StoredSchema* find_schema_content(const SchemaHash& hash) const;
 
+    // Memory, about: of the maps, which every copy of the catalog has, and of the runs and schemas,
+    // which copies share.
+    size_t index_bytes() const { return index_bytes_; }
+    size_t content_bytes() const { return content_bytes_; }
+
     uint64_t next_run_id() const { return next_run_id_; }
     uint64_t next_schema_id() const { return next_schema_id_; }
 
@@ -87,6 +92,8 @@ class Catalog {
     std::map<std::string, std::map<SchemaHash, uint64_t>, std::less<>> project_schemas_;
     uint64_t next_run_id_ = 1;
     uint64_t next_schema_id_ = 1;
+    size_t index_bytes_ = 0;
+    size_t content_bytes_ = 0;
 };
 
 }  // namespace stepdb

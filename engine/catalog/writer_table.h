@@ -57,6 +57,10 @@ class WriterTable {
     static Result<WriterTable> decode(ByteReader& reader);
 
     size_t size() const { return states_.size(); }
+    // About, without the refused numbers, which are few.
+    size_t memory_bytes() const {
+        return states_.size() * (sizeof(WriterKey) + sizeof(WriterState) + 48);
+    }
 
   private:
     std::unordered_map<WriterKey, WriterState, WriterKeyHash> states_;

@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kEditHeaderBytes = 32;
 constexpr size_t kChangeBytes = 17;
 constexpr uint64_t kEditBytesMax = 256U << 20U;
+constexpr uint64_t kRoomAhead = 64U << 10U;
 
 enum class Change : uint8_t {
     kEpoch = 1,
@@ -310,27 +311,40 @@ Task<Status> Manifest::append(ManifestEdit edit) {
     const Status status = co_await append_locked(std::move(edit));
     mutex_.unlock();
     if (!status) {
-        co_return Error(ErrorCode::kIoError, status.error().message()).within("manifest");
+        co_return status.error().within("manifest");
     }
     co_return status;
 }
 
 Task<Status> Manifest::begin_locked(ManifestState state) {
-    state_ = std::move(state);
-    next_file_id_ = std::max(next_file_id_, state_.next_file_id);
-    const uint64_t old_file = file_id_;
+    next_file_id_ = std::max(next_file_id_, state.next_file_id);
+    const uint64_t old_id = file_id_;
+    const uint64_t old_end = end_;
+    const uint64_t old_allocated = allocated_;
+    const uint64_t old_edits = edits_;
+    std::unique_ptr<File> old_file = std::move(file_);
+    std::swap(state_, state);
     const uint64_t file_id = take_file_id();
     const Status written = co_await write_file(file_id);
     if (!written) {
+        // CURRENT names the old one, which goes on.
+        std::swap(state_, state);
+        file_ = std::move(old_file);
+        file_id_ = old_id;
+        end_ = old_end;
+        allocated_ = old_allocated;
+        edits_ = old_edits;
+        const Status removed = co_await files_.remove(path(manifest_file_name(file_id)));
+        static_cast<void>(removed);
         co_return written;
     }
     const Status switched = co_await switch_current(file_id);
     if (!switched) {
-        co_return switched;
+        co_return Error(ErrorCode::kIoError, switched.error().message());
     }
-    if (old_file != 0) {
+    if (old_id != 0) {
         // Nothing names it any more. If it stays, the next opening removes it.
-        const Status removed = co_await files_.remove(path(manifest_file_name(old_file)));
+        const Status removed = co_await files_.remove(path(manifest_file_name(old_id)));
         static_cast<void>(removed);
     }
     co_return Status();
@@ -346,6 +360,7 @@ Task<Status> Manifest::write_file(uint64_t file_id) {
     file_id_ = file_id;
     edits_ = 0;
     end_ = kFileHeaderBytes;
+    allocated_ = 0;
     FileHeader header;
     header.store = store_;
     header.file_id = file_id;
@@ -359,6 +374,10 @@ Task<Status> Manifest::write_file(uint64_t file_id) {
     everything.add_segments = state_.segments;
     const std::vector<std::byte> record = encode_record(everything);
     bytes.insert(bytes.end(), record.begin(), record.end());
+    const Status room = co_await make_room(bytes.size());
+    if (!room) {
+        co_return room;
+    }
     const Status written = co_await file_->write_synced(0, bytes, SyncSite::kManifestData);
     if (!written) {
         co_return written;
@@ -391,16 +410,38 @@ Task<Status> Manifest::switch_current(uint64_t file_id) {
     co_return co_await files_.sync_directory(directory_, SyncSite::kCurrentDirectory);
 }
 
+// Room is taken well ahead, so that a full disk is found before anything is written and the edits
+// that free room on it still fit.
+Task<Status> Manifest::make_room(uint64_t bytes) {
+    if (bytes <= allocated_) {
+        co_return Status();
+    }
+    const uint64_t wanted = round_up(bytes + kRoomAhead, kPageBytes);
+    const Status allocated = co_await file_->allocate(wanted);
+    if (allocated) {
+        allocated_ = wanted;
+    }
+    co_return allocated;
+}
+
 Task<Status> Manifest::append_locked(ManifestEdit edit) {
     if (end_ >= bytes_max_) {
         ManifestState next = state_;
         apply_edit(next, edit);
-        co_return co_await begin_locked(std::move(next));
+        const Status begun = co_await begin_locked(std::move(next));
+        // Without room for a new file the old one grows on.
+        if (begun || begun.error().code() != ErrorCode::kResourceExhausted) {
+            co_return begun;
+        }
     }
     const std::vector<std::byte> record = encode_record(edit);
+    const Status room = co_await make_room(end_ + record.size());
+    if (!room) {
+        co_return room;
+    }
     const Status written = co_await file_->write_synced(end_, record, SyncSite::kManifestEdit);
     if (!written) {
-        co_return written;
+        co_return Error(ErrorCode::kIoError, written.error().message());
     }
     ++edits_;
     end_ += record.size();

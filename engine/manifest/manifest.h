@@ -78,9 +78,9 @@ class Manifest {
     // Begins a new manifest file holding `state` and makes CURRENT name it; durable when done.
     Task<Status> begin(ManifestState state);
 
-    // Appends an edit and syncs; the state changes when that is done. An error is never
-    // kResourceExhausted: whatever the reason, it is not known what the disk holds, and the caller
-    // stops writing.
+    // Appends an edit and syncs; the state changes when that is done. kResourceExhausted if there
+    // was no room for it: nothing was written and nothing has changed. After any other error it is
+    // not known what the disk holds, and the caller stops writing.
     Task<Status> append(ManifestEdit edit);
 
     const ManifestState& state() const { return state_; }
@@ -98,6 +98,7 @@ class Manifest {
     Task<Status> switch_current(uint64_t file_id);
     std::string path(std::string_view name) const { return directory_ + "/" + std::string(name); }
     std::vector<std::byte> encode_record(const ManifestEdit& edit) const;
+    Task<Status> make_room(uint64_t bytes);
 
     TaskMutex mutex_;
     FileSystem& files_;
@@ -109,6 +110,7 @@ class Manifest {
     uint64_t file_id_ = 0;
     std::unique_ptr<File> file_;
     uint64_t end_ = 0;
+    uint64_t allocated_ = 0;  // writes below cannot run out of room
     uint64_t edits_ = 0;
 };
 

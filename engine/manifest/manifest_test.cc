@@ -80,21 +80,60 @@ TEST_F(ManifestTest, ATornLastEditIsLeftOutADamagedEarlierOneIsCorruption) {
     Manifest manifest(*files_, "d", store_, 1 << 20);
     ASSERT_TRUE(run_task(executor_, manifest.begin(sample_state())));
     const std::string path = "d/" + manifest_file_name(manifest.file_id());
-    const size_t base = disk_.contents(path)->size();
+    // A header of 32 bytes and 17 a change; what follows the last edit is zeros.
+    constexpr size_t kEditBytes = 32 + 17;
+    const size_t changes = 4 + sample_state().logs.size() + sample_state().segments.size();
+    const size_t base = kFileHeaderBytes + 32 + 17 * changes;
     for (uint64_t i = 0; i < 3; ++i) {
         ManifestEdit edit;
         edit.checkpoint_sequence = 300 + i;
         ASSERT_TRUE(run_task(executor_, manifest.append(edit)));
     }
-    const size_t edit_bytes = (disk_.contents(path)->size() - base) / 3;
-    disk_.flip_byte(path, base + 2 * edit_bytes + 9);
+    disk_.flip_byte(path, base + 2 * kEditBytes + 9);
     EXPECT_EQ((*load())->state.checkpoint_sequence, 301U);
-    disk_.flip_byte(path, base + 2 * edit_bytes + 9);
-    disk_.flip_byte(path, base + edit_bytes + 9);
+    disk_.flip_byte(path, base + 2 * kEditBytes + 9);
+    disk_.flip_byte(path, base + kEditBytes + 9);
     const auto damaged = load();
     ASSERT_FALSE(damaged.has_value());
     EXPECT_EQ(damaged.error().code(), ErrorCode::kCorruption);
     EXPECT_NE(damaged.error().message().find(path), std::string::npos) << damaged.error().message();
+}
+
+TEST_F(ManifestTest, AnEditWithoutRoomChangesNothingAndOneWithItFollows) {
+    Manifest manifest(*files_, "d", store_, 1 << 20);
+    ASSERT_TRUE(run_task(executor_, manifest.begin(sample_state())));
+    disk_.set_capacity(disk_.used_bytes());
+    uint64_t edits = 0;
+    Status status;
+    while (status) {
+        ManifestEdit edit;
+        for (uint64_t i = 0; i < 100; ++i) {
+            edit.add_segments[1000 + 100 * edits + i] = 1;
+        }
+        status = run_task(executor_, manifest.append(edit));
+        edits += status ? 1U : 0U;
+    }
+    EXPECT_EQ(status.error().code(), ErrorCode::kResourceExhausted);
+    EXPECT_GT(edits, 10U) << "room was taken ahead";
+    EXPECT_EQ((*load())->state.segments.size(), 1 + 100 * edits);
+    disk_.set_capacity(64U << 20U);
+    ManifestEdit edit;
+    edit.checkpoint_sequence = 12345;
+    ASSERT_TRUE(run_task(executor_, manifest.append(edit)));
+    EXPECT_EQ((*load())->state.checkpoint_sequence, 12345U);
+    EXPECT_EQ((*load())->state.segments.size(), 1 + 100 * edits);
+}
+
+TEST_F(ManifestTest, WithoutRoomForAnotherFileTheOldOneGoesOn) {
+    Manifest manifest(*files_, "d", store_, kFileHeaderBytes + 300);
+    ASSERT_TRUE(run_task(executor_, manifest.begin(sample_state())));
+    disk_.set_capacity(disk_.used_bytes());
+    for (uint64_t i = 0; i < 20; ++i) {
+        ManifestEdit edit;
+        edit.add_segments[100 + i] = i;
+        ASSERT_TRUE(run_task(executor_, manifest.append(edit)));
+    }
+    EXPECT_EQ((*load())->state.segments.size(), 21U);
 }
 
 TEST_F(ManifestTest, CurrentMustNameAManifest) {

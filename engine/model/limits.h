@@ -66,7 +66,8 @@ inline constexpr size_t kSegmentWriteBytes = 1U << 20U;  // piece of a segment w
 // --- Query ---
 
 inline constexpr uint32_t kBucketsMax = 1U << 20U;
-inline constexpr size_t kQueryMemoryBytesMax = 512U << 20U;
+// A query ends then, so that its snapshot does not pin memory for ever.
+inline constexpr int64_t kQueryTimeMaxUs = int64_t{600} * 1'000'000;
 inline constexpr uint32_t kResultBatchRows = 8192;  // rows a result block aims at
 // Rows of a result block that a client must take, since a batch may end a little late.
 inline constexpr uint32_t kResultBlockRowsMax = 1U << 16U;

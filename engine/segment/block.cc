@@ -190,7 +190,7 @@ void BlockBuilder::add_sparse(std::span<const double> values, std::span<const ui
     }
 }
 
-std::shared_ptr<const EncodedBlock> BlockBuilder::finish() {
+std::shared_ptr<const EncodedBlock> BlockBuilder::finish(std::shared_ptr<MemoryBudget> budget) {
     chunk_bytes_.resize(info_.columns, 0);
     const std::vector<std::byte> axis = encode_axis(axis_, info_.axis);
     info_.strips_bytes = chunks_.size();
@@ -203,6 +203,7 @@ std::shared_ptr<const EncodedBlock> BlockBuilder::finish() {
     block->bytes.insert(block->bytes.end(), axis.begin(), axis.end());
     block->bytes.insert(block->bytes.end(), directory.begin(), directory.end());
     block->bytes.insert(block->bytes.end(), chunks_.begin(), chunks_.end());
+    block->charge = MemoryCharge(std::move(budget), block->memory_bytes());
     return block;
 }
 

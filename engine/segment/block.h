@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "engine/base/bytes.h"
+#include "engine/base/memory_budget.h"
 #include "engine/base/result.h"
 #include "engine/model/key.h"
 
@@ -47,6 +48,7 @@ struct BlockInfo {
 struct EncodedBlock {
     BlockInfo info;
     std::vector<std::byte> bytes;  // info.total_bytes()
+    MemoryCharge charge;           // memory_bytes(), for as long as anybody holds the block
 
     size_t memory_bytes() const { return sizeof(*this) + bytes.capacity(); }
 };
@@ -87,7 +89,8 @@ class BlockBuilder {
     void add_column(uint32_t column, std::span<const double> values,
                     std::span<const uint8_t> present);
 
-    std::shared_ptr<const EncodedBlock> finish();
+    // The block's memory is charged to `budget`, if there is one.
+    std::shared_ptr<const EncodedBlock> finish(std::shared_ptr<MemoryBudget> budget = nullptr);
 
   private:
     void add_full(std::span<const double> values);

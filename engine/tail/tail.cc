@@ -37,7 +37,8 @@ size_t sparse_row_bytes(const RowsView& rows, uint32_t row) {
 
 }  // namespace
 
-TailChunk::TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes_max)
+TailChunk::TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes_max,
+                     std::shared_ptr<MemoryBudget> budget)
     : width_(like.width()),
       layout_(like.layout()),
       sparse_(like.has_presence()),
@@ -65,6 +66,7 @@ TailChunk::TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes
         }
         narrow_before_.push_back(narrow);
     }
+    charge_ = MemoryCharge(std::move(budget), memory_bytes());
 }
 
 bool TailChunk::accepts(const RowsView& rows, uint32_t row) const {
@@ -250,7 +252,7 @@ TailPiece& Tail::piece_for(const RowsView& rows, uint32_t row, uint32_t rows_lef
         const size_t usual = rows.values().size() / rows.rows() + 1;
         value_bytes = std::max(row_bytes, capacity * usual * 5 / 4);
     }
-    auto chunk = std::make_shared<TailChunk>(rows, capacity, value_bytes);
+    auto chunk = std::make_shared<TailChunk>(rows, capacity, value_bytes, budget_);
     memory_bytes_ += chunk->memory_bytes();
     pieces_.push_back({chunk, 0, kKeyMax, kKeyMin});
     chunks_.push_back(std::move(chunk));
@@ -292,7 +294,7 @@ std::shared_ptr<const EncodedBlock> Tail::seal(const BlockInfo& info) {
     pieces_.clear();
     rows_ = 0;
     memory_bytes_ = 0;
-    return builder.finish();
+    return builder.finish(budget_);
 }
 
 }  // namespace stepdb

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/base/bytes.h"
+#include "engine/base/memory_budget.h"
 #include "engine/model/key.h"
 #include "engine/model/rows.h"
 #include "engine/segment/block.h"
@@ -21,7 +22,9 @@ namespace stepdb {
 // an offset each.
 class TailChunk {
   public:
-    TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes_max);
+    // Its memory is charged to `budget`, if there is one, for as long as anybody holds the chunk.
+    TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes_max,
+              std::shared_ptr<MemoryBudget> budget = nullptr);
 
     // Whether row `row` of this frame can be appended: same layout, and room for it.
     bool accepts(const RowsView& rows, uint32_t row) const;
@@ -78,6 +81,7 @@ class TailChunk {
     std::unique_ptr<size_t[]> offsets_;      // sparse: rows_max_ + 1
     std::unique_ptr<std::byte[]> presence_;  // sparse: rows_max_ x bitmap_bytes_
     std::unique_ptr<std::byte[]> values_;
+    MemoryCharge charge_;
 };
 
 // Rows of one chunk that a reader may see.
@@ -90,6 +94,9 @@ struct TailPiece {
 
 class Tail {
   public:
+    // Chunks and sealed blocks are charged to `budget`, if there is one.
+    explicit Tail(std::shared_ptr<MemoryBudget> budget = nullptr) : budget_(std::move(budget)) {}
+
     // Appends rows of a frame from `first` on until the tail should be sealed (`rows_max` rows or
     // `bytes_max` value bytes); returns how many it took, at least 1 if the tail is empty.
     uint32_t append(const RowsView& rows, uint32_t first, uint64_t sequence,
@@ -109,6 +116,7 @@ class Tail {
   private:
     TailPiece& piece_for(const RowsView& rows, uint32_t row, uint32_t rows_left, size_t bytes_max);
 
+    std::shared_ptr<MemoryBudget> budget_;
     std::vector<TailPiece> pieces_;
     std::vector<std::shared_ptr<TailChunk>> chunks_;  // the same, writable
     uint32_t rows_ = 0;

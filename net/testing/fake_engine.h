@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,6 +29,14 @@ class FakeEngine : public Engine {
         is_held_ = false;
         deliver();
     }
+    // From then on frames are kept back, or taken again.
+    void set_room(bool has_room) {
+        has_room_ = has_room;
+        while (has_room_ && !when_room_.empty()) {
+            executor_.post(std::move(when_room_.front()));
+            when_room_.pop_front();
+        }
+    }
     uint64_t rows() const { return rows_; }
     uint64_t frames() const { return frames_; }
     size_t sessions() const { return sessions_; }
@@ -43,6 +52,10 @@ class FakeEngine : public Engine {
     }
     Task<Status> flush() override { co_return Status(); }
     Task<Status> close() override { co_return Status(); }
+    bool has_room() const override { return has_room_; }
+    void when_room(std::function<void()> call) override { when_room_.push_back(std::move(call)); }
+    void tick() override { ++ticks_; }
+    const StoreMemory& memory() const override { return memory_; }
     EngineStats stats() const override { return {}; }
     const RecoveryReport& recovery() const override { return recovery_; }
     const Id128& store_id() const override { return store_; }
@@ -230,6 +243,10 @@ class FakeEngine : public Engine {
     std::map<SchemaHash, std::shared_ptr<const Schema>> schemas_;
     std::map<std::string, FakeRun> runs_;
     std::deque<std::function<void()>> outcomes_;
+    StoreMemory memory_{std::numeric_limits<size_t>::max(), std::numeric_limits<size_t>::max()};
+    std::deque<std::function<void()>> when_room_;
+    bool has_room_ = true;
+    uint64_t ticks_ = 0;
     bool is_held_ = false;
     bool is_posted_ = false;
     uint64_t rows_ = 0;

@@ -36,6 +36,8 @@ class FakeQueryService : public QueryService {
         return std::make_unique<Query>(*this, std::move(text), sink);
     }
 
+    void tick() override { ++ticks_; }
+
     static std::vector<ResultColumn> row_columns() {
         return {ResultColumn("run", ColumnType::kText), ResultColumn("step", ColumnType::kStep),
                 ResultColumn("value", ColumnType::kFloat64)};
@@ -136,6 +138,7 @@ class FakeQueryService : public QueryService {
 
     Executor& net_side_;
     std::map<std::string, Prepared> prepared_;
+    int ticks_ = 0;
     int running_ = 0;
     uint64_t blocks_made_ = 0;
 };

@@ -20,17 +20,23 @@ namespace stepdb {
 
 // What several sessions share.
 struct TestServer {
-    explicit TestServer(size_t receive_bytes_max = kReceiveBytesMax)
+    explicit TestServer(size_t receive_bytes_max = kReceiveBytesMax,
+                        size_t send_bytes_max = kReceiveBytesMax)
         : engine(engine_side),
           queries(net_side),
           bridge(engine, engine_side, net_side),
-          budget(receive_bytes_max, [this] { ++rooms; }),
-          services(bridge, queries, budget) {
+          receive(receive_bytes_max, [this] { ++rooms; }),
+          send(send_bytes_max, [this] { ++rooms; }),
+          services(bridge, queries, receive, send) {
         services.store = engine.store_id();
         services.server_name = "stepdb test";
     }
     // What was posted is still the engine's business.
-    ~TestServer() { run(); }
+    ~TestServer() {
+        engine.set_room(true);
+        engine.release();
+        run();
+    }
     TestServer(const TestServer&) = delete;
     TestServer& operator=(const TestServer&) = delete;
 
@@ -49,7 +55,8 @@ struct TestServer {
     FakeQueryService queries;
     EngineBridge bridge;
     int rooms = 0;
-    ReceiveBudget budget;
+    FlowBudget receive;
+    FlowBudget send;
     SessionServices services;
 };
 
@@ -85,8 +92,10 @@ class TestPeer {
     // Lets everything happen that can, and takes all output.
     std::vector<SentFrame> receive() {
         std::vector<SentFrame> frames;
+        session_.resume();
         while (server_.run() || session_.has_output()) {
             take(frames, size_t{1} << 30U);
+            session_.resume();
         }
         return frames;
     }
@@ -96,6 +105,7 @@ class TestPeer {
         for (size_t i = 0; i < pieces && session_.has_output(); ++i) {
             const std::vector<std::byte> bytes = session_.take_output();
             EXPECT_FALSE(bytes.empty());
+            session_.output_sent();
             split(bytes, frames);
         }
     }

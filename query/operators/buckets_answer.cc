@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/model/limits.h"
+#include "engine/query_memory.h"
 #include "query/answer.h"
 #include "query/operators/bucket.h"
 #include "query/operators/bucket_grid.h"
@@ -13,8 +14,6 @@
 namespace stepdb {
 
 namespace {
-
-static_assert(size_t{kBucketsMax} * (sizeof(Bucket) + sizeof(Key)) < kQueryMemoryBytesMax / 2);
 
 constexpr size_t kFixedColumns = 4;  // run, metric, lo, hi
 
@@ -78,7 +77,7 @@ bool is_known(const Bucket& bucket, Statistic statistic) {
 class BucketsAnswer : public Answer {
   public:
     BucketsAnswer(ExecutionContext& context, const BucketsStage& stage, Axis axis)
-        : context_(context), stage_(stage), axis_(axis) {
+        : context_(context), stage_(stage), axis_(axis), charge_(context.memory) {
         const ColumnType x_type = axis == Axis::kStepped ? ColumnType::kStep : ColumnType::kTime;
         columns_.emplace_back("run", ColumnType::kText);
         columns_.emplace_back("metric", ColumnType::kText);
@@ -152,7 +151,7 @@ class BucketsAnswer : public Answer {
             co_return grid.error();
         }
         grid_.emplace(*std::move(grid));
-        co_return Status();
+        co_return charge_query_memory(charge_, stage_.buckets * (sizeof(Bucket) + sizeof(Key)));
     }
 
     // The keys that come out of the pipelines of all series.
@@ -239,6 +238,7 @@ class BucketsAnswer : public Answer {
     ExecutionContext& context_;
     BucketsStage stage_;
     Axis axis_;
+    MemoryCharge charge_;
     std::vector<ResultColumn> columns_;
     std::optional<AxisPlan> plan_;
     std::optional<BucketGrid> grid_;  // unset: nothing to show

@@ -40,6 +40,7 @@ class ExplainAnswer : public Answer {
         add(block, "series", context_.selection.series.size());
         add(block, "pieces", cost.pieces);
         add(block, "chunks decoded", cost.chunks_decoded);
+        add(block, "vectors decoded", cost.vectors_decoded);
         add(block, "values decoded", cost.values_decoded);
         add(block, "bytes read", cost.bytes_read);
         add(block, "rows", rows);

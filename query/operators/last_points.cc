@@ -1,8 +1,13 @@
 #include "query/operators/last_points.h"
 
+#include "engine/query_memory.h"
+
 namespace stepdb {
 
 namespace {
+
+// Key, time and value, in vectors that grow by doubling.
+constexpr size_t kPointBytes = 2 * 24;
 
 template <typename T>
 void append(std::vector<T>& to, const std::vector<T>& from) {
@@ -16,8 +21,9 @@ void keep_last(std::vector<T>& items, size_t count) {
 
 class LastPoints : public SeriesCursor {
   public:
-    LastPoints(std::unique_ptr<SeriesCursor> input, uint64_t points)
-        : input_(std::move(input)), points_(points) {}
+    LastPoints(std::unique_ptr<SeriesCursor> input, uint64_t points,
+               std::shared_ptr<MemoryBudget> memory)
+        : input_(std::move(input)), points_(points), charge_(std::move(memory)) {}
 
     Task<Result<bool>> next(Points& batch) override {
         if (done_) {
@@ -30,6 +36,11 @@ class LastPoints : public SeriesCursor {
             }
             if (!*more) {
                 break;
+            }
+            const Status charged =
+                charge_query_memory(charge_, (kept_.size() + batch.size()) * kPointBytes);
+            if (!charged) {
+                co_return charged.error();
             }
             append(kept_.keys, batch.keys);
             append(kept_.times, batch.times);
@@ -56,15 +67,16 @@ class LastPoints : public SeriesCursor {
 
     std::unique_ptr<SeriesCursor> input_;
     uint64_t points_;
+    MemoryCharge charge_;
     Points kept_;
     bool done_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<SeriesCursor> make_last_points(std::unique_ptr<SeriesCursor> input,
-                                               uint64_t points) {
-    return std::make_unique<LastPoints>(std::move(input), points);
+std::unique_ptr<SeriesCursor> make_last_points(std::unique_ptr<SeriesCursor> input, uint64_t points,
+                                               std::shared_ptr<MemoryBudget> memory) {
+    return std::make_unique<LastPoints>(std::move(input), points, std::move(memory));
 }
 
 }  // namespace stepdb

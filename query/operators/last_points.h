@@ -1,4 +1,5 @@
-// The last N points of a series. Keeps at most 2 N of them in memory besides a batch.
+// The last N points of a series. Keeps at most 2 N of them in memory besides a batch, charged to
+// `memory`, if there is one.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 
 namespace stepdb {
 
-std::unique_ptr<SeriesCursor> make_last_points(std::unique_ptr<SeriesCursor> input,
-                                               uint64_t points);
+std::unique_ptr<SeriesCursor> make_last_points(std::unique_ptr<SeriesCursor> input, uint64_t points,
+                                               std::shared_ptr<MemoryBudget> memory);
 
 }  // namespace stepdb

@@ -12,7 +12,7 @@ namespace stepdb {
 namespace {
 
 std::unique_ptr<SeriesCursor> add_step(std::unique_ptr<SeriesCursor> input,
-                                       const PipelineStep& step) {
+                                       const PipelineStep& step, ExecutionContext& context) {
     switch (step.kind) {
         case PipelineStep::Kind::kKeyRange:
             return make_range_filter(std::move(input), FilterBy::kKey, step.range);
@@ -21,7 +21,7 @@ std::unique_ptr<SeriesCursor> add_step(std::unique_ptr<SeriesCursor> input,
         case PipelineStep::Kind::kFirst:
             return make_first_points(std::move(input), step.points);
         case PipelineStep::Kind::kLast:
-            return make_last_points(std::move(input), step.points);
+            return make_last_points(std::move(input), step.points, context.memory);
     }
     CHECK(false, "pipeline step {}", static_cast<int>(step.kind));
     return nullptr;
@@ -33,7 +33,7 @@ std::unique_ptr<SeriesCursor> make_pipeline(ExecutionContext& context, const Ser
                                             const Pipeline& pipeline) {
     std::unique_ptr<SeriesCursor> cursor = make_scan(context, series, pipeline.scan);
     for (const PipelineStep& step : pipeline.steps) {
-        cursor = add_step(std::move(cursor), step);
+        cursor = add_step(std::move(cursor), step, context);
     }
     return cursor;
 }

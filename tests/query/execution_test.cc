@@ -40,7 +40,7 @@ TEST(Execution, ExplainCountsWhatTheQueryTook) {
     fill(store, "y", 10);
     EXPECT_THAT(store.query("explain * @ a/r | steps 1..5 | buckets 3", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,2", "pieces,2", "chunks decoded,0",
-                            "values decoded,10", "bytes read,0", "rows,6"));
+                            "vectors decoded,0", "values decoded,10", "bytes read,0", "rows,6"));
 }
 
 TEST(Execution, SeesACancelAtTheNextBatch) {

@@ -1,8 +1,6 @@
-// How many received bytes the server holds: frames the engine has not answered yet, and the frames
-// that large ones are being received into. On the net thread only.
-//
-// A large frame is reserved whole before the rest of it is read, so whatever was begun can be
-// finished, and waiting for room never becomes a deadlock of halves.
+// Bytes on their way through the server, against a bound: what was received and not yet answered,
+// and what was answered and not yet sent. On the net thread only. Full, it stays full until half of
+// it is free, so that what waits for room is not woken for crumbs.
 #pragma once
 
 #include <cstddef>
@@ -12,12 +10,13 @@
 
 namespace stepdb {
 
-class ReceiveBudget {
+class FlowBudget {
   public:
-    // `on_room` is called when reading may go on after the budget was full.
-    ReceiveBudget(size_t bytes_max, std::function<void()> on_room)
+    // `on_room` is called when things may go on after the budget was full.
+    FlowBudget(size_t bytes_max, std::function<void()> on_room)
         : bytes_max_(bytes_max), on_room_(std::move(on_room)) {}
 
+    // For what is there already, whatever the bound says.
     void charge(size_t bytes) {
         used_ += bytes;
         full_ = full_ || used_ > bytes_max_;
@@ -30,8 +29,8 @@ class ReceiveBudget {
             on_room_();
         }
     }
-    // Charges if there is room; else the budget counts as full until something is released and half
-    // of it is free.
+    // Charges if there is room; else the budget counts as full. Whoever has nothing yet gets room
+    // in an empty budget for any size, so that the largest frame fits the smallest budget.
     bool try_reserve(size_t bytes) {
         full_ = full_ || (used_ != 0 && used_ + bytes > bytes_max_);
         if (full_) {
@@ -41,9 +40,9 @@ class ReceiveBudget {
         return true;
     }
 
-    // Stop reading sockets.
     bool full() const { return full_; }
     size_t used() const { return used_; }
+    size_t bytes_max() const { return bytes_max_; }
 
   private:
     size_t bytes_max_;

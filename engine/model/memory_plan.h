@@ -1,0 +1,43 @@
+// How the bytes of --memory are shared out. The sum of the parts is the whole, so a server that
+// keeps each within its bound keeps within --memory.
+//
+// `rest` is what no counter sees: program and libraries (about 20 MiB), stacks, log buffers
+// (13 MiB), the scratch of sealing and of writing files, and what the allocator cannot give back.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "engine/model/limits.h"
+
+namespace stepdb {
+
+struct MemoryPlan {
+    size_t total = 0;
+    size_t flush = 0;     // live rows at which a flush starts
+    size_t rows = 0;      // rows at which frames wait: those being flushed, newer and pinned ones
+    size_t pinned = 0;    // of `rows`, held by snapshots alone, at which the oldest query ends
+    size_t resident = 0;  // catalog, writers, indexes of segments
+    size_t receive = 0;   // frames received and not yet answered, and half received ones
+    size_t results = 0;   // answers computed and not yet sent
+    size_t query = 0;     // what queries compute with
+    size_t rest = 0;
+
+    static constexpr MemoryPlan of(size_t total) {
+        constexpr size_t kFixed = 64U << 20U;
+        MemoryPlan plan;
+        plan.total = total;
+        const size_t shared = total - std::min(total, kFixed);
+        plan.flush = std::min<size_t>(shared / 4, kMemoryBlocksBytesMax);
+        plan.rows = 2 * plan.flush;
+        plan.pinned = plan.flush / 2;
+        plan.receive = std::min<size_t>(shared / 8, kReceiveBytesMax);
+        plan.results = shared / 16;
+        plan.query = shared / 8;
+        plan.resident = shared / 8;
+        plan.rest = total - plan.rows - plan.receive - plan.results - plan.query - plan.resident;
+        return plan;
+    }
+};
+
+}  // namespace stepdb

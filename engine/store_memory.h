@@ -1,0 +1,35 @@
+// How much memory the store holds, counted while it grows and read from any thread. The bounds come
+// from the engine's options; engine/model/memory_plan.h says how --memory is shared out.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+
+#include "engine/base/memory_budget.h"
+
+namespace stepdb {
+
+struct StoreMemory {
+    StoreMemory(size_t rows_bytes_max, size_t resident_bytes_max)
+        : rows(std::make_shared<MemoryBudget>(rows_bytes_max)), resident_max(resident_bytes_max) {}
+
+    // Tails, sealed blocks and superseded catalogs, as long as anybody holds them. At its bound
+    // frames wait for a flush.
+    const std::shared_ptr<MemoryBudget> rows;
+    // The part of `rows` that the store itself holds: what a flush moves to disk.
+    std::atomic<size_t> live{0};
+    // What grows with runs, schemas, writers and segments and stays. Past its bound frames that
+    // would add to it are refused.
+    std::atomic<size_t> resident{0};
+    const size_t resident_max;
+
+    // What only snapshots still hold.
+    size_t pinned() const {
+        const size_t all = rows->used();
+        return all - std::min(all, live.load(std::memory_order_relaxed));
+    }
+};
+
+}  // namespace stepdb
