@@ -305,7 +305,7 @@ void Session::settle(uint64_t ordinal) {
 void Session::on_durable(uint64_t ordinal, uint64_t late_rows) {
     settle(ordinal);
     if (!ack_) {
-        ack_.emplace();
+        ack_ = PendingAck{};  // clang 14 finds no emplace() for a nested class with defaults
     }
     ack_->ordinal = ordinal;
     ack_->late_rows += late_rows;

@@ -34,7 +34,10 @@ Result<CatalogCheckpoint> decode_body(Bytes body) {
     return checkpoint;
 }
 
-Result<CatalogCheckpoint> decode_file(Bytes file, const Id128& store, uint64_t file_id) {
+}  // namespace
+
+Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, uint64_t file_id,
+                                              uint64_t* sequence) {
     if (file.size() < kFileHeaderBytes + kPrefixBytes) {
         return make_error(ErrorCode::kCorruption, "{} bytes; at least {} are there in a whole one",
                           file.size(), kFileHeaderBytes + kPrefixBytes);
@@ -42,6 +45,9 @@ Result<CatalogCheckpoint> decode_file(Bytes file, const Id128& store, uint64_t f
     TRY_ASSIGN(const FileHeader header,
                decode_file_header(kCatalogKind, file.first(kFileHeaderBytes)));
     TRY(check_file_owner(kCatalogKind, header, store, file_id));
+    if (sequence != nullptr) {
+        *sequence = header.details[0];
+    }
     ByteReader reader(file.subspan(kFileHeaderBytes));
     const Bytes lengths = reader.get_bytes(kLengthsBytes);
     const auto raw_bytes = load_le<uint64_t>(lengths.data());
@@ -64,8 +70,6 @@ Result<CatalogCheckpoint> decode_file(Bytes file, const Id128& store, uint64_t f
     }
     return decode_body(*raw);
 }
-
-}  // namespace
 
 std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTable& writers) {
     ByteWriter writer;
@@ -117,7 +121,7 @@ Task<Result<CatalogCheckpoint>> read_catalog_file(FileSystem& files, std::string
     if (!read) {
         co_return read.error().within(path);
     }
-    Result<CatalogCheckpoint> checkpoint = decode_file(whole, store, file_id);
+    Result<CatalogCheckpoint> checkpoint = decode_catalog_file(whole, store, file_id);
     if (!checkpoint) {
         co_return checkpoint.error().within(path);
     }

@@ -35,4 +35,9 @@ Task<Status> write_catalog_file(FileSystem& files, std::string path, Id128 store
 Task<Result<CatalogCheckpoint>> read_catalog_file(FileSystem& files, std::string path, Id128 store,
                                                   uint64_t file_id);
 
+// The same over the bytes of the file; messages do not name it. `sequence`, if not null, is set to
+// the checkpoint's sequence when the header is intact.
+Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, uint64_t file_id,
+                                              uint64_t* sequence = nullptr);
+
 }  // namespace stepdb

@@ -136,7 +136,8 @@ std::optional<EditRecord> parse_edit(Bytes file, uint64_t offset, uint64_t seed)
     return record;
 }
 
-Result<ManifestState> parse_edits(Bytes file, const Id128& store, uint64_t file_id) {
+Result<ManifestState> parse_edits(Bytes file, const Id128& store, uint64_t file_id, uint64_t& end,
+                                  const std::function<void(const ManifestRecord&)>& visit) {
     ManifestState state;
     uint64_t offset = kFileHeaderBytes;
     uint64_t number = 0;
@@ -145,12 +146,21 @@ Result<ManifestState> parse_edits(Bytes file, const Id128& store, uint64_t file_
         if (!record || record->number != number + 1) {
             break;
         }
-        TRY_ASSIGN(const ManifestEdit edit, decode_changes(record->body));
-        apply_edit(state, edit);
+        ManifestRecord found;
+        TRY_ASSIGN(found.edit, decode_changes(record->body));
+        apply_edit(state, found.edit);
         state.next_file_id = record->next_file_id;
         number = record->number;
+        if (visit) {
+            found.offset = offset;
+            found.bytes = record->bytes;
+            found.number = number;
+            found.next_file_id = record->next_file_id;
+            visit(found);
+        }
         offset += record->bytes;
     }
+    end = offset;
     // Edits are synced one by one: only the last can be torn. A whole one behind a broken one means
     // that the broken one had been durable.
     for (uint64_t later = offset + 1; later + kEditHeaderBytes <= file.size(); ++later) {
@@ -218,6 +228,35 @@ void apply_edit(ManifestState& state, const ManifestEdit& edit) {
     }
 }
 
+Result<LoadedManifest> decode_manifest(Bytes file, uint64_t file_id,
+                                       const std::function<void(const ManifestRecord&)>& visit) {
+    if (file.size() < kFileHeaderBytes) {
+        return make_error(ErrorCode::kCorruption, "{} bytes; its header alone has {}", file.size(),
+                          kFileHeaderBytes);
+    }
+    TRY_ASSIGN(const FileHeader header,
+               decode_file_header(kManifestKind, file.first(kFileHeaderBytes)));
+    LoadedManifest loaded;
+    loaded.file_id = file_id == 0 ? header.file_id : file_id;
+    loaded.store = header.store;
+    TRY(check_file_owner(kManifestKind, header, header.store, loaded.file_id));
+    TRY_ASSIGN(loaded.state, parse_edits(file, header.store, loaded.file_id, loaded.end, visit));
+    return loaded;
+}
+
+Result<uint64_t> decode_current(std::string_view contents) {
+    const bool ended = !contents.empty() && contents.back() == '\n';
+    const std::string_view stem = ended ? contents.substr(0, contents.size() - 1) : "";
+    const std::optional<uint64_t> file_id = parse_file_name(stem, "manifest-");
+    if (!file_id) {
+        return make_error(ErrorCode::kCorruption,
+                          "{} bytes that do not name a manifest; it should hold 'manifest-NUMBER' "
+                          "and a line feed",
+                          contents.size());
+    }
+    return *file_id;
+}
+
 Task<Result<std::optional<LoadedManifest>>> load_manifest(FileSystem& files,
                                                           std::string directory) {
     const std::string current_path = directory + "/" + std::string(kCurrentName);
@@ -236,17 +275,10 @@ Task<Result<std::optional<LoadedManifest>>> load_manifest(FileSystem& files,
     if (!read_name) {
         co_return read_name.error().within(kCurrentName);
     }
-    const bool ended = !name.empty() && name.back() == '\n';
-    const std::string_view stem = ended ? std::string_view(name).substr(0, name.size() - 1) : "";
-    const std::optional<uint64_t> file_id = parse_file_name(stem, "manifest-");
+    const Result<uint64_t> file_id = decode_current(name);
     if (!file_id) {
-        co_return make_error(ErrorCode::kCorruption,
-                             "{}: {} bytes that do not name a manifest; it should hold "
-                             "'manifest-NUMBER' and a line feed",
-                             current_path, bytes);
+        co_return file_id.error().within(current_path);
     }
-    LoadedManifest loaded;
-    loaded.file_id = *file_id;
     const std::string path = directory + "/" + manifest_file_name(*file_id);
     Result<std::unique_ptr<File>> file = co_await files.open(path, OpenMode::kRead);
     if (!file) {
@@ -259,25 +291,11 @@ Task<Result<std::optional<LoadedManifest>>> load_manifest(FileSystem& files,
     if (!read) {
         co_return read.error().within(path);
     }
-    if (whole.size() < kFileHeaderBytes) {
-        co_return make_error(ErrorCode::kCorruption, "{}: {} bytes; its header alone has {}", path,
-                             whole.size(), kFileHeaderBytes);
+    Result<LoadedManifest> loaded = decode_manifest(whole, *file_id);
+    if (!loaded) {
+        co_return loaded.error().within(path);
     }
-    Result<FileHeader> header = decode_file_header(kManifestKind, whole.first(kFileHeaderBytes));
-    if (!header) {
-        co_return header.error().within(path);
-    }
-    loaded.store = header->store;
-    const Status owner = check_file_owner(kManifestKind, *header, header->store, *file_id);
-    if (!owner) {
-        co_return owner.error().within(path);
-    }
-    Result<ManifestState> state = parse_edits(whole, header->store, *file_id);
-    if (!state) {
-        co_return state.error().within(path);
-    }
-    loaded.state = std::move(*state);
-    std::optional<LoadedManifest> found(std::move(loaded));
+    std::optional<LoadedManifest> found(std::move(*loaded));
     co_return found;
 }
 

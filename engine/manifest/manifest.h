@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -64,7 +65,27 @@ struct LoadedManifest {
     uint64_t file_id = 0;
     Id128 store;
     ManifestState state;
+    uint64_t end = 0;  // where the whole edits end; what follows is torn
 };
+
+// An edit as it lies in the file.
+struct ManifestRecord {
+    ManifestRecord() = default;
+
+    uint64_t offset = 0;
+    uint64_t bytes = 0;
+    uint64_t number = 0;
+    uint64_t next_file_id = 0;
+    ManifestEdit edit;
+};
+
+// Decodes the bytes of a manifest file, which is file `file_id`, or whatever its header says if
+// that is 0. Messages do not name the file. `visit`, if set, is called for every whole edit.
+Result<LoadedManifest> decode_manifest(
+    Bytes file, uint64_t file_id, const std::function<void(const ManifestRecord&)>& visit = {});
+
+// The file that the contents of CURRENT name; kCorruption if it is no manifest.
+Result<uint64_t> decode_current(std::string_view contents);
 
 // Reads CURRENT and the manifest it names; nothing if there is no CURRENT. Edits after the last
 // whole one are a torn end and left out; kCorruption if a whole edit follows a broken one.

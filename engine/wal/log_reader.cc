@@ -9,14 +9,14 @@ namespace stepdb {
 
 namespace {
 
-struct Record {
-    RecordHeader header;
-    Bytes frame;
-};
+bool is_blank(Bytes bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
 
-// The records of the group at `offset`, if all of it is valid and begins with `sequence`.
-Result<std::vector<Record>> parse_group(Bytes file, const LogPlace& place, uint64_t offset,
-                                        uint64_t sequence, GroupHeader& group) {
+}  // namespace
+
+Result<std::vector<LogRecord>> parse_log_group(Bytes file, const LogPlace& place, uint64_t offset,
+                                               uint64_t sequence, GroupHeader& group) {
     TRY_ASSIGN(group, decode_group_header(file.subspan(offset), place, offset));
     if (group.bytes > file.size() - offset) {
         return make_error(ErrorCode::kCorruption,
@@ -27,12 +27,13 @@ Result<std::vector<Record>> parse_group(Bytes file, const LogPlace& place, uint6
                           "group at byte {} begins with sequence {}, not {}", offset,
                           group.first_sequence, sequence);
     }
-    std::vector<Record> records;
+    std::vector<LogRecord> records;
     records.reserve(std::min<size_t>(group.record_count, group.record_bytes / kRecordHeaderBytes));
     uint64_t at = offset + kGroupHeaderBytes;
     const uint64_t end = at + group.record_bytes;
     for (uint32_t i = 0; i < group.record_count; ++i) {
-        Record record;
+        LogRecord record;
+        record.offset = at;
         TRY_ASSIGN(record.header, decode_record_header(file.subspan(at, end - at), place, at));
         record.frame =
             file.subspan(at + kRecordHeaderBytes, record.header.bytes - kRecordHeaderBytes);
@@ -61,8 +62,8 @@ Result<std::vector<Record>> parse_group(Bytes file, const LogPlace& place, uint6
 // Looks for a group that calls `sequence` durable. The one at `offset` counts too: one that is
 // whole but begins with a later sequence tells of a loss in the file before; a torn group in its
 // right place calls only what is below it durable.
-Status check_torn_end(Bytes file, const LogPlace& place, uint64_t offset, uint64_t sequence,
-                      const Error& why) {
+Status check_log_end(Bytes file, const LogPlace& place, uint64_t offset, uint64_t sequence,
+                     const Error& why) {
     for (uint64_t at = offset; at + kGroupHeaderBytes <= file.size(); at += kPageBytes) {
         const Result<GroupHeader> later = decode_group_header(file.subspan(at), place, at);
         if (later && later->durable_sequence >= sequence) {
@@ -76,11 +77,29 @@ Status check_torn_end(Bytes file, const LogPlace& place, uint64_t offset, uint64
     return {};
 }
 
-bool is_blank(Bytes bytes) {
-    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+Result<LogFileContents> parse_log(Bytes file, const LogPlace& place, uint64_t expected,
+                                  const RecordVisitor& visit) {
+    LogFileContents contents;
+    contents.next_sequence = expected;
+    while (contents.end + kGroupHeaderBytes <= file.size()) {
+        GroupHeader group;
+        const Result<std::vector<LogRecord>> records =
+            parse_log_group(file, place, contents.end, contents.next_sequence, group);
+        if (!records) {
+            TRY(check_log_end(file, place, contents.end, contents.next_sequence, records.error()));
+            const size_t page = std::min<size_t>(kPageBytes, file.size() - contents.end);
+            contents.torn_bytes = is_blank(file.subspan(contents.end, page)) ? 0 : page;
+            return contents;
+        }
+        for (const LogRecord& record : *records) {
+            TRY(visit(record.header, record.frame));
+            contents.next_sequence = record.header.last_sequence() + 1;
+        }
+        contents.end += group.bytes;
+        ++contents.groups;
+    }
+    return contents;
 }
-
-}  // namespace
 
 Task<Result<LogFileContents>> read_log_file(File& file, std::string name, LogPlace place,
                                             uint64_t expected, RecordVisitor visit) {
@@ -90,31 +109,9 @@ Task<Result<LogFileContents>> read_log_file(File& file, std::string name, LogPla
     if (!read) {
         co_return read.error().within(name);
     }
-    LogFileContents contents;
-    contents.next_sequence = expected;
-    while (contents.end + kGroupHeaderBytes <= whole.size()) {
-        GroupHeader group;
-        Result<std::vector<Record>> records =
-            parse_group(whole, place, contents.end, contents.next_sequence, group);
-        if (!records) {
-            const Status torn =
-                check_torn_end(whole, place, contents.end, contents.next_sequence, records.error());
-            if (!torn) {
-                co_return torn.error().within(name);
-            }
-            const size_t page = std::min<size_t>(kPageBytes, whole.size() - contents.end);
-            contents.torn_bytes = is_blank(whole.subspan(contents.end, page)) ? 0 : page;
-            co_return contents;
-        }
-        for (const Record& record : *records) {
-            const Status visited = visit(record.header, record.frame);
-            if (!visited) {
-                co_return visited.error().within(name);
-            }
-            contents.next_sequence = record.header.last_sequence() + 1;
-        }
-        contents.end += group.bytes;
-        ++contents.groups;
+    Result<LogFileContents> contents = parse_log(whole, place, expected, visit);
+    if (!contents) {
+        co_return contents.error().within(name);
     }
     co_return contents;
 }

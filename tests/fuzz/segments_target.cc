@@ -1,0 +1,214 @@
+// Segments: a whole file through everything that reads one, and each decoder below it by itself.
+// The first byte chooses.
+#include <algorithm>
+
+#include "engine/base/float_bits.h"
+#include "engine/codec/integer_codec.h"
+#include "engine/codec/value_codec.h"
+#include "engine/model/limits.h"
+#include "engine/segment/block_directory.h"
+#include "engine/segment/chunk.h"
+#include "engine/segment/segment_reader.h"
+#include "tests/fuzz/fix_checksums.h"
+#include "tests/fuzz/fuzz_target.h"
+#include "tests/support/sim_executor.h"
+#include "tests/support/sim_file_system.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr const char* kPath = "store/segment-000041";
+constexpr uint32_t kColumnsMax = 64;  // read one by one
+
+// --- A whole file ---
+
+void read_blocks(SimExecutor& executor, SimFileSystem& files, const SegmentMeta& segment,
+                 bool is_sound) {
+    const auto file = run_task(executor, files.open(kPath, OpenMode::kRead)).value();
+    const auto names = run_task(executor, read_names(*file, segment));
+    CHECK(names.has_value() || !is_sound, "{}", names.error().to_string());
+    for (size_t block = 0; block < segment.blocks().size(); ++block) {
+        const BlockInfo& info = segment.blocks()[block].info;
+        const auto axis = run_task(executor, read_axis(*file, segment, block));
+        CHECK(axis.has_value() || !is_sound, "{}", axis.error().to_string());
+        for (uint32_t column = 0; column < std::min(info.columns, kColumnsMax); ++column) {
+            const auto values = run_task(executor, read_column(*file, segment, block, column));
+            CHECK(values.has_value() || !is_sound, "{}", values.error().to_string());
+            CHECK(!values || values->values.size() <= info.rows, "{} values in {} rows",
+                  values->values.size(), info.rows);
+        }
+    }
+}
+
+void read_segment(Bytes compact) {
+    const std::vector<std::byte> bytes = expand_segment(compact);
+    const Id128 store = store_of(bytes);
+    const uint64_t file_id = file_id_of(bytes);
+    SimDisk disk({"store"});
+    disk.put_file(kPath, bytes);
+    SimExecutor executor;
+    SimFileSystem files(disk, executor);
+    const Status verified = run_task(executor, verify_segment(files, kPath, store, file_id));
+    const auto segment = run_task(executor, open_segment(files, kPath, store, file_id));
+    CHECK(segment.has_value() || !verified, "verified, and cannot be opened: {}",
+          segment.error().to_string());
+    if (segment) {
+        read_blocks(executor, files, **segment, verified.has_value());
+    }
+}
+
+// --- Parts ---
+
+// Counts from the input, so that it says how much there is to decode.
+uint32_t take_count(ByteReader& reader, uint32_t max) {
+    return reader.get<uint16_t>() % max + 1;
+}
+
+Bytes rest_of(ByteReader& reader) {
+    return reader.get_bytes(reader.remaining());
+}
+
+void read_axis_section(ByteReader& reader) {
+    BlockInfo info;
+    info.rows = take_count(reader, 2000);
+    info.columns = 1;
+    info.axis = reader.get<uint8_t>() % 2 == 0 ? Axis::kStepped : Axis::kTimed;
+    info.key_min = reader.get<int64_t>();
+    info.key_max = reader.get<int64_t>();
+    info.time_min = reader.get<int64_t>();
+    info.time_max = reader.get<int64_t>();
+    info.sequence_min = reader.get<uint64_t>();
+    info.sequence_max = reader.get<uint64_t>();
+    const auto axis = decode_axis(rest_of(reader), info);
+    if (axis) {
+        CHECK(std::ranges::is_sorted(axis->keys), "{} keys", axis->keys.size());
+        CHECK(axis->times.size() == info.rows && axis->sequences.size() == info.rows, "rows");
+    }
+}
+
+void read_directory_section(ByteReader& reader) {
+    BlockInfo info;
+    info.rows = 1;
+    info.columns = take_count(reader, 3000);
+    info.strips_bytes = reader.get<uint32_t>();
+    const auto directory = BlockDirectory::read(rest_of(reader), info);
+    if (!directory) {
+        return;
+    }
+    for (size_t strip = 0; strip < directory->strips().size(); ++strip) {
+        const auto places = directory->places(strip);
+        for (const ChunkPlace& place : places ? *places : std::vector<ChunkPlace>()) {
+            CHECK(place.offset + place.bytes <= info.strips_bytes, "a chunk at {} of {}",
+                  place.offset, info.strips_bytes);
+        }
+    }
+    for (uint32_t column = 0; column < std::min(info.columns, kColumnsMax); ++column) {
+        static_cast<void>(directory->place(column).has_value());
+    }
+}
+
+void read_chunk(ByteReader& reader) {
+    const uint32_t rows = take_count(reader, 2000);
+    const auto values = decode_chunk_bytes(rest_of(reader), rows);
+    CHECK(!values || values->values.size() <= rows, "{} values", values->values.size());
+    if (values && values->presence.empty() && values->values.size() == rows) {
+        std::vector<std::byte> encoded;
+        encode_full_chunk(values->values, encoded);
+        const auto again = decode_chunk_bytes(encoded, rows);
+        CHECK(again.has_value(), "{}", again.error().to_string());
+        CHECK(std::ranges::equal(again->values, values->values, same_bits), "{} values", rows);
+    }
+}
+
+void read_integers(ByteReader& reader) {
+    const uint32_t count = take_count(reader, 2000);
+    const uint32_t first = reader.get<uint16_t>() % count;
+    const Bytes encoded = rest_of(reader);
+    std::vector<int64_t> values(count);
+    if (!decode_integers(encoded, values)) {
+        return;
+    }
+    std::vector<int64_t> some(count - first);
+    CHECK(decode_integer_range(encoded, count, first, some).has_value(), "from {}", first);
+    CHECK(std::ranges::equal(some, std::span(values).subspan(first)), "from {}", first);
+    std::vector<std::byte> mine;
+    encode_integers(values, mine);
+    std::vector<int64_t> again(count);
+    CHECK(decode_integers(mine, again).has_value() && again == values, "{} integers", count);
+}
+
+void read_steps(ByteReader& reader) {
+    std::vector<int64_t> images(take_count(reader, 2000));
+    static_cast<void>(decode_steps(rest_of(reader), images).has_value());
+}
+
+void read_values(ByteReader& reader) {
+    const uint32_t count = take_count(reader, 2000);
+    const auto bits = reader.get<uint8_t>();
+    ValueForm form;
+    form.float64 = bits % 2 == 1;
+    form.constant = bits % 8 == 7;
+    const Bytes payload = rest_of(reader);
+    std::vector<double> values(count);
+    if (!decode_values(form, payload, values)) {
+        return;
+    }
+    for (size_t at = 0; at < count; at += kVectorValues) {
+        const auto whole =
+            std::span(values).subspan(at, std::min<size_t>(count - at, kVectorValues));
+        std::vector<double> vector(whole.size());
+        CHECK(decode_value_vector(form, payload, count, at / kVectorValues, vector).has_value(),
+              "vector at {} of {}", at, count);
+        CHECK(std::ranges::equal(vector, whole, same_bits), "vector at {}", at);
+    }
+}
+
+void read_index(ByteReader& reader) {
+    const uint32_t count = take_count(reader, 64);
+    const auto end = reader.get<uint32_t>();
+    const auto blocks = decode_block_index(rest_of(reader), count, end);
+    if (blocks) {
+        CHECK(blocks->size() == count && blocks->back().end() == end, "{} blocks", count);
+        const auto again = decode_block_index(encode_block_index(*blocks), count, end);
+        CHECK(again.has_value(), "{}", again.error().to_string());
+    }
+}
+
+void read_segment_names(ByteReader& reader) {
+    const auto names = decode_segment_names(rest_of(reader));
+    if (names) {
+        const auto again = decode_segment_names(encode_segment_names(*names));
+        CHECK(again && again->runs.size() == names->runs.size() &&
+                  again->schemas.size() == names->schemas.size(),
+              "{} runs", names->runs.size());
+    }
+}
+
+}  // namespace
+
+void fuzz_one(Bytes input) {
+    ByteReader reader(input);
+    switch (reader.get<uint8_t>() % 9) {
+        case 0:
+            return read_segment(rest_of(reader));
+        case 1:
+            return read_axis_section(reader);
+        case 2:
+            return read_directory_section(reader);
+        case 3:
+            return read_chunk(reader);
+        case 4:
+            return read_integers(reader);
+        case 5:
+            return read_steps(reader);
+        case 6:
+            return read_values(reader);
+        case 7:
+            return read_index(reader);
+        default:
+            return read_segment_names(reader);
+    }
+}
+
+}  // namespace stepdb
