@@ -206,8 +206,16 @@ Result<Catalog> Catalog::decode(Bytes bytes) {
         return corrupt(fmt::format("catalog: {} bytes, of which {} do not belong to it",
                                    bytes.size(), reader.remaining()));
     }
-    catalog.next_run_id_ = std::max(catalog.next_run_id_, next_run);
-    catalog.next_schema_id_ = std::max(catalog.next_schema_id_, next_schema);
+    for (const auto& [id, stored] : catalog.schemas_by_id_) {
+        catalog.next_schema_id_ = std::max(catalog.next_schema_id_, id + 1);
+    }
+    if (catalog.next_run_id_ > next_run || catalog.next_schema_id_ > next_schema) {
+        return corrupt(fmt::format(
+            "catalog: run ids below {} and schema ids below {} are used, while {} and {} are next",
+            catalog.next_run_id_, catalog.next_schema_id_, next_run, next_schema));
+    }
+    catalog.next_run_id_ = next_run;
+    catalog.next_schema_id_ = next_schema;
     return catalog;
 }
 

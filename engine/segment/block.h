@@ -41,7 +41,7 @@ struct BlockInfo {
     uint32_t directory_bytes = 0;
     uint64_t strips_bytes = 0;
 
-    uint64_t total_bytes() const { return axis_bytes + directory_bytes + strips_bytes; }
+    uint64_t total_bytes() const { return uint64_t{axis_bytes} + directory_bytes + strips_bytes; }
 };
 
 // Immutable once built; shared between the engine and snapshots.

@@ -159,7 +159,11 @@ class CrashRun {
             }
         }
         const Status opened = store_.open();
-        return opened ? "" : opened.error().to_string();
+        if (!opened) {
+            return opened.error().to_string();
+        }
+        // Without a sync it is the loss that has to be found.
+        return scenario_.disabled ? "" : store_.verify();
     }
 
     // The contents are the first m changes, for one m of at least what was acknowledged and what

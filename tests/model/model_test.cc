@@ -123,6 +123,7 @@ class Sequence {
     }
 
     void check(std::string_view when) {
+        ASSERT_EQ(store_.verify(), "") << when;
         const Result<ReferenceModel::Contents> got = store_.contents();
         ASSERT_TRUE(got.has_value()) << when << ": " << got.error().to_string();
         ASSERT_EQ(describe_difference(model_.contents(), *got), "") << when;

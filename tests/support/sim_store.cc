@@ -4,6 +4,7 @@
 
 #include "engine/model/rows.h"
 #include "engine/snapshot.h"
+#include "engine/verify.h"
 
 namespace stepdb {
 
@@ -144,6 +145,23 @@ void SimStore::discard_engine() {
     }
     engine_.reset();
     files_.reset();
+}
+
+std::string SimStore::verify() {
+    run();
+    VerifyOptions options;
+    options.directory = options_.directory;
+    options.take_lock = false;
+    const Result<VerifyReport> report = run_task(*executor_, verify_store(*files_, options));
+    if (!report) {
+        return report.error().to_string();
+    }
+    std::string words;
+    for (const StoreProblem& problem : report->problems) {
+        words += fmt::format("{} byte {}: {}\n", problem.file, problem.offset.value_or(0),
+                             problem.what);
+    }
+    return words;
 }
 
 Result<ReferenceModel::Contents> SimStore::contents() {

@@ -93,6 +93,10 @@ class SimStore {
 
     Status flush() { return run_task(*executor_, engine_->flush()); }
 
+    // What verify_store finds wrong with the files of the open store, in words; "" if all is well.
+    // Lets everything under way come to its end first.
+    std::string verify();
+
     // Every point of every run, read through a snapshot.
     Result<ReferenceModel::Contents> contents();
 

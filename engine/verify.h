@@ -1,0 +1,77 @@
+// Checks a whole store without opening it: every checksum of every file, and that the files agree
+// with each other. Nothing is written, repaired or kept. What recovery passes over, such as blocks
+// that no query has read yet, is read here.
+//
+// Runs on the file system's executor; one file, or one block of a segment, is in memory at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/checksum.h"
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+#include "engine/io/file_system.h"
+
+namespace stepdb {
+
+// More problems than this are counted, not kept.
+inline constexpr size_t kVerifyProblemsMax = 10'000;
+
+// Something that is not as it must be.
+struct StoreProblem {
+    StoreProblem() = default;
+
+    std::string file;                // its name in the directory
+    std::optional<uint64_t> offset;  // of the byte where it begins, if it has a place
+    std::string what;
+    std::string remedy;  // what to do about it
+};
+
+// Something worth knowing that is no fault: a file that nothing names, a torn end.
+struct StoreNote {
+    StoreNote() = default;
+
+    std::string file;
+    std::string what;
+};
+
+struct VerifyReport {
+    VerifyReport() = default;
+
+    bool good() const { return problems.empty(); }
+
+    Id128 store;
+    uint64_t files = 0;  // that the store is made of
+    uint64_t bytes = 0;  // of these
+    uint64_t runs = 0;
+    uint64_t schemas = 0;
+    uint64_t segments = 0;
+    uint64_t blocks = 0;
+    uint64_t log_groups = 0;
+    uint64_t log_records = 0;  // above the checkpoint
+    uint64_t rows = 0;         // of segments, and of the log above the checkpoint
+    uint64_t points = 0;       // likewise; values that a later one replaces are counted
+    std::vector<StoreProblem> problems;
+    uint64_t problems_left_out = 0;
+    std::vector<StoreNote> notes;
+};
+
+struct VerifyOptions {
+    VerifyOptions() = default;
+
+    std::string directory;
+    // A store that this process has open, and that is idle, can be verified without its lock.
+    bool take_lock = true;
+    // So many bytes of so many are read.
+    std::function<void(uint64_t done, uint64_t total)> on_progress;
+};
+
+// kNotFound if the directory holds no store, kFailedPrecondition if another process has it, or
+// why the directory cannot be listed. Everything else is in the report.
+Task<Result<VerifyReport>> verify_store(FileSystem& files, VerifyOptions options);
+
+}  // namespace stepdb

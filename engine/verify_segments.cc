@@ -1,0 +1,356 @@
+// The part of verify_store that reads segments: every byte of them, and that their blocks are of
+// runs and schemas that exist.
+#include <algorithm>
+#include <bit>
+#include <set>
+
+#include "engine/segment/block_directory.h"
+#include "engine/segment/chunk.h"
+#include "engine/store_verifier.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr std::string_view kRestoreSegment =
+    "restore this file from a backup; queries that need what is damaged fail until then, others "
+    "go on";
+
+std::string checksum_words(std::string_view what, uint64_t stored, uint64_t computed) {
+    return fmt::format("{}: checksum {:016x}, expected {:016x}", what, computed, stored);
+}
+
+// A page that was read as the header of this file.
+Status check_header(const FileKind& kind, Bytes page, const Id128& store, uint64_t file_id) {
+    TRY_ASSIGN(const FileHeader header, decode_file_header(kind, page));
+    return check_file_owner(kind, header, store, file_id);
+}
+
+}  // namespace
+
+struct StoreVerifier::OpenSegment {
+    OpenSegment() = default;
+
+    uint64_t place_seed(uint64_t offset) const { return stepdb::place_seed(store, id, offset); }
+    std::string describe(size_t block) const {
+        const BlockInfo& info = blocks[block].info;
+        return fmt::format("block {} (run {}, attempt {}, schema {})", block, info.run,
+                           info.attempt, info.schema);
+    }
+
+    uint64_t id = 0;
+    Id128 store;
+    std::string name;
+    std::unique_ptr<File> file;
+    SegmentFooter footer;
+    std::vector<SegmentBlock> blocks;
+};
+
+Task<void> StoreVerifier::verify_segments() {
+    for (const auto& [id, bytes] : manifest_.segments) {
+        const std::string name = segment_file_name(id);
+        Result<std::unique_ptr<File>> file = co_await files_.open(path(name), OpenMode::kRead);
+        if (!file) {
+            problem(name, std::nullopt,
+                    fmt::format("named by the manifest and cannot be opened: {}",
+                                file.error().message()),
+                    kRestoreSegment);
+            continue;
+        }
+        if ((*file)->size() != bytes) {
+            problem(name, std::nullopt,
+                    fmt::format("has {} bytes, the manifest says {}", (*file)->size(), bytes),
+                    kRestoreSegment);
+        }
+        OpenSegment segment;
+        segment.id = id;
+        segment.store = store_;
+        segment.name = name;
+        segment.file = std::move(*file);
+        const bool readable = co_await read_segment_head(&segment);
+        if (readable) {
+            ++report_.segments;
+            co_await read_segment_names(&segment);
+            co_await verify_blocks(&segment);
+        }
+    }
+}
+
+// Header, footer, index, and the zeros between index and footer.
+Task<bool> StoreVerifier::read_segment_head(OpenSegment* segment) {
+    const uint64_t size = segment->file->size();
+    if (size < 2 * kPageBytes || size % kPageBytes != 0) {
+        problem(segment->name, std::nullopt,
+                fmt::format("has {} bytes; a segment has a multiple of {}, at least {}", size,
+                            kPageBytes, 2 * kPageBytes),
+                kRestoreSegment);
+        co_return false;
+    }
+    std::vector<std::byte> page(kPageBytes);
+    const Status header_read = co_await segment->file->read(0, page);
+    const Status header =
+        header_read ? check_header(kSegmentFileKind, page, store_, segment->id) : header_read;
+    if (!header) {
+        problem(segment->name, 0, header.error().message(), kRestoreSegment);
+    }
+    // The footer is tried in any case: what follows needs no header.
+    const Status footer_read = co_await segment->file->read(size - kPageBytes, page);
+    if (!footer_read) {
+        problem(segment->name, size - kPageBytes, footer_read.error().message(), kRestoreSegment);
+        co_return false;
+    }
+    const Result<SegmentFooter> footer = decode_segment_footer(page, store_, segment->id, size);
+    if (!footer) {
+        problem(segment->name, size - kPageBytes, footer.error().message(), kRestoreSegment);
+        co_return false;
+    }
+    segment->footer = *footer;
+    const uint64_t end = footer->footer_offset();
+    std::vector<std::byte> tail(end - footer->index_offset);
+    const Status tail_read = co_await segment->file->read(footer->index_offset, tail);
+    if (!tail_read) {
+        problem(segment->name, footer->index_offset, tail_read.error().message(), kRestoreSegment);
+        co_return false;
+    }
+    const Bytes index = Bytes(tail).first(footer->index_bytes);
+    const Bytes padding = Bytes(tail).subspan(footer->index_bytes);
+    if (std::ranges::any_of(padding, [](std::byte byte) { return byte != std::byte{0}; })) {
+        problem(segment->name, footer->index_offset + footer->index_bytes,
+                "the padding before the footer is not all zeros", kRestoreSegment);
+    }
+    const uint64_t computed = xxh3(index, segment->place_seed(footer->index_offset));
+    if (computed != footer->index_checksum) {
+        problem(segment->name, footer->index_offset,
+                checksum_words("block index", footer->index_checksum, computed), kRestoreSegment);
+        co_return false;
+    }
+    Result<std::vector<SegmentBlock>> blocks =
+        decode_block_index(index, footer->blocks, footer->names_offset);
+    if (!blocks) {
+        problem(segment->name, footer->index_offset, blocks.error().message(), kRestoreSegment);
+        co_return false;
+    }
+    segment->blocks = std::move(*blocks);
+    progress(2 * kPageBytes + tail.size());
+    co_return true;
+}
+
+Task<void> StoreVerifier::read_segment_names(OpenSegment* segment) {
+    const SegmentFooter& footer = segment->footer;
+    std::vector<std::byte> section(footer.names_bytes);
+    const Status read = co_await segment->file->read(footer.names_offset, section);
+    if (!read) {
+        problem(segment->name, footer.names_offset, read.error().message(), kRestoreSegment);
+        co_return;
+    }
+    progress(section.size());
+    const uint64_t computed = xxh3(section, segment->place_seed(footer.names_offset));
+    if (computed != footer.names_checksum) {
+        problem(segment->name, footer.names_offset,
+                checksum_words("names", footer.names_checksum, computed), kRestoreSegment);
+        co_return;
+    }
+    const Result<SegmentNames> names = decode_segment_names(section);
+    if (!names) {
+        problem(segment->name, footer.names_offset, names.error().message(), kRestoreSegment);
+        co_return;
+    }
+    check_segment_names(*segment, *names);
+}
+
+// The names cover the blocks and agree with the catalog.
+void StoreVerifier::check_segment_names(const OpenSegment& segment, const SegmentNames& names) {
+    std::set<uint64_t> runs;
+    std::set<uint64_t> schemas;
+    for (const SegmentBlock& block : segment.blocks) {
+        runs.insert(block.info.run);
+        schemas.insert(block.info.schema);
+    }
+    const uint64_t at = segment.footer.names_offset;
+    for (const SegmentNames::Run& named : names.runs) {
+        runs.erase(named.id);
+        const std::shared_ptr<const Run> run = catalog_.find_run(named.id);
+        if (has_catalog_ && run != nullptr &&
+            (run->project != named.project || run->name != named.name)) {
+            problem(segment.name, at,
+                    fmt::format("calls run {} {}/{}, the catalog calls it {}", named.id,
+                                named.project, named.name, run->path()),
+                    kRestoreSegment);
+        }
+    }
+    for (const SegmentNames::NamedSchema& named : names.schemas) {
+        schemas.erase(named.id);
+        const StoredSchema* schema = catalog_.find_schema(named.id);
+        if (has_catalog_ && schema != nullptr && schema->schema->hash() != named.schema->hash()) {
+            problem(segment.name, at,
+                    fmt::format("schema {} is {}, in the catalog {}", named.id,
+                                named.schema->hash().to_hex(), schema->schema->hash().to_hex()),
+                    kRestoreSegment);
+        }
+    }
+    for (const uint64_t run : runs) {
+        problem(segment.name, at, fmt::format("has blocks of run {}, which it does not name", run),
+                kRestoreSegment);
+    }
+    for (const uint64_t schema : schemas) {
+        problem(segment.name, at,
+                fmt::format("has blocks of schema {}, which it does not name", schema),
+                kRestoreSegment);
+    }
+}
+
+Task<void> StoreVerifier::verify_blocks(OpenSegment* segment) {
+    for (size_t index = 0; index < segment->blocks.size(); ++index) {
+        const SegmentBlock& block = segment->blocks[index];
+        ++report_.blocks;
+        check_block_owner(*segment, index);
+        std::vector<std::byte> bytes(block.info.total_bytes());
+        const Status read = co_await segment->file->read(block.offset, bytes);
+        if (!read) {
+            problem(segment->name, block.offset,
+                    fmt::format("{}: {}", segment->describe(index), read.error().message()),
+                    kRestoreSegment);
+            continue;
+        }
+        verify_block(*segment, index, bytes);
+        progress(bytes.size());
+    }
+}
+
+// What the index says of it, against the catalog and the manifest.
+void StoreVerifier::check_block_owner(const OpenSegment& segment, size_t index) {
+    const BlockInfo& info = segment.blocks[index].info;
+    const uint64_t at = segment.footer.index_offset;
+    const auto wrong = [&](std::string what) {
+        problem(segment.name, at, fmt::format("{}: {}", segment.describe(index), what),
+                kRestoreSegment);
+    };
+    if (info.sequence_max > manifest_.checkpoint_sequence) {
+        wrong(fmt::format("sequences up to {}, the checkpoint is {}", info.sequence_max,
+                          manifest_.checkpoint_sequence));
+    }
+    if (!has_catalog_) {
+        return;
+    }
+    const std::shared_ptr<const Run> run = catalog_.find_run(info.run);
+    const StoredSchema* schema = catalog_.find_schema(info.schema);
+    if (run == nullptr) {
+        wrong("the catalog does not know the run");
+    } else if (run->find_attempt(info.attempt) == nullptr) {
+        wrong("the catalog does not know the attempt");
+    }
+    if (schema == nullptr) {
+        wrong("the catalog does not know the schema");
+        return;
+    }
+    if (schema->schema->width() != info.columns || schema->schema->axis() != info.axis) {
+        wrong(fmt::format("{} columns of axis {}, the schema has {} of axis {}", info.columns,
+                          static_cast<unsigned>(info.axis), schema->schema->width(),
+                          static_cast<unsigned>(schema->schema->axis())));
+    }
+    if (run != nullptr) {
+        const Status axis = axes_.use(info.run, run->path(), *schema);
+        if (!axis) {
+            wrong(axis.error().message());
+        }
+    }
+}
+
+void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes bytes) {
+    const SegmentBlock& block = segment.blocks[index];
+    const Bytes axis = bytes.first(block.info.axis_bytes);
+    const Bytes directory = bytes.subspan(axis.size(), block.info.directory_bytes);
+    const Bytes strips = bytes.subspan(axis.size() + directory.size());
+    report_.rows += block.info.rows;
+    const uint64_t axis_computed = xxh3(axis, segment.place_seed(block.offset));
+    if (axis_computed != block.axis_checksum) {
+        problem(segment.name, block.offset,
+                segment.describe(index) + " " +
+                    checksum_words("axis", block.axis_checksum, axis_computed),
+                kRestoreSegment);
+    } else {
+        check_block_axis(segment, index, axis);
+    }
+    const uint64_t at = block.directory_offset();
+    const uint64_t directory_computed = xxh3(directory, segment.place_seed(at));
+    if (directory_computed != block.directory_checksum) {
+        problem(segment.name, at,
+                segment.describe(index) + " " +
+                    checksum_words("directory", block.directory_checksum, directory_computed),
+                kRestoreSegment);
+        return;
+    }
+    check_block_strips(segment, index, directory, strips);
+}
+
+// decode_axis checks order and ranges; no sequence may be used twice in the store.
+void StoreVerifier::check_block_axis(const OpenSegment& segment, size_t index, Bytes section) {
+    const SegmentBlock& block = segment.blocks[index];
+    const Result<AxisColumns> axis = decode_axis(section, block.info);
+    if (!axis) {
+        problem(segment.name, block.offset,
+                fmt::format("{}: {}", segment.describe(index), axis.error().message()),
+                kRestoreSegment);
+        return;
+    }
+    if (block.info.sequence_max > manifest_.checkpoint_sequence) {
+        return;  // reported, and no bound for a set of them
+    }
+    for (const uint64_t sequence : axis->sequences) {
+        if (sequence == 0 || !sequences_.insert(sequence)) {
+            problem(segment.name, block.offset,
+                    fmt::format("{}: sequence {} is in the store before", segment.describe(index),
+                                sequence),
+                    kRestoreSegment);
+            return;
+        }
+    }
+}
+
+void StoreVerifier::check_block_strips(const OpenSegment& segment, size_t index, Bytes section,
+                                       Bytes strips) {
+    const SegmentBlock& block = segment.blocks[index];
+    const auto wrong = [&](uint64_t offset, std::string what) {
+        problem(segment.name, offset, fmt::format("{}: {}", segment.describe(index), what),
+                kRestoreSegment);
+    };
+    const Result<BlockDirectory> directory = BlockDirectory::read(section, block.info);
+    if (!directory) {
+        wrong(block.directory_offset(), directory.error().message());
+        return;
+    }
+    for (size_t i = 0; i < directory->strips().size(); ++i) {
+        const Strip& strip = directory->strips()[i];
+        const uint64_t at = block.strips_offset() + strip.offset;
+        const uint64_t computed =
+            xxh3(strips.subspan(strip.offset, strip.bytes), content_seed(block.info));
+        if (computed != strip.checksum) {
+            wrong(at, checksum_words(fmt::format("strip {} (columns {} to {})", i,
+                                                 strip.first_column, directory->columns_end(i) - 1),
+                                     strip.checksum, computed));
+            continue;
+        }
+        const Result<std::vector<ChunkPlace>> places = directory->places(i);
+        if (!places) {
+            wrong(block.directory_offset(), places.error().message());
+            continue;
+        }
+        for (size_t column = 0; column < places->size(); ++column) {
+            const ChunkPlace& place = (*places)[column];
+            if (place.bytes == 0) {
+                continue;
+            }
+            const Result<ColumnValues> values =
+                decode_chunk_bytes(strips.subspan(place.offset, place.bytes), block.info.rows);
+            if (!values) {
+                wrong(block.strips_offset() + place.offset,
+                      fmt::format("column {}: {}", strip.first_column + column,
+                                  values.error().message()));
+                continue;
+            }
+            report_.points += values->values.size();
+        }
+    }
+}
+
+}  // namespace stepdb
