@@ -128,8 +128,15 @@ struct RecoveryReport {
     uint64_t records_replayed = 0;
     uint64_t rows_replayed = 0;
     uint64_t log_bytes_read = 0;
-    uint64_t torn_bytes = 0;  // of an unacknowledged end, dropped
-    bool created = false;     // a new store
+    bool created = false;  // a new store
+    // What had been acknowledged and cannot be read: each names a file, the place, what is read
+    // all the same, and what to do. If there is any, the store is open for reading only and every
+    // answer may lack something.
+    std::vector<std::string> damage;
+    // Segments of which nothing can be read. Their runs cannot be read or written, all others can.
+    std::vector<std::string> damaged_segments;
+    // What is worth knowing and no loss.
+    std::vector<std::string> notes;
 };
 
 class Engine {
@@ -137,8 +144,9 @@ class Engine {
     virtual ~Engine() = default;
 
     // Opens or creates the store in options.directory: locks it, recovers everything acknowledged,
-    // begins a new log epoch. kFailedPrecondition if another process has it; kCorruption naming the
-    // file if acknowledged data is damaged.
+    // begins a new log epoch. kFailedPrecondition if another process has it. If acknowledged data
+    // is damaged, the rest is opened, for reading only, and recovery() says what is missing;
+    // kCorruption only where nothing can be read.
     static Task<Result<std::unique_ptr<Engine>>> open(EngineEnvironment environment,
                                                       EngineOptions options);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "engine/pieces.h"
 
@@ -25,6 +26,9 @@ class CoreSession final : public WriteSession {
 
 // Below this a restart replays the log faster than a segment pays.
 constexpr uint64_t kCloseFlushBytes = 16U << 20U;
+
+// A writer that logs a row now and then should not pay a second sync for each.
+constexpr int64_t kNoteDurableUs = 5'000'000;
 
 }  // namespace
 
@@ -113,6 +117,16 @@ Task<Status> EngineCore::close() {
     while (busy()) {
         co_await quiet_;
     }
+    if (!write_path_.latched()) {
+        // With this the next opening knows where the log ends.
+        ManifestEdit closing;
+        closing.durable_sequence = write_path_.published_sequence();
+        closing.closed = true;
+        const Status noted = co_await manifest_->append(std::move(closing));
+        if (flushed && !noted && noted.error().code() != ErrorCode::kResourceExhausted) {
+            flushed = noted;
+        }
+    }
     co_return flushed;
 }
 
@@ -160,6 +174,31 @@ void EngineCore::tick() {
     }
     start_flush_if_needed();
     call_waiting_for_room();
+    note_durable_when_idle();
+}
+
+// The end of the log can be told from one that a crash cut short only by what comes after it. Where
+// nothing comes, the manifest says how far it goes.
+void EngineCore::note_durable_when_idle() {
+    const uint64_t sequence = write_path_.published_sequence();
+    const bool is_idle = sequence == std::exchange(sequence_at_tick_, sequence);
+    const int64_t now = environment_.clock.now_us();
+    if (!is_idle || closing_ || noting_durable_ || now < durable_noted_us_ + kNoteDurableUs ||
+        sequence <= manifest_->state().durable_sequence) {
+        return;
+    }
+    noting_durable_ = true;
+    durable_noted_us_ = now;
+    begin_background();
+    ManifestEdit edit;
+    edit.durable_sequence = sequence;
+    start(manifest_->append(std::move(edit)), [this](const Status& status) {
+        noting_durable_ = false;
+        if (!status && status.error().code() != ErrorCode::kResourceExhausted) {
+            write_path_.latch(status.error());
+        }
+        end_background();
+    });
 }
 
 void EngineCore::after_publish() {

@@ -8,7 +8,9 @@
 #include "engine/engine.h"
 #include "engine/log_files.h"
 #include "engine/manifest/manifest.h"
+#include "engine/salvage.h"
 #include "engine/store_state.h"
+#include "engine/wal/log_reader.h"
 #include "engine/wal/log_writer.h"
 #include "engine/write_path.h"
 
@@ -43,12 +45,23 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     void on_log_file_wanted() override;
 
     // recovery.cc
+    Task<Result<std::optional<SalvagedManifest>>> find_manifest();
+    Task<std::optional<Error>> contradiction(LoadedManifest manifest);
     Task<Status> refuse_leftovers();
-    Task<Status> load_checkpoint(const ManifestState& state);
-    Task<Status> replay_logs(const ManifestState& state);
-    Task<Result<uint64_t>> replay_log(uint64_t file_id, uint64_t expected, uint64_t checkpoint);
+    Task<void> load_checkpoint(ManifestState state);
+    Status load_segment(std::shared_ptr<const SegmentMeta> segment);
+    Task<Status> take_names(std::shared_ptr<const SegmentMeta> segment);
+    void note_damaged_segment(const ManifestState& state, uint64_t file_id, const Error& why);
     Task<Status> begin_epoch(ManifestState state);
-    Task<Status> remove_orphans(const ManifestState& state);
+    Task<Status> clear_full_disk(ManifestState state);
+    Task<Status> remove_orphans(ManifestState state, uint64_t manifest_id);
+
+    // log_replay.cc
+    Task<Status> replay_logs(ManifestState state);
+    Task<Result<LogFileContents>> replay_log(uint64_t file_id, uint64_t expected,
+                                             uint64_t checkpoint);
+    Status replay_record(const RecordHeader& record, Bytes frame, uint64_t checkpoint);
+    void note_missing(const ManifestState& state, uint64_t first, uint64_t last, std::string what);
 
     // flush.cc
     Task<Status> flush_locked();
@@ -66,6 +79,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     void end_background();
     void after_publish();
     void call_waiting_for_room();
+    void note_durable_when_idle();
 
     // A log file that was replayed; first_sequence is 0 if it held no group.
     struct ReplayedLog {
@@ -84,9 +98,14 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::unique_ptr<LogWriter> log_;
     RecoveryReport report_;
     std::vector<ReplayedLog> replayed_;
+    bool catalog_lost_ = false;
+    uint64_t current_manifest_ = 0;   // that CURRENT names
     uint64_t next_sequence_ = 1;      // after recovery
     uint64_t flush_retry_bytes_ = 0;  // the next flush after one that failed starts above it
-    int64_t flush_retry_us_ = 0;      // the same as a time
+    uint64_t sequence_at_tick_ = 0;
+    int64_t durable_noted_us_ = 0;
+    bool noting_durable_ = false;
+    int64_t flush_retry_us_ = 0;  // the same as a time
     std::vector<std::function<void()>> waiting_for_room_;
     std::optional<Error> flush_error_;  // of the last flush that started by itself
     TaskMutex flush_mutex_;

@@ -37,12 +37,24 @@ SegmentNames names_of(const std::vector<std::shared_ptr<const EncodedBlock>>& bl
     return names;
 }
 
+// Blocks come sorted by run.
+RunRanges runs_of(const std::vector<std::shared_ptr<const EncodedBlock>>& blocks) {
+    std::vector<uint64_t> ids;
+    for (const auto& block : blocks) {
+        ids.push_back(block->info.run);
+    }
+    return make_run_ranges(ids);
+}
+
 }  // namespace
 
 void EngineCore::start_flush_if_needed() {
     const bool much_in_memory = state_.rows.memory_bytes() > options_.memory_blocks_bytes_max ||
                                 (!has_room() && state_.rows.memory_bytes() > 0);
-    const bool much_to_replay = log_files_->live_bytes() > options_.log_live_bytes_max;
+    // Files of earlier lives with little in them count whole: each start leaves one more.
+    const bool much_to_replay =
+        std::max(log_files_->live_bytes(), log_files_->disk_bytes() - options_.log_file_bytes) >
+        options_.log_live_bytes_max;
     // A flush lets log files go, which makes room on a full disk, mostly more than it takes.
     const bool frees_disk = write_path_.full() && write_path_.published_sequence() !=
                                                       manifest_->state().checkpoint_sequence;
@@ -143,6 +155,7 @@ Task<Status> EngineCore::write_flush_files(
     std::vector<std::byte> body = encode_checkpoint(state_.published.get(), state_.writers);
     SegmentNames names = names_of(blocks, state_.published.get());
     edit.checkpoint_sequence = checkpoint;
+    edit.durable_sequence = checkpoint;
     if (!blocks.empty()) {
         const uint64_t file_id = manifest_->take_file_id();
         Result<std::shared_ptr<const SegmentMeta>> meta =
@@ -155,6 +168,7 @@ Task<Status> EngineCore::write_flush_files(
         }
         segment = std::move(*meta);
         edit.add_segments[file_id] = segment->file_bytes();
+        edit.segment_runs[file_id] = runs_of(blocks);
     }
     const uint64_t catalog_id = manifest_->take_file_id();
     edit.catalog_file = catalog_id;
@@ -204,7 +218,8 @@ void EngineCore::on_log_file_wanted() {
 }
 
 Task<Status> EngineCore::prepare_log_file() {
-    Result<std::shared_ptr<LogFile>> file = co_await log_files_->prepare_and_register();
+    Result<std::shared_ptr<LogFile>> file =
+        co_await log_files_->prepare_and_register(write_path_.published_sequence());
     if (!file) {
         co_return file.error();
     }

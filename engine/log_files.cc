@@ -59,6 +59,7 @@ Task<Result<std::shared_ptr<LogFile>>> LogFiles::prepare() {
     header.store = store_;
     header.file_id = file_id;
     header.details[0] = epoch;
+    header.details[1] = file_bytes_;
     const std::vector<std::byte> page = encode_file_header(kLogKind, header);
     const Status written = co_await (*file)->write_synced(0, page, SyncSite::kLogHeader);
     if (!written) {
@@ -73,15 +74,22 @@ Task<Result<std::shared_ptr<LogFile>>> LogFiles::prepare() {
     co_return log_file;
 }
 
-Task<Result<std::shared_ptr<LogFile>>> LogFiles::prepare_and_register() {
+Task<Result<std::shared_ptr<LogFile>>> LogFiles::prepare_and_register(uint64_t durable_sequence) {
     Result<std::shared_ptr<LogFile>> file = co_await prepare();
     if (!file) {
         co_return file;
     }
     ManifestEdit edit;
-    edit.add_logs[(*file)->file_id] = epoch;
+    const uint64_t file_id = (*file)->file_id;
+    edit.add_logs[file_id] = epoch;
+    edit.durable_sequence = durable_sequence;
     const Status registered = co_await manifest_.append(std::move(edit));
     if (!registered) {
+        // Nothing names the file; another is made when there is room.
+        file->reset();
+        live_.pop_back();
+        const Status removed = co_await files_.remove(path(file_id));
+        static_cast<void>(removed);
         co_return registered.error();
     }
     co_return file;

@@ -22,8 +22,8 @@ class LogFiles {
 
     // A file with a synced header and name, ready to take groups, not yet in the manifest.
     Task<Result<std::shared_ptr<LogFile>>> prepare();
-    // The same, and in the manifest.
-    Task<Result<std::shared_ptr<LogFile>>> prepare_and_register();
+    // The same, and in the manifest, with the sequence up to which the log is durable.
+    Task<Result<std::shared_ptr<LogFile>>> prepare_and_register(uint64_t durable_sequence);
 
     // The writer turned to a prepared file.
     void on_begun(uint64_t file_id, uint64_t first_sequence);
@@ -35,6 +35,8 @@ class LogFiles {
     Task<Status> release(const ManifestEdit& edit);
 
     uint64_t live_bytes() const;
+    // What they take on the disk: a file is made in one piece.
+    uint64_t disk_bytes() const { return live_.size() * file_bytes_; }
     // First sequence of the oldest live file; `next_sequence` if none has begun.
     uint64_t oldest_sequence(uint64_t next_sequence) const;
     uint64_t epoch = 0;  // of this opening

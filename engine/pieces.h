@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/base/result.h"
 #include "engine/model/schema.h"
 #include "engine/segment/block.h"
 #include "engine/segment/segment_reader.h"
@@ -31,6 +32,8 @@ struct GroupPieces {
 
 struct RunPieces {
     std::vector<GroupPieces> groups;  // by (attempt, schema)
+    // Set if rows of the run may lie in a segment that cannot be read.
+    std::shared_ptr<const Error> damage;
 };
 
 class SnapshotPieces {

@@ -4,14 +4,19 @@
 //   2  catalog checkpoint and segments hold everything up to the checkpoint sequence
 //   3  the live log files, in order, hold everything after it; the last one may end torn
 //   4  what was replayed is synced before anybody reads it: it may only have been in the page cache
-//   5  a new log file, a new manifest that names it and the old ones, CURRENT renamed to it
-//   6  files nothing names are removed
+//   5  files nothing names are removed
+//   6  a new log file, a new manifest that names it and the old ones, CURRENT renamed to it
+//
+// What is damaged does not keep the rest from being read: see find_manifest, load_checkpoint and
+// log_replay.cc. A store that has lost anything but whole segments is opened for reading only, so
+// that nothing is built upon what may be missing.
 #include "engine/engine_core.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "engine/catalog/catalog_file.h"
-#include "engine/wal/log_reader.h"
+#include "engine/salvage.h"
 
 namespace stepdb {
 
@@ -52,39 +57,133 @@ Task<Status> EngineCore::recover() {
         co_return lock.error();
     }
     lock_ = std::move(*lock);
-    Result<std::optional<LoadedManifest>> loaded =
-        co_await load_manifest(files, options_.directory);
-    if (!loaded) {
-        co_return loaded.error();
+    Result<std::optional<SalvagedManifest>> found = co_await find_manifest();
+    if (!found) {
+        co_return found.error();
     }
-    ManifestState manifest;
-    if (loaded->has_value()) {
-        state_.store = (*loaded)->store;
-        manifest = (*loaded)->state;
-        const Status checkpoint = co_await load_checkpoint(manifest);
-        if (!checkpoint) {
-            co_return checkpoint;
-        }
-        const Status replayed = co_await replay_logs(manifest);
-        if (!replayed) {
-            co_return replayed;
-        }
-    } else {
-        const Status empty = co_await refuse_leftovers();
-        if (!empty) {
-            co_return empty;
-        }
+    if (!found->has_value()) {
         if (!options_.create_if_missing || options_.read_only) {
             co_return make_error(ErrorCode::kNotFound, "{} holds no store", options_.directory);
         }
         state_.store = new_store_id(environment_.random);
         report_.created = true;
+        co_return co_await begin_epoch(ManifestState());
+    }
+    SalvagedManifest manifest = std::move(**found);
+    state_.store = manifest.store;
+    if (!manifest.what.empty()) {
+        report_.damage.push_back(manifest.what);
+    }
+    co_await load_checkpoint(manifest.state);
+    const Status replayed = co_await replay_logs(manifest.state);
+    if (!replayed) {
+        co_return replayed;
     }
     state_.accepted = state_.published.get();
+    state_.count_resident();
+    if (!report_.damage.empty()) {
+        write_path_.latch_damaged(make_error(ErrorCode::kUnavailable,
+                                             "the store is damaged and takes no frames: {}",
+                                             report_.damage.front()));
+        co_return Status();
+    }
     if (options_.read_only) {
         co_return Status();
     }
-    co_return co_await begin_epoch(std::move(manifest));
+    co_return co_await begin_epoch(std::move(manifest.state));
+}
+
+// What CURRENT and its manifest say, or what can be made of the files without them. Nothing if the
+// directory holds no store.
+Task<Result<std::optional<SalvagedManifest>>> EngineCore::find_manifest() {
+    FileSystem& files = environment_.file_system;
+    std::optional<SalvagedManifest> found;
+    Result<std::optional<LoadedManifest>> loaded =
+        co_await load_manifest(files, options_.directory);
+    std::optional<Error> why;
+    if (!loaded) {
+        why = loaded.error();
+    } else if (!loaded->has_value()) {
+        const Status empty = co_await refuse_leftovers();
+        if (empty) {
+            co_return found;
+        }
+        why = empty.error();
+    } else {
+        LoadedManifest& manifest = **loaded;
+        if (manifest.torn) {
+            why = co_await contradiction(manifest);
+        }
+        if (!why) {
+            found.emplace();
+            found->store = manifest.store;
+            found->state = std::move(manifest.state);
+            current_manifest_ = manifest.file_id;
+            co_return found;
+        }
+    }
+    if (why->code() != ErrorCode::kCorruption) {
+        co_return *why;
+    }
+    Result<SalvagedManifest> salvaged = co_await salvage_manifest(files, options_.directory, *why);
+    if (!salvaged) {
+        co_return salvaged.error();
+    }
+    found.emplace(std::move(*salvaged));
+    co_return found;
+}
+
+// Bytes behind the last whole edit of a manifest are an edit that a crash cut short, or one that
+// was damaged later. The latter shows in files: those it named are not what the edits before it
+// say.
+Task<std::optional<Error>> EngineCore::contradiction(LoadedManifest manifest) {
+    FileSystem& files = environment_.file_system;
+    std::optional<Error> found;
+    Result<std::vector<std::string>> names = co_await files.list(options_.directory);
+    if (!names) {
+        found = names.error();
+        co_return found;
+    }
+    const auto is_there = [&](const std::string& name) {
+        return std::ranges::binary_search(*names, name);
+    };
+    const std::string what = fmt::format("{}: the edit at byte {} is damaged",
+                                         path(manifest_file_name(manifest.file_id)), manifest.end);
+    const ManifestState& state = manifest.state;
+    std::vector<std::string> missing;
+    if (state.catalog_file != 0 && !is_there(catalog_file_name(state.catalog_file))) {
+        missing.push_back(catalog_file_name(state.catalog_file));
+    }
+    ManifestState unnamed;
+    for (const std::string& name : *names) {
+        if (const auto log = parse_file_name(name, "log-")) {
+            if (!state.logs.contains(*log)) {
+                unnamed.logs[*log] = 0;
+            }
+        }
+    }
+    for (const auto& [file_id, epoch] : state.logs) {
+        if (!is_there(log_file_name(file_id))) {
+            missing.push_back(log_file_name(file_id));
+        }
+    }
+    if (!missing.empty()) {
+        found = make_error(ErrorCode::kCorruption,
+                           "{}, and {}, which the edits before it name, is gone", what,
+                           missing.front());
+        co_return found;
+    }
+    for (const auto& [file_id, epoch] : unnamed.logs) {
+        const uint64_t first =
+            co_await first_log_sequence(files, options_.directory, manifest.store, file_id);
+        if (first != 0 && first >= state.log_sequence) {
+            found = make_error(ErrorCode::kCorruption,
+                               "{}: only it can have named {}, which holds rows", what,
+                               log_file_name(file_id));
+            co_return found;
+        }
+    }
+    co_return found;
 }
 
 // A store whose CURRENT is gone must not be taken for an empty directory. Creation that was cut
@@ -128,119 +227,120 @@ Task<Status> EngineCore::refuse_leftovers() {
     co_return Status();
 }
 
-Task<Status> EngineCore::load_checkpoint(const ManifestState& state) {
+// Catalog and segments. What cannot be read is reported; the rest counts.
+Task<void> EngineCore::load_checkpoint(ManifestState state) {
     FileSystem& files = environment_.file_system;
+    catalog_lost_ = state.catalog_file == 0 && !state.segments.empty();
     if (state.catalog_file != 0) {
         Result<CatalogCheckpoint> checkpoint = co_await read_catalog_file(
             files, path(catalog_file_name(state.catalog_file)), state_.store, state.catalog_file);
-        if (!checkpoint) {
-            co_return checkpoint.error();
+        if (checkpoint) {
+            state_.published.edit() = std::move(checkpoint->catalog);
+            state_.writers = std::move(checkpoint->writers);
+        } else {
+            catalog_lost_ = true;
+            report_.damage.push_back(fmt::format(
+                "{}; runs and metrics are taken from segments and log instead, without runs that "
+                "have no rows there and without the numbers of writers. Restore the file from a "
+                "backup",
+                checkpoint.error().message()));
         }
-        state_.published.edit() = std::move(checkpoint->catalog);
-        state_.writers = std::move(checkpoint->writers);
     }
-    const Catalog& catalog = state_.published.get();
     for (const auto& [file_id, bytes] : state.segments) {
-        const std::string name = path(segment_file_name(file_id));
         Result<std::shared_ptr<const SegmentMeta>> segment =
-            co_await open_segment(files, name, state_.store, file_id);
+            co_await open_segment(files, path(segment_file_name(file_id)), state_.store, file_id);
+        Status loaded;
         if (!segment) {
-            co_return segment.error();
-        }
-        for (const SegmentBlock& block : (*segment)->blocks()) {
-            const BlockInfo& info = block.info;
-            const StoredSchema* schema = catalog.find_schema(info.schema);
-            const std::shared_ptr<const Run> run = catalog.find_run(info.run);
-            if (schema == nullptr || run == nullptr) {
-                co_return make_error(
-                    ErrorCode::kCorruption,
-                    "{} has a block of run {} and schema {}, which the catalog does not know", name,
-                    info.run, info.schema);
+            loaded = segment.error();
+        } else {
+            if (catalog_lost_) {
+                loaded = co_await take_names(*segment);
             }
-            SeriesGroup& group = state_.rows.group(info.run, info.attempt, *schema);
-            group.highest_accepted =
-                std::max(group.highest_accepted.value_or(info.key_max), info.key_max);
-            const Status axis = state_.axes.use(info.run, run->path(), *schema);
-            if (!axis) {
-                co_return Error(ErrorCode::kCorruption, axis.error().message()).within(name);
+            if (loaded) {
+                loaded = load_segment(std::move(*segment));
             }
         }
-        state_.rows.add_segment(std::move(*segment));
+        if (!loaded) {
+            note_damaged_segment(state, file_id, loaded.error());
+        }
     }
-    co_return Status();
 }
 
-Task<Status> EngineCore::replay_logs(const ManifestState& state) {
-    uint64_t expected = state.log_sequence;
-    uint64_t last_file = 0;
-    for (const auto& [file_id, epoch] : state.logs) {
-        Result<uint64_t> next = co_await replay_log(file_id, expected, state.checkpoint_sequence);
-        if (!next) {
-            co_return next.error();
+// Registers a segment's blocks. Nothing of it counts after an error.
+Status EngineCore::load_segment(std::shared_ptr<const SegmentMeta> segment) {
+    const Catalog& catalog = state_.published.get();
+    for (const SegmentBlock& block : segment->blocks()) {
+        if (catalog.find_schema(block.info.schema) == nullptr ||
+            catalog.find_run(block.info.run) == nullptr) {
+            return make_error(ErrorCode::kCorruption,
+                              "{} has a block of run {} and schema {}, which the catalog does not "
+                              "know",
+                              segment->path(), block.info.run, block.info.schema);
         }
-        // Only the last file with groups can have an end that was never synced.
-        last_file = *next != expected ? file_id : last_file;
-        expected = *next;
     }
-    if (expected <= state.checkpoint_sequence) {
-        co_return make_error(ErrorCode::kCorruption,
-                             "{}: the log ends at sequence {}, before the checkpoint at {}",
-                             options_.directory, expected - 1, state.checkpoint_sequence);
-    }
-    next_sequence_ = expected;
-    if (last_file != 0) {
-        Result<std::unique_ptr<File>> file =
-            co_await environment_.file_system.open(path(log_file_name(last_file)), OpenMode::kRead);
-        if (!file) {
-            co_return file.error();
+    for (const SegmentBlock& block : segment->blocks()) {
+        const BlockInfo& info = block.info;
+        const StoredSchema& schema = *catalog.find_schema(info.schema);
+        SeriesGroup& group = state_.rows.group(info.run, info.attempt, schema);
+        group.highest_accepted =
+            std::max(group.highest_accepted.value_or(info.key_max), info.key_max);
+        const Status axis = state_.axes.use(info.run, catalog.find_run(info.run)->path(), schema);
+        if (!axis) {
+            return Error(ErrorCode::kCorruption, axis.error().message()).within(segment->path());
         }
-        co_return co_await (*file)->sync(SyncSite::kLogReplayed);
     }
-    co_return Status();
+    state_.rows.add_segment(std::move(segment));
+    return {};
 }
 
-// Replays one file whose first record should have sequence `expected`; returns the next expected.
-Task<Result<uint64_t>> EngineCore::replay_log(uint64_t file_id, uint64_t expected,
-                                              uint64_t checkpoint) {
-    const std::string name = path(log_file_name(file_id));
+// The catalog is lost: a segment's own names say which runs and schemas it holds.
+Task<Status> EngineCore::take_names(std::shared_ptr<const SegmentMeta> segment) {
     Result<std::unique_ptr<File>> file =
-        co_await environment_.file_system.open(name, OpenMode::kRead);
+        co_await environment_.file_system.open(segment->path(), OpenMode::kRead);
     if (!file) {
-        co_return make_error(ErrorCode::kCorruption,
-                             "{}: named by the manifest and cannot be opened: {}", name,
-                             file.error().message());
+        co_return file.error();
     }
-    AlignedBuffer page(kFileHeaderBytes);
-    const Status read = co_await (*file)->read(0, page.span());
-    if (!read) {
-        co_return Error(ErrorCode::kCorruption, read.error().message()).within(name);
+    Result<SegmentNames> names = co_await read_names(**file, *segment);
+    if (!names) {
+        co_return names.error();
     }
-    Result<FileHeader> header = decode_file_header(kLogKind, page.span());
-    if (!header) {
-        co_return header.error().within(name);
-    }
-    const Status owner = check_file_owner(kLogKind, *header, state_.store, file_id);
-    if (!owner) {
-        co_return owner.error().within(name);
-    }
-    const LogPlace place{state_.store, file_id};
-    RecordVisitor visit = [this, checkpoint](const RecordHeader& record, Bytes frame) -> Status {
-        if (record.last_sequence() <= checkpoint) {
-            return {};
+    Catalog& catalog = state_.published.edit();
+    for (const SegmentNames::Run& named : names->runs) {
+        if (catalog.find_run(named.id) == nullptr) {
+            auto run = std::make_shared<Run>();
+            run->id = named.id;
+            run->project = named.project;
+            run->name = named.name;
+            run->attempts.emplace_back();
+            catalog.put_run(std::move(run));
         }
-        ++report_.records_replayed;
-        report_.rows_replayed += record.schema != 0 && record.run != 0 ? record.sequence_count : 0;
-        return publish_record(state_, record, frame, nullptr);
-    };
-    Result<LogFileContents> contents =
-        co_await read_log_file(**file, name, place, expected, std::move(visit));
-    if (!contents) {
-        co_return contents.error();
     }
-    report_.log_bytes_read += contents->end;
-    report_.torn_bytes += contents->torn_bytes;
-    replayed_.push_back({file_id, contents->groups > 0 ? expected : 0, contents->end});
-    co_return contents->next_sequence;
+    for (const SegmentBlock& block : segment->blocks()) {
+        const auto schema = std::ranges::find_if(
+            names->schemas, [&](const auto& named) { return named.id == block.info.schema; });
+        const std::shared_ptr<const Run> run = catalog.find_run(block.info.run);
+        if (schema != names->schemas.end() && run != nullptr) {
+            catalog.put_schema(run->project, schema->id, schema->schema);
+        }
+    }
+    co_return Status();
+}
+
+// A segment that cannot be read takes with it the runs that have rows in it; others go on.
+void EngineCore::note_damaged_segment(const ManifestState& state, uint64_t file_id,
+                                      const Error& why) {
+    const std::string what =
+        fmt::format("{}; restore {} from a backup", why.message(), segment_file_name(file_id));
+    const auto runs = state.segment_runs.find(file_id);
+    DamagedSegment damaged;
+    damaged.error = std::make_shared<const Error>(
+        ErrorCode::kCorruption,
+        fmt::format("it has rows in a segment that cannot be read: {}", what));
+    damaged.runs = runs != state.segment_runs.end()
+                       ? runs->second
+                       : RunRanges{{1, state_.published.get().next_run_id() - 1}};
+    state_.rows.add_damaged(std::move(damaged));
+    report_.damaged_segments.push_back(what);
 }
 
 Task<Status> EngineCore::begin_epoch(ManifestState state) {
@@ -268,16 +368,36 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
         }
     }
     Result<std::shared_ptr<LogFile>> log_file = co_await log_files_->prepare();
-    if (!log_file) {
+    if (!log_file && log_file.error().code() == ErrorCode::kResourceExhausted) {
+        const Status cleared = co_await clear_full_disk(state);
+        if (!cleared) {
+            co_return cleared;
+        }
+        log_file = co_await log_files_->prepare();
+    }
+    if (log_file) {
+        state.logs[(*log_file)->file_id] = state.epoch;
+    } else if (log_file.error().code() != ErrorCode::kResourceExhausted) {
         co_return log_file.error();
     }
-    state.logs[(*log_file)->file_id] = state.epoch;
     state.log_sequence = log_files_->oldest_sequence(next_sequence_);
+    state.durable_sequence = next_sequence_ - 1;
+    state.closed = false;
     const Status begun = co_await manifest_->begin(state);
     if (!begun) {
-        co_return begun;
+        if (begun.error().code() != ErrorCode::kResourceExhausted) {
+            co_return begun;
+        }
+        // Not even room for a manifest; the store as it was is untouched, and can be read.
+        write_path_.latch_damaged(
+            make_error(ErrorCode::kUnavailable,
+                       "the disk was full when the store was opened, so it takes no "
+                       "frames until it is opened again: {}",
+                       begun.error().message()));
+        report_.notes.push_back(begun.error().message());
+        co_return Status();
     }
-    const Status cleaned = co_await remove_orphans(manifest_->state());
+    const Status cleaned = co_await remove_orphans(manifest_->state(), manifest_->file_id());
     if (!cleaned) {
         co_return cleaned;
     }
@@ -294,13 +414,42 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
     log_->set_on_file_begun([this](uint64_t file_id, uint64_t first_sequence) {
         log_files_->on_begun(file_id, first_sequence);
     });
-    log_->add_file(std::move(*log_file));
+    if (log_file) {
+        log_->add_file(std::move(*log_file));
+    } else {
+        report_.notes.push_back(log_file.error().message());
+        write_path_.set_full(log_file.error());
+    }
     write_path_.set_log(log_.get(), next_sequence_ - 1);
     co_return Status();
 }
 
+// There is no room for a log file: what nothing names goes now, not after the new manifest is
+// there. For that, the one it would replace must be durable, which after a kill it need not be.
+Task<Status> EngineCore::clear_full_disk(ManifestState state) {
+    FileSystem& files = environment_.file_system;
+    if (current_manifest_ == 0) {
+        co_return Status();
+    }
+    Result<std::unique_ptr<File>> manifest =
+        co_await files.open(path(manifest_file_name(current_manifest_)), OpenMode::kRead);
+    if (!manifest) {
+        co_return manifest.error();
+    }
+    const Status edits = co_await (*manifest)->sync(SyncSite::kManifestEdit);
+    if (!edits) {
+        co_return edits;
+    }
+    const Status named =
+        co_await files.sync_directory(options_.directory, SyncSite::kCurrentDirectory);
+    if (!named) {
+        co_return named;
+    }
+    co_return co_await remove_orphans(std::move(state), current_manifest_);
+}
+
 // Files that nothing names: unfinished flushes and rotations, old manifests, spare log files.
-Task<Status> EngineCore::remove_orphans(const ManifestState& state) {
+Task<Status> EngineCore::remove_orphans(ManifestState state, uint64_t manifest_id) {
     FileSystem& files = environment_.file_system;
     Result<std::vector<std::string>> names = co_await files.list(options_.directory);
     if (!names) {
@@ -314,8 +463,7 @@ Task<Status> EngineCore::remove_orphans(const ManifestState& state) {
         const bool orphan = (log && !state.logs.contains(*log)) ||
                             (segment && !state.segments.contains(*segment)) ||
                             (catalog && *catalog != state.catalog_file) ||
-                            (manifest && *manifest != manifest_->file_id()) ||
-                            name == kCurrentTemporaryName;
+                            (manifest && *manifest != manifest_id) || name == kCurrentTemporaryName;
         if (orphan) {
             const Status removed = co_await files.remove(path(name));
             if (!removed) {

@@ -86,6 +86,17 @@ void RowStore::add_segment(std::shared_ptr<const SegmentMeta> segment) {
     segments_.push_back(std::move(segment));
 }
 
+std::shared_ptr<const Error> RowStore::damage_of(uint64_t run) const {
+    for (const DamagedSegment& segment : damaged_) {
+        for (const auto& [first, last] : segment.runs) {
+            if (first <= run && run <= last) {
+                return segment.error;
+            }
+        }
+    }
+    return nullptr;
+}
+
 RunPieces RowStore::pieces(uint64_t run, const Catalog& catalog) const {
     std::map<std::pair<uint32_t, uint64_t>, GroupPieces> groups;
     for (const auto& segment : segments_) {
@@ -107,6 +118,7 @@ RunPieces RowStore::pieces(uint64_t run, const Catalog& catalog) const {
         }
     }
     RunPieces result;
+    result.damage = damage_of(run);
     for (auto& [key, pieces] : groups) {
         const StoredSchema* schema = catalog.find_schema(key.second);
         CHECK(schema != nullptr, "run {} has rows of schema {}, which is not in the catalog", run,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/catalog/catalog.h"
+#include "engine/manifest/manifest.h"
 #include "engine/pieces.h"
 #include "engine/segment/segment_reader.h"
 #include "engine/store_memory.h"
@@ -29,6 +30,14 @@ struct SeriesGroup {
     std::optional<Key> highest_accepted;
     Tail tail;
     std::vector<std::shared_ptr<const EncodedBlock>> blocks;  // sealed, oldest first
+};
+
+// A segment of which nothing can be read, and the runs that have rows in it.
+struct DamagedSegment {
+    DamagedSegment() = default;
+
+    RunRanges runs;
+    std::shared_ptr<const Error> error;  // names it, and says what is wrong and what to do
 };
 
 class RowStore {
@@ -55,6 +64,10 @@ class RowStore {
     void add_segment(std::shared_ptr<const SegmentMeta> segment);
     const std::vector<std::shared_ptr<const SegmentMeta>>& segments() const { return segments_; }
 
+    void add_damaged(DamagedSegment segment) { damaged_.push_back(std::move(segment)); }
+    // Why not all of a run's rows can be read; null if they can.
+    std::shared_ptr<const Error> damage_of(uint64_t run) const;
+
     RunPieces pieces(uint64_t run, const Catalog& catalog) const;
 
     // Tails and blocks; what a flush moves to disk.
@@ -79,6 +92,7 @@ class RowStore {
     size_t tail_bytes_max_;
     std::map<uint64_t, RunGroups> runs_;
     std::vector<std::shared_ptr<const SegmentMeta>> segments_;
+    std::vector<DamagedSegment> damaged_;
     StoreMemory& memory_;
     size_t tail_bytes_ = 0;
     size_t block_bytes_ = 0;

@@ -24,20 +24,15 @@ Snapshot::Snapshot(std::shared_ptr<const Catalog> catalog,
 Snapshot::~Snapshot() = default;
 
 template <typename Visit>
-void Snapshot::visit_groups(const Run& run, uint32_t attempt, const Visit& visit) const {
+void Snapshot::visit_lineage(const Run& run, uint32_t attempt, const Visit& visit) const {
     uint32_t at_attempt = attempt;
     const Run* at_run = &run;
     std::shared_ptr<const Run> holder;
     bool own_run = true;
     for (uint32_t depth = 0; depth < kLineageDepthMax && at_run != nullptr; ++depth) {
-        if (const RunPieces* pieces = pieces_->find(at_run->id)) {
-            for (const GroupPieces& group : pieces->groups) {
-                const bool read = group.attempt == at_attempt &&
-                                  (own_run || group.schema->axis() != Axis::kTimed);
-                if (read && !visit(group)) {
-                    return;
-                }
-            }
+        const RunPieces* pieces = pieces_->find(at_run->id);
+        if (pieces != nullptr && !visit(*pieces, at_attempt, own_run)) {
+            return;
         }
         const Attempt* link = at_run->find_attempt(at_attempt);
         if (link == nullptr || link->parent_run == 0) {
@@ -48,6 +43,29 @@ void Snapshot::visit_groups(const Run& run, uint32_t attempt, const Visit& visit
         holder = catalog_->find_run(link->parent_run);
         at_run = holder.get();
     }
+}
+
+template <typename Visit>
+void Snapshot::visit_groups(const Run& run, uint32_t attempt, const Visit& visit) const {
+    visit_lineage(run, attempt, [&](const RunPieces& pieces, uint32_t at_attempt, bool own_run) {
+        for (const GroupPieces& group : pieces.groups) {
+            const bool read =
+                group.attempt == at_attempt && (own_run || group.schema->axis() != Axis::kTimed);
+            if (read && !visit(group)) {
+                return false;
+            }
+        }
+        return true;
+    });
+}
+
+std::shared_ptr<const Error> Snapshot::damage(const Run& run, uint32_t attempt) const {
+    std::shared_ptr<const Error> found;
+    visit_lineage(run, attempt, [&](const RunPieces& pieces, uint32_t, bool) {
+        found = pieces.damage;
+        return found == nullptr;
+    });
+    return found;
 }
 
 std::optional<Axis> Snapshot::find_metric(const Run& run, uint32_t attempt,

@@ -68,9 +68,18 @@ class Snapshot {
     std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
                                     std::string_view metric) const;
 
+    // Why not all that an attempt reads can be read: a segment that holds rows of it, or of what it
+    // inherits, is damaged as a whole. Null if there is nothing of the kind; a damaged block within
+    // a segment shows when it is read.
+    std::shared_ptr<const Error> damage(const Run& run, uint32_t attempt) const;
+
     const SnapshotPieces& pieces() const { return *pieces_; }
 
   private:
+    // Calls visit(pieces of a run, attempt, whether it is the run itself) along the lineage until
+    // it returns false.
+    template <typename Visit>
+    void visit_lineage(const Run& run, uint32_t attempt, const Visit& visit) const;
     // Calls visit(group) for all that an attempt reads, own groups first, until it returns false.
     template <typename Visit>
     void visit_groups(const Run& run, uint32_t attempt, const Visit& visit) const;

@@ -72,6 +72,12 @@ Task<void> StoreVerifier::verify_log(uint64_t file_id, uint64_t epoch) {
                 fmt::format("has epoch {}, the manifest says {}", header->details[0], epoch),
                 kRestoreLog);
     }
+    if (owner && header->details[1] > contents->size()) {
+        problem(
+            name, contents->size(),
+            fmt::format("has been cut off: {} bytes of {}", contents->size(), header->details[1]),
+            kRestoreLog);
+    }
     verify_groups(name, LogPlace{store_, file_id}, *contents);
 }
 

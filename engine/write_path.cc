@@ -311,6 +311,11 @@ Result<WritePath::Accepted> WritePath::accept_rows(Session& session, const Frame
     }
     TRY(check_room());
     const std::shared_ptr<const Run> run = state_.accepted.find_run(handle->run);
+    // Without its earlier rows neither the axes of its metrics nor late rows are known.
+    if (const auto damage = state_.rows.damage_of(handle->run)) {
+        return make_error(ErrorCode::kUnavailable, "run {} takes no rows: {}", run->path(),
+                          damage->message());
+    }
     if (run->find_attempt(head.attempt) == nullptr) {
         return precondition(fmt::format("run {} has no attempt {}; its newest is {}", run->path(),
                                         head.attempt, run->newest_attempt().number));

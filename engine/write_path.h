@@ -45,6 +45,8 @@ class WritePath {
     // Refuses everything to come, until the store is opened again. What the log has taken gets its
     // true outcome.
     void latch(const Error& error);
+    // The store is damaged and open for reading only.
+    void latch_damaged(Error error) { latched_ = std::move(error); }
     // The log has failed: latches, and answers what is pending with kUnavailable, which says that
     // it may or may not have been stored.
     void fail_log(const Error& error);

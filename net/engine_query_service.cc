@@ -93,6 +93,10 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
         auto prepared = std::make_shared<PreparedQuery>();
         prepared->bound = *std::move(bound);
         prepared->memory = service_.limits_.memory;
+        for (const std::string& damage : service_.engine_.recovery().damage) {
+            prepared->notes.push_back("the store is damaged, and the answer may lack points: " +
+                                      damage);
+        }
         on_engine_side([this, prepared] {
             prepared->snapshot = service_.engine_.snapshot(prepared->bound.run_ids());
             on_query_side([this, prepared] { execute(std::move(*prepared)); });
@@ -158,6 +162,11 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
     }
 
     void fail(Error error) {
+        const std::vector<std::string>& damage = service_.engine_.recovery().damage;
+        if (error.code() == ErrorCode::kNotFound && !damage.empty()) {
+            error = make_error(error.code(), "{}; the store is damaged and may have lost it: {}",
+                               error.message(), damage.front());
+        }
         on_net_side([error = std::move(error)](ResultSink& sink) mutable {
             sink.on_error(std::move(error));
         });
@@ -237,8 +246,13 @@ void EngineQueryService::tick() {
                        "the query has taken longer than {} s, the limit; ask for less at a time",
                        std::chrono::duration_cast<std::chrono::seconds>(limits_.time_max).count()));
     }
-    const size_t pinned = engine_.memory().pinned();
-    if (pinned > limits_.pinned_bytes_max && !running_.empty()) {
+    // Pinned memory is a matter only when rows have little other left, and a query that has just
+    // begun is waited for.
+    const StoreMemory& memory = engine_.memory();
+    const size_t pinned = memory.pinned();
+    const bool is_short = memory.rows->used() > limits_.rows_bytes_min;
+    if (is_short && pinned > limits_.pinned_bytes_max && !running_.empty() &&
+        now - running_.begin()->second->begun() > limits_.pinning_time_min) {
         running_.begin()->second->expire(make_error(
             ErrorCode::kResourceExhausted,
             "queries under way keep {} of memory that newer rows need ({} are allowed), and this "

@@ -41,8 +41,11 @@ struct QueryEnvironment {
 struct QueryLimits {
     QueryLimits() = default;
     std::shared_ptr<MemoryBudget> memory;  // what all queries compute with; null: unbounded
-    // What snapshots alone may keep in memory; above it the oldest query ends.
+    // When rows take more memory than this and snapshots alone keep more than that of it, so that
+    // newer rows would have to wait, the oldest query ends, once it is old enough.
+    size_t rows_bytes_min = 0;
     size_t pinned_bytes_max = std::numeric_limits<size_t>::max();
+    std::chrono::microseconds pinning_time_min = std::chrono::seconds(2);
     std::chrono::microseconds time_max{kQueryTimeMaxUs};
 };
 

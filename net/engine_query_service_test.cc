@@ -25,7 +25,15 @@ struct Answer : ResultSink {
 // Everything on one simulated executor.
 class EngineQueryServiceTest : public ::testing::Test {
   protected:
-    EngineQueryServiceTest() : store_(disk_, 1) {
+    // Nothing is flushed but when the test says so.
+    static EngineOptions unflushed() {
+        EngineOptions options = SimStore::small_options();
+        options.memory_blocks_bytes_max = 16U << 20U;
+        options.log_live_bytes_max = 16U << 20U;
+        return options;
+    }
+
+    EngineQueryServiceTest() : store_(disk_, 1, unflushed()) {
         EXPECT_TRUE(store_.open().has_value());
         writer_.connect(store_);
         const auto schema = std::make_shared<const Schema>(*Schema::create(Axis::kStepped, {"m"}));
@@ -88,6 +96,7 @@ TEST_F(EngineQueryServiceTest, AQueryBeyondTheTimeLimitEndsWithAnError) {
 TEST_F(EngineQueryServiceTest, TheOldestQueryEndsWhenSnapshotsPinTooMuch) {
     QueryLimits limits;
     limits.pinned_bytes_max = 1'000;
+    limits.pinning_time_min = std::chrono::microseconds(0);
     begin(limits);
     Answer old_answer;
     Answer new_answer;

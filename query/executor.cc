@@ -38,6 +38,17 @@ Status drop_stepless(const SeriesQuery& query, ExecutionContext& context) {
     return {};
 }
 
+// An answer that silently lacked a segment's rows would be wrong.
+Status check_damage(const ExecutionContext& context) {
+    for (const SelectedRun& selected : context.bound.runs) {
+        if (const auto damage = context.source.damage(*selected.run, selected.attempt)) {
+            return make_error(damage->code(), "run {}: {}", selected.run->path(),
+                              damage->message());
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<QueryExecution>> QueryExecution::create(
@@ -62,6 +73,7 @@ Result<std::unique_ptr<Answer>> QueryExecution::make_answer() {
     if (std::holds_alternative<RunsQuery>(what)) {
         return make_runs_answer(context_);
     }
+    TRY(check_damage(context_));
     const auto* series = std::get_if<SeriesQuery>(&what);
     const auto& patterns =
         series != nullptr ? series->metrics : std::get<MetricsQuery>(what).metrics;

@@ -28,6 +28,12 @@ class SeriesSource {
     virtual Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
                                                             std::string_view metric) = 0;
     virtual ReadCost cost() const = 0;
+    // Why not all of a run can be read, if that is known before reading.
+    virtual std::shared_ptr<const Error> damage(const Run& run, uint32_t attempt) const {
+        static_cast<void>(run);
+        static_cast<void>(attempt);
+        return nullptr;
+    }
 };
 
 }  // namespace stepdb

@@ -24,6 +24,9 @@ class SnapshotQuery::Source final : public SeriesSource {
         return reader_.key_range(run, attempt, metric);
     }
     ReadCost cost() const override { return reader_.cost(); }
+    std::shared_ptr<const Error> damage(const Run& run, uint32_t attempt) const override {
+        return reader_.snapshot().damage(run, attempt);
+    }
 
   private:
     SnapshotReader reader_;
@@ -44,6 +47,8 @@ Result<std::unique_ptr<SnapshotQuery>> SnapshotQuery::create(PreparedQuery prepa
                                                              FileSystem& files, int64_t now_us) {
     std::unique_ptr<SnapshotQuery> query(new SnapshotQuery(
         std::make_unique<Source>(files, std::move(prepared.snapshot), prepared.memory)));
+    std::vector<std::string>& notes = prepared.bound.notes;
+    notes.insert(notes.end(), prepared.notes.begin(), prepared.notes.end());
     TRY_ASSIGN(query->execution_, QueryExecution::create(std::move(prepared.bound), *query->source_,
                                                          now_us, std::move(prepared.memory)));
     return query;

@@ -1,6 +1,9 @@
 #include "tools/open_store.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
+#include <cstdio>
 #include <future>
 
 namespace stepdb {
@@ -21,6 +24,19 @@ Result<std::unique_ptr<OpenStore>> OpenStore::open(EngineOptions options) {
 Status OpenStore::close() {
     is_closed_ = true;
     return block_on(io_->loop(), engine_->close());
+}
+
+void print_recovery(const RecoveryReport& report) {
+    for (const std::string& note : report.notes) {
+        fmt::print(stderr, "  note: {}\n", note);
+    }
+    for (const std::string& segment : report.damaged_segments) {
+        fmt::print(stderr, "  DAMAGED: {}; runs with rows in it cannot be read or written\n",
+                   segment);
+    }
+    for (const std::string& damage : report.damage) {
+        fmt::print(stderr, "  DAMAGED: {}\n", damage);
+    }
 }
 
 OpenStore::~OpenStore() {

@@ -10,6 +10,9 @@
 
 namespace stepdb {
 
+// What opening found amiss, on stderr, a line each.
+void print_recovery(const RecoveryReport& report);
+
 class OpenStore {
   public:
     // Blocks until everything acknowledged is there again.

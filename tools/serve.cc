@@ -82,6 +82,7 @@ EngineOptions engine_options(const std::string& directory, const MemoryPlan& pla
 QueryLimits query_limits(const MemoryPlan& plan) {
     QueryLimits limits;
     limits.memory = std::make_shared<MemoryBudget>(plan.query);
+    limits.rows_bytes_min = plan.rows / 8 * 7;
     limits.pinned_bytes_max = plan.pinned;
     return limits;
 }
@@ -126,9 +127,9 @@ void print_opened(OpenStore& store, const std::string& directory, uint64_t memor
                    stats.runs, stats.segments, format_size(stats.segment_bytes),
                    found.rows_replayed, format_size(found.log_bytes_read), store.seconds_to_open());
     }
-    if (found.torn_bytes > 0) {
-        fmt::print(stderr, "  dropped {} at the log's end that were never acknowledged\n",
-                   format_size(found.torn_bytes));
+    print_recovery(found);
+    if (const auto reason = store.engine().read_only_reason()) {
+        fmt::print(stderr, "  reading only: {}\n", reason->message());
     }
 }
 

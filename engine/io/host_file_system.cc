@@ -127,7 +127,12 @@ Task<Status> HostFileSystem::sync_directory_now(std::string directory) {
 Task<Result<std::unique_ptr<FileLock>>> HostFileSystem::lock(std::string path) {
     Result<Descriptor> opened = Descriptor::open("lock", path, O_RDWR | O_CREAT);
     if (!opened.has_value()) {
-        co_return std::move(opened).error();
+        // Where nothing can be written a lock can still be held, on a file that is there.
+        const Error why = opened.error();
+        opened = Descriptor::open("lock", path, O_RDONLY);
+        if (!opened.has_value()) {
+            co_return why;
+        }
     }
     int failed = 0;
     do {

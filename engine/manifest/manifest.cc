@@ -26,6 +26,8 @@ enum class Change : uint8_t {
     kAddSegment = 6,
     kRemoveSegment = 7,
     kLogSequence = 8,
+    kSegmentRuns = 9,  // first and last run of a range, of the segment added last before
+    kDurable = 10,     // sequence; 1 if the store was closed there
 };
 
 void put_change(ByteWriter& writer, Change change, uint64_t first, uint64_t second = 0) {
@@ -55,14 +57,25 @@ void encode_changes(ByteWriter& writer, const ManifestEdit& edit) {
     }
     for (const auto& [id, bytes] : edit.add_segments) {
         put_change(writer, Change::kAddSegment, id, bytes);
+        const auto runs = edit.segment_runs.find(id);
+        if (runs != edit.segment_runs.end()) {
+            for (const auto& [first, last] : runs->second) {
+                put_change(writer, Change::kSegmentRuns, first, last);
+            }
+        }
     }
     for (const uint64_t id : edit.remove_segments) {
         put_change(writer, Change::kRemoveSegment, id);
+    }
+    if (edit.durable_sequence) {
+        put_change(writer, Change::kDurable, *edit.durable_sequence,
+                   edit.closed.value_or(false) ? 1 : 0);
     }
 }
 
 Result<ManifestEdit> decode_changes(Bytes body) {
     ManifestEdit edit;
+    uint64_t segment = 0;  // added last
     ByteReader reader(body);
     while (reader.remaining() > 0) {
         const auto change = reader.get<uint8_t>();
@@ -88,7 +101,21 @@ Result<ManifestEdit> decode_changes(Bytes body) {
                 edit.remove_logs.push_back(first);
                 break;
             case Change::kAddSegment:
+                segment = first;
                 edit.add_segments[first] = second;
+                break;
+            case Change::kSegmentRuns:
+                if (segment == 0 || first == 0 || first > second) {
+                    return make_error(ErrorCode::kCorruption,
+                                      "runs {} to {} of segment {}, which is no range of a "
+                                      "segment's",
+                                      first, second, segment);
+                }
+                edit.segment_runs[segment].emplace_back(first, second);
+                break;
+            case Change::kDurable:
+                edit.durable_sequence = first;
+                edit.closed = second == 1;
                 break;
             case Change::kRemoveSegment:
                 edit.remove_segments.push_back(first);
@@ -223,9 +250,39 @@ void apply_edit(ManifestState& state, const ManifestEdit& edit) {
     for (const auto& [id, bytes] : edit.add_segments) {
         state.segments[id] = bytes;
     }
+    for (const auto& [id, runs] : edit.segment_runs) {
+        state.segment_runs[id] = runs;
+    }
     for (const uint64_t id : edit.remove_segments) {
         state.segments.erase(id);
+        state.segment_runs.erase(id);
     }
+    if (edit.durable_sequence) {
+        state.durable_sequence = std::max(state.durable_sequence, *edit.durable_sequence);
+    }
+    // Whatever follows a closing is of a new opening.
+    state.closed = edit.closed.value_or(false);
+}
+
+RunRanges make_run_ranges(const std::vector<uint64_t>& ids, size_t ranges_max) {
+    RunRanges ranges;
+    for (const uint64_t id : ids) {
+        if (!ranges.empty() && id <= ranges.back().second + 1) {
+            ranges.back().second = std::max(ranges.back().second, id);
+        } else {
+            ranges.emplace_back(id, id);
+        }
+    }
+    while (ranges.size() > ranges_max) {
+        size_t narrowest = 1;
+        for (size_t i = 2; i < ranges.size(); ++i) {
+            const auto gap = [&](size_t at) { return ranges[at].first - ranges[at - 1].second; };
+            narrowest = gap(i) < gap(narrowest) ? i : narrowest;
+        }
+        ranges[narrowest - 1].second = ranges[narrowest].second;
+        ranges.erase(ranges.begin() + static_cast<ptrdiff_t>(narrowest));
+    }
+    return ranges;
 }
 
 Result<LoadedManifest> decode_manifest(Bytes file, uint64_t file_id,
@@ -241,6 +298,8 @@ Result<LoadedManifest> decode_manifest(Bytes file, uint64_t file_id,
     loaded.store = header.store;
     TRY(check_file_owner(kManifestKind, header, header.store, loaded.file_id));
     TRY_ASSIGN(loaded.state, parse_edits(file, header.store, loaded.file_id, loaded.end, visit));
+    const Bytes rest = file.subspan(loaded.end);
+    loaded.torn = std::ranges::any_of(rest, [](std::byte byte) { return byte != std::byte{0}; });
     return loaded;
 }
 
@@ -390,6 +449,9 @@ Task<Status> Manifest::write_file(uint64_t file_id) {
     everything.catalog_file = state_.catalog_file;
     everything.add_logs = state_.logs;
     everything.add_segments = state_.segments;
+    everything.segment_runs = state_.segment_runs;
+    everything.durable_sequence = state_.durable_sequence;
+    everything.closed = state_.closed;
     const std::vector<std::byte> record = encode_record(everything);
     bytes.insert(bytes.end(), record.begin(), record.end());
     const Status room = co_await make_room(bytes.size());

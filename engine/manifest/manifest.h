@@ -35,6 +35,13 @@ std::string manifest_file_name(uint64_t file_id);
 // The id in such a name, if it is one with this prefix ("log-", "segment-", ...).
 std::optional<uint64_t> parse_file_name(std::string_view name, std::string_view prefix);
 
+// Ranges of run ids, both ends included, in order: the runs that have rows in a segment, or a few
+// more. They tell who is affected when the segment cannot be read.
+using RunRanges = std::vector<std::pair<uint64_t, uint64_t>>;
+
+// Ranges of sorted ids; at most `ranges_max`, the narrowest gaps being filled.
+RunRanges make_run_ranges(const std::vector<uint64_t>& ids, size_t ranges_max = 64);
+
 struct ManifestState {
     uint64_t next_file_id = 1;              // of logs, segments, catalogs and manifests alike
     uint64_t epoch = 0;                     // of the newest opening
@@ -43,6 +50,11 @@ struct ManifestState {
     uint64_t catalog_file = 0;              // 0: none yet
     std::map<uint64_t, uint64_t> logs;      // live log files in log order: file id -> epoch
     std::map<uint64_t, uint64_t> segments;  // file id -> bytes
+    std::map<uint64_t, RunRanges> segment_runs;
+    // The log is durable at least up to here; `closed`: the store was closed in order, and there is
+    // nothing above it.
+    uint64_t durable_sequence = 0;
+    bool closed = false;
 };
 
 // A change of the state. Absent fields stay as they are.
@@ -56,7 +68,10 @@ struct ManifestEdit {
     std::map<uint64_t, uint64_t> add_logs;
     std::vector<uint64_t> remove_logs;
     std::map<uint64_t, uint64_t> add_segments;
+    std::map<uint64_t, RunRanges> segment_runs;  // of segments added
     std::vector<uint64_t> remove_segments;
+    std::optional<uint64_t> durable_sequence;
+    std::optional<bool> closed;  // with a durable sequence
 };
 
 void apply_edit(ManifestState& state, const ManifestEdit& edit);
@@ -65,7 +80,8 @@ struct LoadedManifest {
     uint64_t file_id = 0;
     Id128 store;
     ManifestState state;
-    uint64_t end = 0;  // where the whole edits end; what follows is torn
+    uint64_t end = 0;   // where the whole edits end
+    bool torn = false;  // something other than zeros follows: an edit cut short, or damaged
 };
 
 // An edit as it lies in the file.

@@ -82,7 +82,7 @@ TEST_F(ManifestTest, ATornLastEditIsLeftOutADamagedEarlierOneIsCorruption) {
     const std::string path = "d/" + manifest_file_name(manifest.file_id());
     // A header of 32 bytes and 17 a change; what follows the last edit is zeros.
     constexpr size_t kEditBytes = 32 + 17;
-    const size_t changes = 4 + sample_state().logs.size() + sample_state().segments.size();
+    const size_t changes = 5 + sample_state().logs.size() + sample_state().segments.size();
     const size_t base = kFileHeaderBytes + 32 + 17 * changes;
     for (uint64_t i = 0; i < 3; ++i) {
         ManifestEdit edit;
@@ -134,6 +134,38 @@ TEST_F(ManifestTest, WithoutRoomForAnotherFileTheOldOneGoesOn) {
         ASSERT_TRUE(run_task(executor_, manifest.append(edit)));
     }
     EXPECT_EQ((*load())->state.segments.size(), 21U);
+}
+
+TEST_F(ManifestTest, RunsOfSegmentsAndTheEndOfTheLogComeBack) {
+    Manifest manifest(*files_, "d", store_, 1 << 20);
+    ASSERT_TRUE(run_task(executor_, manifest.begin(sample_state())));
+    ManifestEdit edit;
+    edit.add_segments = {{20, 4096}, {21, 8192}};
+    edit.segment_runs[20] = {{1, 5}, {9, 9}};
+    edit.segment_runs[21] = {{7, 7}};
+    edit.durable_sequence = 500;
+    edit.closed = true;
+    ASSERT_TRUE(run_task(executor_, manifest.append(edit)));
+    ManifestState state = (*load())->state;
+    EXPECT_EQ(state.segment_runs.at(20), (RunRanges{{1, 5}, {9, 9}}));
+    EXPECT_EQ(state.durable_sequence, 500U);
+    EXPECT_TRUE(state.closed);
+    ManifestEdit later;
+    later.remove_segments = {20};
+    ASSERT_TRUE(run_task(executor_, manifest.append(later)));
+    state = (*load())->state;
+    EXPECT_FALSE(state.segment_runs.contains(20));
+    EXPECT_EQ(state.segment_runs.at(21), (RunRanges{{7, 7}}));
+    EXPECT_FALSE(state.closed) << "something came after it";
+    // All of it is in the first edit of the next file, too.
+    ASSERT_TRUE(run_task(executor_, manifest.begin(state)));
+    EXPECT_EQ((*load())->state.segment_runs.at(21), (RunRanges{{7, 7}}));
+}
+
+TEST(RunRanges, CoverTheirIdsInFewRanges) {
+    EXPECT_EQ(make_run_ranges({1, 2, 3, 3, 7, 9, 10}), (RunRanges{{1, 3}, {7, 7}, {9, 10}}));
+    EXPECT_EQ(make_run_ranges({1, 2, 50, 52, 100}, 3), (RunRanges{{1, 2}, {50, 52}, {100, 100}}));
+    EXPECT_EQ(make_run_ranges({}), RunRanges());
 }
 
 TEST_F(ManifestTest, CurrentMustNameAManifest) {

@@ -70,26 +70,77 @@ Status check_log_end(Bytes file, const LogPlace& place, uint64_t offset, uint64_
             return make_error(ErrorCode::kCorruption,
                               "{}; the group at byte {} says that everything up to sequence {} had "
                               "been acknowledged, so acknowledged data from sequence {} on is "
-                              "damaged. Restore this file from a backup, or remove the store",
+                              "damaged",
                               why.message(), at, later->durable_sequence, sequence);
         }
     }
     return {};
 }
 
+uint64_t find_log_group(Bytes file, const LogPlace& place, uint64_t offset, uint64_t sequence) {
+    for (uint64_t at = offset; at + kGroupHeaderBytes <= file.size(); at += kPageBytes) {
+        const Result<GroupHeader> header = decode_group_header(file.subspan(at), place, at);
+        GroupHeader group;
+        if (header && header->first_sequence >= sequence &&
+            parse_log_group(file, place, at, header->first_sequence, group)) {
+            return at;
+        }
+    }
+    return 0;
+}
+
+namespace {
+
+// What is at contents.end is no group that was due. Returns whether reading goes on, at a later
+// contents.end.
+bool pass_damage(Bytes file, const LogPlace& place, const Error& why, LogFileContents& contents) {
+    const Status end = check_log_end(file, place, contents.end, contents.next_sequence, why);
+    if (end) {
+        const size_t page = std::min<size_t>(kPageBytes, file.size() - contents.end);
+        if (!is_blank(file.subspan(contents.end, page))) {
+            contents.torn_bytes = page;
+            contents.torn_why = why.message();
+        }
+        return false;
+    }
+    LogDamage damage;
+    damage.begin = contents.end;
+    damage.end = find_log_group(file, place, contents.end, contents.next_sequence);
+    damage.first_sequence = contents.next_sequence;
+    damage.why = end.error().message();
+    const bool goes_on = damage.end != 0;
+    if (goes_on) {
+        damage.next_sequence =
+            decode_group_header(file.subspan(damage.end), place, damage.end)->first_sequence;
+        contents.next_sequence = damage.next_sequence;
+        contents.end = damage.end;
+    } else {
+        damage.end = file.size();
+    }
+    contents.damage.push_back(std::move(damage));
+    return goes_on;
+}
+
+}  // namespace
+
 Result<LogFileContents> parse_log(Bytes file, const LogPlace& place, uint64_t expected,
                                   const RecordVisitor& visit) {
     LogFileContents contents;
     contents.next_sequence = expected;
+    if (expected == 0) {
+        const uint64_t first = find_log_group(file, place, kLogFirstGroupOffset, 0);
+        contents.next_sequence =
+            first == 0 ? 0 : decode_group_header(file.subspan(first), place, first)->first_sequence;
+    }
     while (contents.end + kGroupHeaderBytes <= file.size()) {
         GroupHeader group;
         const Result<std::vector<LogRecord>> records =
             parse_log_group(file, place, contents.end, contents.next_sequence, group);
         if (!records) {
-            TRY(check_log_end(file, place, contents.end, contents.next_sequence, records.error()));
-            const size_t page = std::min<size_t>(kPageBytes, file.size() - contents.end);
-            contents.torn_bytes = is_blank(file.subspan(contents.end, page)) ? 0 : page;
-            return contents;
+            if (!pass_damage(file, place, records.error(), contents)) {
+                break;
+            }
+            continue;
         }
         for (const LogRecord& record : *records) {
             TRY(visit(record.header, record.frame));

@@ -141,12 +141,38 @@ TEST_F(LogTest, ADamagedEndIsTornADamagedMiddleIsCorruption) {
     EXPECT_EQ(contents->next_sequence, 3U);
     EXPECT_EQ(contents->torn_bytes, kPageBytes);
 
+    EXPECT_TRUE(contents->damage.empty());
+
     // The header of the third group is whole: it says that the second was durable.
     disk_.flip_byte(path(1), kLogFirstGroupOffset + 200);
     contents = read(1, 1, numbers);
-    ASSERT_FALSE(contents.has_value());
-    EXPECT_EQ(contents.error().code(), ErrorCode::kCorruption);
-    EXPECT_NE(contents.error().message().find(path(1)), std::string::npos);
+    ASSERT_TRUE(contents.has_value());
+    ASSERT_EQ(contents->damage.size(), 1U);
+    EXPECT_EQ(contents->damage[0].begin, kLogFirstGroupOffset);
+    EXPECT_EQ(contents->damage[0].end, kLogFirstGroupOffset + kPageBytes);
+    EXPECT_EQ(contents->damage[0].first_sequence, 1U);
+    EXPECT_EQ(contents->damage[0].next_sequence, 2U);
+    EXPECT_FALSE(contents->damage[0].is_of_file_before());
+    EXPECT_EQ(contents->next_sequence, 3U) << "the second group is read all the same";
+    EXPECT_EQ(contents->groups, 1U);
+}
+
+TEST_F(LogTest, AFileThatBeginsTooLateTellsOfALossInTheOneBefore) {
+    for (uint64_t i = 1; i <= 3; ++i) {
+        append(i, 100);
+        executor_.run_until_idle();
+    }
+    std::vector<uint64_t> numbers;
+    // As if sequences up to 4 were due from an earlier file, of which none came.
+    disk_.flip_byte(path(1), kLogFirstGroupOffset + 8);
+    const auto contents = read(1, 1, numbers);
+    ASSERT_TRUE(contents.has_value());
+    ASSERT_EQ(contents->damage.size(), 1U);
+    EXPECT_EQ(contents->damage[0].next_sequence, 2U);
+    EXPECT_EQ(contents->groups, 2U);
+    const auto any = read(1, 0, numbers);
+    ASSERT_TRUE(any.has_value());
+    EXPECT_EQ(any->next_sequence, 4U);
 }
 
 TEST_F(LogTest, EveryFlippedByteOfARecordIsNoticed) {

@@ -1,0 +1,208 @@
+// Replaying the live log files: everything above the checkpoint, in order, through the function
+// that also publishes in operation.
+//
+// What had been durable and cannot be read any more is damage, and the rest is replayed around it.
+// How far the log had been durable is known from later groups, from the next file, and from the
+// manifest, which notes it with every edit and when the store is closed.
+#include "engine/engine_core.h"
+
+#include <algorithm>
+
+namespace stepdb {
+
+namespace {
+
+// A file of which nothing can be read; the next one tells how far it had gone.
+struct UnreadFile {
+    uint64_t first_sequence = 0;
+    std::string what;
+};
+
+std::string describe_damage(const std::string& name, const LogDamage& damage) {
+    return fmt::format("{}: bytes {} to {}: {}", name, damage.begin, damage.end - 1, damage.why);
+}
+
+}  // namespace
+
+// Notes that the sequences from `first` to `last` (0: nobody knows how far) cannot be read.
+void EngineCore::note_missing(const ManifestState& state, uint64_t first, uint64_t last,
+                              std::string what) {
+    if (last == 0 && state.closed) {
+        last = state.durable_sequence;
+    }
+    if (last != 0 && last <= state.checkpoint_sequence) {
+        report_.notes.push_back(what + "; nothing in it is needed any more");
+        return;
+    }
+    const std::string sequences =
+        last == 0 ? fmt::format("from sequence {} on", first)
+                  : fmt::format("with sequences {} to {}",
+                                std::max(first, state.checkpoint_sequence + 1), last);
+    report_.damage.push_back(fmt::format(
+        "{}; acknowledged data {} is missing. Restore the file from a backup", what, sequences));
+}
+
+Task<Status> EngineCore::replay_logs(ManifestState state) {
+    std::vector<uint64_t> order;
+    for (const auto& [file_id, epoch] : state.logs) {
+        order.push_back(file_id);
+    }
+    if (state.log_sequence == 0) {
+        order =
+            co_await order_logs(environment_.file_system, options_.directory, state_.store, state);
+    }
+    uint64_t expected = state.log_sequence;
+    uint64_t last_file = 0;  // that held a group
+    uint64_t last_end = 0;
+    std::optional<UnreadFile> unread;
+    for (const uint64_t file_id : order) {
+        const std::string name = path(log_file_name(file_id));
+        Result<LogFileContents> contents =
+            co_await replay_log(file_id, expected, state.checkpoint_sequence);
+        if (!contents) {
+            replayed_.push_back({file_id, 0, 0});
+            if (unread) {
+                note_missing(state, unread->first_sequence, 0, unread->what);
+            }
+            unread.emplace();
+            unread->first_sequence = expected;
+            unread->what = contents.error().message();
+            continue;
+        }
+        std::optional<UnreadFile> open_end;  // damage that the next file may bound
+        for (const LogDamage& damage : contents->damage) {
+            const uint64_t last = damage.next_sequence - 1;
+            if (damage.next_sequence == 0) {
+                open_end.emplace();
+                open_end->first_sequence = damage.first_sequence;
+                open_end->what = describe_damage(name, damage);
+            } else if (!damage.is_of_file_before()) {
+                note_missing(state, damage.first_sequence, last, describe_damage(name, damage));
+            } else if (unread) {
+                note_missing(state, damage.first_sequence, last, unread->what);
+            } else if (last_file != 0) {
+                note_missing(
+                    state, damage.first_sequence, last,
+                    fmt::format("{} can be read up to byte {} and sequence {}, and {} "
+                                "goes on with sequence {}",
+                                path(log_file_name(last_file)), last_end, damage.first_sequence - 1,
+                                log_file_name(file_id), damage.next_sequence));
+            } else if (state.log_sequence != 0) {
+                note_missing(state, damage.first_sequence, last,
+                             fmt::format("{} begins with sequence {}, where {} is due", name,
+                                         damage.next_sequence, damage.first_sequence));
+            }
+        }
+        if (contents->groups > 0) {
+            unread.reset();
+            last_file = file_id;
+            last_end = contents->end;
+        }
+        if (open_end) {
+            unread = std::move(open_end);
+        }
+        if (contents->torn_bytes > 0) {
+            report_.notes.push_back(fmt::format(
+                "{}: the group at byte {} is not whole and was dropped ({}). A write that a crash "
+                "cut short looks like this, and then nothing acknowledged was in it; so does "
+                "damage to the last group of the log",
+                name, contents->end, contents->torn_why));
+        }
+        replayed_.push_back({file_id, contents->groups > 0 ? expected : 0, contents->end});
+        expected = std::max(expected, contents->next_sequence);
+    }
+    if (unread) {
+        note_missing(state, unread->first_sequence, 0, unread->what);
+    } else if (state.durable_sequence >= expected) {
+        note_missing(state, expected, state.durable_sequence,
+                     last_file == 0
+                         ? fmt::format("{}: no log file can be read", options_.directory)
+                         : fmt::format("{} can be read up to byte {} and sequence {}",
+                                       path(log_file_name(last_file)), last_end, expected - 1));
+    }
+    next_sequence_ =
+        std::max({expected, state.checkpoint_sequence + 1, state.durable_sequence + 1});
+    // Only the last file with groups can have an end that was never synced.
+    if (last_file != 0 && report_.damage.empty()) {
+        Result<std::unique_ptr<File>> file =
+            co_await environment_.file_system.open(path(log_file_name(last_file)), OpenMode::kRead);
+        if (!file) {
+            co_return file.error();
+        }
+        co_return co_await (*file)->sync(SyncSite::kLogReplayed);
+    }
+    co_return Status();
+}
+
+// Replays one file whose first record should have sequence `expected`.
+Task<Result<LogFileContents>> EngineCore::replay_log(uint64_t file_id, uint64_t expected,
+                                                     uint64_t checkpoint) {
+    const std::string name = path(log_file_name(file_id));
+    Result<std::unique_ptr<File>> file =
+        co_await environment_.file_system.open(name, OpenMode::kRead);
+    if (!file) {
+        co_return file.error();
+    }
+    if ((*file)->size() < kFileHeaderBytes) {
+        co_return make_error(ErrorCode::kCorruption, "{}: {} bytes; its header alone has {}", name,
+                             (*file)->size(), kFileHeaderBytes);
+    }
+    AlignedBuffer page(kFileHeaderBytes);
+    const Status read = co_await (*file)->read(0, page.span());
+    if (!read) {
+        co_return read.error().within(name);
+    }
+    // Groups name store and file themselves, so a damaged header loses nothing.
+    Result<FileHeader> header = decode_file_header(kLogKind, page.span());
+    const Status owner = header ? check_file_owner(kLogKind, *header, state_.store, file_id)
+                                : Status(header.error());
+    if (!owner) {
+        report_.notes.push_back(
+            fmt::format("{}: {}; its groups are read all the same", name, owner.error().message()));
+    }
+    const LogPlace place{state_.store, file_id};
+    std::optional<Error> first_error;
+    RecordVisitor visit = [&](const RecordHeader& record, Bytes frame) -> Status {
+        const Status replayed = replay_record(record, frame, checkpoint);
+        if (!replayed && !first_error) {
+            first_error = make_error(ErrorCode::kCorruption, "{}: record of sequence {}: {}", name,
+                                     record.sequence, replayed.error().message());
+        }
+        return {};
+    };
+    Result<LogFileContents> contents =
+        co_await read_log_file(**file, name, place, expected, std::move(visit));
+    if (!contents) {
+        co_return contents.error();
+    }
+    const uint64_t made_bytes = owner ? header->details[1] : 0;
+    if ((*file)->size() < made_bytes) {
+        // No crash makes a file shorter; what it held at its end is not known.
+        LogDamage cut;
+        cut.begin = (*file)->size();
+        cut.end = made_bytes;
+        cut.first_sequence = contents->next_sequence;
+        cut.why = "the file has been cut off";
+        contents->damage.push_back(std::move(cut));
+        contents->torn_bytes = 0;
+    }
+    // Records that speak of what was lost before them.
+    if (first_error) {
+        report_.damage.push_back(first_error->message());
+    }
+    report_.log_bytes_read += contents->end;
+    co_return contents;
+}
+
+Status EngineCore::replay_record(const RecordHeader& record, Bytes frame, uint64_t checkpoint) {
+    if (record.last_sequence() <= checkpoint) {
+        const bool rows = record.schema != 0 && record.run != 0;
+        // What the lost catalog would have said of these.
+        return catalog_lost_ && !rows ? publish_record(state_, record, frame, nullptr) : Status();
+    }
+    ++report_.records_replayed;
+    report_.rows_replayed += record.schema != 0 && record.run != 0 ? record.sequence_count : 0;
+    return publish_record(state_, record, frame, nullptr);
+}
+
+}  // namespace stepdb

@@ -1,0 +1,40 @@
+// What can be read of a store whose CURRENT or manifest is lost: the files beside it say enough to
+// answer queries, not enough to write on.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/task.h"
+#include "engine/io/file_system.h"
+#include "engine/manifest/manifest.h"
+
+namespace stepdb {
+
+struct SalvagedManifest {
+    SalvagedManifest() = default;
+
+    Id128 store;
+    ManifestState state;
+    // The state was put together from the files that are there, for want of a manifest: it may
+    // name files that no longer counted, and the log's first sequence is not known (0).
+    bool from_files = false;
+    std::string what;  // is damaged, what is read instead, and what to do
+};
+
+// After load_manifest has failed with `why`. A whole manifest that CURRENT should have named
+// serves; else every segment and log file counts, and the newest whole catalog. `why` itself if
+// there is nothing to read at all.
+Task<Result<SalvagedManifest>> salvage_manifest(FileSystem& files, std::string directory,
+                                                Error why);
+
+// The log files of `state` in the order of their first groups.
+Task<std::vector<uint64_t>> order_logs(FileSystem& files, std::string directory, Id128 store,
+                                       ManifestState state);
+
+// The sequence that the first group of a log file begins with; 0 if it has none that is whole.
+Task<uint64_t> first_log_sequence(FileSystem& files, std::string directory, Id128 store,
+                                  uint64_t file_id);
+
+}  // namespace stepdb
