@@ -169,9 +169,6 @@ class Import(Case):
             ("step,x,x\n", ": line 1: columns 2 and 3", "'x'"),
             ("a,b\n1,2\n", ": line 1: ", "--step-column"),
             ("step\n1\n", ": line 1: ", "no column is left"),
-            ("step,x\n0,1\n1\n", ": line 3: ", "1 cells, the header 2"),
-            ("step,x\n0,1\n1,2,3\n", ": line 3: ", "3 cells, the header 2"),
-            ("step,x\n0,1\n1,\"2\n3,4\n", ": line 3, column 3", "quote"),
             ("step," + "x" * 1025 + "\n", ": line 1, column 2", "1024"),
         ]
         for text, *parts in wrong:
@@ -180,6 +177,64 @@ class Import(Case):
             for part in [path] + parts:
                 self.assertIn(part, error, text)
         self.assertEqual(self.query("runs"), [])
+
+    def test_what_breaks_off_is_imported_up_to_there(self):
+        broken = [
+            ("step,x\n0,1\n1\n", ": line 3: ", "1 cells, the header 2"),
+            ("step,x\n0,1\n1,2,3\n", ": line 3: ", "3 cells, the header 2"),
+            ("step,x\n0,1\n1,\"2\n3,4\n", ": line 3, column 3", "quote"),
+            ("series,step,value\nx,0,1\nx,1\n", ": line 3: ", "2 cells, the header 3"),
+        ]
+        for number, (text, *parts) in enumerate(broken):
+            path = self.write("log.csv", text)
+            done = self.run_stepdb("import", "csv", path, "--project", "p", "--run", f"r{number}",
+                                   "--format", "json")
+            self.assertEqual(done.returncode, 1)
+            report = json.loads(done.stdout)
+            self.assertEqual((report["sent"], report["stored"]), (1, 1))
+            for part in [path, "1 points before it were imported"] + parts:
+                self.assertIn(part, done.stderr, text)
+            self.assertEqual(self.points(f"r{number}"), [("x", "0", "1")])
+
+    def test_one_bad_file_stops_no_other(self):
+        self.write("logs/a.csv", "")
+        self.write("logs/b.csv", "step,x\n0,1\n")
+        done = self.run_stepdb("import", "csv", self.path("logs"), "--project", "p", "--format",
+                               "json")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(json.loads(done.stdout)["run"], "b.csv")
+        self.assertIn("a.csv is empty", done.stderr)
+        self.assertEqual([row["run"] for row in self.query("runs")], ["p/b.csv"])
+
+    def test_name_from(self):
+        report = self.import_text(
+            "step,layer,kind,rank,norm\n0,h.0,mlp,1,2\n0,h.1,mlp,3,\n1,h.0,mlp,5,6\n"
+            "1,h.0,mlp,7,8\n2,,mlp,9,9\n", "--name-from", "layer")
+        self.assertEqual((report["series"], report["read"], report["sent"], report["replaced"],
+                          report["skipped"]), (3, 14, 7, 2, 7))
+        self.assertEqual(self.points(), [("h.0/norm", "0", "2"), ("h.0/norm", "1", "8"),
+                                         ("h.0/rank", "0", "1"), ("h.0/rank", "1", "7"),
+                                         ("h.1/rank", "0", "3")])
+
+    def test_name_from_two_columns(self):
+        self.import_text("step,layer,part,norm\n0,0,w,1\n0,0,b,2\n", "--name-from", "layer",
+                         "--name-from", "part")
+        self.assertEqual(self.points(), [("0/b/norm", "0", "2"), ("0/w/norm", "0", "1")])
+
+    def test_name_from_by_index_keeps_what_repeats(self):
+        self.import_text("step,layer,norm\n0,a,1\n0,b,2\n0,a,3\n", "--name-from", "layer",
+                         "--axis", "index")
+        self.assertEqual(self.points(metrics="*/norm"), [("a/norm", "0", "1"), ("a/norm", "1", "3"),
+                                                         ("b/norm", "0", "2")])
+
+    def test_names_that_cannot_be_are_skipped(self):
+        report = self.import_text(f"series,step,value\n{'x' * 1025},0,1\ny,0,2\n,0,3\n")
+        self.assertEqual((report["read"], report["sent"], report["skipped"]), (3, 1, 2))
+
+    def test_numbers_beyond_a_double_are_rounded(self):
+        self.import_text("step,x\n0,9007199254740993\n1,1e999\n2,-1e-999\n")
+        self.assertEqual([value for _, _, value in self.points()],
+                         ["9007199254740992", "Infinity", "-0"])
 
     def test_refusals_of_the_server_name_the_file_and_the_metric(self):
         self.stepdb("log", "--project", "p", "--run", "r", "power=1")

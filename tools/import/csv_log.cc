@@ -1,14 +1,10 @@
 #include "tools/import/csv_log.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cmath>
-#include <filesystem>
-#include <system_error>
 
-#include "engine/base/float_bits.h"
 #include "engine/base/text.h"
 #include "engine/model/schema.h"
+#include "tools/import/number_text.h"
 #include "tools/import/time_text.h"
 
 namespace stepdb {
@@ -16,6 +12,8 @@ namespace stepdb {
 namespace {
 
 constexpr size_t kColumnsShown = 12;  // of a header in a message
+// Lists of name_from cells times measures: four times what one log's metrics may be.
+constexpr size_t kNamedCellsMax = 1U << 22U;
 
 std::string_view trim(std::string_view text) {
     const size_t begin = text.find_first_not_of(" \t");
@@ -56,41 +54,25 @@ std::string shown_columns(const std::vector<std::string>& header) {
     return text;
 }
 
-// A finite step; -0 becomes +0.
-std::optional<double> parse_step(std::string_view text) {
-    const std::optional<double> step = parse_value(text);
-    if (!step || !std::isfinite(*step)) {
-        return std::nullopt;
-    }
-    return *step == 0 ? 0.0 : *step;
-}
+// Kinds of what is skipped.
+constexpr std::string_view kText = "text";
+constexpr std::string_view kNoStep = "without a step";
+constexpr std::string_view kNoTime = "without a time";
+constexpr std::string_view kNoName = "without a proper name";
 
 }  // namespace
 
-const std::vector<std::string_view>& step_column_names() {
-    static const std::vector<std::string_view> names = {"step", "_step", "global_step",
-                                                        "trainer/global_step", "iteration"};
-    return names;
-}
-
-const std::vector<std::string_view>& time_column_names() {
-    static const std::vector<std::string_view> names = {"wall_time", "wall time", "_timestamp",
-                                                        "timestamp"};
-    return names;
-}
-
-CsvLog::CsvLog(std::string path, CsvLogOptions options)
-    : path_(std::move(path)), options_(std::move(options)) {}
-
-Result<std::unique_ptr<CsvLog>> CsvLog::open(std::string path, CsvLogOptions options) {
-    std::unique_ptr<CsvLog> log(new CsvLog(std::move(path), std::move(options)));
-    TRY(log->open_file());
+Result<std::unique_ptr<LogSource>> CsvLog::open(const std::string& path, const LogOptions& options,
+                                                uint64_t bytes_max) {
+    std::unique_ptr<CsvLog> log(new CsvLog(path, options));
+    TRY(log->open_source(bytes_max));
     TRY(log->read_header());
     TRY(log->check_header());
     TRY(log->find_roles());
     TRY(log->choose_axis());
+    TRY(log->find_measures());
     TRY(log->name_metrics());
-    return log;
+    return std::unique_ptr<LogSource>(std::move(log));
 }
 
 std::string CsvLog::place() const {
@@ -101,23 +83,11 @@ Error CsvLog::error_here(std::string_view what) const {
     return make_error(ErrorCode::kInvalidArgument, "{}: {}", place(), what);
 }
 
-Status CsvLog::open_file() {
-    file_.open(path_, std::ios::binary);
-    if (!file_) {
-        const int number = errno;
-        return make_error(number == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIoError,
-                          "cannot open {}: {}", path_, std::generic_category().message(number));
-    }
+Status CsvLog::open_source(uint64_t bytes_max) {
     CsvOptions csv;
     csv.name = path_;
-    const auto read = [this](MutableBytes into) -> Result<size_t> {
-        file_.read(reinterpret_cast<char*>(into.data()), static_cast<std::streamsize>(into.size()));
-        if (file_.bad()) {
-            return make_error(ErrorCode::kIoError, "cannot read {}", path_);
-        }
-        return static_cast<size_t>(file_.gcount());
-    };
-    reader_ = std::make_unique<CsvReader>(read, std::move(csv));
+    TRY_ASSIGN(ByteSource source, open_file(path_, bytes_max));
+    reader_ = std::make_unique<CsvReader>(std::move(source), std::move(csv));
     return {};
 }
 
@@ -136,8 +106,9 @@ Status CsvLog::read_header() {
 }
 
 Status CsvLog::check_header() {
-    if (std::all_of(header_.begin(), header_.end(),
-                    [](const std::string& name) { return parse_value(name).has_value(); })) {
+    if (std::all_of(header_.begin(), header_.end(), [](const std::string& name) {
+            return parse_logged_number(name).has_value();
+        })) {
         return error_here("the first line must name the columns, but has only numbers");
     }
     std::unordered_map<std::string, size_t> columns;
@@ -155,35 +126,43 @@ Status CsvLog::check_header() {
     return {};
 }
 
-Result<std::optional<size_t>> CsvLog::find_named(const std::string& wanted, std::string_view what,
+Result<std::optional<size_t>> CsvLog::find_named(const std::string& wanted, std::string_view option,
                                                  const std::vector<std::string_view>& usual) const {
     if (wanted.empty()) {
         return find_any(header_, usual);
     }
     const auto at = std::find(header_.begin(), header_.end(), wanted);
     if (at == header_.end()) {
-        return error_here(fmt::format("no column is named '{}', as --{}-column says; there are {}",
-                                      printable(wanted), what, shown_columns(header_)));
+        return error_here(fmt::format("no column is named '{}', as {} says; there are {}",
+                                      printable(wanted), option, shown_columns(header_)));
     }
     return std::optional<size_t>(static_cast<size_t>(at - header_.begin()));
 }
 
 Status CsvLog::find_roles() {
-    TRY_ASSIGN(roles_.step, find_named(options_.step_column, "step", step_column_names()));
-    TRY_ASSIGN(roles_.time, find_named(options_.time_column, "time", time_column_names()));
+    TRY_ASSIGN(roles_.step, find_named(options_.step_column, "--step-column", step_column_names()));
+    TRY_ASSIGN(roles_.time, find_named(options_.time_column, "--time-column", time_column_names()));
     if (roles_.step && roles_.step == roles_.time) {
         return error_here(fmt::format("column '{}' cannot be both step and time",
                                       printable(header_[*roles_.step])));
     }
-    find_long_form();
+    for (const std::string& name : options_.name_from) {
+        TRY_ASSIGN(const std::optional<size_t> column, find_named(name, "--name-from", {}));
+        if (!column || column == roles_.step || column == roles_.time) {
+            return error_here(fmt::format("--name-from '{}': this column is the step or the time",
+                                          printable(name)));
+        }
+        roles_.name_from.push_back(*column);
+    }
+    find_series_column();
     return {};
 }
 
-void CsvLog::find_long_form() {
+void CsvLog::find_series_column() {
     const std::optional<size_t> series = find_any(header_, {"series", "metric"});
     const std::optional<size_t> value = find_any(header_, {"value"});
     const size_t keys = (roles_.step ? 1U : 0U) + (roles_.time ? 1U : 0U);
-    if (series && value && keys > 0 && header_.size() == 2 + keys) {
+    if (roles_.name_from.empty() && series && value && keys > 0 && header_.size() == 2 + keys) {
         roles_.series = series;
         roles_.value = *value;
     }
@@ -220,24 +199,33 @@ Status CsvLog::choose_axis() {
     return {};
 }
 
-Status CsvLog::name_metrics() {
+Status CsvLog::find_measures() {
     if (roles_.series) {
+        measure_columns_ = {roles_.value};
         return {};
     }
     const bool uses_step = !is_timed_ && !is_indexed_;
+    const std::vector<size_t>& names = roles_.name_from;
     for (size_t column = 0; column < header_.size(); ++column) {
-        if ((uses_step && roles_.step == column) || roles_.time == column) {
+        if ((uses_step && roles_.step == column) || roles_.time == column ||
+            std::find(names.begin(), names.end(), column) != names.end()) {
             continue;
         }
-        const Status valid = check_metric(header_[column]);
-        if (!valid) {
-            return valid.error().within(fmt::format("{}, column {}", place(), column + 1));
-        }
-        metrics_.push_back(header_[column]);
-        metric_columns_.push_back(column);
+        measure_columns_.push_back(column);
     }
-    if (metrics_.empty()) {
-        return error_here("no column is left to be a metric");
+    return measure_columns_.empty() ? Status(error_here("no column is left to be a metric"))
+                                    : Status();
+}
+
+Status CsvLog::name_metrics() {
+    if (is_long()) {
+        return {};
+    }
+    for (const size_t column : measure_columns_) {
+        const Result<uint32_t> metric = names_.intern(header_[column]);
+        if (!metric) {
+            return metric.error().within(fmt::format("{}, column {}", place(), column + 1));
+        }
     }
     return {};
 }
@@ -245,7 +233,7 @@ Status CsvLog::name_metrics() {
 // --- Records ---
 
 Result<bool> CsvLog::next(LogRow& row) {
-    return roles_.series ? next_long(row) : next_wide(row);
+    return is_long() ? next_long(row) : next_wide(row);
 }
 
 Result<bool> CsvLog::next_record() {
@@ -272,7 +260,7 @@ std::optional<CsvLog::RecordKey> CsvLog::record_key() {
     if (roles_.time) {
         const std::optional<int64_t> time = parse_time(cells_[*roles_.time]);
         if (is_timed_ && !time) {
-            skip_record(*roles_.time, "is no time");
+            skip_record(*roles_.time, kNoTime, "is no time");
             return std::nullopt;
         }
         key.time_us = time.value_or(options_.file_time_us);
@@ -280,36 +268,28 @@ std::optional<CsvLog::RecordKey> CsvLog::record_key() {
     if (is_indexed_) {
         key.step = static_cast<double>(records_ - 1);
     } else if (!is_timed_) {
-        key.step = parse_step(cells_[*roles_.step]);
+        key.step = parse_logged_step(cells_[*roles_.step]);
         if (!key.step) {
-            skip_record(*roles_.step, "is no step");
+            skip_record(*roles_.step, kNoStep, "is no step");
             return std::nullopt;
         }
     }
     return key;
 }
 
-void CsvLog::note_skipped(size_t column, std::string_view why) {
-    ++counts_.skipped;
-    if (counts_.first_skipped.empty()) {
-        counts_.first_skipped =
-            fmt::format("{}, column {}: '{}' {}", place(), printable(header_[column], 80),
-                        printable(cells_[column], 80), why);
-    }
+void CsvLog::note_skipped(size_t column, std::string_view kind, std::string_view why) {
+    counts_.skip(kind, [&] {
+        return fmt::format("{}, column {}: '{}' {}", place(), printable(header_[column], 80),
+                           printable(cells_[column], 80), why);
+    });
 }
 
-void CsvLog::skip_record(size_t column, std::string_view why) {
-    const auto skip_cell = [&](size_t at) {
+void CsvLog::skip_record(size_t column, std::string_view kind, std::string_view why) {
+    for (const size_t at : measure_columns_) {
         if (!cells_[at].empty()) {
             ++counts_.read;
-            note_skipped(column, why);
+            note_skipped(column, kind, why);
         }
-    };
-    if (roles_.series) {
-        skip_cell(roles_.value);
-    }
-    for (const size_t at : metric_columns_) {
-        skip_cell(at);
     }
 }
 
@@ -318,9 +298,9 @@ std::optional<double> CsvLog::take_value(size_t column) {
         return std::nullopt;
     }
     ++counts_.read;
-    const std::optional<double> value = parse_value(cells_[column]);
+    const std::optional<double> value = parse_logged_number(cells_[column]);
     if (!value) {
-        note_skipped(column, "is no number");
+        note_skipped(column, kText, "is no number");
     }
     return value;
 }
@@ -336,77 +316,142 @@ Result<bool> CsvLog::next_wide(LogRow& row) {
             continue;
         }
         row.values.clear();
-        for (uint32_t metric = 0; metric < metric_columns_.size(); ++metric) {
-            if (const auto value = take_value(metric_columns_[metric])) {
+        for (uint32_t metric = 0; metric < measure_columns_.size(); ++metric) {
+            if (const auto value = take_value(measure_columns_[metric])) {
                 row.values.emplace_back(metric, *value);
             }
         }
         if (!row.values.empty()) {
             row.step = key->step;
             row.time_us = key->time_us;
-            row.line = reader_->line();
+            row.place = reader_->line();
             return true;
         }
     }
 }
 
-Result<uint32_t> CsvLog::intern(std::string_view metric) {
-    const auto [at, is_new] =
-        metric_ids_.emplace(std::string(metric), static_cast<uint32_t>(metrics_.size()));
-    if (is_new) {
-        const Status valid = check_metric(metric);
-        if (!valid) {
-            return valid.error().within(fmt::format("{}, column {}", place(), *roles_.series + 1));
-        }
-        metrics_.emplace_back(metric);
-        points_of_metric_.push_back(0);
+Result<std::optional<uint32_t>> CsvLog::take_metric(std::string_view name, size_t column) {
+    const Result<uint32_t> metric = names_.intern(name);
+    if (metric) {
+        return std::optional<uint32_t>(*metric);
     }
-    return at->second;
+    if (metric.error().code() != ErrorCode::kInvalidArgument) {
+        return metric.error().within(place());
+    }
+    note_skipped(column, kNoName, "makes no metric: " + metric.error().message());
+    return std::optional<uint32_t>();
 }
 
-Result<bool> CsvLog::next_long(LogRow& row) {
-    bool has_row = pending_.has_value();
-    if (has_row) {
-        row = *std::exchange(pending_, std::nullopt);
+// Of a form with a series column.
+Status CsvLog::take_point(RecordKey& key) {
+    const std::optional<double> value = take_value(roles_.value);
+    if (!value) {
+        return {};
     }
+    TRY_ASSIGN(const std::optional<uint32_t> metric,
+               take_metric(cells_[*roles_.series], *roles_.series));
+    if (!metric) {
+        return {};
+    }
+    if (is_indexed_) {
+        points_of_metric_.resize(names_.all().size());
+        key.step = static_cast<double>(points_of_metric_[*metric]++);
+    }
+    points_.emplace_back(*metric, *value);
+    return {};
+}
+
+// Of a form with name_from columns.
+Status CsvLog::take_measures(RecordKey& key) {
+    std::string name;
+    for (const size_t column : roles_.name_from) {
+        if (cells_[column].empty()) {
+            skip_record(column, kNoName, "is empty, and is to be part of the name");
+            return {};
+        }
+        name += std::string(cells_[column]) + "/";
+    }
+    Prefix& prefix = prefixes_[name];
+    if (prefixes_.size() * measure_columns_.size() > kNamedCellsMax) {
+        return make_error(ErrorCode::kResourceExhausted,
+                          "{}: more than {} different names times measures", place(),
+                          kNamedCellsMax);
+    }
+    prefix.metrics.resize(measure_columns_.size());
+    if (is_indexed_) {
+        key.step = static_cast<double>(prefix.records++);
+    }
+    for (size_t measure = 0; measure < measure_columns_.size(); ++measure) {
+        const size_t column = measure_columns_[measure];
+        const std::optional<double> value = take_value(column);
+        if (!value) {
+            continue;
+        }
+        std::optional<uint32_t>& metric = prefix.metrics[measure];
+        if (!metric) {
+            TRY_ASSIGN(metric, take_metric(name + header_[column], roles_.name_from.back()));
+        }
+        if (metric) {
+            points_.emplace_back(*metric, *value);
+        }
+    }
+    return {};
+}
+
+Result<std::optional<CsvLog::RecordKey>> CsvLog::next_points() {
+    points_.clear();
     for (;;) {
         TRY_ASSIGN(const bool more, next_record());
         if (!more) {
-            return has_row;
+            return std::optional<RecordKey>();
         }
         std::optional<RecordKey> key = record_key();
         if (!key) {
             continue;
         }
-        const std::optional<double> value = take_value(roles_.value);
-        if (!value) {
-            continue;
+        TRY(roles_.series ? take_point(*key) : take_measures(*key));
+        if (!points_.empty()) {
+            return key;
         }
-        TRY_ASSIGN(const uint32_t metric, intern(cells_[*roles_.series]));
-        if (is_indexed_) {
-            key->step = static_cast<double>(points_of_metric_[metric]++);
+    }
+}
+
+bool CsvLog::joins(const RecordKey& key) const {
+    return !rows_.empty() && rows_.row().step == key.step && rows_.row().time_us == key.time_us &&
+           std::none_of(points_.begin(), points_.end(),
+                        [&](const auto& point) { return rows_.has(point.first); });
+}
+
+Result<bool> CsvLog::next_long(LogRow& row) {
+    if (broken_) {
+        return *broken_;
+    }
+    for (;;) {
+        const Result<std::optional<RecordKey>> key = next_points();
+        if (!key) {
+            broken_ = key.error();
         }
-        auto at = row.values.end();
-        if (has_row && row.step == key->step && row.time_us == key->time_us) {
-            at = std::lower_bound(
-                row.values.begin(), row.values.end(), metric,
-                [](const auto& entry, uint32_t wanted) { return entry.first < wanted; });
-            if (at == row.values.end() || at->first != metric) {
-                row.values.insert(at, {metric, *value});
-                continue;
+        if (!key || !*key) {
+            if (!rows_.empty()) {
+                rows_.take(row);
+                return true;
             }
+            return key ? Result<bool>(false) : Result<bool>(*broken_);
         }
-        LogRow begun;
-        begun.step = key->step;
-        begun.time_us = key->time_us;
-        begun.values.emplace_back(metric, *value);
-        begun.line = reader_->line();
-        if (has_row) {
-            pending_ = std::move(begun);
+        bool is_complete = false;
+        if (!joins(**key)) {
+            is_complete = !rows_.empty();
+            if (is_complete) {
+                rows_.take(row);
+            }
+            rows_.begin((*key)->step, (*key)->time_us, reader_->line());
+        }
+        for (const auto& [metric, value] : points_) {
+            rows_.add(metric, value);
+        }
+        if (is_complete) {
             return true;
         }
-        row = std::move(begun);
-        has_row = true;
     }
 }
 

@@ -1,9 +1,11 @@
 // A CSV file as rows of a run.
 //
-// Wide form: a column per metric, named by the header; one record is one row. Long form: the
-// columns `series`, `step`, `wall_time`, `value` in any order, where one of step and wall_time may
-// be missing; a record is a point, and records that follow each other with equal step and time and
-// different series make up one row, as they did when they were logged.
+// Wide form: a column per metric, named by the header; one record is one row. Long forms: either
+// the columns `series`, `step`, `wall_time`, `value` in any order, where one of step and wall_time
+// may be missing, and a record is a point; or, with LogOptions::name_from, a column per measure,
+// and the metric is the cells of the named columns and the measure's name, joined by `/`. Records
+// of a long form that follow each other with equal step and time and different metrics make up one
+// row, as they did when they were logged.
 //
 // Cells: empty ones are absent. A number is a value, nan and inf in any spelling and case
 // included; anything else is text and skipped. A record whose step (of a timed log: time) is no
@@ -11,7 +13,6 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,113 +24,100 @@
 #include "engine/model/key.h"
 #include "tools/import/csv_reader.h"
 #include "tools/import/log_row.h"
+#include "tools/import/log_source.h"
+#include "tools/import/row_collector.h"
 
 namespace stepdb {
 
-// What the key of a point is.
-enum class ImportAxis : uint8_t {
-    kAuto,   // the step column, else the time column
-    kStep,   // the step column
-    kTime,   // the time column; a step column is a metric like others
-    kIndex,  // the number of the record, from 0; in a long form its number within the series
-};
-
-struct CsvLogOptions {
-    CsvLogOptions() = default;
-
-    // Empty: the first of step_column_names() (time_column_names()) that the header has, case left
-    // aside.
-    std::string step_column;
-    std::string time_column;
-    ImportAxis axis = ImportAxis::kAuto;
-    int64_t file_time_us = 0;  // time of rows without a readable one
-};
-
-// In lower case and order of preference.
-const std::vector<std::string_view>& step_column_names();
-const std::vector<std::string_view>& time_column_names();
-
-// Cells met so far that could have been points: read = handed on + skipped.
-struct CsvLogCounts {
-    uint64_t read = 0;
-    uint64_t skipped = 0;
-    std::string first_skipped;  // "a.csv: line 12, column loss: 'n/a' is no number"
-};
-
 // Single-threaded.
-class CsvLog {
+class CsvLog final : public LogSource {
   public:
     // Reads the header and decides what the columns are. kNotFound and kIoError for the file;
     // kInvalidArgument naming file, line and column.
-    static Result<std::unique_ptr<CsvLog>> open(std::string path, CsvLogOptions options);
+    static Result<std::unique_ptr<LogSource>> open(const std::string& path,
+                                                   const LogOptions& options,
+                                                   uint64_t bytes_max = UINT64_MAX);
 
-    Axis axis() const { return is_timed_ ? Axis::kTimed : Axis::kStepped; }
-
-    // Grows while a long form is read.
-    const std::vector<std::string>& metrics() const { return metrics_; }
-
-    // Replaces `row`; false at the end. kInvalidArgument naming file and line for a record that has
-    // more or fewer cells than the header.
-    Result<bool> next(LogRow& row);
-
-    const CsvLogCounts& counts() const { return counts_; }
-    uint64_t bytes_read() const { return reader_->bytes_read(); }
+    Axis axis() const override { return is_timed_ ? Axis::kTimed : Axis::kStepped; }
+    const std::vector<std::string>& metrics() const override { return names_.all(); }
+    Result<bool> next(LogRow& row) override;
+    const LogCounts& counts() const override { return counts_; }
+    uint64_t bytes_read() const override { return reader_->bytes_read(); }
 
   private:
     // Columns with a meaning, if they are there.
     struct Roles {
         std::optional<size_t> step;
         std::optional<size_t> time;
-        std::optional<size_t> series;  // set: long form
-        size_t value = 0;              // of the long form
+        std::optional<size_t> series;  // set: long form with a series column
+        size_t value = 0;              // of that form
+        std::vector<size_t> name_from;
     };
     struct RecordKey {
         std::optional<double> step;
         int64_t time_us = 0;
     };
+    // Of one list of name_from cells.
+    struct Prefix {
+        std::vector<std::optional<uint32_t>> metrics;  // by measure, once they are met
+        uint64_t records = 0;
+    };
 
-    CsvLog(std::string path, CsvLogOptions options);
+    CsvLog(std::string path, LogOptions options)
+        : path_(std::move(path)), options_(std::move(options)) {}
 
-    Status open_file();
+    bool is_long() const { return roles_.series.has_value() || !roles_.name_from.empty(); }
+    Status open_source(uint64_t bytes_max);
     Status read_header();
     Status check_header();
-    Result<std::optional<size_t>> find_named(const std::string& wanted, std::string_view what,
+    Result<std::optional<size_t>> find_named(const std::string& wanted, std::string_view option,
                                              const std::vector<std::string_view>& usual) const;
     Status find_roles();
-    void find_long_form();
+    void find_series_column();
     Status choose_axis();
+    Status find_measures();
     Status name_metrics();
 
     Result<bool> next_record();
     Result<bool> next_wide(LogRow& row);
     Result<bool> next_long(LogRow& row);
+    // Fills points_ from the next record of a long form that has any, and tells its key.
+    Result<std::optional<RecordKey>> next_points();
+    Status take_point(RecordKey& key);
+    Status take_measures(RecordKey& key);
+    // Whether the points go with those that have been collected.
+    bool joins(const RecordKey& key) const;
     // The key of the current record; nothing, and its cells count as skipped, if it has none.
     std::optional<RecordKey> record_key();
     // A metric's cell; nothing if it is empty or text.
     std::optional<double> take_value(size_t column);
+    // The metric of that name; nothing, and the point counts as skipped, if it is no name.
+    Result<std::optional<uint32_t>> take_metric(std::string_view name, size_t column);
     // `column` is what is wrong with the record.
-    void skip_record(size_t column, std::string_view why);
-    void note_skipped(size_t column, std::string_view why);
-    Result<uint32_t> intern(std::string_view metric);
+    void skip_record(size_t column, std::string_view kind, std::string_view why);
+    void note_skipped(size_t column, std::string_view kind, std::string_view why);
     std::string place() const;
     Error error_here(std::string_view what) const;
 
     std::string path_;
-    CsvLogOptions options_;
-    std::ifstream file_;
+    LogOptions options_;
     std::unique_ptr<CsvReader> reader_;
     std::vector<std::string> header_;
     Roles roles_;
     bool is_timed_ = false;
     bool is_indexed_ = false;
-    std::vector<std::string> metrics_;
-    std::vector<size_t> metric_columns_;                    // of a wide form: column of each metric
-    std::unordered_map<std::string, uint32_t> metric_ids_;  // of a long form
-    std::vector<uint64_t> points_of_metric_;                // of a long form
-    std::vector<std::string_view> cells_;                   // of the current record, trimmed
+    MetricNames names_;
+    std::vector<size_t> measure_columns_;  // all columns with values
+    std::vector<std::string_view> cells_;  // of the current record, trimmed
     uint64_t records_ = 0;
-    std::optional<LogRow> pending_;  // of a long form: what the last record began
-    CsvLogCounts counts_;
+    LogCounts counts_;
+
+    // Of long forms.
+    std::vector<std::pair<uint32_t, double>> points_;  // of the current record
+    std::vector<uint64_t> points_of_metric_;
+    std::unordered_map<std::string, Prefix, NameHash, std::equal_to<>> prefixes_;
+    RowCollector rows_;
+    std::optional<Error> broken_;  // to be told after what has been collected
 };
 
 }  // namespace stepdb

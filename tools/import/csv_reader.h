@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,11 +12,9 @@
 
 #include "engine/base/bytes.h"
 #include "engine/base/result.h"
+#include "tools/import/byte_source.h"
 
 namespace stepdb {
-
-// Fills the front of the buffer with the next bytes of the input; 0 at its end.
-using ByteSource = std::function<Result<size_t>(MutableBytes)>;
 
 struct CsvOptions {
     CsvOptions() = default;

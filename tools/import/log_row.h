@@ -14,7 +14,7 @@ struct LogRow {
     // (metric, value): metrics as indices into the log's list, in ascending order and each once. At
     // least one.
     std::vector<std::pair<uint32_t, double>> values;
-    uint64_t line = 0;  // of the file, for messages
+    uint64_t place = 0;  // line or record of the file, for messages
 };
 
 }  // namespace stepdb

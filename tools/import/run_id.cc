@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <system_error>
 
 #include "engine/base/text.h"
+#include "engine/model/schema.h"
 
 namespace stepdb {
 
@@ -12,29 +14,55 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Status find_in_directory(const fs::path& directory, std::string_view suffix,
+bool fits(const std::string& name, const LogFilePattern& pattern) {
+    const auto ends = [&](std::string_view suffix) { return name.ends_with(suffix); };
+    const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
+    return std::any_of(pattern.suffixes.begin(), pattern.suffixes.end(), ends) ||
+           std::any_of(pattern.fragments.begin(), pattern.fragments.end(), has);
+}
+
+// A file below `directory`.
+FoundFile found_in(const fs::path& directory, const fs::path& path, bool directory_is_run) {
+    if (!directory_is_run) {
+        return {path.native(), run_id_of(path.lexically_relative(directory).native()),
+                path.native()};
+    }
+    const fs::path parent = path.parent_path();
+    const fs::path relative = parent.lexically_relative(directory);
+    if (!relative.empty() && relative != ".") {
+        return {path.native(), run_id_of(relative.native()), parent.native()};
+    }
+    // The directory named holds logs itself: its own name, also where it was named "." or "x/..".
+    std::error_code ignored;
+    const fs::path whole = fs::weakly_canonical(directory, ignored);
+    return {path.native(), run_id_of(whole.filename().native()), parent.native()};
+}
+
+Status find_in_directory(const fs::path& directory, const LogFilePattern& pattern,
                          std::vector<FoundFile>& files) {
-    const size_t before = files.size();
+    std::vector<fs::path> paths;
     std::error_code failed;
     fs::recursive_directory_iterator at(directory, failed);
     for (; !failed && at != fs::recursive_directory_iterator(); at.increment(failed)) {
-        const fs::path& path = at->path();
         std::error_code ignored;
-        if (path.native().ends_with(suffix) && at->is_regular_file(ignored)) {
-            files.push_back(
-                {path.native(), run_id_of(path.lexically_relative(directory).native())});
+        if (fits(at->path().filename().native(), pattern) && at->is_regular_file(ignored)) {
+            paths.push_back(at->path());
         }
     }
     if (failed) {
         return make_error(ErrorCode::kIoError, "cannot list {}: {}", directory.native(),
                           failed.message());
     }
-    if (files.size() == before) {
-        return make_error(ErrorCode::kNotFound, "there is no file *{} in {}", suffix,
+    if (paths.empty()) {
+        return make_error(ErrorCode::kNotFound, "there is no file {} in {}", pattern.shown,
                           directory.native());
     }
-    std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end(),
-              [](const FoundFile& a, const FoundFile& b) { return natural_less(a.path, b.path); });
+    std::sort(paths.begin(), paths.end(), [](const fs::path& a, const fs::path& b) {
+        return natural_less(a.native(), b.native());
+    });
+    for (const fs::path& path : paths) {
+        files.push_back(found_in(directory, path, pattern.directory_is_run));
+    }
     return {};
 }
 
@@ -53,7 +81,7 @@ std::string run_id_of(std::string_view relative_path) {
 }
 
 Result<std::vector<FoundFile>> find_files(const std::vector<std::string>& paths,
-                                          std::string_view suffix) {
+                                          const LogFilePattern& pattern) {
     std::vector<FoundFile> files;
     for (const std::string& path : paths) {
         std::error_code failed;
@@ -63,12 +91,37 @@ Result<std::vector<FoundFile>> find_files(const std::vector<std::string>& paths,
                               failed ? failed.message() : "there is no such file");
         }
         if (fs::is_directory(status)) {
-            TRY(find_in_directory(path, suffix, files));
+            TRY(find_in_directory(path, pattern, files));
         } else {
-            files.push_back({path, run_id_of(fs::path(path).filename().native())});
+            files.push_back({path, run_id_of(fs::path(path).filename().native()), path});
         }
     }
     return files;
+}
+
+Result<std::vector<RunFiles>> group_by_run(const std::vector<FoundFile>& files,
+                                           const std::string& run) {
+    std::vector<RunFiles> runs;
+    std::map<std::string, std::pair<size_t, std::string>> known;  // place in runs, origin
+    for (const FoundFile& file : files) {
+        const std::string& id = run.empty() ? file.run : run;
+        const Status valid = check_id("run", id);
+        if (!valid) {
+            return run.empty()
+                       ? valid.error().within(fmt::format("{}: name the run by --run", file.path))
+                       : valid.error();
+        }
+        const auto [at, is_new] = known.emplace(id, std::make_pair(runs.size(), file.origin));
+        if (is_new) {
+            runs.push_back({id, {}});
+        } else if (run.empty() && at->second.second != file.origin) {
+            return make_error(ErrorCode::kInvalidArgument,
+                              "{} and {} would both become run {}; import them apart, with --run",
+                              at->second.second, file.origin, id);
+        }
+        runs[at->second.first].paths.push_back(file.path);
+    }
+    return runs;
 }
 
 }  // namespace stepdb

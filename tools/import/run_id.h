@@ -9,17 +9,39 @@
 
 namespace stepdb {
 
-struct FoundFile {
-    std::string path;
-    std::string run;  // id by default
+// Which files of a directory are logs of a format.
+struct LogFilePattern {
+    LogFilePattern() = default;
+
+    std::string_view shown;                   // "*.csv"
+    std::vector<std::string_view> suffixes;   // of the name
+    std::vector<std::string_view> fragments;  // anywhere in the name
+    bool directory_is_run = false;            // else each file is one
 };
 
-// The files named, and of directories those within, to any depth, whose name ends in `suffix`; in
-// natural order of their paths. kNotFound for what is not there, and for a directory without any.
+struct FoundFile {
+    std::string path;
+    std::string run;     // id by default
+    std::string origin;  // what the run was named after: the file, or its directory
+};
+
+// The files named, and of directories those within, to any depth, that fit the pattern; in natural
+// order of their paths. kNotFound for what is not there, and for a directory without any.
 Result<std::vector<FoundFile>> find_files(const std::vector<std::string>& paths,
-                                          std::string_view suffix);
+                                          const LogFilePattern& pattern);
 
 // A run's id from a path: `/` as `.`, bytes that ids may not have as `_`.
 std::string run_id_of(std::string_view relative_path);
+
+// Files that go into one run.
+struct RunFiles {
+    std::string run;
+    std::vector<std::string> paths;
+};
+
+// The files by run, in the order of first appearance; all in one run if `run` names it.
+// kInvalidArgument if two that were not meant for one run would come together in it.
+Result<std::vector<RunFiles>> group_by_run(const std::vector<FoundFile>& files,
+                                           const std::string& run);
 
 }  // namespace stepdb

@@ -24,7 +24,7 @@ TEST(RunId, HasNoByteThatIdsMayNotHave) {
 }
 
 TEST(FindFiles, NamesWhatIsNotThere) {
-    const auto files = find_files({"/no/such/file.csv"}, ".csv");
+    const auto files = find_files({"/no/such/file.csv"}, LogFilePattern());
     ASSERT_FALSE(files);
     EXPECT_EQ(files.error().code(), ErrorCode::kNotFound);
     EXPECT_NE(files.error().message().find("/no/such/file.csv"), std::string::npos);

@@ -2,21 +2,25 @@
 
 #include <algorithm>
 
+#include "engine/base/checksum.h"
 #include "engine/model/frame.h"
 #include "tools/import/point_counter.h"
 #include "tools/import/row_sender.h"
 
 namespace stepdb {
 
-Result<PlannedFile> plan_file(std::string path, CsvLogOptions options,
+Result<PlannedFile> plan_file(std::string path, LogOpener open,
                               const std::function<void(uint64_t)>& progress) {
     PlannedFile file;
-    TRY_ASSIGN(const auto log, CsvLog::open(path, options));
+    TRY_ASSIGN(const auto log, open(path, UINT64_MAX));
     SchemaPlanner planner;
     LogRow row;
     for (;;) {
-        TRY_ASSIGN(const bool more, log->next(row));
+        const Result<bool> more = log->next(row);
         if (!more) {
+            file.broken = more.error();
+        }
+        if (!more || !*more) {
             break;
         }
         planner.see(row);
@@ -29,14 +33,25 @@ Result<PlannedFile> plan_file(std::string path, CsvLogOptions options,
             file.points += points[metric];
         }
     }
+    file.axis = log->axis();
     TRY_ASSIGN(file.plan, planner.plan(log->axis(), log->metrics()));
+    file.bytes = log->bytes_read();
     file.path = std::move(path);
-    file.options = std::move(options);
+    file.open = std::move(open);
     file.counts = log->counts();
     return file;
 }
 
+Id128 import_writer() {
+    return sha256_128(as_bytes("stepdb import"));
+}
+
 namespace {
+
+Error changed(const std::string& path) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "{} changed while it was imported; import it again", path);
+}
 
 // `sent` counts on from what was sent before.
 Status send_file(Client& client, const std::string& project, ClientRun& run, PlannedFile& file,
@@ -44,27 +59,27 @@ Status send_file(Client& client, const std::string& project, ClientRun& run, Pla
     if (file.points == 0) {
         return {};
     }
-    TRY_ASSIGN(const auto log, CsvLog::open(file.path, file.options));
-    RowSender sender(client, run, file.plan, file.path);
+    TRY_ASSIGN(const auto log, file.open(file.path, file.bytes));
+    if (log->axis() != file.axis) {
+        return changed(file.path);
+    }
+    RowSender sender(client, run, file.plan, file.path, file.place_word);
     TRY(sender.begin(project));
     LogRow row;
     uint64_t points = 0;
-    for (;;) {
-        TRY_ASSIGN(const bool more, log->next(row));
-        if (!more) {
+    // The second reading gives what the first one gave; where a file breaks off it need not look.
+    while (points < file.points) {
+        const Result<bool> more = log->next(row);
+        if (!more || !*more || points + row.values.size() > file.points) {
             break;
         }
         points += row.values.size();
-        if (points > file.points) {
-            break;
-        }
         TRY(sender.send(row));
         progress(sent + points);
     }
     TRY(sender.finish());
     if (points != file.points) {
-        return make_error(ErrorCode::kFailedPrecondition,
-                          "{} changed while it was imported; import it again", file.path);
+        return changed(file.path);
     }
     sent += points;
     return {};
@@ -83,6 +98,10 @@ Result<ImportReport> import_run(Client& client, const std::string& project, cons
         series.insert(file.series.begin(), file.series.end());
         report.read += file.counts.read;
         report.skipped += file.counts.skipped;
+        for (const auto& [kind, count] : file.counts.kinds) {
+            report.skipped_kinds[kind] += count;
+        }
+        report.is_stepped = report.is_stepped || file.axis == Axis::kStepped;
         if (report.first_skipped.empty()) {
             report.first_skipped = file.counts.first_skipped;
         }

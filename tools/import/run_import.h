@@ -1,49 +1,66 @@
-// The import of CSV files into one run, and what scripts are told of it.
+// The import of logs into one run, and what scripts are told of it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/result.h"
 #include "net/client.h"
-#include "tools/import/csv_log.h"
+#include "tools/import/log_source.h"
 #include "tools/import/schema_plan.h"
 
 namespace stepdb {
 
 // read = sent + skipped, sent = stored + replaced.
 struct ImportReport {
+    ImportReport() = default;
+
     std::string project;
     std::string run;
     uint64_t series = 0;    // that got a point
-    uint64_t read = 0;      // cells that are not empty
+    uint64_t read = 0;      // what could have been points
     uint64_t sent = 0;      // points
     uint64_t stored = 0;    // new ones
     uint64_t replaced = 0;  // points whose (series, key) came before in this import, or was there
-    uint64_t skipped = 0;   // cells that are no numbers, or have no step
+    uint64_t skipped = 0;   // what was no point
+    std::map<std::string, uint64_t, std::less<>> skipped_kinds;
     std::string first_skipped;
-    bool created = false;  // the run is new
+    bool created = false;     // the run is new
+    bool is_stepped = false;  // some of it
 };
 
-// One file, read once to know what is in it: nothing is sent of a file that turns out to be wrong.
+// One file, read once to know what is in it.
 struct PlannedFile {
+    PlannedFile() = default;
+
     std::string path;
-    CsvLogOptions options;
+    LogOpener open;
+    std::string_view place_word = "line";  // what its rows are counted in
+    uint64_t bytes = 0;                    // that were read: what comes to it later is not sent
+    Axis axis = Axis::kStepped;
     SchemaPlan plan;
-    CsvLogCounts counts;
+    LogCounts counts;
     std::set<std::string> series;
     uint64_t points = 0;
+    std::optional<Error> broken;  // where it breaks off; `points` come before
 };
-// `progress` hears how many bytes have been read.
-Result<PlannedFile> plan_file(std::string path, CsvLogOptions options,
+// An error if nothing of the file can be read. `progress` hears how many bytes have been read.
+Result<PlannedFile> plan_file(std::string path, LogOpener open,
                               const std::function<void(uint64_t)>& progress);
 
+// The writer of every import. An import that starts while frames of a killed one are still under
+// way must come after them: being the same writer, it fences the other when it opens the run.
+Id128 import_writer();
+
 // Sends the files into the run, in order. What is stored and what replaced is found by counting
-// the points of these series before and after; writers to the same series at the same time would
-// show up in it. `progress` hears how many points have been sent.
+// the points of these series before and after; other writers to the same series at the same time
+// would show up in it. `progress` hears how many points have been sent. The client's writer is
+// import_writer().
 Result<ImportReport> import_run(Client& client, const std::string& project, const std::string& run,
                                 std::vector<PlannedFile>& files,
                                 const std::function<void(uint64_t)>& progress);

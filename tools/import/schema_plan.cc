@@ -70,7 +70,9 @@ void SchemaPlanner::see(const LogRow& row) {
     if (at != ids_.end()) {
         last_ = at->second;
         ++sets_[last_].rows;
-    } else if (sets_.size() < kSetsCountedMax) {
+    } else if (sets_.empty() || (sets_.size() < kSetsCountedMax &&
+                                 set_metrics_ + metrics.size() <= kSetMetricsMax)) {
+        set_metrics_ += metrics.size();
         last_ = sets_.size();
         ids_.emplace(std::move(key), last_);
         sets_.push_back({std::move(metrics), 1});

@@ -51,9 +51,10 @@ class SchemaPlanner {
     Result<SchemaPlan> plan(Axis axis, const std::vector<std::string>& metrics) const;
 
   private:
-    static constexpr size_t kFewSets = 16;           // so many always get a schema each
-    static constexpr uint64_t kOftenRows = 64;       // so do sets with so many rows
-    static constexpr size_t kSetsCountedMax = 4096;  // bounds what irregular logs take
+    static constexpr size_t kFewSets = 16;               // so many always get a schema each
+    static constexpr uint64_t kOftenRows = 64;           // so do sets with so many rows
+    static constexpr size_t kSetsCountedMax = 4096;      // these two bound what irregular logs take
+    static constexpr size_t kSetMetricsMax = 4U << 20U;  // of all sets that are counted
 
     struct Set {
         std::vector<uint32_t> metrics;
@@ -62,8 +63,9 @@ class SchemaPlanner {
 
     std::unordered_map<std::string, size_t> ids_;  // into sets_
     std::vector<Set> sets_;                        // in order of appearance
-    std::vector<uint8_t> uncounted_;               // metrics of sets beyond kSetsCountedMax
+    std::vector<uint8_t> uncounted_;               // metrics of sets beyond these
     bool has_uncounted_ = false;
+    size_t set_metrics_ = 0;
     std::vector<uint64_t> points_;
     uint64_t rows_ = 0;
     size_t last_ = 0;

@@ -1,0 +1,222 @@
+"""Real logs in every format that `stepdb import` reads: what it says it did, and what the store has of
+them, is what a reader of our own in Python finds, and what `series.csv` beside the logs says.
+
+`series.csv` counts a series before a later point of the same step replaces an earlier one; so sent
+points and what a series looks like before that are compared with it, and what is stored with our
+reader. Once imported again nothing may have changed.
+"""
+
+import csv
+import glob
+import json
+import math
+import os
+import sys
+import unittest
+
+from support import Case, bits_of, bits_of_text, shared_data
+from tfevents import read_events
+
+WHY_SKIPPED = "no ../shared/data beside the checkout and no $STEPDB_DATA"
+
+
+def number_of(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+# --- Readers: (series, step, value) of every point, in the order of the log ---
+
+def read_tensorboard(path):
+    for name in sorted(glob.glob(os.path.join(path, "*tfevents*"))):
+        yield from read_events(name)
+
+
+def read_csv(path, step, name_from=()):
+    with open(path, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            prefix = "".join(row[column] + "/" for column in name_from)
+            for name, cell in row.items():
+                value = number_of(cell)
+                if name != step and name not in name_from and value is not None:
+                    yield prefix + name, float(row[step]), value
+
+
+def leaves(value, path=""):
+    for key, inner in value.items():
+        name = f"{path}/{key}" if path else key
+        if isinstance(inner, dict):
+            yield from leaves(inner, name)
+        else:
+            yield name, inner
+
+
+def read_jsonl(path, step, time):
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            row = dict(leaves(json.loads(line)))
+            for name, value in row.items():
+                if name not in (step, time) and isinstance(value, (int, float)):
+                    yield name, float(row[step]), float(value)
+
+
+class Series:
+    """What series.csv and the store say of a series."""
+
+    def __init__(self, points):
+        finite = [value for _, value in points if math.isfinite(value)]
+        self.points = len(points)
+        self.nan = sum(math.isnan(value) for _, value in points)
+        self.inf = sum(math.isinf(value) for _, value in points)
+        self.min = min(finite) if finite else None
+        self.max = max(finite) if finite else None
+        self.first_step = points[0][0]
+        self.last_step = points[-1][0]
+        self.first = points[0][1]
+        self.last = points[-1][1]
+
+
+def by_series(points):
+    series = {}
+    for name, step, value in points:
+        series.setdefault(name, []).append((step, value))
+    return series
+
+
+def same(a, b):
+    return a is None and b is None or a is not None and b is not None and (
+        bits_of(a) == bits_of(b) or math.isnan(a) and math.isnan(b))
+
+
+@unittest.skipUnless(shared_data(), WHY_SKIPPED)
+class RealLogs(Case):
+    def setUp(self):
+        super().setUp()
+        self.start()
+
+    def import_log(self, arguments):
+        out = self.stepdb("import", *arguments, "--project", "real", "--run", "r",
+                          "--format", "json")
+        return json.loads(out)
+
+    def check(self, source, arguments, points, skipped=0):
+        points = list(points)
+        series = by_series(points)
+        distinct = {(name, step) for name, step, _ in points}
+        report = self.import_log(arguments)
+        self.assertEqual(report, {
+            "project": "real", "run": "r", "series": len(series), "read": len(points) + skipped,
+            "sent": len(points), "stored": len(distinct),
+            "replaced": len(points) - len(distinct), "skipped": skipped})
+        self.check_reader(source, series)
+        stored = {name: sorted(dict(its).items()) for name, its in series.items()}
+        self.check_store(stored)
+        again = self.import_log(arguments)
+        self.assertEqual((again["sent"], again["stored"], again["replaced"]),
+                         (len(points), 0, len(points)))
+        self.check_store(stored)
+
+    def check_reader(self, source, series):
+        """Our reader against series.csv, which counts what was sent."""
+        with open(os.path.join(shared_data(), "series.csv"), encoding="utf-8") as file:
+            want = {row["series"]: row for row in csv.DictReader(file) if row["source"] == source}
+        self.assertEqual(set(series), set(want))
+        for name, points in series.items():
+            got, row = Series(points), want[name]
+            self.assertEqual((got.points, got.nan, got.inf),
+                             (int(row["points"]), int(row["nan"]), int(row["inf"])), name)
+            self.assertEqual((got.first_step, got.last_step),
+                             (float(row["first_step"]), float(row["last_step"])), name)
+            self.assertEqual((min(step for step, _ in points), max(step for step, _ in points)),
+                             (float(row["min_step"]), float(row["max_step"])), name)
+            for ours, theirs in ((got.min, "min"), (got.max, "max"), (got.first, "first_value"),
+                                 (got.last, "last_value")):
+                self.assertTrue(same(ours, number_of(row[theirs])), f"{name} {theirs}: {ours}")
+
+    def check_store(self, stored):
+        """What `stepdb query` says of every series, and every value."""
+        buckets = {row["metric"]: row for row in self.query("** @ real/r | buckets 1")}
+        self.assertEqual(set(buckets), set(stored))
+        for name, points in stored.items():
+            want, row = Series(points), buckets[name]
+            finite = want.points - want.nan - want.inf
+            self.assertEqual((int(row["count"]), int(row["nan"])), (finite, want.nan), name)
+            self.assertEqual(int(row["pinf"]) + int(row["ninf"]), want.inf, name)
+            self.assertEqual((float(row["first_x"]), float(row["last_x"])),
+                             (want.first_step, want.last_step), name)
+            for ours, text in ((want.first, "first"), (want.last, "last"), (want.min, "min"),
+                               (want.max, "max")):
+                got = None if ours is None else bits_of_text(row[text])
+                self.assertEqual(got, None if ours is None else bits_of(ours), f"{name} {text}")
+        got = {(row["metric"], float(row["step"])): bits_of_text(row["value"])
+               for row in self.query("** @ real/r")}
+        want = {(name, step): bits_of(value) for name, points in stored.items()
+                for step, value in points}
+        self.assertTrue(got == want)
+
+    def tensorboard(self, source, folder):
+        path = os.path.join(shared_data(), folder)
+        self.check(source, ["tensorboard", path], read_tensorboard(path))
+
+    def test_algoperf_vit(self):
+        self.tensorboard("algoperf_vit/", "algoperf_vit")
+
+    def test_algoperf_deepspeech_restart(self):
+        """Two attempts that cover the same steps: the later one stands, merged."""
+        self.tensorboard("algoperf_deepspeech_restart/*tfevents", "algoperf_deepspeech_restart")
+
+    def test_tianshou_td3(self):
+        self.tensorboard("tianshou_td3/", "tianshou_td3")
+
+    def test_dqn_long(self):
+        self.tensorboard("dqn_long/", "dqn_long")
+
+    def test_flow_i210_events(self):
+        self.tensorboard("flow_i210/*tfevents", "flow_i210")
+
+    def test_verl_dapo_restarts(self):
+        """Nine attempts, each from step 0: the later point of a step stands."""
+        self.tensorboard("verl_dapo_restarts/", "verl_dapo_restarts")
+
+    def test_flow_i210_lines(self):
+        """The date, the trial and the experiment's tag of 200 lines are text."""
+        path = os.path.join(shared_data(), "flow_i210", "result.json")
+        self.check("flow_i210/result.json",
+                   ["jsonl", path, "--step-column", "timesteps_total", "--time-column",
+                    "timestamp"],
+                   read_jsonl(path, "timesteps_total", "timestamp"), skipped=600)
+
+    def test_algoperf_measurements(self):
+        source = "algoperf_deepspeech_restart/measurements.csv"
+        path = os.path.join(shared_data(), source)
+        self.check(source, ["csv", path], read_csv(path, "global_step"))
+
+    def test_nanogpt_gradient_rank(self):
+        """Of 4,212 rows type and shape of the layer are text."""
+        source = "nanogpt_gradient_rank/gradient_rank_summary.csv"
+        path = os.path.join(shared_data(), source)
+        self.check(source, ["csv", path, "--name-from", "layer_name"],
+                   read_csv(path, "step", ["layer_name"]), skipped=2 * 4212)
+
+    def test_olmo_ladder(self):
+        source = "olmo_ladder/1B-10xC.csv"
+        path = os.path.join(shared_data(), source)
+        step = "throughput/total_tokens"
+        self.check(source, ["csv", path, "--step-column", step], read_csv(path, step))
+
+    def test_the_tree_is_a_run_a_directory(self):
+        out = self.stepdb("import", "tensorboard", shared_data(), "--project", "real", "--format",
+                          "json")
+        sent = {report["run"]: report["sent"] for report in map(json.loads, out.splitlines())}
+        self.assertEqual(sent, {
+            "algoperf_deepspeech_restart": 13113, "algoperf_vit": 24162, "dqn_long": 56790,
+            "flow_i210": 13400, "tianshou_td3": 21569, "verl_dapo_restarts": 3199})
+
+
+if __name__ == "__main__":
+    if not shared_data():
+        print("skipped: " + WHY_SKIPPED)
+        sys.exit(77)  # ctest: skipped
+    unittest.main()

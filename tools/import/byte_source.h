@@ -1,0 +1,20 @@
+// Where the bytes of a log come from.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "engine/base/bytes.h"
+#include "engine/base/result.h"
+
+namespace stepdb {
+
+// Fills the front of the buffer with the next bytes of the input; 0 at its end.
+using ByteSource = std::function<Result<size_t>(MutableBytes)>;
+
+// A file, as if it ended after `bytes_max` bytes. kNotFound and kIoError naming it.
+Result<ByteSource> open_file(const std::string& path, uint64_t bytes_max = UINT64_MAX);
+
+}  // namespace stepdb

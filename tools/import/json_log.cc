@@ -1,0 +1,281 @@
+#include "tools/import/json_log.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/base/text.h"
+#include "tools/import/number_text.h"
+#include "tools/import/time_text.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr uint64_t kObjectsLookedAt = 1000;  // for the fields of step and time
+constexpr size_t kFieldsKept = 10'000;       // of these objects
+constexpr size_t kFieldsShown = 12;          // in a message
+
+std::string lower(std::string_view text) {
+    std::string lowered(text);
+    for (char& c : lowered) {
+        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    return lowered;
+}
+
+std::string shown_fields(const std::set<std::string>& fields) {
+    std::string text;
+    size_t shown = 0;
+    for (const std::string& field : fields) {
+        if (shown++ == kFieldsShown) {
+            return text + fmt::format(" and {} more", fields.size() - kFieldsShown);
+        }
+        text += (text.empty() ? "" : ", ") + printable(field, 60);
+    }
+    return text;
+}
+
+std::optional<std::string> find_usual(const std::set<std::string>& fields,
+                                      const std::vector<std::string_view>& names) {
+    for (const std::string_view name : names) {
+        for (const std::string& field : fields) {
+            if (lower(field) == name) {
+                return field;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+// The field that an option names, with `/` or `.` between the levels.
+std::optional<std::string> find_named(const std::set<std::string>& fields, std::string wanted) {
+    if (fields.contains(wanted)) {
+        return wanted;
+    }
+    std::replace(wanted.begin(), wanted.end(), '.', '/');
+    return fields.contains(wanted) ? std::optional<std::string>(wanted) : std::nullopt;
+}
+
+// What other writers put into strings because JSON has no such numbers.
+std::optional<double> number_in_string(std::string_view text) {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    if (text == "NaN") {
+        return std::numeric_limits<double>::quiet_NaN();
+    }
+    if (text == "Infinity") {
+        return kInfinity;
+    }
+    return text == "-Infinity" ? std::optional<double>(-kInfinity) : std::nullopt;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LogSource>> JsonLog::open(const std::string& path, const LogOptions& options,
+                                                 uint64_t bytes_max) {
+    std::unique_ptr<JsonLog> log(new JsonLog(path, options));
+    TRY(log->find_fields(bytes_max));
+    TRY(log->open_source(bytes_max));
+    return std::unique_ptr<LogSource>(std::move(log));
+}
+
+Status JsonLog::open_source(uint64_t bytes_max) {
+    TRY_ASSIGN(ByteSource source, open_file(path_, bytes_max));
+    lines_ = std::make_unique<LineReader>(std::move(source), path_);
+    return {};
+}
+
+// --- Fields ---
+
+Status JsonLog::find_fields(uint64_t bytes_max) {
+    TRY(open_source(bytes_max));
+    std::set<std::string> fields;
+    const JsonSink collect = [&](const JsonLeaf& leaf) -> Status {
+        const bool can_be_key = leaf.kind == JsonKind::kNumber || leaf.kind == JsonKind::kString;
+        if (can_be_key && fields.size() < kFieldsKept) {
+            fields.emplace(leaf.path);
+        }
+        return {};
+    };
+    for (uint64_t object = 0; object < kObjectsLookedAt; ++object) {
+        const Result<bool> more = next_object(collect);
+        if (!more && object == 0) {
+            return more.error();
+        }
+        if (!more || !*more) {
+            break;  // what is wrong is told when it is read
+        }
+    }
+    if (lines_->number() == 0) {
+        return make_error(ErrorCode::kInvalidArgument, "{} is empty", path_);
+    }
+    return choose_axis(fields);
+}
+
+Status JsonLog::choose_axis(const std::set<std::string>& fields) {
+    const auto find = [&](const std::string& wanted, std::string_view option,
+                          const std::vector<std::string_view>& usual,
+                          std::optional<std::string>& field) -> Status {
+        field = wanted.empty() ? find_usual(fields, usual) : find_named(fields, wanted);
+        if (!wanted.empty() && !field) {
+            return make_error(ErrorCode::kInvalidArgument,
+                              "{}: the first lines have no number or text '{}', as {} says; there "
+                              "are {}",
+                              path_, printable(wanted), option, shown_fields(fields));
+        }
+        return {};
+    };
+    TRY(find(options_.step_column, "--step-column", step_column_names(), step_field_));
+    TRY(find(options_.time_column, "--time-column", time_column_names(), time_field_));
+    if (step_field_ && step_field_ == time_field_) {
+        return make_error(ErrorCode::kInvalidArgument, "{}: '{}' cannot be both step and time",
+                          path_, printable(*step_field_));
+    }
+    const ImportAxis axis = options_.axis;
+    is_indexed_ = axis == ImportAxis::kIndex;
+    is_timed_ = axis == ImportAxis::kTime || (axis == ImportAxis::kAuto && !step_field_);
+    const bool needs_step = !is_indexed_ && !is_timed_;
+    if ((needs_step && !step_field_) || (is_timed_ && !time_field_)) {
+        return make_error(
+            ErrorCode::kInvalidArgument,
+            "{}: the first lines have nothing that is known to hold the step ({}) or the time "
+            "({}); name it by --step-column or --time-column, or number the lines by --axis index; "
+            "there are {}",
+            path_, fmt::join(step_column_names(), ", "), fmt::join(time_column_names(), ", "),
+            shown_fields(fields));
+    }
+    if (!needs_step) {
+        step_field_.reset();  // a metric like others
+    }
+    return {};
+}
+
+// --- Objects ---
+
+Result<bool> JsonLog::next_object(const JsonSink& sink) {
+    std::string_view line;
+    do {
+        TRY_ASSIGN(const bool more, lines_->next(line));
+        if (!more) {
+            return false;
+        }
+    } while (line.find_first_not_of(" \t") == std::string_view::npos);
+    const Status status = scan_json_object(line, sink);
+    if (!status) {
+        const Error error =
+            status.error().within(fmt::format("{}, line {}", path_, lines_->number()));
+        return lines_->unterminated()
+                   ? Error(error.code(), error.message() + "; the file seems to be cut off here")
+                   : error;
+    }
+    return true;
+}
+
+void JsonLog::skip_leaf(const JsonLeaf& leaf, std::string_view kind) {
+    ++counts_.read;
+    counts_.skip(kind, [&] {
+        return fmt::format("{}, {}: '{}' is no number", place(), printable(leaf.path, 80),
+                           leaf.kind == JsonKind::kArray ? "[...]" : printable(leaf.text, 80));
+    });
+}
+
+Status JsonLog::take_value(std::string_view name, double value) {
+    const Result<uint32_t> metric = names_.intern(name);
+    if (!metric && metric.error().code() != ErrorCode::kInvalidArgument) {
+        return metric.error();
+    }
+    ++counts_.read;
+    if (!metric) {
+        counts_.skip("without a proper name", [&] {
+            return fmt::format("{}: '{}': {}", place(), printable(name, 80),
+                               metric.error().message());
+        });
+        return {};
+    }
+    last_of_metric_.resize(names_.all().size());
+    auto& [object, point] = last_of_metric_[*metric];
+    if (object == objects_) {
+        counts_.skip("named twice in a line", [&] {
+            return fmt::format("{}: '{}' comes twice", place(), printable(name, 80));
+        });
+        points_[point].second = value;
+        return {};
+    }
+    object = objects_;
+    point = points_.size();
+    points_.emplace_back(*metric, value);
+    return {};
+}
+
+Status JsonLog::take_leaf(const JsonLeaf& leaf) {
+    if (leaf.kind == JsonKind::kNull) {
+        return {};
+    }
+    if (step_field_ && leaf.path == *step_field_) {
+        step_ = leaf.kind == JsonKind::kNumber   ? as_step(leaf.number)
+                : leaf.kind == JsonKind::kString ? parse_logged_step(leaf.text)
+                                                 : std::nullopt;
+        return {};
+    }
+    if (time_field_ && leaf.path == *time_field_) {
+        time_us_ = parse_time(leaf.text);
+        return {};
+    }
+    if (leaf.kind == JsonKind::kArray) {
+        skip_leaf(leaf, "arrays");
+        return {};
+    }
+    if (leaf.kind != JsonKind::kString) {
+        return take_value(leaf.path, leaf.number);
+    }
+    const std::optional<double> number = number_in_string(leaf.text);
+    if (number) {
+        return take_value(leaf.path, *number);
+    }
+    skip_leaf(leaf, "strings");
+    return {};
+}
+
+bool JsonLog::has_key() {
+    if (is_indexed_ || (is_timed_ ? time_us_.has_value() : step_.has_value())) {
+        return true;
+    }
+    const std::string& field = is_timed_ ? *time_field_ : *step_field_;
+    for (size_t point = 0; point < points_.size(); ++point) {
+        counts_.skip(is_timed_ ? "without a time" : "without a step", [&] {
+            return fmt::format("{}: there is no {} in '{}'", place(), is_timed_ ? "time" : "step",
+                               printable(field, 80));
+        });
+    }
+    return false;
+}
+
+Result<bool> JsonLog::next(LogRow& row) {
+    const JsonSink sink = [this](const JsonLeaf& leaf) { return take_leaf(leaf); };
+    for (;;) {
+        ++objects_;
+        points_.clear();
+        step_.reset();
+        time_us_.reset();
+        const Result<bool> more = next_object(sink);
+        if (!more) {
+            counts_.read -= points_.size();  // of such a line nothing is taken
+        }
+        if (!more || !*more) {
+            return more;
+        }
+        if (!has_key() || points_.empty()) {
+            continue;
+        }
+        if (is_indexed_) {
+            step_ = static_cast<double>(objects_ - 1);
+        }
+        row_.begin(step_, time_us_.value_or(options_.file_time_us), lines_->number());
+        for (const auto& [metric, value] : points_) {
+            row_.add(metric, value);
+        }
+        row_.take(row);
+        return true;
+    }
+}
+
+}  // namespace stepdb

@@ -1,0 +1,78 @@
+// A file of JSON objects, one a line, as rows of a run. Objects within a line's object are
+// flattened,
+// `/` between the names. Blank lines are no objects.
+//
+// Numbers are values, also NaN and Infinity, bare or as strings; true is 1 and false 0; null is
+// absent. Other strings, and arrays, are skipped and counted, each as one. Where a name comes twice
+// in a line the later value counts and the earlier one is skipped. A line without a step (of a
+// timed log: time) is skipped whole.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "tools/import/json_scanner.h"
+#include "tools/import/line_reader.h"
+#include "tools/import/log_source.h"
+#include "tools/import/row_collector.h"
+
+namespace stepdb {
+
+// Single-threaded.
+class JsonLog final : public LogSource {
+  public:
+    // Looks at the first lines to find the fields of step and time. Of the options uses axis,
+    // step_column, time_column (names with `/` or `.` between the levels) and file_time_us.
+    static Result<std::unique_ptr<LogSource>> open(const std::string& path,
+                                                   const LogOptions& options,
+                                                   uint64_t bytes_max = UINT64_MAX);
+
+    Axis axis() const override { return is_timed_ ? Axis::kTimed : Axis::kStepped; }
+    const std::vector<std::string>& metrics() const override { return names_.all(); }
+    Result<bool> next(LogRow& row) override;
+    const LogCounts& counts() const override { return counts_; }
+    uint64_t bytes_read() const override { return lines_->bytes_read(); }
+
+  private:
+    JsonLog(std::string path, LogOptions options)
+        : path_(std::move(path)), options_(std::move(options)) {}
+
+    Status open_source(uint64_t bytes_max);
+    Status find_fields(uint64_t bytes_max);
+    Status choose_axis(const std::set<std::string>& fields);
+    // The next object; false at the end.
+    Result<bool> next_object(const JsonSink& sink);
+    Status take_leaf(const JsonLeaf& leaf);
+    Status take_value(std::string_view name, double value);
+    void skip_leaf(const JsonLeaf& leaf, std::string_view kind);
+    // Whether the object that was just read has a key; else its values count as skipped.
+    bool has_key();
+    std::string place() const { return fmt::format("{}: line {}", path_, lines_->number()); }
+
+    std::string path_;
+    LogOptions options_;
+    std::unique_ptr<LineReader> lines_;
+    std::optional<std::string> step_field_;
+    std::optional<std::string> time_field_;
+    bool is_timed_ = false;
+    bool is_indexed_ = false;
+    MetricNames names_;
+    LogCounts counts_;
+    uint64_t objects_ = 0;
+
+    // The current object.
+    std::optional<double> step_;
+    std::optional<int64_t> time_us_;
+    std::vector<std::pair<uint32_t, double>> points_;
+    // By metric: the object that had it last, and where in points_.
+    std::vector<std::pair<uint64_t, size_t>> last_of_metric_;
+    RowCollector row_;
+};
+
+}  // namespace stepdb

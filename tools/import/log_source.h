@@ -1,0 +1,91 @@
+// What all readers of other people's logs have in common: a log is a sequence of rows, and counts
+// of what in it was no point.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/model/key.h"
+#include "tools/import/log_row.h"
+
+namespace stepdb {
+
+// What the key of a point is.
+enum class ImportAxis : uint8_t {
+    kAuto,   // the step if the log has one, else the time
+    kStep,   // the step
+    kTime,   // the time; a step column is then a metric like others
+    kIndex,  // the number of the record, from 0; where records hold points of one series or of one
+             // name, the number within these
+};
+
+// How to read a log. A format says which of these it takes.
+struct LogOptions {
+    LogOptions() = default;
+
+    // Empty: the first of step_column_names() (time_column_names()) that the log has, case left
+    // aside.
+    std::string step_column;
+    std::string time_column;
+    std::vector<std::string> name_from;  // columns whose cells go before the names of the measures
+    ImportAxis axis = ImportAxis::kAuto;
+    // TensorBoard: scalars of one step that were stamped so far apart at most are one row.
+    int64_t row_window_us = kRowWindowUs;
+    int64_t file_time_us = 0;  // time of rows without a readable one
+
+    // Scalars of one step lie 0.4 to 150 ms apart in the logs we know; one in a thousand steps is
+    // stretched over seconds by a pause of the writer.
+    static constexpr int64_t kRowWindowUs = 1'000'000;
+};
+
+// In lower case and order of preference.
+const std::vector<std::string_view>& step_column_names();
+const std::vector<std::string_view>& time_column_names();
+
+// What was met so far that could have been a point: read = handed on + skipped.
+struct LogCounts {
+    LogCounts() = default;
+
+    // One of what was read is no point. `kind` is one of a few words of the reader; `where` tells
+    // the place, and is asked of the first alone.
+    void skip(std::string_view kind, const std::function<std::string()>& where);
+
+    uint64_t read = 0;
+    uint64_t skipped = 0;
+    std::map<std::string, uint64_t, std::less<>> kinds;  // of what was skipped
+    std::string first_skipped;  // "a.csv: line 12, column loss: 'n/a' is no number"
+};
+
+// One file. Single-threaded; holds a record or a row in memory, whatever the size of the file.
+class LogSource {
+  public:
+    LogSource() = default;
+    LogSource(const LogSource&) = delete;
+    LogSource& operator=(const LogSource&) = delete;
+    virtual ~LogSource() = default;
+
+    virtual Axis axis() const = 0;
+
+    // Grows while the log is read.
+    virtual const std::vector<std::string>& metrics() const = 0;
+
+    // Replaces `row`; false at the end. An error, naming file and place, says that the log breaks
+    // off there: what came before it stands, nothing follows.
+    virtual Result<bool> next(LogRow& row) = 0;
+
+    virtual const LogCounts& counts() const = 0;
+    virtual uint64_t bytes_read() const = 0;
+};
+
+// Opens a file as a log, as if it ended after `bytes_max` bytes. kNotFound and kIoError for the
+// file; kInvalidArgument if nothing of it can be read like this.
+using LogOpener =
+    std::function<Result<std::unique_ptr<LogSource>>(const std::string& path, uint64_t bytes_max)>;
+
+}  // namespace stepdb
