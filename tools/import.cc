@@ -222,14 +222,14 @@ class Import {
         Result<PlannedFile> file =
             plan_file(path, open, [&](uint64_t bytes) { progress->update(bytes); });
         if (!file) {
-            broken_.push_back(file.error().within("nothing imported"));
+            broken_.emplace_back(file.error().within("nothing imported"));
             return std::nullopt;
         }
         file->place_word = format_.place_word;
         if (file->broken) {
-            broken_.push_back(
-                Error(file->broken->code(), fmt::format("{}; the {} points before it were imported",
-                                                        file->broken->message(), file->points)));
+            broken_.emplace_back(file->broken->code(),
+                                 fmt::format("{}; the {} points before it were imported",
+                                             file->broken->message(), file->points));
         }
         return std::move(*file);
     }
@@ -410,8 +410,8 @@ struct Subcommand {
 };
 
 Subcommand add_csv(CLI::App& import) {
-    const Subcommand made{import.add_subcommand("csv", "CSV files, a run each"), &csv_format(),
-                          std::make_shared<ImportOptions>()};
+    Subcommand made{import.add_subcommand("csv", "CSV files, a run each"), &csv_format(),
+                    std::make_shared<ImportOptions>()};
     add_common_options(*made.app, *made.options, *made.format);
     add_column_options(*made.app, *made.options);
     made.app
@@ -429,7 +429,7 @@ Subcommand add_csv(CLI::App& import) {
 }
 
 Subcommand add_tensorboard(CLI::App& import) {
-    const Subcommand made{
+    Subcommand made{
         import.add_subcommand("tensorboard", "TensorBoard event files, a directory a run; also tb"),
         &tensorboard_format(), std::make_shared<ImportOptions>()};
     made.app->alias("tb");
@@ -449,9 +449,8 @@ Subcommand add_tensorboard(CLI::App& import) {
 }
 
 Subcommand add_jsonl(CLI::App& import) {
-    const Subcommand made{
-        import.add_subcommand("jsonl", "Files of a JSON object a line, a run each"),
-        &jsonl_format(), std::make_shared<ImportOptions>()};
+    Subcommand made{import.add_subcommand("jsonl", "Files of a JSON object a line, a run each"),
+                    &jsonl_format(), std::make_shared<ImportOptions>()};
     add_common_options(*made.app, *made.options, *made.format);
     add_column_options(*made.app, *made.options);
     add_last_options(*made.app, *made.options);

@@ -160,7 +160,7 @@ Result<bool> EventLog::next(LogRow& row) {
             }
             rows_.add(point.metric, point.value);
         }
-        const Result<bool> more = broken_ ? Result<bool>(*broken_) : next_event();
+        Result<bool> more = broken_ ? Result<bool>(*broken_) : next_event();
         if (!more) {
             broken_ = more.error();
         }

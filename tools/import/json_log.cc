@@ -256,7 +256,7 @@ Result<bool> JsonLog::next(LogRow& row) {
         points_.clear();
         step_.reset();
         time_us_.reset();
-        const Result<bool> more = next_object(sink);
+        Result<bool> more = next_object(sink);
         if (!more) {
             counts_.read -= points_.size();  // of such a line nothing is taken
         }

@@ -1,0 +1,310 @@
+"""`stepdb import tensorboard` and `stepdb import jsonl`: what they take, how rows are made, what they
+skip, where they break off; and that an import that was killed is made good by the next."""
+
+import json
+import os
+import struct
+import subprocess
+import unittest
+
+import tfevents
+from support import STEPDB, Case, SECONDS_MAX
+from tfevents import VERSION, event, record, simple, tensor, write_events
+
+
+class ImportFormats(Case):
+    def setUp(self):
+        super().setUp()
+        self.start()
+
+    def check_report(self, report):
+        self.assertEqual(list(report), ["project", "run", "series", "read", "sent", "stored",
+                                        "replaced", "skipped"])
+        self.assertEqual(report["read"], report["sent"] + report["skipped"])
+        self.assertEqual(report["sent"], report["stored"] + report["replaced"])
+
+    def import_logs(self, *arguments, status=0):
+        """(reports, what it said on stderr)"""
+        done = self.run_stepdb("import", *arguments, "--project", "p", "--format", "json")
+        self.assertEqual(done.returncode, status, done.stderr)
+        reports = [json.loads(line) for line in done.stdout.splitlines()]
+        for report in reports:
+            self.check_report(report)
+        return reports, done.stderr
+
+    def import_lines(self, text, *options, status=0):
+        path = self.write("log.jsonl", text)
+        reports, said = self.import_logs("jsonl", path, "--run", "r", *options, status=status)
+        return reports[0] if reports else None, said
+
+    def points(self, run="r", metrics="**"):
+        return [(row["metric"], row.get("step") or row.get("time"), row["value"])
+                for row in self.query(f"{metrics} @ p/{run}")]
+
+
+class TensorBoard(ImportFormats):
+    def events(self, name, *events, tail=b""):
+        return write_events(self.path(name), [VERSION, *events], tail)
+
+    def test_every_encoding(self):
+        path = self.events(
+            "run/events.out.tfevents.1",
+            event(1.5, 3, simple("simple", 0.1), tensor("float", 1, struct.pack("<f", 2.5)),
+                  tensor("double", 2, struct.pack("<d", 0.1)),
+                  tensor("int64", 9, fields=tfevents.number_field(10, -5)),
+                  tensor("bool", 10, fields=tfevents.number_field(11, 1)),
+                  tensor("half", 19, fields=tfevents.number_field(13, 0x3C00)),
+                  tensor("bfloat16", 14, struct.pack("<H", 0x7F80))))
+        (report,), _ = self.import_logs("tensorboard", path, "--run", "r")
+        self.assertEqual((report["series"], report["stored"]), (7, 7))
+        self.assertEqual(self.points(), [
+            ("bfloat16", "3", "Infinity"), ("bool", "3", "1"), ("double", "3", "0.1"),
+            ("float", "3", "2.5"), ("half", "3", "1"), ("int64", "3", "-5"),
+            ("simple", "3", "0.10000000149011612")])
+
+    def test_a_row_takes_the_time_of_its_first_scalar(self):
+        self.events("run/tfevents", event(100.0, 1, simple("a", 1)), event(100.4, 1, simple("b", 2)),
+                    event(101.5, 1, simple("c", 3)))
+        self.import_logs("tb", self.path("run"))
+        at = "1970-01-01T00:01:40Z"
+        self.assertEqual([row["metric"] for row in self.query(f"** @ p/run | time {at}..{at}")],
+                         ["a", "b"])
+        self.import_logs("tb", self.path("run"), "--row-window", "100ms", "--run", "narrow")
+        self.assertEqual([row["metric"] for row in self.query(f"** @ p/narrow | time {at}..{at}")],
+                         ["a"])
+        for wrong in ("1", "-1s", "x", "1h", "nans", "1e9s"):
+            self.assertIn(wrong, self.refused("import", "tb", self.path("run"), "--project", "p",
+                                              "--row-window=" + wrong))
+
+    def test_what_is_no_scalar_is_skipped_by_kind(self):
+        path = self.events(
+            "run/tfevents",
+            event(1, 0, simple("loss", 1), tfevents.bytes_field(1, b"h") + tfevents.bytes_field(5, b""),
+                  tensor("words", 7, fields=tfevents.bytes_field(8, b"hello")),
+                  tensor("many", 1, struct.pack("<2f", 1, 2), shape=[2])),
+            event(2, 1, tfevents.bytes_field(1, b"i") + tfevents.bytes_field(4, b"")))
+        (report,), said = self.import_logs("tensorboard", path)
+        self.assertEqual((report["sent"], report["skipped"]), (1, 4))
+        self.assertIn("1 histograms, 1 images, 1 tensors of many elements, 1 text", said)
+        self.assertIn("record 2, tag 'h'", said)
+
+    def test_a_tree_is_a_run_a_directory(self):
+        for name in ("tree/a/b c/tfevents", "tree/a/events.out.tfevents.1",
+                     "tree/events.out.tfevents.9.host", "tree/a/events.out.tfevents.10"):
+            self.events(name, event(1, 0, simple(name.rsplit("/", 1)[1], 1)))
+        self.write("tree/notes.txt", "no log")
+        for tree in (self.path("tree"), "tree", "tree/", "./tree/a/.."):
+            reports, _ = self.import_logs("tensorboard", tree)
+            self.assertEqual({report["run"]: report["series"] for report in reports},
+                             {"tree": 1, "a": 2, "a.b_c": 1})
+        (report,), _ = self.import_logs("tensorboard", "tree/a/b c/tfevents")
+        self.assertEqual(report["run"], "tfevents")
+
+    def test_of_restarts_the_later_point_stands(self):
+        self.events("run/events.out.tfevents.9", *[event(step, step, simple("x", step))
+                                                   for step in range(10)])
+        self.events("run/events.out.tfevents.10", *[event(99, step, simple("x", -step))
+                                                    for step in range(5, 15)])
+        (report,), said = self.import_logs("tensorboard", self.path("run"))
+        self.assertEqual((report["sent"], report["stored"], report["replaced"]), (20, 15, 5))
+        self.assertIn("5 points replaced", said)
+        self.assertEqual([value for _, _, value in self.points("run")],
+                         [str(step if step < 5 else -step) for step in range(15)])
+
+    def test_axis_index_keeps_what_repeats(self):
+        path = self.events("run/tfevents", *[event(1, 0, simple("x", value))
+                                             for value in range(3)])
+        (report,), _ = self.import_logs("tb", path, "--run", "r", "--axis", "index")
+        self.assertEqual(report["replaced"], 0)
+        self.assertEqual(self.points(), [("x", "0", "0"), ("x", "1", "1"), ("x", "2", "2")])
+
+    def test_a_torn_file_is_imported_up_to_the_break(self):
+        torn = self.events("tree/a/tfevents.1", event(1, 0, simple("x", 1)),
+                           tail=record(event(2, 1, simple("x", 2)))[:-1])
+        self.events("tree/a/tfevents.2", event(3, 2, simple("x", 3)))
+        self.events("tree/b/tfevents", event(3, 2, simple("x", 3)))
+        self.write("tree/c/tfevents", "this is something else")
+        reports, said = self.import_logs("tensorboard", self.path("tree"), status=1)
+        self.assertEqual({report["run"]: report["stored"] for report in reports},
+                         {"a": 2, "b": 1, "c": 0})
+        where = os.path.getsize(torn) - len(record(event(2, 1, simple("x", 2)))) + 1
+        self.assertIn(f"{torn}: byte {where}, record 3: the file ends within this record", said)
+        self.assertIn("the 1 points before it were imported", said)
+        self.assertIn("c/tfevents: byte 0, record 1: this is no event file", said)
+
+    def test_a_damaged_record_ends_the_file(self):
+        bad = bytearray(record(event(2, 1, simple("x", 2))))
+        bad[-6] ^= 1
+        path = self.events("run/tfevents", event(1, 0, simple("x", 1)),
+                           tail=bytes(bad) + record(event(3, 2, simple("x", 3))))
+        (report,), said = self.import_logs("tensorboard", path, "--run", "r", status=1)
+        self.assertEqual(report["stored"], 1)
+        self.assertIn("record 3: the data does not match its checksum", said)
+
+    def test_a_file_that_grows_is_imported_again(self):
+        path = self.events("run/tfevents", event(1, 0, simple("x", 1)))
+        self.import_logs("tensorboard", self.path("run"))
+        with open(path, "ab") as file:
+            file.write(record(event(2, 1, simple("x", 2))))
+        (report,), _ = self.import_logs("tensorboard", self.path("run"))
+        self.assertEqual((report["stored"], report["replaced"]), (1, 1))
+
+    def test_a_directory_without_event_files(self):
+        self.write("tree/log.csv", "step,x\n0,1\n")
+        self.assertIn("*tfevents*", self.refused("import", "tb", self.path("tree"), "--project",
+                                                 "p"))
+
+
+class JsonLines(ImportFormats):
+    def test_objects_are_flattened(self):
+        report, said = self.import_lines(
+            '{"step": 0, "loss": 1.5, "perf": {"cpu": 0.1, "net": {"in": 3}}, "done": false}\n'
+            '\n'
+            '{"step": 1, "loss": NaN, "perf": {"cpu": Infinity}, "done": true, "note": "x",'
+            ' "list": [1, 2], "gone": null, "words": "-Infinity"}')
+        self.assertEqual((report["series"], report["read"], report["skipped"]), (5, 10, 2))
+        self.assertIn("1 arrays, 1 strings", said)
+        self.assertIn("line 3, note: 'x' is no number", said)
+        self.assertEqual(self.points(), [
+            ("done", "0", "0"), ("done", "1", "1"), ("loss", "0", "1.5"), ("loss", "1", "NaN"),
+            ("perf/cpu", "0", "0.1"), ("perf/cpu", "1", "Infinity"), ("perf/net/in", "0", "3"),
+            ("words", "1", "-Infinity")])
+
+    def test_numbers_are_the_nearest_double(self):
+        self.import_lines('{"step": 0, "x": 9007199254740993}\n{"step": 1, "x": 0.1}\n'
+                          '{"step": 2, "x": 1e999}\n{"step": 3, "x": -0.0}\n')
+        self.assertEqual([value for _, _, value in self.points()],
+                         ["9007199254740992", "0.1", "Infinity", "-0"])
+
+    def test_fields_can_be_named(self):
+        text = '{"at": {"n": 5, "when": "1970-01-02"}, "step": 1, "x": 2}\n'
+        for step, time in (("at/n", "at/when"), ("at.n", "at.when")):
+            report, _ = self.import_lines(text, "--step-column", step, "--time-column", time)
+            self.assertEqual(report["series"], 2)
+        self.assertEqual(self.points(), [("step", "5", "1"), ("x", "5", "2")])
+        self.assertEqual(len(self.query("x @ p/r | time 1970-01-02..1970-01-02")), 1)
+        path = self.write("log.jsonl", text)
+        error = self.refused("import", "jsonl", path, "--project", "p", "--step-column", "no")
+        self.assertIn("'no'", error)
+        self.assertIn("at/n, at/when, step, x", error)
+
+    def test_without_a_step_the_time_is_the_key(self):
+        report, _ = self.import_lines('{"timestamp": 1.5, "x": 1}\n{"timestamp": null, "x": 2}\n')
+        self.assertEqual((report["sent"], report["skipped"]), (1, 1))
+        self.assertEqual(self.points(), [("x", "1970-01-01T00:00:01.500Z", "1")])
+
+    def test_axes(self):
+        text = '{"step": 7, "_timestamp": 1, "x": 1}\n{"step": 7, "_timestamp": 2, "x": 2}\n'
+        self.import_lines(text, "--axis", "index")
+        self.assertEqual(self.points(), [("step", "0", "7"), ("step", "1", "7"), ("x", "0", "1"),
+                                         ("x", "1", "2")])
+        self.write("log.jsonl", text)
+        self.import_logs("jsonl", self.path("log.jsonl"), "--run", "t", "--axis", "time")
+        self.assertEqual([(name, value) for name, _, value in self.points("t")],
+                         [("step", "7"), ("step", "7"), ("x", "1"), ("x", "2")])
+
+    def test_a_line_without_a_step_is_skipped(self):
+        report, said = self.import_lines('{"config": 1}\n{"step": 0, "x": 1}\n{"step": "?", "x": 1}')
+        self.assertEqual((report["read"], report["sent"], report["skipped"]), (3, 1, 2))
+        self.assertIn("2 without a step", said)
+
+    def test_a_name_that_comes_twice(self):
+        report, said = self.import_lines('{"step": 0, "x": 1, "x": 2, "a/b": 3, "a": {"b": 4}}\n')
+        self.assertEqual((report["read"], report["sent"], report["skipped"]), (4, 2, 2))
+        self.assertIn("2 named twice in a line", said)
+        self.assertEqual(self.points(), [("a/b", "0", "4"), ("x", "0", "2")])
+
+    def test_what_breaks_off_is_imported_up_to_there(self):
+        for number, (tail, *parts) in enumerate([
+                ('{"step": 2, "x"', "line 3: column 16", "cut off"),
+                ('[1]\n{"step": 3, "x": 1}\n', "line 3: column 1"),
+                ('{"step": 2, "x": 1} more\n', "line 3: column 21"),
+                ('{"a": ' * 65 + "1" + "}" * 65 + "\n", "line 3", "64 levels")]):
+            path = self.write("log.jsonl", '{"step": 0, "x": 0}\n{"step": 1, "x": 1}\n' + tail)
+            (report,), said = self.import_logs("jsonl", path, "--run", f"r{number}", status=1)
+            self.assertEqual((report["sent"], report["stored"]), (2, 2))
+            for part in [path, "2 points before it were imported"] + parts:
+                self.assertIn(part, said)
+
+    def test_what_is_no_log_is_refused(self):
+        for text in ("", "\n\n", '[\n{"step": 1}\n]', "step,x\n0,1\n", '{"x": 1}\n'):
+            path = self.write("log.jsonl", text)
+            self.assertIn(path, self.refused("import", "jsonl", path, "--project", "p"))
+        self.assertEqual(self.query("runs"), [])
+
+    def test_directories(self):
+        for name in ("a/result.json", "b.jsonl", "c/d.ndjson"):
+            self.write("tree/" + name, '{"step": 0, "x": 1}\n')
+        self.write("tree/config.json", "{}")
+        reports, _ = self.import_logs("jsonl", self.path("tree"))
+        self.assertEqual([report["run"] for report in reports],
+                         ["a.result.json", "b.jsonl", "c.d.ndjson"])
+
+
+class Interrupted(ImportFormats):
+    ROWS = 60000
+
+    def write_log(self):
+        """Every step twice, so that an old point that lands late would be seen."""
+        lines = [f'{{"step": {row % (self.ROWS // 2)}, "a": {row}, "b": {row}.5}}\n'
+                 for row in range(self.ROWS)]
+        return self.write("log.jsonl", "".join(lines))
+
+    def test_a_killed_import_is_made_good_by_the_next(self):
+        path = self.write_log()
+        for _ in range(3):
+            client = subprocess.Popen(
+                [STEPDB, "import", "jsonl", path, "--project", "p", "--run", "r", "--server",
+                 self.server.address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            # As soon as something has come in.
+            while client.poll() is None and not self.query("runs"):
+                pass
+            client.kill()
+            client.wait(timeout=SECONDS_MAX)
+        (report,), _ = self.import_logs("jsonl", path, "--run", "r")
+        self.assertEqual(report["sent"], 2 * self.ROWS)
+        half = self.ROWS // 2
+        self.assertEqual({int(step): float(value) for _, step, value in self.points(metrics="a")},
+                         {step: step + half for step in range(half)})
+        (row,) = self.query("b @ p/r | buckets 1")
+        self.assertEqual(int(row["count"]), half)
+
+    def test_the_server_dies_and_comes_back(self):
+        path = self.write_log()
+        client = subprocess.Popen(
+            [STEPDB, "import", "jsonl", path, "--project", "p", "--run", "r", "--server",
+             self.server.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while client.poll() is None and not self.query("runs"):
+            pass
+        self.restart_after_kill()
+        client.communicate(timeout=SECONDS_MAX)
+        (report,), _ = self.import_logs("jsonl", path, "--run", "r")
+        self.assertEqual(report["sent"], 2 * self.ROWS)
+        self.assertEqual(len(self.points()), self.ROWS)
+
+    def test_memory_is_bounded(self):
+        """The peak of an import does not grow with the file."""
+        peaks = []
+        for rows in (20_000, 1_000_000):
+            path = self.write(f"{rows}.jsonl", "".join(
+                f'{{"step": {row}, "a": {row}, "{"b" if row % 3 else "c"}": 0.5}}\n'
+                for row in range(rows)))
+            done = self.run_python(
+                "import resource, subprocess, sys\n"
+                "subprocess.run(sys.argv[1:], check=True)\n"
+                "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n",
+                [STEPDB, "import", "jsonl", path, "--project", "m", "--format", "json"])
+            peaks.append(int(done.splitlines()[-1]))  # KiB
+        # The rows alone would take 100 MB; what waits to be sent may take 32.
+        self.assertLess(peaks[1], peaks[0] + 40 * 1024)
+
+    def run_python(self, script, arguments):
+        done = subprocess.run(["python3", "-c", script, *arguments], capture_output=True, text=True,
+                              timeout=SECONDS_MAX,
+                              env={**os.environ, "STEPDB_SERVER": self.server.address})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+
+if __name__ == "__main__":
+    unittest.main()
