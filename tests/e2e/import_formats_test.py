@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 import tfevents
-from support import STEPDB, Case, SECONDS_MAX
+from support import ROOT, SECONDS_MAX, STEPDB, Case
 from tfevents import VERSION, event, record, simple, tensor, write_events
 
 
@@ -239,6 +239,32 @@ class JsonLines(ImportFormats):
         reports, _ = self.import_logs("jsonl", self.path("tree"))
         self.assertEqual([report["run"] for report in reports],
                          ["a.result.json", "b.jsonl", "c.d.ndjson"])
+
+
+class Examples(ImportFormats):
+    def test_they_are_what_the_converter_makes(self):
+        logs = os.path.join(ROOT, "examples", "logs")
+        events = os.path.join("tensorboard", "events.out.tfevents.1795455830")
+        subprocess.run(["python3", os.path.join(ROOT, "examples", "convert_log.py"),
+                        os.path.join(logs, "char-model.csv"), "--events", self.path(events),
+                        "--jsonl", self.path("char-model.jsonl")], check=True,
+                       timeout=SECONDS_MAX)
+        for name in (events, "char-model.jsonl"):
+            with open(os.path.join(logs, name), "rb") as want, open(self.path(name), "rb") as got:
+                self.assertEqual(got.read(), want.read(), name)
+
+    def test_each_format_gives_the_same_series(self):
+        logs = os.path.join(ROOT, "examples", "logs")
+        for name, file in (("csv", "char-model.csv"), ("jsonl", "char-model.jsonl"),
+                           ("tensorboard", "tensorboard")):
+            self.import_logs(name, os.path.join(logs, file), "--run", name)
+        for metric in ("train/loss", "val/loss", "layers/hidden/grad_norm"):
+            got = {name: [(row["step"], struct.pack("<f", float(row["value"])))
+                          for row in self.query(f"{metric} @ p/{name} | steps ..399")]
+                   for name in ("csv", "jsonl", "tensorboard")}
+            self.assertGreaterEqual(len(got["csv"]), 4)
+            self.assertEqual(got["jsonl"], got["csv"])
+            self.assertEqual(got["tensorboard"], got["csv"])
 
 
 class Interrupted(ImportFormats):
