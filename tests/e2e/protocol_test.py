@@ -45,7 +45,7 @@ class ProtocolTest(Case):
         self.assertGreater(len(frames), 10)
         connection = wire.Connection.__new__(wire.Connection)
         connection.socket = wire.socket.create_connection(("127.0.0.1", self.server.port), 120)
-        connection.buffer = b""
+        connection.buffer = bytearray()
         for index, (from_client, data, rest) in enumerate(frames):
             if from_client:
                 connection.send(bytes(data))

@@ -8,9 +8,13 @@ import zlib
 
 HELLO, SCHEMA, OPEN_RUN, ROWS, FINISH_RUN, QUERY = 1, 2, 3, 4, 5, 16
 HELLO_OK, ACK, RUN_OPENED, ERROR = 129, 130, 131, 132
+RESULT_COLUMNS, RESULT_BLOCK, RESULT_END = 144, 145, 146
 STEPPED, TIMED = 0, 1
 CRC32 = 2
-CREATE_IF_MISSING = 1
+CREATE_IF_MISSING, RESUME = 1, 4
+F32, F64, MIXED = 0, 1, 2
+TEXT_COLUMN = 0
+SCOPES = ("connection", "frame", "query", "other")
 
 
 def frame(kind, number, body, checksum=None, length=None, version=1):
@@ -41,17 +45,32 @@ def schema(project, axis, metrics, name=None):
     return frame(SCHEMA, 0, text(project) + name + struct.pack("<II", len(content), 0) + content)
 
 
-def open_run(handle, project, run, first_number=1):
-    return frame(OPEN_RUN, 0, struct.pack("<IB3xQ", handle, CREATE_IF_MISSING, first_number) +
+def open_run(handle, project, run, first_number=1, mode=CREATE_IF_MISSING):
+    return frame(OPEN_RUN, 0, struct.pack("<IB3xQ", handle, mode, first_number) +
                  text(project) + text(run) + b"\0")
 
 
-def rows_body(handle, schema_name, count, steps=None, times=None, values=b"", attempt=0):
-    parts = (1 if steps is not None else 0) | (2 if times is not None else 0)
-    body = struct.pack("<II16sIBBBB", handle, attempt, schema_name, count, parts, 0, 0, 0)
-    body += b"".join(struct.pack("<d", step) for step in steps or [])
-    body += b"".join(struct.pack("<q", time) for time in times or [])
-    return body + values
+def padded(data):
+    return data + bytes(-len(data) % 8)
+
+
+def bitmap(bits):
+    """Bytes with bit i set where `bits[i]` is true, lowest first."""
+    value = sum(1 << index for index, bit in enumerate(bits) if bit)
+    return value.to_bytes((len(bits) + 7) // 8, "little")
+
+
+def rows_body(handle, schema_name, count, steps=None, times=None, values=b"", attempt=0,
+              layout=F32, presence=None):
+    """`values` follows behind steps, times and presence; a mixed layout begins with its bitmap of
+    float64 columns there if there is no presence."""
+    parts = ((1 if steps is not None else 0) | (2 if times is not None else 0) |
+             (4 if presence is not None else 0))
+    return b"".join([
+        struct.pack("<II16sIBBBB", handle, attempt, schema_name, count, parts, layout, 0, 0),
+        struct.pack(f"<{len(steps)}d", *steps) if steps is not None else b"",
+        struct.pack(f"<{len(times)}q", *times) if times is not None else b"",
+        padded(presence) if presence is not None else b"", values])
 
 
 def rows(number, handle, schema_name, steps, values, times=None):
@@ -60,12 +79,84 @@ def rows(number, handle, schema_name, steps, values, times=None):
     return frame(ROWS, number, rows_body(handle, schema_name, len(steps), steps, times, packed))
 
 
+def query(request, content):
+    return frame(QUERY, request, text(content) + struct.pack("<I", 0))
+
+
+class Refused(Exception):
+    """An `error` frame."""
+
+    def __init__(self, number, body):
+        self.number = number
+        scope, self.code, self.row, self.column, length = struct.unpack_from("<BBxxIII", body)
+        self.scope = SCOPES[scope]
+        self.message = body[16:16 + length].decode()
+        super().__init__(f"{self.scope} {number}, code {self.code}: {self.message}")
+
+
+class Answer:
+    """Of one query: the names of its columns, a list of cells for each, and notes."""
+
+    def __init__(self):
+        self.names, self.types, self.columns, self.notes = [], [], [], []
+        self.blocks = []  # as they came: to compare two answers bit for bit
+
+    def begin(self, body):
+        at = 4
+        for _ in range(struct.unpack_from("<I", body)[0]):
+            self.types.append(body[at])
+            length = struct.unpack_from("<I", body, at + 1)[0]
+            self.names.append(body[at + 5:at + 5 + length].decode())
+            at += 5 + length
+        self.columns = [[] for _ in self.names]
+
+    def add_block(self, body):
+        rows, columns = struct.unpack_from("<II", body)
+        assert columns == len(self.names), (columns, self.names)
+        at = 8
+        for kind, cells in zip(self.types, self.columns):
+            flags, runs = struct.unpack_from("<II", body, at)
+            at += 8
+            valid = None
+            if flags & 1:
+                length = (rows + 7) // 8
+                valid = int.from_bytes(body[at:at + length], "little")
+                at += (length + 7) // 8 * 8
+            if kind == TEXT_COLUMN:
+                begin, block = at, []
+                for _ in range(runs):
+                    count, length = struct.unpack_from("<II", body, at)
+                    block += [body[at + 8:at + 8 + length].decode()] * count
+                    at += 8 + length
+                at += -(at - begin) % 8
+            else:
+                code = "d" if kind in (1, 2) else "q" if kind == 3 else "Q"
+                block = struct.unpack_from(f"<{rows}{code}", body, at)
+                at += 8 * rows
+            if valid is not None:
+                block = [cell if valid >> row & 1 else None for row, cell in enumerate(block)]
+            cells += block
+        assert at == len(body), (at, len(body))
+
+    def end(self, body):
+        at = 12
+        for _ in range(struct.unpack_from("<I", body, 8)[0]):
+            length = struct.unpack_from("<I", body, at)[0]
+            self.notes.append(body[at + 4:at + 4 + length].decode())
+            at += 4 + length
+        rows = struct.unpack_from("<Q", body)[0]
+        assert not self.columns or rows == len(self.columns[0]), (rows, len(self.columns[0]))
+
+    def __getitem__(self, name):
+        return self.columns[self.names.index(name)]
+
+
 class Connection:
     """One connection that has said hello."""
 
     def __init__(self, port, writer=b"a python client!"):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=120)
-        self.buffer = b""
+        self.buffer = bytearray()
         self.send(frame(HELLO, 0, struct.pack("<IQ16s", 1, 0, writer) + text("") + text("wire.py")))
         kind, _, _ = self.read()
         assert kind == HELLO_OK, kind
@@ -75,11 +166,12 @@ class Connection:
 
     def read_bytes(self, count):
         while len(self.buffer) < count:
-            received = self.socket.recv(65536)
+            received = self.socket.recv(1 << 20)
             if not received:
                 raise EOFError(f"closed with {len(self.buffer)} of {count} bytes")
             self.buffer += received
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
+        taken = bytes(memoryview(self.buffer)[:count])
+        del self.buffer[:count]
         return taken
 
     def read_frame(self):
@@ -108,6 +200,29 @@ class Connection:
             assert kind in (ACK, RUN_OPENED), (kind, body)
             if kind == ACK and number >= ordinal:
                 return
+
+    def ask(self, content, parse=True):
+        """The answer to a query, on a connection on which nothing else is under way. Unparsed it has
+        only `blocks` and `notes`."""
+        self.send(query(1, content))
+        answer = Answer()
+        while True:
+            kind, number, body = self.read()
+            if kind == ERROR:
+                raise Refused(number, body)
+            assert number == 1, (kind, number)
+            if kind == RESULT_COLUMNS:
+                answer.begin(body)
+                continue
+            if kind == RESULT_END:
+                if not parse:
+                    answer.columns = []
+                answer.end(body)
+                return answer
+            assert kind == RESULT_BLOCK, kind
+            answer.blocks.append(body)
+            if parse:
+                answer.add_block(body)
 
     def close(self):
         self.socket.close()
