@@ -78,7 +78,8 @@ class Writer:
 
 
 def grown(data, model):
-    """Three segments, then three live log files, each the work of another life."""
+    """Three segments, then three lives that leave a log file each; the log file of the life before
+    is live too, though all of it is in segments."""
     for run in ("a", "b", "c"):
         server = Server(data)
         writer = Writer(server.port, model)
@@ -258,9 +259,11 @@ def cells():
         table.append(Cell(rotated, "manifest", -1, damage, "before fill after"))
     for damage in (flip_header, flip_first_group, flip_middle_group, flip_last_group, cut_in_half,
                    empty, remove, garbage, replace_by_sibling):
-        table.append(Cell(grown, "log", 0, damage, "a b c"))
-        table.append(Cell(grown, "log", 1, damage, "a b c d d-too"))
-        table.append(Cell(grown, "log", 2, damage, "a b c d d-too e e-too"))
+        # The first live log is that of the life whose flush was the last: all of it is in segments.
+        table.append(Cell(grown, "log", 0, damage, "a b c all " + logs))
+        table.append(Cell(grown, "log", 1, damage, "a b c"))
+        table.append(Cell(grown, "log", 2, damage, "a b c d d-too"))
+        table.append(Cell(grown, "log", 3, damage, "a b c d d-too e e-too"))
         table.append(Cell(rotated, "log", 0, damage, ""))
         table.append(Cell(rotated, "log", 1, damage, "before"))
     for damage in (flip_middle, flip_end, empty, remove, garbage, directory_instead):

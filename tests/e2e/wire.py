@@ -158,7 +158,9 @@ class Connection:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=120)
         self.buffer = bytearray()
         self.send(frame(HELLO, 0, struct.pack("<IQ16s", 1, 0, writer) + text("") + text("wire.py")))
-        kind, _, _ = self.read()
+        kind, number, body = self.read()
+        if kind == ERROR:
+            raise Refused(number, body)
         assert kind == HELLO_OK, kind
 
     def send(self, *frames):
