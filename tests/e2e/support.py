@@ -66,7 +66,8 @@ class Server:
         match = re.fullmatch(r"listening on (127\.0\.0\.1:(\d+))\n", line)
         if not match:
             self.process.kill()
-            raise AssertionError(f"no `listening on` but {line!r}: {self.process.stderr.read()}")
+            _, said = self.process.communicate()
+            raise AssertionError(f"no `listening on` but {line!r}: {said}")
         self.address = match[1]
         self.port = int(match[2])
 

@@ -199,7 +199,9 @@ class Connection:
         """Reads until everything up to `ordinal` is acknowledged."""
         while True:
             kind, number, body = self.read()
-            assert kind in (ACK, RUN_OPENED), (kind, body)
+            if kind == ERROR:
+                raise Refused(number, body)
+            assert kind in (ACK, RUN_OPENED), kind
             if kind == ACK and number >= ordinal:
                 return
 
