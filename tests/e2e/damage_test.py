@@ -26,7 +26,8 @@ import wire
 from support import SECONDS_MAX, STEPDB, Case, Server
 
 PAGE = 4096
-METRICS = [f"w/{index:02}" for index in range(32)]
+METRICS = [f"w/{index}" for index in range(8)]
+FILLER = [f"filler/{index}" for index in range(32)]
 FEW = ["loss", "lr"]
 EXHAUSTED = 5
 
@@ -65,6 +66,9 @@ class Writer:
         body = wire.rows_body(handle[0], name, len(steps), steps, values=values.tobytes(),
                               layout=wire.F64)
         self.change(wire.frame(wire.ROWS, handle[1], body))
+        if metrics is FILLER:
+            self.model.setdefault(run, {})[FILLER[0]] = {steps[-1]: values[0]}
+            return
         series = self.model.setdefault(run, {metric: {} for metric in metrics})
         for column, metric in enumerate(metrics):
             series[metric].update(zip(steps, values[column::len(metrics)]))
@@ -74,30 +78,30 @@ class Writer:
         values = array("d", (draw() for _ in range(rows * len(metrics))))
         self.rows(run, metrics, list(range(first, first + rows)), values)
 
-    def fill_log(self, run, mebibytes):
+    def fill_log(self, mebibytes):
         """Much log for a point a metric: rows that replace each other."""
-        values = array("d", [0.25]) * (4096 * len(METRICS))
+        values = array("d", [0.25]) * (4096 * len(FILLER))
         for _ in range(mebibytes):
-            self.rows(run, METRICS, [7.0] * 4096, values)
+            self.rows("fill", FILLER, [7.0] * 4096, values)
 
 
 def grown(data, model):
     """Three segments, then three lives that leave a log file each; the log file of the life before
     is live too, though all of it is in segments."""
-    for run in ("a", "b", "c"):
+    for life, run in enumerate("abc"):
         server = Server(data)
         writer = Writer(server.port, model)
         writer.noise(run, METRICS, 3000, run)
-        writer.noise("all", FEW, 10, run, first=10 * len(model))
-        writer.fill_log(run, 17)
+        writer.noise("all", FEW, 10, run, first=10 * life)
+        writer.fill_log(17)
         writer.close()
         server.stop()
-    for run in ("d", "e", "f"):
+    for life, run in enumerate("def", 3):
         server = Server(data)
         writer = Writer(server.port, model)
         writer.noise(run, FEW, 700, run)
         writer.noise(run + "-too", ["metric-of-" + run], 50, run)
-        writer.noise("all", FEW, 10, run, first=10 * len(model))
+        writer.noise("all", FEW, 10, run, first=10 * life)
         writer.close()
         server.kill()
 
@@ -107,7 +111,7 @@ def rotated(data, model):
     server = Server(data)
     writer = Writer(server.port, model)
     writer.noise("before", FEW, 100, 1)
-    writer.fill_log("fill", 70)
+    writer.fill_log(70)
     writer.noise("after", FEW, 100, 2)
     writer.close()
     server.kill()
@@ -118,7 +122,7 @@ def flushed(data, model):
     server = Server(data)
     writer = Writer(server.port, model)
     writer.noise("before", FEW, 100, 1)
-    writer.fill_log("fill", 17)
+    writer.fill_log(17)
     writer.close()
     server.stop()
 
@@ -261,24 +265,24 @@ def cells():
         table.append(Cell(grown, "segment", 1, damage, "a c " + logs))
     for damage in (flip_header, flip_body, flip_middle, flip_end, cut_in_half, empty, remove,
                    garbage):
-        table.append(Cell(grown, "catalog", -1, damage, "a b c all " + logs))
-        table.append(Cell(grown, "manifest", -1, damage, "a b c all " + logs))
+        table.append(Cell(grown, "catalog", -1, damage, "a b c all fill " + logs))
+        table.append(Cell(grown, "manifest", -1, damage, "a b c all fill " + logs))
         table.append(Cell(flushed, "manifest", -1, damage, "before fill"))
         table.append(Cell(rotated, "manifest", -1, damage, "before fill after"))
     for damage in (flip_header, flip_first_group, flip_middle_group, flip_last_group, cut_in_half,
                    empty, remove, garbage, replace_by_sibling):
         # The first live log is that of the life whose flush was the last: all of it is in segments.
-        table.append(Cell(grown, "log", 0, damage, "a b c all " + logs))
+        table.append(Cell(grown, "log", 0, damage, "a b c all fill " + logs))
         table.append(Cell(grown, "log", 1, damage, "a b c"))
         table.append(Cell(grown, "log", 2, damage, "a b c d d-too"))
         table.append(Cell(grown, "log", 3, damage, "a b c d d-too e e-too"))
         table.append(Cell(rotated, "log", 0, damage, ""))
         table.append(Cell(rotated, "log", 1, damage, "before"))
     for damage in (flip_middle, flip_end, empty, remove, garbage, directory_instead):
-        table.append(Cell(grown, "CURRENT", 0, damage, "a b c all " + logs))
+        table.append(Cell(grown, "CURRENT", 0, damage, "a b c all fill " + logs))
         table.append(Cell(rotated, "CURRENT", 0, damage, "before fill after"))
     for damage in (remove, garbage):
-        table.append(Cell(grown, "LOCK", 0, damage, "a b c all " + logs, harmless=True))
+        table.append(Cell(grown, "LOCK", 0, damage, "a b c all fill " + logs, harmless=True))
     table.append(Cell(grown, "LOCK", 0, directory_instead, "", may_refuse=True))
     return table
 
@@ -571,7 +575,7 @@ class FullDiskTest(Case):
         writer.noise("r", FEW, 100, 1)
         for _ in range(240):
             try:
-                writer.fill_log("fill", 1)
+                writer.fill_log(1)
             except wire.Refused as error:
                 writer.close()
                 return error
@@ -592,7 +596,7 @@ class FullDiskTest(Case):
         for metric in FEW:
             answer = connection.ask(f"{metric} @ p/r")
             self.assertEqual(dict(zip(answer["step"], answer["value"])), self.model["r"][metric])
-        self.assertEqual(list(connection.ask("w/00 @ p/fill")["value"]), [0.25])
+        self.assertEqual(list(connection.ask(f"{FILLER[0]} @ p/fill")["value"]), [0.25])
         connection.close()
 
     def write_until_taken(self, port, run):
