@@ -8,6 +8,7 @@ import csv
 import io
 import os
 import re
+import select
 import shutil
 import signal
 import struct
@@ -86,6 +87,44 @@ class Server:
         if status != 0 or out != "":
             raise AssertionError(f"stopped with status {status}, {out!r}: {err}")
         return err
+
+
+class Start:
+    """A server on a damaged store: ready, or ended, or hanging."""
+
+    def __init__(self, data):
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [STEPDB, "serve", "--data", data, "--listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE, stderr=self.errors, stdin=subprocess.DEVNULL)
+        ready, _, _ = select.select([self.process.stdout], [], [], SECONDS_MAX)
+        line = self.process.stdout.readline().decode() if ready else ""
+        match = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)
+        self.port = int(match[1]) if match else None
+        self.hung = not ready
+        if self.hung:
+            self.process.kill()
+        self.status = None if self.port else self.process.wait(SECONDS_MAX)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.status = self.process.wait(SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.hung = True
+            self.process.kill()
+            self.status = self.process.wait()
+
+    def said(self):
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
 
 
 class Case(unittest.TestCase):
