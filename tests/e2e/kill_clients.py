@@ -309,7 +309,8 @@ class Client:
         self.ordinal += 1
         self.expected.append((self.ordinal, stream, frame))
         if frame is not None:
-            self.sent_order.append((stream, frame))
+            if frame.number > self.opened[stream.handle]:  # else it had been there before
+                self.sent_order.append((stream, frame))
             data = frame.bytes() if self.fault is None else self.fault.bytes(stream, frame)
         self.connection.send(data)
 

@@ -232,6 +232,8 @@ class Experiment:
         while sum(self.kills.values()) < kills:
             bag = bag or self.rng.sample(["frames", "frames", "time", "time", "flush", "stop"], 6)
             self.life(bag.pop())
+            if kills > 50 and sum(self.kills.values()) % 10 == 0:
+                print(f"{sum(self.kills.values())} kills", file=sys.stderr, flush=True)
         self.finish()
 
 
