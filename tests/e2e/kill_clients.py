@@ -16,7 +16,7 @@ WIDE = 1000  # metrics of a wide row
 WIDE_ROWS = 64
 WIDE_SHOWN = (0, 333, 777, 999)  # of these metrics the model knows the values
 KEYS = 150
-UNAVAILABLE = 6
+EXHAUSTED, UNAVAILABLE = 5, 6
 THIRD = 1.0 / 3
 KEPT_FRAMES = 40  # of those that have their outcome, to send them again
 
@@ -189,13 +189,18 @@ class Stream:
         self.frames = [frame for frame in self.frames if frame.number > number]
 
 
-def observe(connection, stream):
-    try:
-        return state_of(connection.ask(stream.selector()))
-    except wire.Refused as error:
-        if "there is no" in error.message or "no metric" in error.message:
-            return {}
-        raise
+def observe(connection, stream, statistics=None):
+    """With `statistics` rows are coming in meanwhile, and a server that is short of memory may ask
+    to be asked again; how often is counted."""
+    while True:
+        try:
+            return state_of(connection.ask(stream.selector()))
+        except wire.Refused as error:
+            if "there is no" in error.message or "no metric" in error.message:
+                return {}
+            if error.code != EXHAUSTED or statistics is None:
+                raise
+            statistics["queries refused for memory"] += 1
 
 
 def state_of(answer):
@@ -352,7 +357,7 @@ class Client:
 
     def check_in_life(self, stream):
         needed = stream.numbers_needed()
-        number = stream.check(observe(self.reader, stream), needed, f"writer {self.name}")
+        number = stream.check(observe(self.reader, stream, self.statistics), needed, f"writer {self.name}")
         self.statistics["checks in life"] += 1
         return number
 
@@ -436,7 +441,7 @@ class Reader:
 
     def __init__(self, rng):
         self.rng = rng
-        self.checks = 0
+        self.statistics = collections.Counter()
 
     def live(self, life, clients):
         try:
@@ -444,8 +449,8 @@ class Reader:
             while True:
                 stream = self.rng.choice(self.rng.choice(clients).streams)
                 needed = stream.numbers_needed()
-                stream.check(observe(connection, stream), needed, "reader")
-                self.checks += 1
+                stream.check(observe(connection, stream, self.statistics), needed, "reader")
+                self.statistics["checks by the reader"] += 1
         except Exception as error:  # the main thread reports it
             life.fail_unless_over("reader", error)
 

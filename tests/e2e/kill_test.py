@@ -135,7 +135,7 @@ class Experiment:
             raise life.error
         self.kills[kind] += 1
         self.statistics["acknowledged"] += life.acknowledged
-        self.statistics["checks by the reader"] += reader.checks
+        self.statistics.update(reader.statistics)
 
     # When to kill.
     def wait_frames(self, life):
