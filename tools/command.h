@@ -25,6 +25,8 @@ Command add_serve(CLI::App& stepdb);
 Command add_query(CLI::App& stepdb);
 Command add_log(CLI::App& stepdb);
 Command add_import(CLI::App& stepdb);
+Command add_inspect(CLI::App& stepdb);
+Command add_verify(CLI::App& stepdb);
 
 // "--server HOST:PORT", for whoever talks to one; its default is $STEPDB_SERVER, if set.
 CLI::Option* add_server_option(CLI::App& app, std::string& address);

@@ -113,6 +113,16 @@ const StoredSchema* Catalog::find_schema_content(const SchemaHash& hash) const {
     return at == schemas_by_hash_.end() ? nullptr : find_schema(at->second);
 }
 
+std::vector<StoredSchema> Catalog::schemas() const {
+    std::vector<StoredSchema> all;
+    all.reserve(schemas_by_id_.size());
+    for (const auto& [id, stored] : schemas_by_id_) {
+        all.push_back(stored);
+    }
+    std::ranges::sort(all, {}, &StoredSchema::id);
+    return all;
+}
+
 void Catalog::put_run(std::shared_ptr<const Run> run) {
     next_run_id_ = std::max(next_run_id_, run->id + 1);
     if (!runs_by_id_.contains(run->id)) {

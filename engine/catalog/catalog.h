@@ -63,6 +63,8 @@ class Catalog {
     const StoredSchema* find_schema(std::string_view project, const SchemaHash& hash) const;
     const StoredSchema* find_schema(uint64_t id) const;
     size_t schema_count() const { return schemas_by_id_.size(); }
+    // All of them, by id.
+    std::vector<StoredSchema> schemas() const;
 
     // --- Changes; only the engine makes them ---
 

@@ -36,17 +36,10 @@ Result<CatalogCheckpoint> decode_body(Bytes body) {
 
 }  // namespace
 
-Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, uint64_t file_id,
-                                              uint64_t* sequence) {
+Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, uint64_t file_id) {
     if (file.size() < kFileHeaderBytes + kPrefixBytes) {
         return make_error(ErrorCode::kCorruption, "{} bytes; at least {} are there in a whole one",
                           file.size(), kFileHeaderBytes + kPrefixBytes);
-    }
-    TRY_ASSIGN(const FileHeader header,
-               decode_file_header(kCatalogKind, file.first(kFileHeaderBytes)));
-    TRY(check_file_owner(kCatalogKind, header, store, file_id));
-    if (sequence != nullptr) {
-        *sequence = header.details[0];
     }
     ByteReader reader(file.subspan(kFileHeaderBytes));
     const Bytes lengths = reader.get_bytes(kLengthsBytes);
@@ -54,21 +47,38 @@ Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, ui
     const auto compressed_bytes = load_le<uint64_t>(lengths.data() + 8);
     const auto checksum = reader.get<uint64_t>();
     if (compressed_bytes != reader.remaining() || raw_bytes > kRawBytesMax) {
-        return make_error(ErrorCode::kCorruption, "body of {} bytes, unpacking to {}, where {} are",
-                          compressed_bytes, raw_bytes, reader.remaining());
+        return make_error(ErrorCode::kCorruption,
+                          "byte {}: a body of {} bytes that unpacks to {}, where {} are there",
+                          kFileHeaderBytes, compressed_bytes, raw_bytes, reader.remaining());
     }
     const Bytes compressed = reader.get_bytes(compressed_bytes);
     const uint64_t seed = place_seed(store, file_id, kFileHeaderBytes);
     const uint64_t actual = body_checksum(lengths, compressed, seed);
     if (actual != checksum) {
-        return make_error(ErrorCode::kCorruption, "body checksum {:016x}, expected {:016x}", actual,
-                          checksum);
+        return make_error(ErrorCode::kCorruption,
+                          "byte {}: body checksum {:016x}, expected {:016x}", kFileHeaderBytes,
+                          actual, checksum);
     }
     const Result<std::vector<std::byte>> raw = lz4_decompress(compressed, raw_bytes);
     if (!raw) {
         return Error(ErrorCode::kCorruption, raw.error().message());
     }
     return decode_body(*raw);
+}
+
+Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, uint64_t file_id,
+                                              uint64_t* sequence) {
+    if (file.size() < kFileHeaderBytes) {
+        return make_error(ErrorCode::kCorruption, "{} bytes; its header alone has {}", file.size(),
+                          kFileHeaderBytes);
+    }
+    TRY_ASSIGN(const FileHeader header,
+               decode_file_header(kCatalogKind, file.first(kFileHeaderBytes)));
+    TRY(check_file_owner(kCatalogKind, header, store, file_id));
+    if (sequence != nullptr) {
+        *sequence = header.details[0];
+    }
+    return decode_catalog_body(file, store, file_id);
 }
 
 std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTable& writers) {

@@ -39,5 +39,7 @@ Task<Result<CatalogCheckpoint>> read_catalog_file(FileSystem& files, std::string
 // the checkpoint's sequence when the header is intact.
 Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, uint64_t file_id,
                                               uint64_t* sequence = nullptr);
+// The part of such a file behind its header.
+Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, uint64_t file_id);
 
 }  // namespace stepdb

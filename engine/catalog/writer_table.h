@@ -61,6 +61,9 @@ class WriterTable {
     size_t memory_bytes() const {
         return states_.size() * (sizeof(WriterKey) + sizeof(WriterState) + 48);
     }
+    const std::unordered_map<WriterKey, WriterState, WriterKeyHash>& states() const {
+        return states_;
+    }
 
   private:
     std::unordered_map<WriterKey, WriterState, WriterKeyHash> states_;

@@ -308,4 +308,22 @@ Status decode_value_vector(ValueForm form, Bytes payload, size_t count, size_t v
     return decode(form, payload, count, vector, values);
 }
 
+Result<ValueVectorForms> count_vector_forms(ValueForm form, Bytes payload, size_t count) {
+    ValueVectorForms forms;
+    if (form.constant) {
+        return forms;
+    }
+    ByteReader reader(payload);
+    TRY_ASSIGN(const VectorTable table, VectorTable::read(reader, count));
+    for (size_t vector = 0; vector * kPackedValuesMax < count; ++vector) {
+        const Bytes encoded = table.vector(vector);
+        const uint8_t tag = encoded.empty() ? kRawOrder : static_cast<uint8_t>(encoded[0]);
+        size_t& counted = tag == kRawOrder           ? forms.raw
+                          : (tag & kDecimalBit) != 0 ? forms.decimal
+                                                     : forms.image;
+        ++counted;
+    }
+    return forms;
+}
+
 }  // namespace stepdb

@@ -41,4 +41,12 @@ Status decode_values(ValueForm form, Bytes payload, std::span<double> values);
 Status decode_value_vector(ValueForm form, Bytes payload, size_t count, size_t vector,
                            std::span<double> values);
 
+// How many vectors of a payload take which form, for whoever looks at files; a constant has none.
+struct ValueVectorForms {
+    size_t raw = 0;
+    size_t image = 0;
+    size_t decimal = 0;
+};
+Result<ValueVectorForms> count_vector_forms(ValueForm form, Bytes payload, size_t count);
+
 }  // namespace stepdb

@@ -163,47 +163,6 @@ std::optional<EditRecord> parse_edit(Bytes file, uint64_t offset, uint64_t seed)
     return record;
 }
 
-Result<ManifestState> parse_edits(Bytes file, const Id128& store, uint64_t file_id, uint64_t& end,
-                                  const std::function<void(const ManifestRecord&)>& visit) {
-    ManifestState state;
-    uint64_t offset = kFileHeaderBytes;
-    uint64_t number = 0;
-    while (offset < file.size()) {
-        const auto record = parse_edit(file, offset, place_seed(store, file_id, offset));
-        if (!record || record->number != number + 1) {
-            break;
-        }
-        ManifestRecord found;
-        TRY_ASSIGN(found.edit, decode_changes(record->body));
-        apply_edit(state, found.edit);
-        state.next_file_id = record->next_file_id;
-        number = record->number;
-        if (visit) {
-            found.offset = offset;
-            found.bytes = record->bytes;
-            found.number = number;
-            found.next_file_id = record->next_file_id;
-            visit(found);
-        }
-        offset += record->bytes;
-    }
-    end = offset;
-    // Edits are synced one by one: only the last can be torn. A whole one behind a broken one means
-    // that the broken one had been durable.
-    for (uint64_t later = offset + 1; later + kEditHeaderBytes <= file.size(); ++later) {
-        const auto record = parse_edit(file, later, place_seed(store, file_id, later));
-        if (record && record->number > number + 1) {
-            return make_error(ErrorCode::kCorruption,
-                              "edit {} at byte {} is damaged, while edit {} at byte {} is whole",
-                              number + 1, offset, record->number, later);
-        }
-    }
-    if (number == 0) {
-        return make_error(ErrorCode::kCorruption, "the first edit, at byte {}, is damaged", offset);
-    }
-    return state;
-}
-
 std::string numbered(std::string_view prefix, uint64_t id) {
     return fmt::format("{}{:06}", prefix, id);
 }
@@ -285,8 +244,48 @@ RunRanges make_run_ranges(const std::vector<uint64_t>& ids, size_t ranges_max) {
     return ranges;
 }
 
-Result<LoadedManifest> decode_manifest(Bytes file, uint64_t file_id,
-                                       const std::function<void(const ManifestRecord&)>& visit) {
+Result<ManifestState> decode_edits(Bytes file, const Id128& store, uint64_t file_id, uint64_t& end,
+                                   const EditVisitor& visit) {
+    ManifestState state;
+    uint64_t offset = kFileHeaderBytes;
+    uint64_t number = 0;
+    while (offset < file.size()) {
+        const auto record = parse_edit(file, offset, place_seed(store, file_id, offset));
+        if (!record || record->number != number + 1) {
+            break;
+        }
+        ManifestRecord found;
+        TRY_ASSIGN(found.edit, decode_changes(record->body));
+        apply_edit(state, found.edit);
+        state.next_file_id = record->next_file_id;
+        number = record->number;
+        if (visit) {
+            found.offset = offset;
+            found.bytes = record->bytes;
+            found.number = number;
+            found.next_file_id = record->next_file_id;
+            visit(found);
+        }
+        offset += record->bytes;
+    }
+    end = offset;
+    // Edits are synced one by one: only the last can be torn. A whole one behind a broken one means
+    // that the broken one had been durable.
+    for (uint64_t later = offset + 1; later + kEditHeaderBytes <= file.size(); ++later) {
+        const auto record = parse_edit(file, later, place_seed(store, file_id, later));
+        if (record && record->number > number + 1) {
+            return make_error(ErrorCode::kCorruption,
+                              "edit {} at byte {} is damaged, while edit {} at byte {} is whole",
+                              number + 1, offset, record->number, later);
+        }
+    }
+    if (number == 0) {
+        return make_error(ErrorCode::kCorruption, "the first edit, at byte {}, is damaged", offset);
+    }
+    return state;
+}
+
+Result<LoadedManifest> decode_manifest(Bytes file, uint64_t file_id, const EditVisitor& visit) {
     if (file.size() < kFileHeaderBytes) {
         return make_error(ErrorCode::kCorruption, "{} bytes; its header alone has {}", file.size(),
                           kFileHeaderBytes);
@@ -297,7 +296,7 @@ Result<LoadedManifest> decode_manifest(Bytes file, uint64_t file_id,
     loaded.file_id = file_id == 0 ? header.file_id : file_id;
     loaded.store = header.store;
     TRY(check_file_owner(kManifestKind, header, header.store, loaded.file_id));
-    TRY_ASSIGN(loaded.state, parse_edits(file, header.store, loaded.file_id, loaded.end, visit));
+    TRY_ASSIGN(loaded.state, decode_edits(file, header.store, loaded.file_id, loaded.end, visit));
     const Bytes rest = file.subspan(loaded.end);
     loaded.torn = std::ranges::any_of(rest, [](std::byte byte) { return byte != std::byte{0}; });
     return loaded;

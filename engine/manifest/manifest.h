@@ -95,10 +95,14 @@ struct ManifestRecord {
     ManifestEdit edit;
 };
 
+using EditVisitor = std::function<void(const ManifestRecord&)>;
+
 // Decodes the bytes of a manifest file, which is file `file_id`, or whatever its header says if
 // that is 0. Messages do not name the file. `visit`, if set, is called for every whole edit.
-Result<LoadedManifest> decode_manifest(
-    Bytes file, uint64_t file_id, const std::function<void(const ManifestRecord&)>& visit = {});
+Result<LoadedManifest> decode_manifest(Bytes file, uint64_t file_id, const EditVisitor& visit = {});
+// Its part behind the header. `end` is where the whole edits end, also with an error.
+Result<ManifestState> decode_edits(Bytes file, const Id128& store, uint64_t file_id, uint64_t& end,
+                                   const EditVisitor& visit);
 
 // The file that the contents of CURRENT name; kCorruption if it is no manifest.
 Result<uint64_t> decode_current(std::string_view contents);

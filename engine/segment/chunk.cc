@@ -75,6 +75,39 @@ Result<size_t> read_ordinals(ByteReader& reader, uint32_t rows, std::vector<uint
     return count;
 }
 
+struct ChunkHead {
+    ChunkHead() = default;
+
+    uint8_t kind = kAllRows;
+    ValueForm form;
+    size_t count = 0;                // rows present
+    std::vector<uint64_t> presence;  // unless kind is kAllRows
+};
+
+// Everything before the payload.
+Result<ChunkHead> read_head(ByteReader& reader, Bytes chunk, uint32_t rows) {
+    const auto bits = reader.get<uint8_t>();
+    if (reader.failed() || (bits & ~kHeadBits) != 0) {
+        return bad(fmt::format("chunk of {} bytes begins with {:#x}", chunk.size(), bits));
+    }
+    ChunkHead head;
+    head.kind = bits & kPresenceMask;
+    head.form.float64 = (bits & kFloat64Bit) != 0;
+    head.form.constant = (bits & kConstantBit) != 0;
+    head.count = rows;
+    if (head.kind == kBitmap) {
+        TRY_ASSIGN(head.count, read_bitmap(reader, rows, head.presence));
+    } else if (head.kind == kOrdinals) {
+        TRY_ASSIGN(head.count, read_ordinals(reader, rows, head.presence));
+    } else if (head.kind != kAllRows) {
+        return bad(fmt::format("chunk has presence of kind {}", head.kind));
+    }
+    if (head.count == 0) {
+        return bad("chunk has no value, and then should not be there");
+    }
+    return head;
+}
+
 }  // namespace
 
 void encode_full_chunk(std::span<const double> values, std::vector<std::byte>& out) {
@@ -115,29 +148,28 @@ void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
 
 Result<ColumnValues> decode_chunk_bytes(Bytes chunk, uint32_t rows) {
     ByteReader reader(chunk);
-    const auto head = reader.get<uint8_t>();
-    if (reader.failed() || (head & ~kHeadBits) != 0) {
-        return bad(fmt::format("chunk of {} bytes begins with {:#x}", chunk.size(), head));
-    }
+    TRY_ASSIGN(ChunkHead head, read_head(reader, chunk, rows));
     ColumnValues column;
-    size_t count = rows;
-    if ((head & kPresenceMask) == kBitmap) {
-        TRY_ASSIGN(count, read_bitmap(reader, rows, column.presence));
-    } else if ((head & kPresenceMask) == kOrdinals) {
-        TRY_ASSIGN(count, read_ordinals(reader, rows, column.presence));
-    } else if ((head & kPresenceMask) != kAllRows) {
-        return bad(fmt::format("chunk has presence of kind {}", head & kPresenceMask));
+    column.values.resize(head.count);
+    if (head.count != rows) {
+        column.presence = std::move(head.presence);
     }
-    if (count == 0) {
-        return bad("chunk has no value, and then should not be there");
-    }
-    if (count == rows) {
-        column.presence.clear();
-    }
-    column.values.resize(count);
-    const ValueForm form{(head & kFloat64Bit) != 0, (head & kConstantBit) != 0};
-    TRY(decode_values(form, reader.get_bytes(reader.remaining()), column.values));
+    TRY(decode_values(head.form, reader.get_bytes(reader.remaining()), column.values));
     return column;
+}
+
+Result<ChunkForm> describe_chunk(Bytes chunk, uint32_t rows) {
+    ByteReader reader(chunk);
+    TRY_ASSIGN(const ChunkHead head, read_head(reader, chunk, rows));
+    ChunkForm described;
+    described.presence = head.kind == kAllRows  ? "every row"
+                         : head.kind == kBitmap ? "bitmap"
+                                                : "ordinals";
+    described.values = head.count;
+    described.form = head.form;
+    TRY_ASSIGN(described.vectors,
+               count_vector_forms(head.form, reader.get_bytes(reader.remaining()), head.count));
+    return described;
 }
 
 }  // namespace stepdb

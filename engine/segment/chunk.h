@@ -11,10 +11,12 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/base/bytes.h"
 #include "engine/base/result.h"
+#include "engine/codec/value_codec.h"
 #include "engine/segment/block.h"
 
 namespace stepdb {
@@ -29,5 +31,16 @@ void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
 
 // kCorruption if these are not the bytes of a chunk over `rows` rows.
 Result<ColumnValues> decode_chunk_bytes(Bytes chunk, uint32_t rows);
+
+// What the head of a chunk says, for whoever looks at files.
+struct ChunkForm {
+    ChunkForm() = default;
+
+    std::string presence;  // "every row", "bitmap", "ordinals"
+    size_t values = 0;
+    ValueForm form;
+    ValueVectorForms vectors;
+};
+Result<ChunkForm> describe_chunk(Bytes chunk, uint32_t rows);
 
 }  // namespace stepdb

@@ -55,10 +55,19 @@ def rows_of_csv(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
+def verify(data):
+    """The store in `data`, which no server has open, is sound."""
+    done = subprocess.run([STEPDB, "verify", data], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=SECONDS_MAX)
+    if done.returncode != 0:
+        raise AssertionError(f"verify: {done.stdout}{done.stderr}")
+
+
 class Server:
     """A `stepdb serve` of its own on a free port."""
 
     def __init__(self, data, *options, environment=None):
+        self.data = data
         self.process = subprocess.Popen(
             [STEPDB, "serve", "--data", data, "--listen", "127.0.0.1:0", *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -86,6 +95,7 @@ class Server:
         status, out, err = self.end(signal.SIGTERM)
         if status != 0 or out != "":
             raise AssertionError(f"stopped with status {status}, {out!r}: {err}")
+        verify(self.data)
         return err
 
 
@@ -145,6 +155,7 @@ class Case(unittest.TestCase):
 
     def restart_after_kill(self):
         self.server.kill()
+        verify(self.data)
         return self.start()
 
     def path(self, name):

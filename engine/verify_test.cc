@@ -1,0 +1,226 @@
+// A sound store is called sound, and whatever is done to its files is found and named.
+#include "engine/verify.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/catalog/catalog_file.h"
+#include "engine/manifest/manifest.h"
+#include "tests/support/sim_store.h"
+#include "tests/support/workload.h"
+
+namespace stepdb {
+namespace {
+
+using ::testing::HasSubstr;
+
+class VerifyTest : public ::testing::Test {
+  protected:
+    // Two segments, a catalog, and a log with a few groups on top.
+    VerifyTest() {
+        SimStore store(disk_, 7);
+        EXPECT_TRUE(store.open());
+        TestWriter writer(sha256_128(as_bytes("writer")));
+        writer.connect(store);
+        SimRandom random(11);
+        Workload workload(random, 2);
+        for (int i = 0; i < 30; ++i) {
+            writer.send(workload.next(), i % 4 == 0);
+            store.run();
+            if (i == 10 || i == 20) {
+                EXPECT_TRUE(store.flush());
+            }
+        }
+        store.crash(CrashKind::kProcessKill);
+    }
+
+    Result<VerifyReport> try_verify(const std::string& directory = "store") {
+        SimExecutor executor;
+        SimFileSystem files(disk_, executor);
+        VerifyOptions options;
+        options.directory = directory;
+        return run_task(executor, verify_store(files, options));
+    }
+    VerifyReport verify() { return try_verify().value(); }
+
+    // The files of a kind, oldest first.
+    std::vector<std::string> files(std::string_view prefix) {
+        std::vector<std::string> found;
+        for (const std::string& path : disk_.files()) {
+            if (path.starts_with("store/" + std::string(prefix))) {
+                found.push_back(path.substr(6));
+            }
+        }
+        return found;
+    }
+    // The newest one with bytes in it, which is the one that counts.
+    std::string file(std::string_view prefix) { return files(prefix).back(); }
+    std::vector<std::byte> contents(const std::string& name) {
+        return *disk_.contents("store/" + name);
+    }
+    void remove(const std::string& name) {
+        SimExecutor executor;
+        SimFileSystem files(disk_, executor);
+        ASSERT_TRUE(run_task(executor, files.remove("store/" + name)));
+    }
+
+    static bool names(const VerifyReport& report, std::string_view file) {
+        return std::any_of(report.problems.begin(), report.problems.end(),
+                           [&](const StoreProblem& problem) { return problem.file == file; });
+    }
+    static std::string words(const VerifyReport& report) {
+        std::string all;
+        for (const StoreProblem& problem : report.problems) {
+            EXPECT_FALSE(problem.remedy.empty()) << problem.what;
+            all +=
+                fmt::format("{}@{}: {}\n", problem.file, problem.offset.value_or(0), problem.what);
+        }
+        return all;
+    }
+
+    // Flips a byte, verifies, and flips it back.
+    std::string flipped(const std::string& name, uint64_t offset) {
+        EXPECT_TRUE(disk_.flip_byte("store/" + name, offset));
+        const VerifyReport report = verify();
+        EXPECT_TRUE(disk_.flip_byte("store/" + name, offset));
+        return names(report, name) ? words(report) : "";
+    }
+
+    SimDisk disk_;
+};
+
+TEST_F(VerifyTest, ASoundStoreHasNoProblems) {
+    const VerifyReport report = verify();
+    EXPECT_EQ(words(report), "");
+    EXPECT_EQ(report.segments, 2U);
+    EXPECT_GE(report.runs, 2U);
+    EXPECT_GT(report.blocks, 2U);
+    EXPECT_GT(report.log_groups, 2U);
+    EXPECT_GT(report.rows, 30U);
+    EXPECT_GT(report.points, report.rows);
+    EXPECT_GT(report.bytes, 64U << 10U);
+}
+
+TEST_F(VerifyTest, FindsAFlippedByteAnywhereInASegment) {
+    for (const std::string& name : files("segment-")) {
+        const size_t size = contents(name).size();
+        for (size_t offset = 0; offset < size; offset += 41) {
+            ASSERT_NE(flipped(name, offset), "") << name << " byte " << offset;
+        }
+    }
+}
+
+TEST_F(VerifyTest, FindsAFlippedByteAnywhereInTheCatalog) {
+    const std::string name = file("catalog-");
+    const size_t size = contents(name).size();
+    for (size_t offset = 0; offset < size; offset += 13) {
+        ASSERT_NE(flipped(name, offset), "") << offset;
+    }
+}
+
+TEST_F(VerifyTest, FindsFlippedBytesOfLogManifestAndCurrent) {
+    const std::string log = files("log-").front();
+    EXPECT_THAT(flipped(log, 100), HasSubstr("log header: checksum"));
+    EXPECT_THAT(flipped(log, 4096 + 20), HasSubstr("are damaged"));
+    EXPECT_THAT(flipped(log, 4096 + 64 + 96 + 30), HasSubstr("are damaged"));
+    EXPECT_THAT(flipped(file("manifest-"), 60), HasSubstr("manifest header"));
+    EXPECT_THAT(flipped(file("manifest-"), 4096 + 40), HasSubstr("edit 1 at byte 4096 is damaged"));
+    EXPECT_THAT(flipped("CURRENT", 3), HasSubstr("do not name a manifest"));
+}
+
+TEST_F(VerifyTest, FindsMissingFiles) {
+    for (const std::string prefix : {"segment-", "catalog-", "log-", "manifest-", "CURRENT"}) {
+        const SimDisk whole = disk_;
+        const std::string name = files(prefix).front();
+        remove(name);
+        const VerifyReport report = verify();
+        EXPECT_TRUE(names(report, name)) << name << ": " << words(report);
+        disk_ = whole;
+    }
+}
+
+TEST_F(VerifyTest, FindsFilesOfSizeZero) {
+    for (const std::string prefix : {"segment-", "catalog-", "log-", "manifest-", "CURRENT"}) {
+        const SimDisk whole = disk_;
+        const std::string name = files(prefix).front();
+        disk_.put_file("store/" + name, {});
+        const VerifyReport report = verify();
+        EXPECT_TRUE(names(report, name)) << name << ": " << words(report);
+        disk_ = whole;
+    }
+}
+
+TEST_F(VerifyTest, ALostCurrentIsToldHowToMend) {
+    remove("CURRENT");
+    const VerifyReport report = verify();
+    ASSERT_EQ(report.problems.size(), 1U) << words(report);
+    EXPECT_THAT(report.problems[0].remedy, HasSubstr(file("manifest-")));
+    EXPECT_EQ(report.segments, 2U);  // the rest is verified all the same
+}
+
+TEST_F(VerifyTest, ListsEveryProblem) {
+    const std::vector<std::string> segments = files("segment-");
+    disk_.flip_byte("store/" + segments[0], 4096 + 5);
+    disk_.flip_byte("store/" + segments[1], 20);
+    disk_.flip_byte("store/" + segments[1], 4096 + 5);
+    disk_.flip_byte("store/" + files("log-").front(), 4096 + 64 + 50);
+    const VerifyReport report = verify();
+    EXPECT_EQ(report.problems.size(), 4U) << words(report);
+}
+
+TEST_F(VerifyTest, WhatNothingNamesIsNoProblem) {
+    disk_.put_file("store/segment-000099", contents(file("segment-")));
+    disk_.put_file("store/diary.txt", as_bytes("not ours"));
+    const VerifyReport report = verify();
+    EXPECT_EQ(words(report), "");
+    const auto has_note = [&](std::string_view name) {
+        return std::any_of(report.notes.begin(), report.notes.end(),
+                           [&](const StoreNote& note) { return note.file == name; });
+    };
+    EXPECT_TRUE(has_note("segment-000099"));
+    EXPECT_TRUE(has_note("diary.txt"));
+}
+
+TEST_F(VerifyTest, FindsWhatOnlyOtherFilesContradict) {
+    // A catalog that is whole, of this store and this checkpoint, and knows nobody.
+    const std::string name = file("catalog-");
+    const uint64_t id = *parse_file_name(name, "catalog-");
+    const std::vector<std::byte> old = contents(name);
+    Id128 store;
+    std::copy_n(old.begin() + 32, 16, store.bytes.begin());
+    const auto sequence = load_le<uint64_t>(old.data() + 56);
+    remove(name);
+    SimExecutor executor;
+    SimFileSystem files(disk_, executor);
+    const std::vector<std::byte> body = encode_checkpoint(Catalog(), WriterTable());
+    ASSERT_TRUE(
+        run_task(executor, write_catalog_file(files, "store/" + name, store, id, sequence, body)));
+    const std::string found = words(verify());
+    EXPECT_THAT(found, HasSubstr("the catalog does not know the run"));
+    EXPECT_THAT(found, HasSubstr("the catalog does not know the schema"));
+    EXPECT_THAT(found, HasSubstr("which are not all known"));
+    // Two segments under each other's names.
+    const std::vector<std::string> segments = this->files("segment-");
+    const std::vector<std::byte> first = contents(segments[0]);
+    disk_.put_file("store/" + segments[0], contents(segments[1]));
+    disk_.put_file("store/" + segments[1], first);
+    EXPECT_THAT(words(verify()), HasSubstr("segment file has file id"));
+}
+
+TEST_F(VerifyTest, TakesTheLockAndNoDirectoryWithoutAStore) {
+    SimStore store(disk_, 8);
+    ASSERT_TRUE(store.open());
+    EXPECT_EQ(try_verify().error().code(), ErrorCode::kFailedPrecondition);
+    EXPECT_EQ(store.verify(), "");
+    ASSERT_TRUE(store.close());
+    EXPECT_TRUE(verify().good());
+    disk_.make_directory("empty");
+    EXPECT_EQ(try_verify("empty").error().code(), ErrorCode::kNotFound);
+    EXPECT_TRUE(disk_.names("empty").empty());
+    EXPECT_FALSE(try_verify("nowhere").has_value());
+}
+
+}  // namespace
+}  // namespace stepdb

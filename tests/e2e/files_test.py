@@ -1,0 +1,107 @@
+"""`stepdb verify` and `stepdb inspect` on the files of a real store, whole and damaged."""
+
+import glob
+import json
+import os
+import unittest
+
+from support import Case
+
+PAGE = 4096
+
+
+class Files(Case):
+    def make_store(self):
+        """One row a frame and metric; the log holds them all, no segment is written."""
+        self.start()
+        for step in range(3):
+            self.stepdb("log", "--project", "p", "--run", "r", "--step", str(step), "a=1", "b=0.5")
+        self.server.stop()
+
+    def file(self, kind):
+        return sorted(glob.glob(os.path.join(self.data, kind)))[0]
+
+    def flip(self, path, offset):
+        with open(path, "r+b") as file:
+            file.seek(offset)
+            byte = file.read(1)
+            file.seek(offset)
+            file.write(bytes([byte[0] ^ 1]))
+
+    def run_both(self, *arguments):
+        """Fails, with something to read on both outputs."""
+        done = self.run_stepdb(*arguments)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertRegex(done.stderr, "^stepdb [a-z]+: error: ")
+        return done.stdout, done.stderr
+
+    def test_verify_sums_up_a_sound_store(self):
+        self.make_store()
+        self.assertRegex(self.stepdb("verify", self.data),
+                         r"^store [0-9a-f]{32}: 3 files, .* 1 run, 3 rows, 6 points: all good\n$")
+        rows = json.loads(self.stepdb("verify", self.data, "--format", "json"))
+        self.assertEqual(rows[-1]["kind"], "summary")
+        self.assertEqual((rows[-1]["points"], rows[-1]["problems"]), (6, 0))
+
+    def test_verify_lists_every_problem_with_its_place(self):
+        self.make_store()
+        log = self.file("log-*")
+        self.flip(log, 60)
+        self.flip(log, PAGE + 20)
+        with open(os.path.join(self.data, "diary.txt"), "w", encoding="utf-8") as file:
+            file.write("dear diary")
+        out, err = self.run_both("verify", self.data)
+        name = os.path.basename(log)
+        self.assertRegex(out, rf"(?m)^{name} byte 0: log header: checksum")
+        self.assertRegex(out, rf"(?m)^{name} byte {PAGE}: .* are damaged$")
+        self.assertIn("restore this file from a backup", out)
+        self.assertIn("note: diary.txt: not a file of a store", out)
+        self.assertIn("2 problems", err)
+        lines = self.run_both("verify", self.data, "--format", "jsonl")[0].splitlines()
+        kinds = [json.loads(line)["kind"] for line in lines]
+        self.assertEqual(kinds, ["problem", "problem", "note", "summary"])
+
+    def test_verify_wants_a_store_of_its_own(self):
+        self.start()
+        self.assertIn("another process holds it", self.refused("verify", self.data))
+        self.server.stop()
+        self.assertIn("nowhere", self.refused("verify", self.path("nowhere")))
+        os.mkdir(self.path("empty"))
+        self.assertIn("holds no store", self.refused("verify", self.path("empty")))
+        self.assertEqual(os.listdir(self.path("empty")), [])
+
+    def test_inspect_prints_every_kind(self):
+        self.make_store()
+        self.assertIn("manifest-", self.stepdb("inspect", self.file("CURRENT")))
+        text = self.stepdb("inspect", self.file("manifest-*"))
+        self.assertRegex(text, r"(?m)^edits \(\d+\)$")
+        self.assertRegex(text, r"(?m)^  log-\d{6} ")
+        text = self.stepdb("inspect", self.file("log-*"))
+        for kind in ("open_run", "schema", "rows"):
+            self.assertRegex(text, rf"(?m)^ +\d+  {kind} ")
+        both = [self.file("CURRENT"), self.file("log-*")]
+        rows = json.loads(self.stepdb("inspect", *both, "--format", "json"))
+        self.assertEqual({row["file"] for row in rows}, set(both))
+        rows_records = [row for row in rows if row.get("type") == "rows"]
+        self.assertEqual([row["sequences"] for row in rows_records], [1, 1, 1])
+        lines = self.stepdb("inspect", *both, "--format", "jsonl").splitlines()
+        self.assertEqual([json.loads(line) for line in lines], rows)
+
+    def test_inspect_goes_on_up_to_the_damage(self):
+        self.make_store()
+        log = self.file("log-*")
+        self.flip(log, 2 * PAGE + 200)
+        out, err = self.run_both("inspect", log)
+        self.assertIn("open_run", out)
+        self.assertRegex(err, r"byte \d+.*acknowledged")
+
+    def test_inspect_refuses_foreign_and_empty_files(self):
+        empty = self.write("empty", "")
+        foreign = self.write("notes.txt", "not a file of a store")
+        self.assertIn("0 bytes", self.refused("inspect", empty))
+        self.assertIn("it begins with 'not a fi'", self.refused("inspect", foreign))
+        self.assertIn("no such file", self.refused("inspect", self.path("nothing")).lower())
+
+
+if __name__ == "__main__":
+    unittest.main()
