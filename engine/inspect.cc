@@ -47,8 +47,20 @@ std::string describe_edit(const ManifestEdit& edit) {
     for (const auto& [id, bytes] : edit.add_segments) {
         add(fmt::format("+segment {} ({} bytes)", id, bytes));
     }
+    for (const auto& [id, runs] : edit.segment_runs) {
+        std::string ranges;
+        for (const auto& [first, last] : runs) {
+            ranges +=
+                first == last ? fmt::format(" {}", first) : fmt::format(" {}..{}", first, last);
+        }
+        add(fmt::format("runs of segment {}:{}", id, ranges));
+    }
     for (const uint64_t id : edit.remove_segments) {
         add(fmt::format("-segment {}", id));
+    }
+    if (edit.durable_sequence) {
+        add(fmt::format("durable {}{}", *edit.durable_sequence,
+                        edit.closed.value_or(false) ? ", closed" : ""));
     }
     return words;
 }

@@ -122,7 +122,8 @@ Task<Result<std::optional<SalvagedManifest>>> EngineCore::find_manifest() {
             co_return found;
         }
     }
-    if (why->code() != ErrorCode::kCorruption) {
+    // A newer format is no damage.
+    if (why->code() == ErrorCode::kUnsupportedVersion) {
         co_return *why;
     }
     Result<SalvagedManifest> salvaged = co_await salvage_manifest(files, options_.directory, *why);

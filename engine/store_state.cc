@@ -78,6 +78,15 @@ Status publish_rows(StoreState& state, const RecordHeader& header, Bytes frame,
         }
         group = &state.rows.group(header.run, header.attempt, *schema);
     }
+    if (recovering) {
+        // In operation the accepting side has found the schema by this hash.
+        TRY_ASSIGN(const RowsView::Head head, RowsView::decode_head(frame_body(frame)));
+        if (head.schema != group->schema->hash()) {
+            return make_error(ErrorCode::kCorruption,
+                              "rows of schema {} in a record that calls it {}, which is {}",
+                              head.schema.to_hex(), header.schema, group->schema->hash().to_hex());
+        }
+    }
     RowPosition bad;
     TRY_ASSIGN(const RowsView rows, RowsView::decode(frame_body(frame), *group->schema, bad));
     if (recovering) {

@@ -224,12 +224,14 @@ void converse_with_fake(Bytes input, size_t piece) {
     FakeEngine engine(executor);
     FakeQueryService queries(executor);
     EngineBridge bridge(engine, executor, executor);
-    ReceiveBudget budget(kReceiveBytesMax, [] {});
-    SessionServices services(bridge, queries, budget);
+    FlowBudget receive(kReceiveBytesMax, [] {});
+    FlowBudget send(kReceiveBytesMax, [] {});
+    SessionServices services(bridge, queries, receive, send);
     const auto run = [&] { return executor.run(); };
     converse(services, input, piece, run);
     run();
-    CHECK(budget.used() == 0, "{} bytes are still charged", budget.used());
+    CHECK(receive.used() == 0 && send.used() == 0, "{} and {} bytes are still charged",
+          receive.used(), send.used());
 }
 
 void converse_with_engine(Bytes input, size_t piece) {
@@ -242,8 +244,9 @@ void converse_with_engine(Bytes input, size_t piece) {
         const QueryEnvironment environment(executor, executor, executor, store.files(),
                                            store.clock());
         EngineQueryService queries(store.engine(), environment);
-        ReceiveBudget budget(kReceiveBytesMax, [] {});
-        SessionServices services(bridge, queries, budget);
+        FlowBudget receive(kReceiveBytesMax, [] {});
+        FlowBudget send(kReceiveBytesMax, [] {});
+        SessionServices services(bridge, queries, receive, send);
         const auto run = [&] {
             bool had_work = false;
             while (executor.run_one()) {
@@ -253,7 +256,8 @@ void converse_with_engine(Bytes input, size_t piece) {
         };
         converse(services, input, piece, run);
         run();
-        CHECK(budget.used() == 0, "{} bytes are still charged", budget.used());
+        CHECK(receive.used() == 0 && send.used() == 0, "{} and {} bytes are still charged",
+              receive.used(), send.used());
     }
     const auto before = store.contents();
     CHECK(before.has_value(), "{}", before.error().to_string());

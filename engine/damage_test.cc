@@ -1,0 +1,152 @@
+// Damaged stores: what can be read is read, and what cannot is named.
+#include <gtest/gtest.h>
+
+#include "engine/engine.h"
+#include "tests/support/engine_fixture.h"
+
+namespace stepdb {
+namespace {
+
+class DamageTest : public EngineTest {};
+
+// What is left of a damaged store is open for reading and takes no frames.
+TEST_F(DamageTest, DamageAtTheEndOfAnEarlierLogFileIsNamedAndTheRestIsRead) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    store_.run();
+    std::string first_log;
+    for (const std::string& path : disk_.files()) {
+        first_log = path.find("/log-") != std::string::npos ? path : first_log;
+    }
+    writer_.disconnect();
+    store_.crash(CrashKind::kProcessKill);
+    ASSERT_TRUE(store_.open().has_value());
+    writer_.connect(store_);
+    send(one_row("p/r", loss_, 2, {2.0}));
+    send(one_row("p/other", loss_, 1, {3.0}));
+    store_.run();
+    store_.crash(CrashKind::kPowerCut);
+    const size_t files = disk_.files().size();
+    ASSERT_TRUE(disk_.flip_byte(first_log, kPageBytes + 100));
+    ASSERT_TRUE(store_.open().has_value());
+    EXPECT_EQ(disk_.files().size(), files) << "nothing is removed";
+    ASSERT_FALSE(store_.engine().recovery().damage.empty());
+    EXPECT_NE(store_.engine().recovery().damage[0].find(first_log), std::string::npos)
+        << store_.engine().recovery().damage[0];
+    ASSERT_TRUE(store_.engine().read_only_reason().has_value());
+    // The run, schema and row of the damaged group are gone, and with them what speaks of them.
+    EXPECT_TRUE(store_.contents()->empty() || store_.contents()->size() == 1U);
+    ASSERT_TRUE(disk_.flip_byte(first_log, kPageBytes + 100));
+    store_.crash(CrashKind::kProcessKill);
+    ASSERT_TRUE(store_.open().has_value());
+    EXPECT_TRUE(store_.engine().recovery().damage.empty()) << "restored, it is whole again";
+    expect_model();
+}
+
+TEST_F(DamageTest, ADamagedManifestEditIsFoundOutByTheLogThatOnlyItNamed) {
+    for (int i = 0; i < 400; ++i) {
+        send(one_row("p/r", loss_, i, {0.1 * i}));
+        store_.run();
+    }
+    const std::string manifest = find_file("/manifest-");
+    writer_.disconnect();
+    store_.crash(CrashKind::kProcessKill);
+    // The last byte that is not zero is in the last edit.
+    const std::vector<std::byte> bytes = *disk_.contents(manifest);
+    size_t last = bytes.size() - 1;
+    while (bytes[last] == std::byte{0}) {
+        --last;
+    }
+    ASSERT_TRUE(disk_.flip_byte(manifest, last));
+    const size_t files = disk_.files().size();
+    ASSERT_TRUE(store_.open().has_value());
+    if (!store_.engine().recovery().damage.empty()) {
+        EXPECT_NE(store_.engine().recovery().damage[0].find("manifest"), std::string::npos);
+        EXPECT_EQ(disk_.files().size(), files) << "nothing is removed";
+    }
+    expect_model();
+}
+
+TEST_F(DamageTest, ADamagedSegmentTakesOnlyItsRunsWithIt) {
+    send(one_row("p/a", loss_, 1, {1.0}));
+    store_.run();
+    ASSERT_TRUE(store_.flush().has_value());
+    send(one_row("p/b", loss_, 1, {2.0}));
+    store_.run();
+    ASSERT_TRUE(store_.flush().has_value());
+    writer_.disconnect();
+    ASSERT_TRUE(store_.close().has_value());
+    const std::string segment = find_file("/segment-");
+    disk_.put_file(segment, {});
+    ASSERT_TRUE(store_.open().has_value());
+    EXPECT_TRUE(store_.engine().recovery().damage.empty());
+    ASSERT_EQ(store_.engine().recovery().damaged_segments.size(), 1U);
+    EXPECT_FALSE(store_.engine().read_only_reason().has_value());
+    const auto catalog = store_.engine().catalog();
+    const auto a = catalog->find_run("p", "a");
+    const auto b = catalog->find_run("p", "b");
+    const std::vector<uint64_t> ids = {a->id, b->id};
+    const auto snapshot = store_.engine().snapshot(ids);
+    ASSERT_NE(snapshot->damage(*a, 0), nullptr);
+    EXPECT_NE(snapshot->damage(*a, 0)->message().find(segment), std::string::npos);
+    EXPECT_EQ(snapshot->damage(*b, 0), nullptr);
+    TestWriter other(sha256_128(as_bytes("another writer")));
+    other.connect(store_);
+    other.send(one_row("p/a", loss_, 2, {1.0}));
+    other.send(one_row("p/b", loss_, 2, {4.0}));
+    store_.run();
+    ASSERT_EQ(other.refusals().size(), 1U);
+    EXPECT_EQ(other.refusals()[0].second.error.code(), ErrorCode::kUnavailable);
+    EXPECT_NE(other.refusals()[0].second.error.message().find(segment), std::string::npos);
+}
+
+TEST_F(DamageTest, ALostCatalogIsMadeAnewFromSegmentsAndLog) {
+    send(one_row("p/a", loss_, 1, {1.0}));
+    store_.run();
+    ASSERT_TRUE(store_.flush().has_value());
+    send(one_row("p/b", stepped({"other"}), 1, {2.0}));
+    store_.run();
+    store_.crash(CrashKind::kProcessKill);
+    const std::string catalog = find_file("/catalog-");
+    disk_.put_file(catalog, {});
+    ASSERT_TRUE(store_.open().has_value());
+    ASSERT_EQ(store_.engine().recovery().damage.size(), 1U);
+    EXPECT_NE(store_.engine().recovery().damage[0].find(catalog), std::string::npos);
+    EXPECT_TRUE(store_.engine().read_only_reason().has_value());
+    expect_model();
+}
+
+TEST_F(DamageTest, ALostCurrentIsNoNewStoreAndTheManifestBesideItServes) {
+    send(one_row("p/r", loss_, 1, {1.0}));
+    store_.run();
+    writer_.disconnect();
+    ASSERT_TRUE(store_.close().has_value());
+    SimFileSystem files(disk_, store_.executor());
+    ASSERT_TRUE(run_task(store_.executor(), files.remove("store/CURRENT")).has_value());
+    ASSERT_TRUE(store_.open().has_value());
+    ASSERT_EQ(store_.engine().recovery().damage.size(), 1U);
+    EXPECT_NE(store_.engine().recovery().damage[0].find("CURRENT is missing"), std::string::npos);
+    EXPECT_TRUE(store_.engine().read_only_reason().has_value());
+    expect_model();
+}
+
+TEST_F(DamageTest, WithoutAnyManifestTheFilesTellWhatThereIs) {
+    send(one_row("p/a", loss_, 1, {1.0}));
+    store_.run();
+    ASSERT_TRUE(store_.flush().has_value());
+    send(one_row("p/a", loss_, 2, {2.0}));
+    send(one_row("p/b", loss_, 1, {3.0}));
+    store_.run();
+    store_.crash(CrashKind::kProcessKill);
+    for (const std::string& path : disk_.files()) {
+        if (path.find("/manifest-") != std::string::npos) {
+            disk_.put_file(path, {});
+        }
+    }
+    ASSERT_TRUE(store_.open().has_value());
+    ASSERT_FALSE(store_.engine().recovery().damage.empty());
+    EXPECT_NE(store_.engine().recovery().damage[0].find("manifest"), std::string::npos);
+    expect_model();
+}
+
+}  // namespace
+}  // namespace stepdb
