@@ -271,7 +271,10 @@ Result<ManifestState> decode_edits(Bytes file, const Id128& store, uint64_t file
     end = offset;
     // Edits are synced one by one: only the last can be torn. A whole one behind a broken one means
     // that the broken one had been durable.
-    for (uint64_t later = offset + 1; later + kEditHeaderBytes <= file.size(); ++later) {
+    // None begins in the zeros that are room for more: its number is not 0.
+    const uint64_t used = offset + torn_edit_bytes(file, offset);
+    for (uint64_t later = offset + 1; later < used && later + kEditHeaderBytes <= file.size();
+         ++later) {
         const auto record = parse_edit(file, later, place_seed(store, file_id, later));
         if (record && record->number > number + 1) {
             return make_error(ErrorCode::kCorruption,
@@ -297,8 +300,7 @@ Result<LoadedManifest> decode_manifest(Bytes file, uint64_t file_id, const EditV
     loaded.store = header.store;
     TRY(check_file_owner(kManifestKind, header, header.store, loaded.file_id));
     TRY_ASSIGN(loaded.state, decode_edits(file, header.store, loaded.file_id, loaded.end, visit));
-    const Bytes rest = file.subspan(loaded.end);
-    loaded.torn = std::ranges::any_of(rest, [](std::byte byte) { return byte != std::byte{0}; });
+    loaded.torn = torn_edit_bytes(file, loaded.end) != 0;
     return loaded;
 }
 
