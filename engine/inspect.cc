@@ -104,7 +104,7 @@ Status inspect_manifest(Bytes file, const FileHeader& header, InspectSink& sink)
     uint64_t end = kFileHeaderBytes;
     const auto read = decode_edits(file, header.store, header.file_id, end, visit);
     edits.show(sink);
-    show_state(state, file.size() - end, sink);
+    show_state(state, torn_edit_bytes(file, end), sink);
     return read ? Status() : Status(read.error());
 }
 

@@ -178,8 +178,9 @@ Status inspect_strip(const Segment& segment, const SegmentBlock& block,
 
 Status inspect_block(const Segment& segment, uint64_t number, InspectSink& sink) {
     if (number >= segment.blocks.size()) {
-        return make_error(ErrorCode::kInvalidArgument, "block {} of {}: the last one is {}", number,
-                          segment.blocks.size(), segment.blocks.size() - 1);
+        return make_error(ErrorCode::kInvalidArgument,
+                          "there is no block {}: the segment has {}, counted from 0", number,
+                          segment.blocks.size());
     }
     const SegmentBlock& block = segment.blocks[number];
     const BlockInfo& info = block.info;

@@ -145,7 +145,7 @@ TEST_F(InspectTest, RefusesWhatIsNoFileOfAStore) {
     inspect(file("log-"), 0);
     EXPECT_THAT(error_, HasSubstr("a log has no blocks"));
     inspect(file("segment-"), 999);
-    EXPECT_THAT(error_, HasSubstr("block 999 of"));
+    EXPECT_THAT(error_, HasSubstr("there is no block 999"));
 }
 
 }  // namespace

@@ -161,10 +161,10 @@ Task<void> StoreVerifier::verify_manifest() {
         problem(name, std::nullopt, loaded.error().message(), kRestoreStore);
         co_return;
     }
-    if (loaded->end < contents->size()) {
+    if (const uint64_t torn = torn_edit_bytes(*contents, loaded->end); torn != 0) {
         note(name, fmt::format("{} bytes from byte {} on are an edit that was cut short and never "
                                "counted",
-                               contents->size() - loaded->end, loaded->end));
+                               torn, loaded->end));
     }
     store_ = loaded->store;
     manifest_ = std::move(loaded->state);

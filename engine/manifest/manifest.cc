@@ -304,6 +304,14 @@ Result<LoadedManifest> decode_manifest(Bytes file, uint64_t file_id, const EditV
     return loaded;
 }
 
+uint64_t torn_edit_bytes(Bytes file, uint64_t end) {
+    uint64_t used = file.size();
+    while (used > end && file[used - 1] == std::byte{0}) {
+        --used;
+    }
+    return used > end ? used - end : 0;
+}
+
 Result<uint64_t> decode_current(std::string_view contents) {
     const bool ended = !contents.empty() && contents.back() == '\n';
     const std::string_view stem = ended ? contents.substr(0, contents.size() - 1) : "";

@@ -104,6 +104,9 @@ Result<LoadedManifest> decode_manifest(Bytes file, uint64_t file_id, const EditV
 Result<ManifestState> decode_edits(Bytes file, const Id128& store, uint64_t file_id, uint64_t& end,
                                    const EditVisitor& visit);
 
+// Bytes behind the edits that are an edit cut short; zeros are room for more of them.
+uint64_t torn_edit_bytes(Bytes file, uint64_t end);
+
 // The file that the contents of CURRENT name; kCorruption if it is no manifest.
 Result<uint64_t> decode_current(std::string_view contents);
 

@@ -8,6 +8,7 @@
 #include "engine/wal/log_reader.h"
 #include "tests/fuzz/fix_checksums.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/fuzz/inspect_quietly.h"
 
 namespace stepdb {
 
@@ -91,6 +92,7 @@ void fuzz_one(Bytes input) {
     const Bytes rest = input.subspan(2);
     if (kind == 3) {
         static_cast<void>(decode_current(as_text(rest)).has_value());
+        inspect_quietly(rest);
         return;
     }
     std::vector<std::byte> file = kind == 0   ? expand_log(rest)
@@ -101,6 +103,7 @@ void fuzz_one(Bytes input) {
         const size_t at = static_cast<uint8_t>(input[1]) * size_t{977} % (file.size() - kPageBytes);
         file[kPageBytes + at] ^= std::byte{1};
     }
+    inspect_quietly(file);
     switch (kind) {
         case 0:
             return read_log(file);

@@ -11,6 +11,7 @@
 #include "engine/segment/segment_reader.h"
 #include "tests/fuzz/fix_checksums.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/fuzz/inspect_quietly.h"
 #include "tests/support/sim_executor.h"
 #include "tests/support/sim_file_system.h"
 
@@ -43,6 +44,7 @@ void read_blocks(SimExecutor& executor, SimFileSystem& files, const SegmentMeta&
 
 void read_segment(Bytes compact) {
     const std::vector<std::byte> bytes = expand_segment(compact);
+    inspect_quietly(bytes, 0);
     const Id128 store = store_of(bytes);
     const uint64_t file_id = file_id_of(bytes);
     SimDisk disk({"store"});
