@@ -162,7 +162,23 @@ void EngineCore::call_waiting_for_room() {
     }
 }
 
+void EngineCore::begin_epoch_when_room() {
+    if (!waiting_epoch_ || beginning_epoch_ || closing_) {
+        return;
+    }
+    beginning_epoch_ = true;
+    begin_background();
+    start(begin_epoch(*waiting_epoch_), [this](const Status& status) {
+        beginning_epoch_ = false;
+        if (!status) {
+            write_path_.latch(status.error());
+        }
+        end_background();
+    });
+}
+
 void EngineCore::tick() {
+    begin_epoch_when_room();
     if (log_ == nullptr || write_path_.latched()) {
         return;
     }

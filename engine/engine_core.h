@@ -61,6 +61,9 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Result<LogFileContents>> replay_log(uint64_t file_id, uint64_t expected,
                                              uint64_t checkpoint);
     Status replay_record(const RecordHeader& record, Bytes frame, uint64_t checkpoint);
+    struct ReplayProgress;
+    void note_log_damage(const ManifestState& state, uint64_t file_id,
+                         const LogFileContents& contents, ReplayProgress& progress);
     void note_missing(const ManifestState& state, uint64_t first, uint64_t last, std::string what);
 
     // flush.cc
@@ -80,6 +83,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     void after_publish();
     void call_waiting_for_room();
     void note_durable_when_idle();
+    void begin_epoch_when_room();
 
     // A log file that was replayed; first_sequence is 0 if it held no group.
     struct ReplayedLog {
@@ -98,6 +102,10 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::unique_ptr<LogWriter> log_;
     RecoveryReport report_;
     std::vector<ReplayedLog> replayed_;
+    // What was recovered, while the disk has no room to begin an epoch on it.
+    std::optional<ManifestState> waiting_epoch_;
+    bool beginning_epoch_ = false;
+    std::vector<std::string> replay_errors_;
     bool catalog_lost_ = false;
     uint64_t current_manifest_ = 0;   // that CURRENT names
     uint64_t next_sequence_ = 1;      // after recovery

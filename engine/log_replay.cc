@@ -7,16 +7,11 @@
 #include "engine/engine_core.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace stepdb {
 
 namespace {
-
-// A file of which nothing can be read; the next one tells how far it had gone.
-struct UnreadFile {
-    uint64_t first_sequence = 0;
-    std::string what;
-};
 
 std::string describe_damage(const std::string& name, const LogDamage& damage) {
     return fmt::format("{}: bytes {} to {}: {}", name, damage.begin, damage.end - 1, damage.why);
@@ -42,6 +37,63 @@ void EngineCore::note_missing(const ManifestState& state, uint64_t first, uint64
         "{}; acknowledged data {} is missing. Restore the file from a backup", what, sequences));
 }
 
+// How far replaying has come.
+struct EngineCore::ReplayProgress {
+    // A file, or the end of one, that cannot be read; the next file tells how far it had gone.
+    struct Unread {
+        uint64_t first_sequence = 0;
+        std::string what;
+    };
+
+    uint64_t expected = 0;    // the sequence that is due
+    uint64_t last_file = 0;   // that held a group; 0 before the first
+    std::string file_before;  // how far the file before can be read
+    std::optional<Unread> unread;
+
+    void set_unread(uint64_t first_sequence, std::string what) {
+        unread.emplace();
+        unread->first_sequence = first_sequence;
+        unread->what = std::move(what);
+    }
+};
+
+void EngineCore::note_log_damage(const ManifestState& state, uint64_t file_id,
+                                 const LogFileContents& contents, ReplayProgress& progress) {
+    const std::string name = path(log_file_name(file_id));
+    std::optional<ReplayProgress::Unread> unread = std::exchange(progress.unread, std::nullopt);
+    for (const LogDamage& damage : contents.damage) {
+        const uint64_t last = damage.next_sequence - 1;
+        if (damage.next_sequence == 0) {
+            progress.set_unread(damage.first_sequence, describe_damage(name, damage));
+        } else if (!damage.is_of_file_before()) {
+            note_missing(state, damage.first_sequence, last, describe_damage(name, damage));
+        } else if (unread) {
+            note_missing(state, damage.first_sequence, last, unread->what);
+            unread.reset();
+        } else if (!progress.file_before.empty()) {
+            note_missing(state, damage.first_sequence, last,
+                         fmt::format("{}, and {} goes on with sequence {}", progress.file_before,
+                                     log_file_name(file_id), damage.next_sequence));
+        } else if (state.log_sequence != 0) {
+            note_missing(state, damage.first_sequence, last,
+                         fmt::format("{} begins with sequence {}, where {} is due", name,
+                                     damage.next_sequence, damage.first_sequence));
+        }
+    }
+    if (unread && contents.groups > 0) {
+        report_.notes.push_back(unread->what + "; nothing that is missing was in it");
+    } else if (unread && !progress.unread) {
+        progress.unread = std::move(unread);
+    }
+    if (contents.torn_bytes > 0) {
+        report_.notes.push_back(fmt::format(
+            "{}: the group at byte {} is not whole and was dropped ({}). A write that a crash cut "
+            "short looks like this, and then nothing acknowledged was in it; so does damage to the "
+            "last group of the log",
+            name, contents.end, contents.torn_why));
+    }
+}
+
 Task<Status> EngineCore::replay_logs(ManifestState state) {
     std::vector<uint64_t> order;
     for (const auto& [file_id, epoch] : state.logs) {
@@ -51,81 +103,48 @@ Task<Status> EngineCore::replay_logs(ManifestState state) {
         order =
             co_await order_logs(environment_.file_system, options_.directory, state_.store, state);
     }
-    uint64_t expected = state.log_sequence;
-    uint64_t last_file = 0;  // that held a group
-    uint64_t last_end = 0;
-    std::optional<UnreadFile> unread;
+    ReplayProgress progress;
+    progress.expected = state.log_sequence;
     for (const uint64_t file_id : order) {
-        const std::string name = path(log_file_name(file_id));
         Result<LogFileContents> contents =
-            co_await replay_log(file_id, expected, state.checkpoint_sequence);
+            co_await replay_log(file_id, progress.expected, state.checkpoint_sequence);
         if (!contents) {
             replayed_.push_back({file_id, 0, 0});
-            if (unread) {
-                note_missing(state, unread->first_sequence, 0, unread->what);
+            if (progress.unread) {
+                note_missing(state, progress.unread->first_sequence, 0, progress.unread->what);
             }
-            unread.emplace();
-            unread->first_sequence = expected;
-            unread->what = contents.error().message();
+            progress.set_unread(progress.expected, contents.error().message());
             continue;
         }
-        std::optional<UnreadFile> open_end;  // damage that the next file may bound
-        for (const LogDamage& damage : contents->damage) {
-            const uint64_t last = damage.next_sequence - 1;
-            if (damage.next_sequence == 0) {
-                open_end.emplace();
-                open_end->first_sequence = damage.first_sequence;
-                open_end->what = describe_damage(name, damage);
-            } else if (!damage.is_of_file_before()) {
-                note_missing(state, damage.first_sequence, last, describe_damage(name, damage));
-            } else if (unread) {
-                note_missing(state, damage.first_sequence, last, unread->what);
-            } else if (last_file != 0) {
-                note_missing(
-                    state, damage.first_sequence, last,
-                    fmt::format("{} can be read up to byte {} and sequence {}, and {} "
-                                "goes on with sequence {}",
-                                path(log_file_name(last_file)), last_end, damage.first_sequence - 1,
-                                log_file_name(file_id), damage.next_sequence));
-            } else if (state.log_sequence != 0) {
-                note_missing(state, damage.first_sequence, last,
-                             fmt::format("{} begins with sequence {}, where {} is due", name,
-                                         damage.next_sequence, damage.first_sequence));
-            }
-        }
+        note_log_damage(state, file_id, *contents, progress);
         if (contents->groups > 0) {
-            unread.reset();
-            last_file = file_id;
-            last_end = contents->end;
+            progress.last_file = file_id;
         }
-        if (open_end) {
-            unread = std::move(open_end);
+        if (contents->groups > 0 || contents->torn_bytes > 0) {
+            progress.file_before =
+                fmt::format("{} can be read up to byte {}, before sequence {}{}",
+                            path(log_file_name(file_id)), contents->end, contents->next_sequence,
+                            contents->torn_why.empty() ? "" : ": " + contents->torn_why);
         }
-        if (contents->torn_bytes > 0) {
-            report_.notes.push_back(fmt::format(
-                "{}: the group at byte {} is not whole and was dropped ({}). A write that a crash "
-                "cut short looks like this, and then nothing acknowledged was in it; so does "
-                "damage to the last group of the log",
-                name, contents->end, contents->torn_why));
-        }
-        replayed_.push_back({file_id, contents->groups > 0 ? expected : 0, contents->end});
-        expected = std::max(expected, contents->next_sequence);
+        replayed_.push_back({file_id, contents->groups > 0 ? progress.expected : 0, contents->end});
+        progress.expected = std::max(progress.expected, contents->next_sequence);
     }
-    if (unread) {
-        note_missing(state, unread->first_sequence, 0, unread->what);
-    } else if (state.durable_sequence >= expected) {
-        note_missing(state, expected, state.durable_sequence,
-                     last_file == 0
+    if (progress.unread) {
+        note_missing(state, progress.unread->first_sequence, 0, progress.unread->what);
+    } else if (state.durable_sequence >= progress.expected) {
+        note_missing(state, progress.expected, state.durable_sequence,
+                     progress.file_before.empty()
                          ? fmt::format("{}: no log file can be read", options_.directory)
-                         : fmt::format("{} can be read up to byte {} and sequence {}",
-                                       path(log_file_name(last_file)), last_end, expected - 1));
+                         : progress.file_before);
     }
+    // Records that speak of what was lost before them.
+    report_.damage.insert(report_.damage.end(), replay_errors_.begin(), replay_errors_.end());
     next_sequence_ =
-        std::max({expected, state.checkpoint_sequence + 1, state.durable_sequence + 1});
+        std::max({progress.expected, state.checkpoint_sequence + 1, state.durable_sequence + 1});
     // Only the last file with groups can have an end that was never synced.
-    if (last_file != 0 && report_.damage.empty()) {
-        Result<std::unique_ptr<File>> file =
-            co_await environment_.file_system.open(path(log_file_name(last_file)), OpenMode::kRead);
+    if (progress.last_file != 0 && report_.damage.empty()) {
+        Result<std::unique_ptr<File>> file = co_await environment_.file_system.open(
+            path(log_file_name(progress.last_file)), OpenMode::kRead);
         if (!file) {
             co_return file.error();
         }
@@ -186,9 +205,8 @@ Task<Result<LogFileContents>> EngineCore::replay_log(uint64_t file_id, uint64_t 
         contents->damage.push_back(std::move(cut));
         contents->torn_bytes = 0;
     }
-    // Records that speak of what was lost before them.
     if (first_error) {
-        report_.damage.push_back(first_error->message());
+        replay_errors_.push_back(first_error->message());
     }
     report_.log_bytes_read += contents->end;
     co_return contents;

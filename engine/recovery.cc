@@ -345,6 +345,7 @@ void EngineCore::note_damaged_segment(const ManifestState& state, uint64_t file_
 }
 
 Task<Status> EngineCore::begin_epoch(ManifestState state) {
+    const ManifestState recovered = state;
     FileSystem& files = environment_.file_system;
     Result<std::vector<std::string>> names = co_await files.list(options_.directory);
     if (!names) {
@@ -378,7 +379,7 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
     }
     if (log_file) {
         state.logs[(*log_file)->file_id] = state.epoch;
-    } else if (log_file.error().code() != ErrorCode::kResourceExhausted) {
+    } else if (report_.created || log_file.error().code() != ErrorCode::kResourceExhausted) {
         co_return log_file.error();
     }
     state.log_sequence = log_files_->oldest_sequence(next_sequence_);
@@ -386,18 +387,19 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
     state.closed = false;
     const Status begun = co_await manifest_->begin(state);
     if (!begun) {
-        if (begun.error().code() != ErrorCode::kResourceExhausted) {
+        if (report_.created || begun.error().code() != ErrorCode::kResourceExhausted) {
             co_return begun;
         }
-        // Not even room for a manifest; the store as it was is untouched, and can be read.
-        write_path_.latch_damaged(
-            make_error(ErrorCode::kUnavailable,
-                       "the disk was full when the store was opened, so it takes no "
-                       "frames until it is opened again: {}",
-                       begun.error().message()));
-        report_.notes.push_back(begun.error().message());
+        // Not even room for a manifest. The store as it was is untouched and can be read; tick()
+        // tries again.
+        if (!waiting_epoch_) {
+            report_.notes.push_back(begun.error().message());
+        }
+        write_path_.set_full(begun.error());
+        waiting_epoch_ = recovered;
         co_return Status();
     }
+    waiting_epoch_.reset();
     const Status cleaned = co_await remove_orphans(manifest_->state(), manifest_->file_id());
     if (!cleaned) {
         co_return cleaned;
@@ -417,6 +419,7 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
     });
     if (log_file) {
         log_->add_file(std::move(*log_file));
+        write_path_.set_full(std::nullopt);
     } else {
         report_.notes.push_back(log_file.error().message());
         write_path_.set_full(log_file.error());

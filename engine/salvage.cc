@@ -81,7 +81,7 @@ class FileScan {
                 co_await read_bytes(files_, path(manifest_file_name(id)), kWholeFile);
             if (bytes) {
                 Result<LoadedManifest> loaded = decode_manifest(*bytes, id);
-                if (loaded) {
+                if (loaded && !loaded->torn) {
                     std::optional<LoadedManifest> found(std::move(*loaded));
                     co_return found;
                 }
@@ -157,8 +157,9 @@ Task<Result<SalvagedManifest>> salvage_manifest(FileSystem& files, std::string d
         co_return scanned.error();
     }
     SalvagedManifest salvaged;
+    // The one that CURRENT names, if it names one, is the damaged one.
     const uint64_t named = co_await named_manifest(files, directory);
-    const std::optional<LoadedManifest> whole = co_await scan.find_manifest(named);
+    const std::optional<LoadedManifest> whole = co_await scan.find_manifest(named + 1);
     if (whole) {
         salvaged.store = whole->store;
         salvaged.state = whole->state;

@@ -124,6 +124,9 @@ Result<WritePath::Accepted> WritePath::accept(Session& session, Bytes frame, Row
     if (latched_) {
         return Error(ErrorCode::kUnavailable, latched_->message());
     }
+    if (log_ == nullptr && full_) {
+        return *full_;
+    }
     if (log_ == nullptr) {
         return Error(ErrorCode::kUnavailable, "the store is open for reading only");
     }
