@@ -36,6 +36,7 @@ struct EngineOptions {
     std::string directory;
     uint64_t log_file_bytes = kLogFileBytes;
     uint64_t log_live_bytes_max = kLogLiveBytesMax;
+    uint64_t log_live_rows_max = kLogLiveRowsMax;
     size_t log_group_bytes_max = kLogGroupBytesMax;
     uint32_t log_groups_in_flight_max = kLogGroupsInFlightMax;
     uint32_t tail_rows_max = kTailRowsMax;

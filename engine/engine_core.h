@@ -102,6 +102,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::unique_ptr<LogWriter> log_;
     RecoveryReport report_;
     std::vector<ReplayedLog> replayed_;
+    AlignedBuffer replay_buffer_;
     // What was recovered, while the disk has no room to begin an epoch on it.
     std::optional<ManifestState> waiting_epoch_;
     bool beginning_epoch_ = false;

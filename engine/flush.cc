@@ -54,7 +54,9 @@ void EngineCore::start_flush_if_needed() {
     // Files of earlier lives with little in them count whole: each start leaves one more.
     const bool much_to_replay =
         std::max(log_files_->live_bytes(), log_files_->disk_bytes() - options_.log_file_bytes) >
-        options_.log_live_bytes_max;
+            options_.log_live_bytes_max ||
+        write_path_.published_sequence() - manifest_->state().checkpoint_sequence >
+            options_.log_live_rows_max;
     // A flush lets log files go, which makes room on a full disk, mostly more than it takes.
     const bool frees_disk = write_path_.full() && write_path_.published_sequence() !=
                                                       manifest_->state().checkpoint_sequence;

@@ -24,8 +24,10 @@ void LogFiles::add_old(uint64_t file_id, uint64_t first_sequence, uint64_t bytes
 
 // A recycled file's blocks have been written before, so that a synced write need not wait for the
 // file system's journal (1.5 to 1.9 times the commits of a new file).
-Task<Result<std::unique_ptr<File>>> LogFiles::create_or_recycle(uint64_t file_id) {
-    if (!spare_.empty()) {
+Task<Result<std::unique_ptr<File>>> LogFiles::create_or_recycle(uint64_t file_id,
+                                                                bool& is_recycled) {
+    is_recycled = !spare_.empty();
+    if (is_recycled) {
         const uint64_t spare = spare_.back();
         spare_.pop_back();
         const Status renamed = co_await files_.rename(path(spare), path(file_id));
@@ -51,7 +53,8 @@ Task<Result<std::unique_ptr<File>>> LogFiles::create_or_recycle(uint64_t file_id
 
 Task<Result<std::shared_ptr<LogFile>>> LogFiles::prepare() {
     const uint64_t file_id = manifest_.take_file_id();
-    Result<std::unique_ptr<File>> file = co_await create_or_recycle(file_id);
+    bool is_recycled = false;
+    Result<std::unique_ptr<File>> file = co_await create_or_recycle(file_id, is_recycled);
     if (!file) {
         co_return file.error();
     }
@@ -60,6 +63,7 @@ Task<Result<std::shared_ptr<LogFile>>> LogFiles::prepare() {
     header.file_id = file_id;
     header.details[0] = epoch;
     header.details[1] = file_bytes_;
+    header.details[2] = is_recycled ? 1 : 0;
     const std::vector<std::byte> page = encode_file_header(kLogKind, header);
     const Status written = co_await (*file)->write_synced(0, page, SyncSite::kLogHeader);
     if (!written) {

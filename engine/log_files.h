@@ -50,7 +50,7 @@ class LogFiles {
     };
 
     std::string path(uint64_t file_id) const;
-    Task<Result<std::unique_ptr<File>>> create_or_recycle(uint64_t file_id);
+    Task<Result<std::unique_ptr<File>>> create_or_recycle(uint64_t file_id, bool& is_recycled);
 
     FileSystem& files_;
     std::string directory_;

@@ -137,6 +137,7 @@ Task<Status> EngineCore::replay_logs(ManifestState state) {
                          ? fmt::format("{}: no log file can be read", options_.directory)
                          : progress.file_before);
     }
+    replay_buffer_ = AlignedBuffer();
     // Records that speak of what was lost before them.
     report_.damage.insert(report_.damage.end(), replay_errors_.begin(), replay_errors_.end());
     next_sequence_ =
@@ -190,7 +191,7 @@ Task<Result<LogFileContents>> EngineCore::replay_log(uint64_t file_id, uint64_t 
         return {};
     };
     Result<LogFileContents> contents =
-        co_await read_log_file(**file, name, place, expected, std::move(visit));
+        co_await read_log_file(**file, name, place, expected, std::move(visit), replay_buffer_);
     if (!contents) {
         co_return contents.error();
     }

@@ -46,6 +46,8 @@ inline constexpr uint64_t kLogFileBytes = 64U << 20U;  // recycled unit
 inline constexpr uint32_t kLogFilesSpareMax = 8;       // recycled files kept instead of removed
 // Live log: what replays within the restart target of 2 s at the disk's 1.4 GB/s with applying.
 inline constexpr uint64_t kLogLiveBytesMax = 512U << 20U;
+// Likewise in rows, which narrow ones are short of bytes for: 150 ns each, sealing included.
+inline constexpr uint64_t kLogLiveRowsMax = 8U << 20U;
 
 // --- Tails and blocks ---
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/base/coding.h"
 #include "engine/model/frame.h"
 
 namespace stepdb {
@@ -91,13 +92,21 @@ uint64_t find_log_group(Bytes file, const LogPlace& place, uint64_t offset, uint
 
 namespace {
 
+// In a recycled file the log is followed by what the file held before. A group begun here names the
+// file.
+bool is_of_earlier_life(Bytes file, const LogPlace& place, Bytes page) {
+    const Result<FileHeader> header = decode_file_header(kLogKind, file.first(kFileHeaderBytes));
+    return header && header->details[2] == 1 && load_le<uint64_t>(page.data() + 8) != place.file_id;
+}
+
 // What is at contents.end is no group that was due. Returns whether reading goes on, at a later
 // contents.end.
 bool pass_damage(Bytes file, const LogPlace& place, const Error& why, LogFileContents& contents) {
     const Status end = check_log_end(file, place, contents.end, contents.next_sequence, why);
     if (end) {
         const size_t page = std::min<size_t>(kPageBytes, file.size() - contents.end);
-        if (!is_blank(file.subspan(contents.end, page))) {
+        const Bytes there = file.subspan(contents.end, page);
+        if (!is_blank(there) && !is_of_earlier_life(file, place, there)) {
             contents.torn_bytes = page;
             contents.torn_why = why.message();
         }
@@ -153,8 +162,11 @@ Result<LogFileContents> parse_log(Bytes file, const LogPlace& place, uint64_t ex
 }
 
 Task<Result<LogFileContents>> read_log_file(File& file, std::string name, LogPlace place,
-                                            uint64_t expected, RecordVisitor visit) {
-    AlignedBuffer buffer(file.size());
+                                            uint64_t expected, RecordVisitor visit,
+                                            AlignedBuffer& buffer) {
+    if (buffer.size() < file.size()) {
+        buffer = AlignedBuffer(file.size());
+    }
     const MutableBytes whole = buffer.span().first(file.size());
     const Status read = co_await file.read(0, whole);
     if (!read) {

@@ -44,8 +44,11 @@ struct LogFileContents {
 // end is the first place without a whole valid group, unless a later group of the file says that
 // something at or beyond that place had been durable: then acknowledged bytes are damaged, and
 // reading goes on behind them. Errors are the visitor's and the disk's.
+// `buffer` takes the file's bytes; readers of several files pass the same one, because making it
+// takes a quarter as long as reading and replaying the file.
 Task<Result<LogFileContents>> read_log_file(File& file, std::string name, LogPlace place,
-                                            uint64_t expected, RecordVisitor visit);
+                                            uint64_t expected, RecordVisitor visit,
+                                            AlignedBuffer& buffer);
 
 // --- The pure functions it is made of, over the bytes of a whole file ---
 

@@ -64,8 +64,9 @@ class LogTest : public ::testing::Test, public LogWriter::Owner {
             numbers.push_back(header.frame_number);
             return {};
         };
+        AlignedBuffer buffer;
         return run_task(executor_, read_log_file(**file, path(id), LogPlace{store_, id}, expected,
-                                                 std::move(visit)));
+                                                 std::move(visit), buffer));
     }
 
     SimDisk disk_;
