@@ -79,6 +79,13 @@ size_t edit_distance(std::string_view a, std::string_view b, size_t limit) {
     return std::min(previous[b.size()], limit + 1);
 }
 
+bool same_without_case(std::string_view a, std::string_view b) {
+    const auto lower = [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    };
+    return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 }  // namespace
 
 Error query_error(std::string_view text, SourceSpan span, std::string_view message,
@@ -122,10 +129,15 @@ std::optional<std::string> nearest_spelling(std::string_view word,
     if (word.empty() || word.size() > kComparedBytesMax) {
         return std::nullopt;
     }
+    candidates = candidates.first(std::min(candidates.size(), kCandidatesMax));
+    for (const std::string& candidate : candidates) {
+        if (same_without_case(word, candidate)) {
+            return candidate;
+        }
+    }
     size_t limit = std::max<size_t>(1, word.size() / 3);
     std::optional<std::string> best;
-    for (const std::string& candidate :
-         candidates.first(std::min(candidates.size(), kCandidatesMax))) {
+    for (const std::string& candidate : candidates) {
         const size_t distance = edit_distance(word, candidate, limit);
         if (distance <= limit && distance < std::max(word.size(), candidate.size())) {
             best = candidate;

@@ -24,8 +24,9 @@ struct SourceSpan {
 Error query_error(std::string_view text, SourceSpan span, std::string_view message,
                   ErrorCode code = ErrorCode::kInvalidArgument);
 
-// The candidate nearest to `word` by edit distance (a swap of neighbours counts one), if it is near
-// enough to be a slip of the pen; ties go to the first. Looks at a bounded number of candidates.
+// The candidate that is `word` but for upper and lower case; else the nearest to it by edit
+// distance (a swap of neighbours counts one), if it is near enough to be a slip of the pen; ties go
+// to the first. Looks at a bounded number of candidates.
 std::optional<std::string> nearest_spelling(std::string_view word,
                                             std::span<const std::string> candidates);
 

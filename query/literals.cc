@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "engine/base/text.h"
@@ -81,6 +82,64 @@ double unit_us(std::string_view unit) {
         return 7 * 86400e6;
     }
     return 0;
+}
+
+// How other programs spell our suffixes and units.
+struct Spelling {
+    std::string_view found;
+    std::string_view ours;
+};
+constexpr Spelling kSuffixSpellings[] = {{"K", "k"}, {"m", "M"}, {"b", "B"},
+                                         {"G", "B"}, {"g", "B"}, {"t", "T"}};
+constexpr Spelling kUnitSpellings[] = {
+    {"usec", "us"}, {"msec", "ms"},  {"millis", "ms"}, {"S", "s"},    {"sec", "s"},
+    {"secs", "s"},  {"second", "s"}, {"seconds", "s"}, {"M", "m"},    {"min", "m"},
+    {"mins", "m"},  {"minute", "m"}, {"minutes", "m"}, {"H", "h"},    {"hr", "h"},
+    {"hrs", "h"},   {"hour", "h"},   {"hours", "h"},   {"D", "d"},    {"day", "d"},
+    {"days", "d"},  {"W", "w"},      {"wk", "w"},      {"week", "w"}, {"weeks", "w"},
+};
+
+std::string_view our_spelling(std::string_view found, std::span<const Spelling> spellings) {
+    for (const Spelling& spelling : spellings) {
+        if (spelling.found == found) {
+            return spelling.ours;
+        }
+    }
+    return found;
+}
+
+// "; did you mean 'X'?" if X, `text` with our spellings, is another text that `parse` takes.
+template <typename Parse>
+std::string suggest(std::string_view text, const std::string& respelled, Parse parse) {
+    return respelled != text && parse(respelled)
+               ? fmt::format("; did you mean '{}'?", printable(respelled, 80))
+               : std::string();
+}
+
+// A number with its suffix as we spell it, and without underscores between its digits.
+std::string respell_number(std::string_view text) {
+    std::string respelled;
+    for (const char c : text) {
+        respelled += c == '_' ? "" : std::string(1, c);
+    }
+    if (!respelled.empty()) {
+        const std::string last(1, respelled.back());
+        respelled.pop_back();
+        respelled += our_spelling(last, kSuffixSpellings);
+    }
+    return respelled;
+}
+
+std::string respell_duration(std::string_view text) {
+    std::string respelled;
+    while (!text.empty()) {
+        const size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+        const size_t next = std::min(text.find_first_of("0123456789.", digits), text.size());
+        respelled += text.substr(0, digits);
+        respelled += our_spelling(text.substr(digits, next - digits), kUnitSpellings);
+        text.remove_prefix(next);
+    }
+    return respelled;
 }
 
 // Days from 1970-01-01 to a date of the proleptic Gregorian calendar (Hinnant, "chrono-compatible
@@ -236,8 +295,9 @@ Result<double> parse_number(std::string_view text) {
         }
     }
     if (!value) {
-        return invalid(fmt::format("'{}' is not a number such as 500, 2.5, 1e6, 20k or 3M",
-                                   printable(text, 80)));
+        return invalid(fmt::format("'{}' is not a number such as 500, 2.5, 1e6, 20k or 3M{}",
+                                   printable(text, 80),
+                                   suggest(text, respell_number(text), parse_number)));
     }
     return *value;
 }
@@ -246,8 +306,13 @@ Result<uint64_t> parse_count(std::string_view what, std::string_view text, uint6
     const Result<double> number = parse_number(text);
     const double value = number ? *number : 0;
     if (!number || value < 1 || value != std::floor(value) || value > static_cast<double>(max)) {
-        return invalid(fmt::format("expected {} as a whole number from 1 to {}, found '{}'", what,
-                                   max, printable(text, 80)));
+        const auto parse = [&](std::string_view respelled) {
+            return parse_count(what, respelled, max).has_value();
+        };
+        const std::string suggestion =
+            number ? std::string() : suggest(text, respell_number(text), parse);
+        return invalid(fmt::format("expected {} as a whole number from 1 to {}, found '{}'{}", what,
+                                   max, printable(text, 80), suggestion));
     }
     return static_cast<uint64_t>(value);
 }
@@ -268,10 +333,10 @@ Result<int64_t> parse_duration(std::string_view text) {
         }
     }
     if (!good) {
-        return invalid(
-            fmt::format("'{}' is not a duration such as 90s, 1.5h or 1h30m; units are "
-                        "us ms s m h d w",
-                        printable(text, 80)));
+        return invalid(fmt::format(
+            "'{}' is not a duration such as 90s, 1.5h or 1h30m; units are "
+            "us ms s m h d w{}",
+            printable(text, 80), suggest(text, respell_duration(text), parse_duration)));
     }
     if (total > kMicrosecondsMax) {
         return invalid(fmt::format("'{}' is longer than 100,000 years", printable(text, 80)));
@@ -293,8 +358,8 @@ Result<int64_t> parse_moment(std::string_view text) {
     if (!since_epoch) {
         return invalid(
             fmt::format("'{}' is not a time such as 2026-03-01, 2026-03-01T12:30:05Z, "
-                        "1767225600s or now-1h",
-                        printable(text, 80)));
+                        "1767225600s or now-1h{}",
+                        printable(text, 80), suggest(text, respell_duration(text), parse_moment)));
     }
     return negative ? -*since_epoch : *since_epoch;
 }

@@ -63,12 +63,12 @@ class GlobTranslator {
                                           ? glob_.substr(at_ + 1, close - at_ - 1)
                                           : std::string_view();
         if (!is_capture_name(name)) {
-            return query_error(query_text_, span_,
+            return query_error(query_text_, {span_.offset + at_, 1},
                                "expected a capture such as {layer} where the brace stands; quote "
                                "a name that has braces of its own");
         }
         if (std::find(captures_.begin(), captures_.end(), name) != captures_.end()) {
-            return query_error(query_text_, span_,
+            return query_error(query_text_, {span_.offset + at_, name.size() + 2},
                                fmt::format("the capture {{{}}} is named twice", name));
         }
         captures_.push_back(name);

@@ -32,6 +32,11 @@ std::vector<std::string> statistic_names() {
     return {kStatisticNames.begin(), kStatisticNames.end()};
 }
 
+// What other tools call a statistic.
+std::string other_name_of_statistic(std::string_view word) {
+    return word == "avg" || word == "average" ? "; did you mean 'mean'?" : std::string();
+}
+
 std::string join(const std::vector<std::string>& words) {
     return fmt::format("{}", fmt::join(words, ", "));
 }
@@ -68,6 +73,8 @@ class Parser {
     }
 
     bool at_keyword(std::string_view word) const;
+    std::string missing_pipe() const;
+    std::string misspelled_keyword() const;
     Result<Pattern> parse_pattern(std::string_view what);
     Result<std::vector<Pattern>> parse_metrics();
     Status expect_at() const;
@@ -95,6 +102,24 @@ bool Parser::at_keyword(std::string_view word) const {
            peek_after().kind != TokenKind::kComma;
 }
 
+// "; did you mean '| buckets'?" if a stage stands where none can without a `|`.
+std::string Parser::missing_pipe() const {
+    const std::optional<std::string> stage = peek().kind == TokenKind::kWord
+                                                 ? nearest_spelling(peek().text, stage_names())
+                                                 : std::nullopt;
+    return stage ? fmt::format("; did you mean '| {}'?", *stage) : std::string();
+}
+
+// "; did you mean 'runs'?" if the query's only word so far was to be a keyword.
+std::string Parser::misspelled_keyword() const {
+    const bool is_first = at_ == 1 || (at_ == 2 && tokens_[0].is_word("explain"));
+    if (!is_first || tokens_[at_ - 1].kind != TokenKind::kWord) {
+        return {};
+    }
+    static const std::vector<std::string> keywords = {"explain", "metrics", "runs"};
+    return did_you_mean(tokens_[at_ - 1].text, keywords);
+}
+
 Result<Query> Parser::parse_query() {
     Query query;
     query.text = text_;
@@ -113,8 +138,11 @@ Result<Query> Parser::parse_query() {
     }
     if (peek().kind != TokenKind::kEnd) {
         const bool series = std::holds_alternative<SeriesQuery>(query.what);
-        return expected(series ? "',', '|' or the end of the query"
-                               : "',' or the end of the query");
+        return error_at(
+            peek().span,
+            fmt::format("expected {}, found {}{}",
+                        series ? "',', '|' or the end of the query" : "',' or the end of the query",
+                        describe(peek()), series ? missing_pipe() : std::string()));
     }
     return query;
 }
@@ -158,7 +186,7 @@ Status Parser::expect_at() const {
     }
     const Token& before = tokens_[at_ == 0 ? 0 : at_ - 1];
     const Token& glued = peek().kind == TokenKind::kEnd ? before : peek();
-    std::string hint;
+    std::string hint = misspelled_keyword();
     if (glued.kind == TokenKind::kWord && glued.text.find('@') != std::string::npos) {
         hint = fmt::format("; `@` needs a blank on both sides, and '{}' is one word",
                            printable(glued.text, 80));
@@ -269,7 +297,9 @@ Result<std::vector<Stage>> Parser::parse_stages() {
         }
         stages.push_back(std::move(stage));
         if (peek().kind != TokenKind::kPipe && peek().kind != TokenKind::kEnd) {
-            return expected("'|' or the end of the query");
+            return error_at(peek().span, fmt::format("expected '|' or the end of the query, found "
+                                                     "{}{}",
+                                                     describe(peek()), missing_pipe()));
         }
     }
     return stages;
@@ -332,8 +362,12 @@ Result<Statistic> Parser::parse_statistic() {
     const auto* const at = std::find(kStatisticNames.begin(), kStatisticNames.end(), name.text);
     if (at == kStatisticNames.end()) {
         const std::vector<std::string> names = statistic_names();
+        std::string suggestion = other_name_of_statistic(name.text);
+        if (suggestion.empty()) {
+            suggestion = did_you_mean(name.text, names);
+        }
         return error_at(name.span, fmt::format("expected a statistic ({}), found {}{}", join(names),
-                                               describe(name), did_you_mean(name.text, names)));
+                                               describe(name), suggestion));
     }
     return static_cast<Statistic>(at - kStatisticNames.begin());
 }

@@ -126,6 +126,26 @@ class RangeReader {
     RangeAxis axis_;
 };
 
+// "; did you mean 'X'?" if X is a range.
+std::string suggest_range(const std::string& range, RangeAxis axis) {
+    return parse_range_word(range, range, {0, range.size()}, axis)
+               ? fmt::format("; did you mean '{}'?", printable(range, 80))
+               : std::string();
+}
+
+// A range that was written with something else between its ends, such as 100-200 or 100:200.
+std::string suggest_dots(std::string_view word, RangeAxis axis) {
+    std::string suggestion;
+    for (const std::string_view between : {":", "-", "to"}) {
+        const size_t at = word.find(between, 1);
+        if (at != std::string_view::npos && suggestion.empty()) {
+            suggestion = suggest_range(
+                fmt::format("{}..{}", word.substr(0, at), word.substr(at + between.size())), axis);
+        }
+    }
+    return suggestion.empty() ? suggest_range(fmt::format("{}..", word), axis) : suggestion;
+}
+
 }  // namespace
 
 std::string_view range_form(RangeAxis axis) {
@@ -138,8 +158,8 @@ Result<Range> parse_range_word(std::string_view text, std::string_view word, Sou
     const RangeReader reader(text, axis);
     const size_t dots = word.find("..");
     if (dots == std::string_view::npos) {
-        return reader.error_at(
-            span, fmt::format("expected {}, found '{}'", range_form(axis), printable(word, 80)));
+        return reader.error_at(span, fmt::format("expected {}, found '{}'{}", range_form(axis),
+                                                 printable(word, 80), suggest_dots(word, axis)));
     }
     Range range;
     TRY_ASSIGN(range.from, reader.read_end(word.substr(0, dots), {span.offset, dots}));
@@ -148,8 +168,13 @@ Result<Range> parse_range_word(std::string_view text, std::string_view word, Sou
     const bool both = range.from.anchor == RangeEnd::Anchor::kValue &&
                       range.to.anchor == RangeEnd::Anchor::kValue;
     if (both && (range.from.step > range.to.step || range.from.time_us > range.to.time_us)) {
+        const std::string turned =
+            fmt::format("{}..{}", word.substr(dots + 2), word.substr(0, dots));
+        const size_t three = word.find("...");
+        const std::string two = std::string(word).replace(std::min(three, word.size()), 3, "..");
         return reader.error_at(
-            span, fmt::format("the range '{}' ends before it starts", printable(word, 80)));
+            span, fmt::format("the range '{}' ends before it starts{}", printable(word, 80),
+                              suggest_range(three == std::string_view::npos ? turned : two, axis)));
     }
     return range;
 }

@@ -3,13 +3,17 @@
 
 #include "engine/model/limits.h"
 #include "query/parser.h"
+#include "tests/query/engine_store.h"
 #include "tests/query/map_store.h"
 #include "tests/support/sim_executor.h"
 
 namespace stepdb {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 std::unique_ptr<QueryExecution> execute(MapStore& store, const std::string& text) {
     Result<Query> query = parse_query(text);
@@ -41,6 +45,38 @@ TEST(Execution, ExplainCountsWhatTheQueryTook) {
     EXPECT_THAT(store.query("explain * @ a/r | steps 1..5 | buckets 3", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,2", "pieces,2", "chunks decoded,0",
                             "vectors decoded,0", "values decoded,10", "bytes read,0", "rows,6"));
+}
+
+// Two blocks of 16 rows and a tail of 8; then all in a segment. A block is decoded as a whole: a
+// vector of its values, and one each of its steps, times and sequences.
+TEST(Execution, ExplainTellsTailsBlocksAndSegmentsApart) {
+    EngineStore store(Reopening::kClose);
+    for (int step = 0; step < 40; ++step) {
+        ScriptRow row;
+        row.project = "a";
+        row.run = "r";
+        row.step = step;
+        row.values = {{"x", step * 0.37}, {"y", 1.0}};
+        ASSERT_TRUE(store.add_row(row).has_value());
+    }
+    EXPECT_THAT(store.query("explain x @ a/r", 0).value(),
+                ElementsAre("what,count", "runs,1", "series,1", "pieces,3", "chunks decoded,2",
+                            "vectors decoded,8", "values decoded,40", "bytes read,0", "rows,40"));
+    EXPECT_THAT(store.query("explain x @ a/r | steps 35..", 0).value(),
+                ElementsAre("what,count", "runs,1", "series,1", "pieces,1", "chunks decoded,0",
+                            "vectors decoded,0", "values decoded,5", "bytes read,0", "rows,5"));
+    EXPECT_THAT(store.query("explain x @ a/r | steps 10..11", 0).value(),
+                ElementsAre("what,count", "runs,1", "series,1", "pieces,1", "chunks decoded,1",
+                            "vectors decoded,4", "values decoded,2", "bytes read,0", "rows,2"));
+    ASSERT_TRUE(store.flush().has_value());
+    EXPECT_THAT(store.query("explain x @ a/r", 0).value(),
+                ElementsAre("what,count", "runs,1", "series,1", "pieces,3", "chunks decoded,3",
+                            "vectors decoded,12", "values decoded,40", StartsWith("bytes read,"),
+                            "rows,40"));
+    EXPECT_THAT(store.query("explain x @ a/r | steps 41..", 0).value(),
+                ElementsAre("what,count", "runs,1", "series,1", "pieces,0", "chunks decoded,0",
+                            "vectors decoded,0", "values decoded,0", "bytes read,0", "rows,0"));
+    EXPECT_THAT(store.query("explain x @ a/r", 0).value(), Not(Contains("bytes read,0")));
 }
 
 TEST(Execution, SeesACancelAtTheNextBatch) {

@@ -158,10 +158,12 @@ void ScriptRunner::check_query(const std::string& place, const ScriptStatement& 
     const Result<AnswerLines> answer = store_.query(statement.text, now_us_);
     const std::string got = answer ? join_lines(*answer) : answer.error().to_string();
     if (!statement.expected.empty() && statement.expected[0].rfind("error ", 0) == 0) {
-        const std::string piece = statement.expected[0].substr(6);
-        EXPECT_TRUE(!answer && got.find(piece) != std::string::npos)
-            << place << ": " << statement.text << "\nexpected the error: " << piece
-            << "\ngot: " << got;
+        for (const std::string& line : statement.expected) {
+            const std::string piece = line.substr(std::min<size_t>(line.size(), 6));
+            EXPECT_TRUE(!answer && got.find(piece) != std::string::npos)
+                << place << ": " << statement.text << "\nexpected the error: " << piece
+                << "\ngot: " << got;
+        }
         return;
     }
     EXPECT_EQ(got, join_lines(statement.expected)) << place << ": " << statement.text;

@@ -14,7 +14,8 @@
 //
 //   query nonsense
 //   ----
-//   error expected ',' or '@'                      or a piece of the error it must give
+//   error expected ',' or '@'                      or pieces of the error it must give, one a line,
+//   error did you mean                             each behind the word `error`
 #pragma once
 
 #include <string>
