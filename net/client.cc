@@ -92,7 +92,7 @@ Status Client::say_hello() {
     return {};
 }
 
-Status Client::fail(Error error) {
+Error Client::fail(Error error) {
     failed_ = std::move(error);
     if (socket_ >= 0) {
         close(std::exchange(socket_, -1));
@@ -110,21 +110,27 @@ Status Client::queue(Bytes bytes) {
         unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<ptrdiff_t>(unsent_from_));
         unsent_from_ = 0;
     }
+    // A large frame goes out of the caller's memory, as far as the socket takes it.
+    if (unsent_.empty() && bytes.size() >= kSendBytes) {
+        TRY_ASSIGN(const size_t sent, send_some(bytes));
+        bytes = bytes.subspan(sent);
+    }
     unsent_.insert(unsent_.end(), bytes.begin(), bytes.end());
     return {};
 }
 
-Status Client::write_some() {
-    while (unsent_from_ < unsent_.size()) {
-        const ssize_t bytes = send(socket_, unsent_.data() + unsent_from_,
-                                   unsent_.size() - unsent_from_, MSG_NOSIGNAL);
-        if (bytes < 0 && errno == EINTR) {
+Result<size_t> Client::send_some(Bytes bytes) {
+    size_t taken = 0;
+    while (taken < bytes.size()) {
+        const ssize_t count =
+            send(socket_, bytes.data() + taken, bytes.size() - taken, MSG_NOSIGNAL);
+        if (count < 0 && errno == EINTR) {
             continue;
         }
-        if (bytes < 0 && errno == EAGAIN) {
+        if (count < 0 && errno == EAGAIN) {
             break;
         }
-        if (bytes < 0) {
+        if (count < 0) {
             // The server may have said why before it closed.
             const int number = errno;
             bool got_bytes = true;
@@ -134,8 +140,14 @@ Status Client::write_some() {
             return fail(make_error(ErrorCode::kUnavailable, "connection to {}:{} lost: {}",
                                    options_.host, options_.port, error_text(number)));
         }
-        unsent_from_ += static_cast<size_t>(bytes);
+        taken += static_cast<size_t>(count);
     }
+    return taken;
+}
+
+Status Client::write_some() {
+    TRY_ASSIGN(const size_t sent, send_some(Bytes(unsent_).subspan(unsent_from_)));
+    unsent_from_ += sent;
     if (unsent_from_ == unsent_.size()) {
         unsent_.clear();
         unsent_from_ = 0;
@@ -170,6 +182,20 @@ Status Client::read_some(bool& got_bytes) {
 }
 
 Status Client::wait() {
+    TRY_ASSIGN(const bool is_ready, wait_until_ready(options_.silence_time_max));
+    if (!is_ready) {
+        return fail(make_error(ErrorCode::kUnavailable, "{}:{} did not answer for {} ms",
+                               options_.host, options_.port, options_.silence_time_max.count()));
+    }
+    return {};
+}
+
+Status Client::wait_for(std::chrono::microseconds time_max) {
+    const Result<bool> is_ready = wait_until_ready(time_max);
+    return is_ready ? Status() : Status(is_ready.error());
+}
+
+Result<bool> Client::wait_until_ready(std::chrono::microseconds time_max) {
     if (failed_) {
         return *failed_;
     }
@@ -177,14 +203,16 @@ Status Client::wait() {
     pollfd ready = {};
     ready.fd = socket_;
     ready.events = static_cast<short>(POLLIN | (unsent_.empty() ? 0 : POLLOUT));
-    const int count = ::poll(&ready, 1, static_cast<int>(options_.silence_time_max.count()));
-    if (count == 0) {
-        return fail(make_error(ErrorCode::kUnavailable, "{}:{} did not answer for {} ms",
-                               options_.host, options_.port, options_.silence_time_max.count()));
-    }
+    timespec limit = {};
+    limit.tv_sec = time_max.count() / 1'000'000;
+    limit.tv_nsec = time_max.count() % 1'000'000 * 1000;
+    const int count = ppoll(&ready, 1, &limit, nullptr);
     if (count < 0 && errno != EINTR) {
         return fail(make_error(ErrorCode::kUnavailable, "connection to {}:{} lost: {}",
                                options_.host, options_.port, error_text(errno)));
+    }
+    if (count <= 0) {
+        return count < 0;  // interrupted: as good as ready, the caller looks again
     }
     if ((ready.revents & POLLOUT) != 0) {
         TRY(write_some());
@@ -193,7 +221,7 @@ Status Client::wait() {
         bool got_bytes = false;
         TRY(read_some(got_bytes));
     }
-    return {};
+    return true;
 }
 
 Status Client::poll() {
@@ -220,7 +248,7 @@ Result<uint64_t> Client::send_change(Bytes frame) {
     ++sent_;
     unanswered_.push_back(frame.size());
     unanswered_bytes_ += frame.size();
-    if (unsent_.size() - unsent_from_ >= kSendBytes) {
+    if (frame.size() >= kSendBytes || unsent_.size() - unsent_from_ >= kSendBytes) {
         TRY(poll());
     }
     while (unanswered_bytes_ > options_.unanswered_bytes_max) {

@@ -98,6 +98,10 @@ class Client {
 
     // Pushes out what waits in the send buffer and takes in what has come, without waiting.
     Status poll();
+    // The same, but waits for something to come, at most `time_max`.
+    Status wait_for(std::chrono::microseconds time_max);
+    // Changing frames sent that have no outcome yet.
+    size_t unanswered_frames() const { return unanswered_.size(); }
     // Waits until every frame sent has its outcome. An error here is one of the connection; refused
     // frames are in the report.
     Result<FlushReport> flush();
@@ -120,12 +124,17 @@ class Client {
 
     Status open_socket();
     Status say_hello();
-    Status fail(Error error);
+    // Closes the connection and remembers why.
+    Error fail(Error error);
     Status queue(Bytes bytes);
+    // Bytes the socket took.
+    Result<size_t> send_some(Bytes bytes);
     Status write_some();
     Status read_some(bool& got_bytes);
     // Waits until bytes came, or can be sent if some are to be sent; takes in what came.
     Status wait();
+    // False if neither happened within `time_max`.
+    Result<bool> wait_until_ready(std::chrono::microseconds time_max);
     Status handle(const ReceivedFrame& frame);
     Status handle_error(const ReceivedFrame& frame);
     Status handle_ack(const ReceivedFrame& frame);
