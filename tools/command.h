@@ -27,6 +27,7 @@ Command add_log(CLI::App& stepdb);
 Command add_import(CLI::App& stepdb);
 Command add_inspect(CLI::App& stepdb);
 Command add_verify(CLI::App& stepdb);
+Command add_bench(CLI::App& stepdb);
 
 // "--server HOST:PORT", for whoever talks to one; its default is $STEPDB_SERVER, if set.
 CLI::Option* add_server_option(CLI::App& app, std::string& address);

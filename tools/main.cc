@@ -41,7 +41,8 @@ int run(int argc, char** argv) {
                   "stepdb import csv examples/logs/char-model.csv --project demo --run tiny",
                   "stepdb query 'train/loss @ demo/tiny | buckets 100'", "stepdb query --help"});
     const std::vector<Command> commands = {add_serve(app), add_query(app),   add_import(app),
-                                           add_log(app),   add_inspect(app), add_verify(app)};
+                                           add_log(app),   add_inspect(app), add_verify(app),
+                                           add_bench(app)};
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& asked) {

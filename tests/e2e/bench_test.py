@@ -1,0 +1,179 @@
+"""`stepdb bench` measures: its JSON has the keys of docs/benchmarks.md, its figures are possible, and
+what it says it has stored is there. How fast it was is no matter here."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import unittest
+
+from support import ROOT, STEPDB, Case
+
+COMMON = {"benchmark", "version", "cores", "kernel", "server", "server_version", "io_backend",
+          "file_system", "durability", "seed", "metrics", "values", "connections", "seconds",
+          "warmup_seconds", "server_peak_memory_bytes"}
+INGEST = {"rows_per_frame", "runs", "frames_in_flight", "rate_asked", "points_per_second",
+          "rows_per_second", "frames_per_second", "megabytes_per_second", "ack_p50_ms",
+          "ack_p90_ms", "ack_p99_ms", "ack_max_ms", "late_rows", "rows_acknowledged",
+          "rows_counted", "server_cpu_ms_per_million_points", "bytes_per_point"}
+QUERY = {"series", "points", "pieces"}
+
+
+def answer_keys(name):
+    return {f"{name}_{what}" for what in (
+        "query", "answers", "answers_per_second", "rows_per_answer", "p50_ms", "p90_ms", "p99_ms",
+        "max_ms")}
+
+
+class Bench(Case):
+    def bench(self, *arguments):
+        """Runs it for half a second; returns its one object."""
+        out = self.stepdb("bench", *arguments, "--seconds", "0.5", "--warmup", "0.1", "--format",
+                          "json", *self.own())
+        lines = out.splitlines()
+        self.assertEqual(len(lines), 1, out)
+        return json.loads(lines[0])
+
+    def own(self):
+        """Its own server, small and below our directory, unless we have one."""
+        if self.server:
+            return ["--server", self.server.address]
+        return ["--directory", self.directory, "--memory", "256M"]
+
+    def check_latencies(self, figures, name):
+        p50, p90, p99, greatest = (figures[f"{name}_{what}_ms"]
+                                   for what in ("p50", "p90", "p99", "max"))
+        self.assertGreater(p50, 0)
+        self.assertTrue(p50 <= p90 <= p99 <= greatest, figures)
+
+    def check_ingest(self, figures):
+        self.assertGreater(figures["points_per_second"], 0)
+        self.assertAlmostEqual(figures["points_per_second"],
+                               figures["rows_per_second"] * figures["metrics"], delta=1)
+        self.assertAlmostEqual(figures["rows_per_second"],
+                               figures["frames_per_second"] * figures["rows_per_frame"], delta=1)
+        self.check_latencies(figures, "ack")
+        self.assertEqual(figures["late_rows"], 0)
+        self.assertGreater(figures["rows_acknowledged"], 0)
+        self.assertEqual(figures["rows_acknowledged"], figures["rows_counted"])
+        self.assertEqual(figures["durability"], "durable")
+
+    def rows_stored(self, metric, runs):
+        return sum(int(row["count"]) + int(row["nan"])
+                   for row in self.query(f"{metric} @ {runs} | buckets 1 count, nan"))
+
+    def test_ingest_into_a_server_of_its_own(self):
+        figures = self.bench("ingest", "--metrics", "1000")
+        self.assertEqual(set(figures), COMMON | INGEST)
+        self.check_ingest(figures)
+        self.assertEqual(figures["server"], "own")
+        self.assertIn(figures["io_backend"], ("io_uring", "pread/pwrite"))
+        self.assertGreater(figures["server_cpu_ms_per_million_points"], 0)
+        # Nothing settles below 16 MiB of log. Noise as float32 is less than the 4 bytes of its
+        # values, and more than the 19 bits that no lossless codec gets below.
+        if figures["rows_acknowledged"] > 10_000:
+            self.assertGreater(figures["bytes_per_point"], 2)
+            self.assertLess(figures["bytes_per_point"], 4)
+        self.assertGreater(figures["server_peak_memory_bytes"], 1 << 20)
+        self.assertLess(figures["server_peak_memory_bytes"], 256 << 20)
+        self.assertEqual(os.listdir(self.directory), [], "its store is left")
+
+    def test_acknowledged_rows_are_what_a_query_counts(self):
+        self.start()
+        figures = self.bench("ingest", "--metrics", "7", "--rows-per-frame", "3", "--values", "f64",
+                             "--connections", "3", "--runs", "2", "--in-flight", "5", "--project",
+                             "load")
+        self.check_ingest(figures)
+        self.assertEqual(figures["runs"], 6)
+        self.assertEqual(figures["frames_in_flight"], 5)
+        self.assertIsNone(figures["server_cpu_ms_per_million_points"])
+        self.assertEqual(len(self.query("runs load/*")), 6)
+        for column in (0, 6):
+            self.assertEqual(self.rows_stored(f"bench/{column:06}", "load/*"),
+                             figures["rows_acknowledged"])
+        # Runs of its own each time.
+        again = self.bench("ingest", "--metrics", "7", "--project", "load")
+        self.assertEqual(self.rows_stored("bench/000000", "load/*"),
+                         figures["rows_acknowledged"] + again["rows_acknowledged"])
+
+    def test_a_rate_is_not_exceeded(self):
+        figures = self.bench("ingest", "--metrics", "10", "--rows-per-frame", "1", "--rate",
+                             "20000")
+        self.check_ingest(figures)
+        self.assertEqual(figures["rate_asked"], 20000)
+        # One to begin with, then 2,000 a second for 0.6 s.
+        self.assertLessEqual(figures["rows_acknowledged"], 1202)
+
+    def test_query(self):
+        for options in ([], ["--settle"]):
+            figures = self.bench("query", "--points", "20000", *options)
+            names = ("whole_range", "sub_range", "raw_1000")
+            self.assertEqual(set(figures), COMMON | QUERY | set().union(*map(answer_keys, names)))
+            self.assertEqual(figures["points"], 20000)
+            for name in names:
+                self.assertGreater(figures[f"{name}_answers"], 0)
+                self.check_latencies(figures, name)
+            self.assertEqual(figures["whole_range_rows_per_answer"], 1000)
+            self.assertEqual(figures["raw_1000_rows_per_answer"], 1000)
+            self.assertIn("pieces", figures["pieces"])
+
+    def test_query_of_a_series_that_is_there(self):
+        self.start()
+        self.stepdb("import", "csv", os.path.join(ROOT, "examples", "logs", "char-model.csv"),
+                    "--project", "demo", "--run", "tiny")
+        figures = self.bench("query", "--series", "train/loss @ demo/tiny")
+        self.assertEqual(figures["series"], "train/loss @ demo/tiny")
+        self.assertEqual(figures["points"], self.rows_stored("train/loss", "demo/tiny"))
+        self.assertIn("metric", self.refused("bench", "query", "--series", "no/loss @ demo/tiny",
+                                             "--server", self.server.address))
+
+    def test_mixed(self):
+        figures = self.bench("mixed", "--metrics", "20", "--rate", "200000", "--charts", "2")
+        self.assertEqual(set(figures), COMMON | INGEST | answer_keys("live_chart")
+                         | {"chart_connections"})
+        self.check_ingest(figures)
+        self.assertGreater(figures["live_chart_answers"], 0)
+        self.check_latencies(figures, "live_chart")
+
+    def test_the_table_holds_what_the_json_does(self):
+        table = self.stepdb("bench", "ingest", "--metrics", "10", "--seconds", "0.2", "--warmup",
+                            "0", *self.own())
+        self.assertEqual({line.split()[0] for line in table.splitlines()}, COMMON | INGEST)
+
+    def test_every_key_is_documented(self):
+        with open(os.path.join(ROOT, "docs", "benchmarks.md"), encoding="utf-8") as file:
+            documented = set(re.findall(r"`(\w+)`", file.read()))
+        keys = COMMON | INGEST | QUERY | {"chart_connections"} | {
+            key[2:] for key in answer_keys("x")} | {"whole_range", "sub_range", "raw_1000",
+                                                    "live_chart"}
+        self.assertEqual(keys - documented, set())
+
+    def test_an_interruption_ends_it_and_its_server(self):
+        process = subprocess.Popen(
+            [STEPDB, "bench", "ingest", "--metrics", "10", "--seconds", "60", *self.own()],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.kill)
+        # It is under way once its store is there; SIGINT means the same before.
+        while process.poll() is None and not any(
+                os.path.isdir(os.path.join(self.directory, name, "store"))
+                for name in os.listdir(self.directory)):
+            pass
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, out), (1, ""))
+        self.assertEqual(err, "stepdb bench: error: interrupted\n")
+        self.assertEqual(os.listdir(self.directory), [], "its store is left")
+
+    def test_what_cannot_be_measured_is_refused(self):
+        self.assertIn("frames of", self.refused("bench", "ingest", "--metrics", "1000000",
+                                                "--rows-per-frame", "100", *self.own()))
+        self.assertIn("127.0.0.1:1", self.refused("bench", "ingest", "--server", "127.0.0.1:1"))
+        self.assertIn("--memory 1M is too little",
+                      self.refused("bench", "ingest", "--directory", self.directory, "--memory",
+                                   "1M"))
+        self.assertEqual(os.listdir(self.directory), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,59 @@
+// A server of our own: a child process with a store in a temporary directory, and what it cost.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/base/result.h"
+
+namespace stepdb {
+
+// Of the whole life of one server process.
+struct ServerCost {
+    double cpu_seconds = 0;
+    uint64_t peak_memory_bytes = 0;
+};
+
+class OwnServer {
+  public:
+    // Makes a directory below `parent` ("": $TMPDIR, or /tmp). Before anything large is allocated
+    // here: the kernel counts a process's peak from what its parent had when it began.
+    static Result<std::unique_ptr<OwnServer>> create(const std::string& parent,
+                                                     const std::string& memory);
+    // Ends the server, if there is one, and removes the directory.
+    ~OwnServer();
+    OwnServer(const OwnServer&) = delete;
+    OwnServer& operator=(const OwnServer&) = delete;
+
+    // Starts `stepdb serve` on a free port and waits until it is ready.
+    Status start();
+    // Asks it to stop, waits until it has, and adds to cost(). An error if it did not exit with 0.
+    Status stop();
+
+    const std::string& address() const { return address_; }  // HOST:PORT
+    std::string store() const { return directory_ + "/store"; }
+    // Of all servers started and stopped: the sum of their times, the greatest of their peaks.
+    const ServerCost& cost() const { return cost_; }
+    // CPU seconds of the running one so far.
+    Result<double> cpu_seconds_now() const;
+    // "ext4", "tmpfs", or the kernel's number of it.
+    std::string file_system() const;
+    // Segments, catalog and manifests of the stopped server's store.
+    uint64_t settled_bytes() const;
+
+  private:
+    OwnServer() = default;
+    // What it wrote to stderr.
+    std::string said() const;
+
+    std::string directory_;
+    std::string memory_;
+    std::string address_;
+    pid_t child_ = -1;
+    ServerCost cost_;
+};
+
+}  // namespace stepdb
