@@ -195,6 +195,7 @@ class Bench {
         }
         const MeasuredWindow window = window_from_now(options_.warmup, options_.seconds);
         std::vector<Work> all;
+        all.reserve(writers.size() + askers.size());
         for (const auto& writer : writers) {
             all.emplace_back([&writer, &window] { return writer->run(window); });
         }
@@ -327,6 +328,7 @@ class Bench {
         }
         const MeasuredWindow window = window_from_now(options_.warmup, options_.seconds);
         std::vector<Work> all;
+        all.reserve(askers.size());
         for (const auto& asker : askers) {
             all.emplace_back([&asker, &window] { return asker->run(window); });
         }
