@@ -1,6 +1,7 @@
 #include "tools/bench/load_writer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 
 #include "engine/io/environment.h"
@@ -9,10 +10,11 @@ namespace stepdb {
 
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;
+std::atomic<bool> interrupted = false;
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
 
 void note_interruption(int /*signal*/) {
-    interrupted = 1;
+    interrupted = true;
 }
 
 // How long a writer that may not send looks for acknowledgements before it looks at the clock.
@@ -26,7 +28,7 @@ std::chrono::microseconds time_until(SteadyTime at, SteadyTime now) {
 }  // namespace
 
 bool is_interrupted() {
-    return interrupted != 0;
+    return interrupted;
 }
 
 void catch_interruption() {
