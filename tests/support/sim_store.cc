@@ -158,8 +158,8 @@ std::string SimStore::verify() {
     }
     std::string words;
     for (const StoreProblem& problem : report->problems) {
-        words += fmt::format("{} byte {}: {}\n", problem.file, problem.offset.value_or(0),
-                             problem.what);
+        words +=
+            fmt::format("{} byte {}: {}\n", problem.file, problem.offset.value_or(0), problem.what);
     }
     return words;
 }
