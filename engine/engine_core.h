@@ -53,6 +53,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Status> take_names(std::shared_ptr<const SegmentMeta> segment);
     void note_damaged_segment(const ManifestState& state, uint64_t file_id, const Error& why);
     Task<Status> begin_epoch(ManifestState state);
+    void start_log(uint64_t epoch, Result<std::shared_ptr<LogFile>> log_file);
     Task<Status> clear_full_disk(ManifestState state);
     Task<Status> remove_orphans(ManifestState state, uint64_t manifest_id);
 

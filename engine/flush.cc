@@ -40,6 +40,7 @@ SegmentNames names_of(const std::vector<std::shared_ptr<const EncodedBlock>>& bl
 // Blocks come sorted by run.
 RunRanges runs_of(const std::vector<std::shared_ptr<const EncodedBlock>>& blocks) {
     std::vector<uint64_t> ids;
+    ids.reserve(blocks.size());
     for (const auto& block : blocks) {
         ids.push_back(block->info.run);
     }

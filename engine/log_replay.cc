@@ -41,7 +41,10 @@ void EngineCore::note_missing(const ManifestState& state, uint64_t first, uint64
 struct EngineCore::ReplayProgress {
     // A file, or the end of one, that cannot be read; the next file tells how far it had gone.
     struct Unread {
-        uint64_t first_sequence = 0;
+        Unread(uint64_t first, std::string its_what)
+            : first_sequence(first), what(std::move(its_what)) {}
+
+        uint64_t first_sequence;
         std::string what;
     };
 
@@ -51,9 +54,7 @@ struct EngineCore::ReplayProgress {
     std::optional<Unread> unread;
 
     void set_unread(uint64_t first_sequence, std::string what) {
-        unread.emplace();
-        unread->first_sequence = first_sequence;
-        unread->what = std::move(what);
+        unread.emplace(first_sequence, std::move(what));
     }
 };
 

@@ -404,9 +404,15 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
     if (!cleaned) {
         co_return cleaned;
     }
+    start_log(state.epoch, std::move(log_file));
+    co_return Status();
+}
+
+// From here on frames are accepted; without room for a first file, once there is some.
+void EngineCore::start_log(uint64_t epoch, Result<std::shared_ptr<LogFile>> log_file) {
     LogWriterOptions log_options;
     log_options.store = state_.store;
-    log_options.epoch = state.epoch;
+    log_options.epoch = epoch;
     log_options.next_sequence = next_sequence_;
     log_options.file_bytes = options_.log_file_bytes;
     log_options.group_bytes_max = options_.log_group_bytes_max;
@@ -425,7 +431,6 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
         write_path_.set_full(log_file.error());
     }
     write_path_.set_log(log_.get(), next_sequence_ - 1);
-    co_return Status();
 }
 
 // There is no room for a log file: what nothing names goes now, not after the new manifest is

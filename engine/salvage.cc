@@ -206,6 +206,7 @@ Task<std::vector<uint64_t>> order_logs(FileSystem& files, std::string directory,
     }
     std::ranges::stable_sort(order, {}, &std::pair<uint64_t, uint64_t>::first);
     std::vector<uint64_t> ids;
+    ids.reserve(order.size());
     for (const auto& [first, id] : order) {
         ids.push_back(id);
     }

@@ -90,10 +90,12 @@ QueryLimits query_limits(const MemoryPlan& plan) {
 // Threads give back memory that others took, and large buffers come and go: with an arena a thread,
 // or with freed buffers kept, the process would grow well beyond what is counted.
 void tame_allocator() {
+    // NOLINTBEGIN(concurrency-mt-unsafe): before any thread is started
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
     mallopt(M_TOP_PAD, 1 << 20);
+    // NOLINTEND(concurrency-mt-unsafe)
 }
 
 ServerOptions server_options(const Address& address, const MemoryPlan& plan) {
