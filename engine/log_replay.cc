@@ -177,6 +177,10 @@ Task<Result<LogFileContents>> EngineCore::replay_log(uint64_t file_id, uint64_t 
     Result<FileHeader> header = decode_file_header(kLogKind, page.span());
     const Status owner = header ? check_file_owner(kLogKind, *header, state_.store, file_id)
                                 : Status(header.error());
+    if (header && !owner) {
+        // Whole, but another file's: what should be here is gone.
+        co_return owner.error().within(name);
+    }
     if (!owner) {
         report_.notes.push_back(
             fmt::format("{}: {}; its groups are read all the same", name, owner.error().message()));

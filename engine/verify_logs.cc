@@ -10,7 +10,8 @@ namespace stepdb {
 namespace {
 
 constexpr std::string_view kRestoreLog =
-    "restore this file from a backup; a store does not open over a damaged log";
+    "restore the store from a backup; until then it opens for reading only, if what is damaged is "
+    "still needed";
 
 uint64_t count_present(const RowsView& rows) {
     if (!rows.has_presence()) {
@@ -113,9 +114,11 @@ void StoreVerifier::verify_groups(const std::string& name, const LogPlace& place
             const size_t page = std::min<size_t>(kPageBytes, file.size() - at);
             if (std::ranges::any_of(file.subspan(at, page),
                                     [](std::byte byte) { return byte != std::byte{0}; })) {
-                note(name, fmt::format("ends at byte {}; what lies behind was never acknowledged, "
-                                       "or is of an earlier life of the file",
-                                       at));
+                note(name,
+                     fmt::format("ends at byte {}; what lies behind is a write that a crash cut "
+                                 "short, or of an earlier life of the file, or damage to the "
+                                 "last group",
+                                 at));
             }
             return;
         }

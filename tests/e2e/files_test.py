@@ -54,7 +54,7 @@ class Files(Case):
         name = os.path.basename(log)
         self.assertRegex(out, rf"(?m)^{name} byte 0: log header: checksum")
         self.assertRegex(out, rf"(?m)^{name} byte {PAGE}: .* are damaged$")
-        self.assertIn("restore this file from a backup", out)
+        self.assertIn("restore the store from a backup", out)
         self.assertIn("note: diary.txt: not a file of a store", out)
         self.assertIn("2 problems", err)
         lines = self.run_both("verify", self.data, "--format", "jsonl")[0].splitlines()
