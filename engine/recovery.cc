@@ -4,8 +4,8 @@
 //   2  catalog checkpoint and segments hold everything up to the checkpoint sequence
 //   3  the live log files, in order, hold everything after it; the last one may end torn
 //   4  what was replayed is synced before anybody reads it: it may only have been in the page cache
-//   5  files nothing names are removed
-//   6  a new log file, a new manifest that names it and the old ones, CURRENT renamed to it
+//   5  a new log file, a new manifest that names it and the old ones, CURRENT renamed to it
+//   6  files nothing names are removed; on a full disk they go before 5
 //
 // What is damaged does not keep the rest from being read: see find_manifest, load_checkpoint and
 // log_replay.cc. A store that has lost anything but whole segments is opened for reading only, so
@@ -333,13 +333,14 @@ void EngineCore::note_damaged_segment(const ManifestState& state, uint64_t file_
     const std::string what =
         fmt::format("{}; restore {} from a backup", why.message(), segment_file_name(file_id));
     const auto runs = state.segment_runs.find(file_id);
+    // Without a catalog the runs are not all known yet, and none comes to be later.
+    const uint64_t last_run = report_.damage.empty() ? state_.published.get().next_run_id() - 1
+                                                     : std::numeric_limits<uint64_t>::max();
     DamagedSegment damaged;
     damaged.error = std::make_shared<const Error>(
         ErrorCode::kCorruption,
         fmt::format("it has rows in a segment that cannot be read: {}", what));
-    damaged.runs = runs != state.segment_runs.end()
-                       ? runs->second
-                       : RunRanges{{1, state_.published.get().next_run_id() - 1}};
+    damaged.runs = runs != state.segment_runs.end() ? runs->second : RunRanges{{1, last_run}};
     state_.rows.add_damaged(std::move(damaged));
     report_.damaged_segments.push_back(what);
 }
