@@ -76,7 +76,8 @@ class Bench(Case):
             self.assertGreater(figures["bytes_per_point"], 2)
             self.assertLess(figures["bytes_per_point"], 4)
         self.assertGreater(figures["server_peak_memory_bytes"], 1 << 20)
-        self.assertLess(figures["server_peak_memory_bytes"], 256 << 20)
+        if not os.environ.get("STEPDB_SANITIZE"):  # a sanitizer keeps what was freed
+            self.assertLess(figures["server_peak_memory_bytes"], 256 << 20)
         self.assertEqual(os.listdir(self.directory), [], "its store is left")
 
     def test_acknowledged_rows_are_what_a_query_counts(self):
