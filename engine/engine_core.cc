@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/catalog_changes.h"
 #include "engine/pieces.h"
 
 namespace stepdb {
@@ -29,6 +30,9 @@ constexpr uint64_t kCloseFlushBytes = 16U << 20U;
 
 // A writer that logs a row now and then should not pay a second sync for each.
 constexpr int64_t kNoteDurableUs = 5'000'000;
+
+// How often runs are looked at that have outlived the retention of their project.
+constexpr int64_t kRetentionEveryUs = 60'000'000;
 
 }  // namespace
 
@@ -82,7 +86,9 @@ std::shared_ptr<const Snapshot> EngineCore::snapshot(std::span<const uint64_t> r
         if (run == nullptr || !taken.insert(id).second) {
             continue;
         }
-        pieces->add(id, state_.rows.pieces(id, *catalog));
+        RunPieces of_run = state_.rows.pieces(id, *catalog);
+        of_run.activity = state_.activities.find(id);
+        pieces->add(id, std::move(of_run));
         for (const Attempt& attempt : run->attempts) {
             if (attempt.parent_run != 0) {
                 wanted.push_back(attempt.parent_run);
@@ -191,6 +197,18 @@ void EngineCore::tick() {
     start_flush_if_needed();
     call_waiting_for_room();
     note_durable_when_idle();
+    apply_retention();
+}
+
+void EngineCore::apply_retention() {
+    const int64_t now = environment_.clock.now_us();
+    if (closing_ || state_.accepted.retention().empty() || now < retention_due_us_) {
+        return;
+    }
+    retention_due_us_ = now + kRetentionEveryUs;
+    for (const uint64_t run : expired_runs(state_.accepted, state_.activities, now)) {
+        write_path_.delete_run(run);
+    }
 }
 
 // The end of the log can be told from one that a crash cut short only by what comes after it. Where

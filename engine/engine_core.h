@@ -84,6 +84,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     void after_publish();
     void call_waiting_for_room();
     void note_durable_when_idle();
+    void apply_retention();
     void begin_epoch_when_room();
 
     // A log file that was replayed; first_sequence is 0 if it held no group.
@@ -114,6 +115,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     uint64_t flush_retry_bytes_ = 0;  // the next flush after one that failed starts above it
     uint64_t sequence_at_tick_ = 0;
     int64_t durable_noted_us_ = 0;
+    int64_t retention_due_us_ = 0;
     bool noting_durable_ = false;
     int64_t flush_retry_us_ = 0;  // the same as a time
     std::vector<std::function<void()>> waiting_for_room_;

@@ -152,7 +152,7 @@ void show_catalog(const CatalogCheckpoint& checkpoint, InspectSink& sink) {
 
 Status inspect_catalog(Bytes file, const FileHeader& header, InspectSink& sink) {
     TRY_ASSIGN(const CatalogCheckpoint checkpoint,
-               decode_catalog_body(file, header.store, header.file_id));
+               decode_catalog_body(file, header.store, header.file_id, header.version));
     InspectRecord record("catalog");
     record.number("checkpoint", header.details[0])
         .number("runs", checkpoint.catalog.runs().size())

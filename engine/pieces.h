@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/catalog/run_activity.h"
 #include "engine/model/schema.h"
 #include "engine/segment/block.h"
 #include "engine/segment/segment_reader.h"
@@ -27,11 +28,14 @@ struct GroupPieces {
     std::vector<std::shared_ptr<const EncodedBlock>> blocks;
     std::vector<SegmentPiece> segment_blocks;
 
+    // Whether there are rows above this sequence.
+    bool has_rows_above(uint64_t sequence) const;
     bool empty() const { return tail.empty() && blocks.empty() && segment_blocks.empty(); }
 };
 
 struct RunPieces {
     std::vector<GroupPieces> groups;  // by (attempt, schema)
+    RunActivity activity;
     // Set if rows of the run may lie in a segment that cannot be read.
     std::shared_ptr<const Error> damage;
 };

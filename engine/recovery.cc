@@ -16,6 +16,7 @@
 #include <limits>
 
 #include "engine/catalog/catalog_file.h"
+#include "engine/catalog/lineage.h"
 #include "engine/salvage.h"
 
 namespace stepdb {
@@ -238,6 +239,7 @@ Task<void> EngineCore::load_checkpoint(ManifestState state) {
         if (checkpoint) {
             state_.published.edit() = std::move(checkpoint->catalog);
             state_.writers = std::move(checkpoint->writers);
+            state_.activities = std::move(checkpoint->activities);
         } else {
             catalog_lost_ = true;
             report_.damage.push_back(fmt::format(
@@ -271,8 +273,9 @@ Task<void> EngineCore::load_checkpoint(ManifestState state) {
 Status EngineCore::load_segment(std::shared_ptr<const SegmentMeta> segment) {
     const Catalog& catalog = state_.published.get();
     for (const SegmentBlock& block : segment->blocks()) {
+        // A run that is not there but had its id given out has been deleted.
         if (catalog.find_schema(block.info.schema) == nullptr ||
-            catalog.find_run(block.info.run) == nullptr) {
+            block.info.run >= catalog.next_run_id()) {
             return make_error(ErrorCode::kCorruption,
                               "{} has a block of run {} and schema {}, which the catalog does not "
                               "know",
@@ -281,11 +284,15 @@ Status EngineCore::load_segment(std::shared_ptr<const SegmentMeta> segment) {
     }
     for (const SegmentBlock& block : segment->blocks()) {
         const BlockInfo& info = block.info;
+        const std::shared_ptr<const Run> run = catalog.find_run(info.run);
+        if (run == nullptr) {
+            continue;
+        }
         const StoredSchema& schema = *catalog.find_schema(info.schema);
         SeriesGroup& group = state_.rows.group(info.run, info.attempt, schema);
         group.highest_accepted =
             std::max(group.highest_accepted.value_or(info.key_max), info.key_max);
-        const Status axis = state_.axes.use(info.run, catalog.find_run(info.run)->path(), schema);
+        const Status axis = state_.axes.use(fork_root(catalog, info.run), run->path(), schema);
         if (!axis) {
             return Error(ErrorCode::kCorruption, axis.error().message()).within(segment->path());
         }

@@ -62,23 +62,46 @@ std::vector<std::shared_ptr<const EncodedBlock>> RowStore::seal_all() {
 
 void RowStore::drop_flushed(const std::vector<std::shared_ptr<const EncodedBlock>>& flushed,
                             std::shared_ptr<const SegmentMeta> segment) {
-    size_t at = 0;
-    for (auto& [run, of_run] : runs_) {
-        for (auto& [key, group] : of_run.groups) {
-            size_t mine = 0;
-            while (at + mine < flushed.size() && mine < group->blocks.size() &&
-                   flushed[at + mine] == group->blocks[mine]) {
-                block_bytes_ -= group->blocks[mine]->memory_bytes();
-                ++mine;
-            }
-            group->blocks.erase(group->blocks.begin(),
-                                group->blocks.begin() + static_cast<ptrdiff_t>(mine));
-            at += mine;
+    // Both in the same order: a group's oldest blocks are those that were flushed.
+    for (size_t at = 0; at < flushed.size();) {
+        const BlockInfo& info = flushed[at]->info;
+        size_t end = at + 1;
+        while (end < flushed.size() && flushed[end]->info.run == info.run &&
+               flushed[end]->info.attempt == info.attempt &&
+               flushed[end]->info.schema == info.schema) {
+            ++end;
         }
+        const auto of_run = runs_.find(info.run);
+        if (of_run != runs_.end()) {
+            auto& blocks = of_run->second.groups.at({info.attempt, info.schema})->blocks;
+            for (size_t i = at; i < end; ++i) {
+                CHECK(blocks[i - at] == flushed[i], "run {}: flushed block {} is not its oldest",
+                      info.run, i - at);
+                block_bytes_ -= flushed[i]->memory_bytes();
+            }
+            blocks.erase(blocks.begin(), blocks.begin() + static_cast<ptrdiff_t>(end - at));
+        }
+        at = end;
     }
-    CHECK(at == flushed.size(), "{} of {} flushed blocks found", at, flushed.size());
     note_live();
     add_segment(std::move(segment));
+}
+
+void RowStore::drop_run(uint64_t run) {
+    const auto of_run = runs_.find(run);
+    if (of_run == runs_.end()) {
+        return;
+    }
+    for (const auto& [key, group] : of_run->second.groups) {
+        tails_ -= group->tail.rows() > 0 ? 1U : 0U;
+        tail_bytes_ -= group->tail.memory_bytes();
+        for (const auto& block : group->blocks) {
+            block_bytes_ -= block->memory_bytes();
+        }
+        --groups_;
+    }
+    runs_.erase(of_run);
+    note_live();
 }
 
 void RowStore::add_segment(std::shared_ptr<const SegmentMeta> segment) {

@@ -57,9 +57,13 @@ class RowStore {
     // readable until drop_flushed.
     std::vector<std::shared_ptr<const EncodedBlock>> seal_all();
 
-    // `segment` now holds exactly the blocks that seal_all returned.
+    // `segment` now holds exactly the blocks that seal_all returned. Runs may have been dropped
+    // meanwhile.
     void drop_flushed(const std::vector<std::shared_ptr<const EncodedBlock>>& flushed,
                       std::shared_ptr<const SegmentMeta> segment);
+
+    // The run has been deleted: its rows in memory go. Groups of it may not be used any more.
+    void drop_run(uint64_t run);
 
     void add_segment(std::shared_ptr<const SegmentMeta> segment);
     const std::vector<std::shared_ptr<const SegmentMeta>>& segments() const { return segments_; }

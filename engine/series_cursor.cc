@@ -4,53 +4,13 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/catalog/lineage.h"
 #include "engine/model/limits.h"
 #include "engine/query_memory.h"
 
 namespace stepdb {
 
 namespace {
-
-// One level of a run's lineage: whose points, up to which key.
-struct Level {
-    uint64_t run = 0;
-    uint32_t attempt = 0;
-    Key cut = kKeyMax;
-};
-
-// From the attempt upwards. A cut further down also bounds everything above it.
-std::vector<Level> lineage(const Catalog& catalog, const Run& run, uint32_t attempt, Axis axis) {
-    std::vector<Level> levels;
-    const Run* at_run = &run;
-    std::shared_ptr<const Run> holder;
-    Key cut = kKeyMax;
-    while (levels.size() < kLineageDepthMax) {
-        const Attempt* at = at_run->find_attempt(attempt);
-        if (at == nullptr) {
-            break;
-        }
-        levels.push_back({at_run->id, attempt, cut});
-        if (at->parent_run == 0) {
-            break;
-        }
-        const bool fork = at->parent_run != at_run->id;
-        if (axis == Axis::kTimed) {
-            // Timed metrics are not cut by a restart and not inherited by a fork.
-            if (fork) {
-                break;
-            }
-        } else {
-            cut = std::min(cut, at->parent_cut);
-        }
-        attempt = at->parent_attempt;
-        holder = catalog.find_run(at->parent_run);
-        if (holder == nullptr) {
-            break;
-        }
-        at_run = holder.get();
-    }
-    return levels;
-}
 
 void collect(const GroupPieces& group, const SeriesPiece& like, std::vector<SeriesPiece>& out) {
     const auto add = [&](SeriesPiece piece, Key key_min, Key key_max) {
@@ -64,18 +24,40 @@ void collect(const GroupPieces& group, const SeriesPiece& like, std::vector<Seri
         SeriesPiece piece = like;
         piece.segment_block = &segment_block;
         const BlockInfo& info = segment_block.segment->blocks()[segment_block.block].info;
-        add(piece, info.key_min, info.key_max);
+        if (info.sequence_max > like.deleted_through) {
+            add(piece, info.key_min, info.key_max);
+        }
     }
     for (const auto& block : group.blocks) {
         SeriesPiece piece = like;
         piece.block = block.get();
-        add(piece, block->info.key_min, block->info.key_max);
+        if (block->info.sequence_max > like.deleted_through) {
+            add(piece, block->info.key_min, block->info.key_max);
+        }
     }
     for (const TailPiece& tail : group.tail) {
         SeriesPiece piece = like;
         piece.tail = &tail;
         add(piece, tail.key_min, tail.key_max);
     }
+}
+
+// Drops rows up to a deleted sequence.
+void drop_deleted(PieceRows& rows, uint64_t deleted_through) {
+    size_t kept = 0;
+    for (size_t row = 0; row < rows.keys.size(); ++row) {
+        if (rows.sequences[row] > deleted_through) {
+            rows.keys[kept] = rows.keys[row];
+            rows.times[kept] = rows.times[row];
+            rows.sequences[kept] = rows.sequences[row];
+            rows.values[kept] = rows.values[row];
+            ++kept;
+        }
+    }
+    rows.keys.resize(kept);
+    rows.times.resize(kept);
+    rows.sequences.resize(kept);
+    rows.values.resize(kept);
 }
 
 // Rows of a decoded block that are present and in range.
@@ -347,14 +329,15 @@ std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, const Run& run, u
     std::vector<SeriesPiece> pieces;
     for (const Axis axis : {Axis::kStepped, Axis::kTimed}) {
         uint32_t level = 0;
-        for (const Level& at : lineage(snapshot.catalog(), run, attempt, axis)) {
-            const RunPieces* of_run = snapshot.pieces().find(at.run);
+        for (const LineageLevel& at : lineage(snapshot.catalog(), run.id, attempt, axis)) {
+            const RunPieces* of_run = snapshot.pieces().find(at.run->id);
             SeriesPiece like;
             like.level = level++;
             like.range = {range.first, std::min(range.last, at.cut)};
             if (of_run == nullptr || like.range.empty()) {
                 continue;
             }
+            like.deleted_through = at.run->deleted_through(metric);
             for (const GroupPieces& group : of_run->groups) {
                 if (group.attempt != at.attempt || group.schema->axis() != axis) {
                     continue;
@@ -386,6 +369,9 @@ Task<Result<PieceRows>> load_piece(SegmentFiles& files, SeriesPiece piece, ReadC
     }
     if (rows) {
         rows->level = piece.level;
+        if (piece.deleted_through != 0) {
+            drop_deleted(*rows, piece.deleted_through);
+        }
         cost.values_decoded += rows->values.size();
     }
     co_return rows;

@@ -38,7 +38,8 @@ struct SeriesPiece {
     uint32_t column = 0;
     uint32_t level = 0;  // 0: the attempt itself; higher: further up its lineage
     KeyRange range;      // what of it counts: asked for, and within the cuts of the lineage
-    Key key_min = 0;     // of the whole piece
+    uint64_t deleted_through = 0;  // rows with a sequence up to this do not count
+    Key key_min = 0;               // of the whole piece
     Key key_max = 0;
 };
 

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "engine/base/text.h"
-#include "engine/model/limits.h"
+#include "engine/catalog/lineage.h"
 #include "engine/pieces.h"
 #include "engine/series_cursor.h"
 
@@ -16,6 +16,18 @@ void Points::clear() {
     values.clear();
 }
 
+bool GroupPieces::has_rows_above(uint64_t sequence) const {
+    const auto tail_has = [&](const TailPiece& piece) {
+        return piece.rows > 0 && piece.chunk->sequences()[piece.rows - 1] > sequence;
+    };
+    const auto block_has = [&](const auto& block) { return block->info.sequence_max > sequence; };
+    const auto segment_has = [&](const SegmentPiece& piece) {
+        return piece.segment->blocks()[piece.block].info.sequence_max > sequence;
+    };
+    return std::ranges::any_of(tail, tail_has) || std::ranges::any_of(blocks, block_has) ||
+           std::ranges::any_of(segment_blocks, segment_has);
+}
+
 Snapshot::Snapshot(std::shared_ptr<const Catalog> catalog,
                    std::vector<std::shared_ptr<const Run>> runs,
                    std::shared_ptr<const SnapshotPieces> pieces)
@@ -24,34 +36,23 @@ Snapshot::Snapshot(std::shared_ptr<const Catalog> catalog,
 Snapshot::~Snapshot() = default;
 
 template <typename Visit>
-void Snapshot::visit_lineage(const Run& run, uint32_t attempt, const Visit& visit) const {
-    uint32_t at_attempt = attempt;
-    const Run* at_run = &run;
-    std::shared_ptr<const Run> holder;
-    bool own_run = true;
-    for (uint32_t depth = 0; depth < kLineageDepthMax && at_run != nullptr; ++depth) {
-        const RunPieces* pieces = pieces_->find(at_run->id);
-        if (pieces != nullptr && !visit(*pieces, at_attempt, own_run)) {
+void Snapshot::visit_levels(const Run& run, uint32_t attempt, const Visit& visit) const {
+    for (const LineageLevel& level : lineage(*catalog_, run.id, attempt, Axis::kStepped)) {
+        const RunPieces* pieces = pieces_->find(level.run->id);
+        if (pieces != nullptr && !visit(level, *pieces)) {
             return;
         }
-        const Attempt* link = at_run->find_attempt(at_attempt);
-        if (link == nullptr || link->parent_run == 0) {
-            break;
-        }
-        own_run = own_run && link->parent_run == at_run->id;
-        at_attempt = link->parent_attempt;
-        holder = catalog_->find_run(link->parent_run);
-        at_run = holder.get();
     }
 }
 
 template <typename Visit>
 void Snapshot::visit_groups(const Run& run, uint32_t attempt, const Visit& visit) const {
-    visit_lineage(run, attempt, [&](const RunPieces& pieces, uint32_t at_attempt, bool own_run) {
+    visit_levels(run, attempt, [&](const LineageLevel& level, const RunPieces& pieces) {
         for (const GroupPieces& group : pieces.groups) {
-            const bool read =
-                group.attempt == at_attempt && (own_run || group.schema->axis() != Axis::kTimed);
-            if (read && !visit(group)) {
+            // Timed metrics are not inherited by a fork.
+            const bool read = group.attempt == level.attempt &&
+                              (level.run->id == run.id || group.schema->axis() != Axis::kTimed);
+            if (read && !visit(*level.run, group)) {
                 return false;
             }
         }
@@ -59,9 +60,14 @@ void Snapshot::visit_groups(const Run& run, uint32_t attempt, const Visit& visit
     });
 }
 
+RunActivity Snapshot::activity(const Run& run) const {
+    const RunPieces* pieces = pieces_->find(run.id);
+    return pieces == nullptr ? RunActivity() : pieces->activity;
+}
+
 std::shared_ptr<const Error> Snapshot::damage(const Run& run, uint32_t attempt) const {
     std::shared_ptr<const Error> found;
-    visit_lineage(run, attempt, [&](const RunPieces& pieces, uint32_t, bool) {
+    visit_levels(run, attempt, [&](const LineageLevel&, const RunPieces& pieces) {
         found = pieces.damage;
         return found == nullptr;
     });
@@ -71,8 +77,8 @@ std::shared_ptr<const Error> Snapshot::damage(const Run& run, uint32_t attempt) 
 std::optional<Axis> Snapshot::find_metric(const Run& run, uint32_t attempt,
                                           std::string_view metric) const {
     std::optional<Axis> axis;
-    visit_groups(run, attempt, [&](const GroupPieces& group) {
-        if (group.schema->find(metric)) {
+    visit_groups(run, attempt, [&](const Run& holder, const GroupPieces& group) {
+        if (group.schema->find(metric) && group.has_rows_above(holder.deleted_through(metric))) {
             axis = group.schema->axis();
         }
         return !axis;
@@ -82,9 +88,12 @@ std::optional<Axis> Snapshot::find_metric(const Run& run, uint32_t attempt,
 
 std::vector<MetricInfo> Snapshot::metrics(const Run& run, uint32_t attempt) const {
     std::map<std::string_view, Axis> found;
-    visit_groups(run, attempt, [&](const GroupPieces& group) {
+    visit_groups(run, attempt, [&](const Run& holder, const GroupPieces& group) {
+        const bool nothing_deleted = holder.deletes.empty();
         for (const std::string& metric : group.schema->metrics()) {
-            found.emplace(metric, group.schema->axis());
+            if (nothing_deleted || group.has_rows_above(holder.deleted_through(metric))) {
+                found.emplace(metric, group.schema->axis());
+            }
         }
         return true;
     });

@@ -18,6 +18,7 @@
 #include "engine/base/result.h"
 #include "engine/base/task.h"
 #include "engine/catalog/catalog.h"
+#include "engine/catalog/run_activity.h"
 #include "engine/io/file_system.h"
 #include "engine/model/key.h"
 
@@ -73,14 +74,17 @@ class Snapshot {
     // a segment shows when it is read.
     std::shared_ptr<const Error> damage(const Run& run, uint32_t attempt) const;
 
+    // When a run of the snapshot was last heard of.
+    RunActivity activity(const Run& run) const;
+
     const SnapshotPieces& pieces() const { return *pieces_; }
 
   private:
-    // Calls visit(pieces of a run, attempt, whether it is the run itself) along the lineage until
-    // it returns false.
+    // Calls visit(level, pieces of its run) along the lineage until it returns false.
     template <typename Visit>
-    void visit_lineage(const Run& run, uint32_t attempt, const Visit& visit) const;
-    // Calls visit(group) for all that an attempt reads, own groups first, until it returns false.
+    void visit_levels(const Run& run, uint32_t attempt, const Visit& visit) const;
+    // Calls visit(run, group) for all that an attempt reads, own groups first, until it returns
+    // false.
     template <typename Visit>
     void visit_groups(const Run& run, uint32_t attempt, const Visit& visit) const;
 

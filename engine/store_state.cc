@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/catalog/lineage.h"
+#include "engine/catalog_changes.h"
 #include "engine/model/frame.h"
 #include "engine/model/rows.h"
 
@@ -19,52 +21,6 @@ const std::string* common_metric(const Schema& a, const Schema& b) {
         }
     }
     return nullptr;
-}
-
-Status apply_schema(Catalog& catalog, const RecordHeader& header, Bytes frame) {
-    TRY_ASSIGN(const SchemaFrame schema_frame, SchemaFrame::decode(frame_body(frame)));
-    if (const StoredSchema* known = catalog.find_schema(header.schema)) {
-        catalog.put_schema(schema_frame.project, header.schema, known->schema);
-        return {};
-    }
-    TRY_ASSIGN(Schema schema, Schema::decode(schema_frame.piece));
-    catalog.put_schema(schema_frame.project, header.schema,
-                       std::make_shared<const Schema>(std::move(schema)));
-    return {};
-}
-
-Status apply_open_run(Catalog& catalog, const RecordHeader& header, Bytes frame) {
-    if (catalog.find_run(header.run) != nullptr) {
-        return {};
-    }
-    TRY_ASSIGN(const OpenRunFrame open, OpenRunFrame::decode(frame_body(frame)));
-    auto run = std::make_shared<Run>();
-    run->id = header.run;
-    run->project = open.project;
-    run->name = open.run;
-    run->created_us = header.receive_time_us;
-    run->created_sequence = header.sequence;
-    Attempt first;
-    first.opened_sequence = header.sequence;
-    run->attempts.push_back(first);
-    catalog.put_run(std::move(run));
-    return {};
-}
-
-Status apply_finish_run(Catalog& catalog, const RecordHeader& header, Bytes frame) {
-    TRY_ASSIGN(const FinishRunFrame finish, FinishRunFrame::decode(frame_body(frame)));
-    const std::shared_ptr<const Run> run = catalog.find_run(header.run);
-    if (run == nullptr) {
-        return make_error(ErrorCode::kCorruption, "finish of run {}, which is not in the catalog",
-                          header.run);
-    }
-    if (finish.attempt != run->newest_attempt().number || finish.state == run->state) {
-        return {};
-    }
-    auto changed = std::make_shared<Run>(*run);
-    changed->state = finish.state;
-    catalog.put_run(std::move(changed));
-    return {};
 }
 
 Status publish_rows(StoreState& state, const RecordHeader& header, Bytes frame,
@@ -95,7 +51,8 @@ Status publish_rows(StoreState& state, const RecordHeader& header, Bytes frame,
             return make_error(ErrorCode::kCorruption, "rows of run {}, which is not in the catalog",
                               header.run);
         }
-        TRY(state.axes.use(run->id, run->path(), StoredSchema{header.schema, group->schema}));
+        TRY(state.axes.use(fork_root(state.published.get(), run->id), run->path(),
+                           StoredSchema{header.schema, group->schema}));
         take_keys(*group, rows, header.receive_time_us);
     }
     state.rows.append(*group, rows, header.sequence, header.receive_time_us);
@@ -158,42 +115,54 @@ void StoreState::count_resident() {
     // encodes the catalog, which takes its content once more.
     const Catalog& catalog = published.get();
     const size_t catalogs = 2 * catalog.index_bytes() + 2 * catalog.content_bytes();
-    memory.resident.store(catalogs + writers.memory_bytes() + rows.resident_bytes(),
-                          std::memory_order_relaxed);
+    memory.resident.store(
+        catalogs + writers.memory_bytes() + activities.memory_bytes() + rows.resident_bytes(),
+        std::memory_order_relaxed);
 }
 
-Status apply_to_catalog(Catalog& catalog, const RecordHeader& header, Bytes frame) {
-    TRY_ASSIGN(const FrameHeader frame_header, parse_frame_header(frame));
-    switch (frame_header.type) {
-        case FrameType::kSchema:
-            return apply_schema(catalog, header, frame);
-        case FrameType::kOpenRun:
-            return apply_open_run(catalog, header, frame);
-        case FrameType::kFinishRun:
-            return apply_finish_run(catalog, header, frame);
-        default:
-            return make_error(ErrorCode::kCorruption,
-                              "record of sequence {} with a frame of type {}", header.sequence,
-                              static_cast<unsigned>(frame_header.type));
+namespace {
+
+// What readers are told of when a run was last heard of.
+void note_activity(StoreState& state, const RecordHeader& header, FrameType type, bool new_writer) {
+    RunActivity& activity = state.activities.of(header.run);
+    activity.writers += new_writer ? 1 : 0;
+    const bool writes = type == FrameType::kRows;
+    if (writes) {
+        activity.last_write_us = std::max(activity.last_write_us, header.receive_time_us);
+    }
+    if (writes || type == FrameType::kHeartbeat || type == FrameType::kRestartRun ||
+        activity.last_sign_us == 0) {
+        activity.last_sign_us = std::max(activity.last_sign_us, header.receive_time_us);
     }
 }
+
+}  // namespace
 
 Status publish_record(StoreState& state, const RecordHeader& header, Bytes frame,
                       SeriesGroup* group) {
     const auto type = static_cast<FrameType>(load_le<uint8_t>(frame.data() + 5));
     if (type == FrameType::kRows) {
         TRY(publish_rows(state, header, frame, group));
-    } else if (type != FrameType::kOpenRun ||
-               state.published.get().find_run(header.run) == nullptr) {
-        // Opening a run that exists changes nothing, and readers may be sharing the catalog.
+    } else if (changes_catalog(state.published.get(), header, frame)) {
         TRY(apply_to_catalog(state.published.edit(), header, frame));
     }
-    if (header.run != 0) {
+    if (header.run == 0) {
+        return {};
+    }
+    bool new_writer = false;
+    if (!header.writer.is_zero()) {
         WriterState& writer = state.writers.get_or_add({header.writer, header.run});
+        new_writer = !writer.published;
         writer.published = true;
         writer.published_number = std::max(writer.published_number, header.frame_number);
         writer.accepted_number = std::max(writer.accepted_number, writer.published_number);
         writer.last_frame_us = std::max(writer.last_frame_us, header.receive_time_us);
+    }
+    if (type == FrameType::kDeleteRun) {
+        state.rows.drop_run(header.run);
+        state.activities.remove(header.run);
+    } else {
+        note_activity(state, header, type, new_writer);
     }
     return {};
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/catalog/catalog.h"
+#include "engine/catalog/run_activity.h"
 #include "engine/catalog/writer_table.h"
 #include "engine/row_store.h"
 #include "engine/store_memory.h"
@@ -16,8 +17,7 @@
 
 namespace stepdb {
 
-// The axis of every metric of a run (of a tree of forks, once there are forks), by the schemas that
-// have been used.
+// The axis of every metric of a tree of forks, by the schemas that its runs have used.
 class AxisRegistry {
   public:
     // Registers a schema as used; kFailedPrecondition naming the metric if another schema uses it
@@ -72,13 +72,10 @@ struct StoreState {
     Catalog accepted;
     PublishedCatalog published;
     WriterTable writers;
+    RunActivities activities;  // published
     AxisRegistry axes;
     RowStore rows;
 };
-
-// What a schema, open_run or finish_run record does to a catalog. kCorruption or kInvalidArgument
-// if the frame cannot be what it claims; the frame has been verified.
-Status apply_to_catalog(Catalog& catalog, const RecordHeader& header, Bytes frame);
 
 // Moves the group's highest key forward over accepted rows; returns how many are late: stepped rows
 // at or below the highest step logged before them for the same (run, attempt, schema).

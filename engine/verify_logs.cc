@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "engine/catalog/lineage.h"
+#include "engine/catalog_changes.h"
 #include "engine/store_verifier.h"
 
 namespace stepdb {
@@ -193,7 +195,7 @@ Status StoreVerifier::check_rows(const LogRecord& record, Bytes body) {
     TRY_ASSIGN(const RowsView rows, RowsView::decode(body, *schema->schema, bad));
     report_.rows += rows.rows();
     report_.points += count_present(rows);
-    return axes_.use(run->id, run->path(), *schema);
+    return axes_.use(fork_root(catalog_, run->id), run->path(), *schema);
 }
 
 // A number is used once; refused frames leave gaps.

@@ -194,7 +194,8 @@ TEST_F(VerifyTest, FindsWhatOnlyOtherFilesContradict) {
     remove(name);
     SimExecutor executor;
     SimFileSystem files(disk_, executor);
-    const std::vector<std::byte> body = encode_checkpoint(Catalog(), WriterTable());
+    const std::vector<std::byte> body =
+        encode_checkpoint(Catalog(), WriterTable(), RunActivities());
     ASSERT_TRUE(
         run_task(executor, write_catalog_file(files, "store/" + name, store, id, sequence, body)));
     const std::string found = words(verify());

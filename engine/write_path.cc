@@ -3,38 +3,11 @@
 #include <algorithm>
 
 #include "engine/base/text.h"
+#include "engine/catalog/lineage.h"
+#include "engine/catalog_changes.h"
+#include "engine/write_session.h"
 
 namespace stepdb {
-
-// A run handle of a connection.
-struct WritePath::Handle {
-    uint64_t run = 0;
-    WriterState* writer = nullptr;  // stays where it is while a session holds it
-    // The group of the last rows frame: the next one is mostly of the same.
-    SeriesGroup* last_group = nullptr;
-};
-
-struct WritePath::Session {
-    Session(uint64_t its_id, const Id128& its_writer, OutcomeSink& its_sink)
-        : id(its_id), writer(its_writer), sink(&its_sink) {}
-
-    uint64_t id;
-    Id128 writer;
-    OutcomeSink* sink;  // null once closed
-    uint64_t ordinals = 0;
-    std::unordered_map<uint32_t, Handle> handles;
-    // Schemas that come in pieces, by hash; at most one at a time is under way.
-    SchemaHash partial_schema;
-    std::vector<std::byte> partial_bytes;
-    // Schemas and handles, in session_bytes_ of the write path.
-    size_t schema_bytes = 0;
-    size_t handle_bytes = 0;
-    // Whose number the frame being accepted has used up.
-    WriterState* claimed = nullptr;
-    // Outcomes told since the last flush_outcomes.
-    uint64_t durable_ordinal = 0;
-    uint64_t late_rows = 0;
-};
 
 namespace {
 
@@ -138,9 +111,12 @@ Result<WritePath::Accepted> WritePath::accept(Session& session, Bytes frame, Row
             return accept_open_run(session, frame);
         case FrameType::kRows:
             return accept_rows(session, header, frame, bad);
-        case FrameType::kFinishRun:
-            return accept_finish_run(session, header, frame);
+        case FrameType::kSetRetention:
+            return accept_set_retention(session, frame);
         default:
+            if (is_change(header.type)) {
+                return accept_life(session, header, frame);
+            }
             return invalid(fmt::format("a frame of type {} does not change the store",
                                        static_cast<unsigned>(header.type)));
     }
@@ -269,6 +245,9 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
             "been applied and forgotten (they are remembered for 30 days)",
             session.writer.to_hex(), open.project, open.run));
     }
+    if (open.is_fork()) {
+        TRY(check_fork(state_.accepted, open, known));
+    }
     const bool is_new_handle = !session.handles.contains(open.handle);
     if (known == nullptr || writer == nullptr || is_new_handle) {
         TRY(check_resident(kRunBytes));
@@ -307,22 +286,19 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
 Result<WritePath::Accepted> WritePath::accept_rows(Session& session, const FrameHeader& header,
                                                    Bytes frame, RowPosition& bad) {
     TRY_ASSIGN(const RowsView::Head head, RowsView::decode_head(frame_body(frame)));
-    TRY_ASSIGN(Handle * handle, find_handle(session, head.run_handle));
-    TRY_ASSIGN(const bool is_new, claim_number(session, *handle, header.number));
-    if (!is_new) {
+    TRY_ASSIGN(const std::optional<Claim> claimed, claim(session, head.run_handle, header.number));
+    if (!claimed) {
         return Accepted();
     }
+    Handle* handle = claimed->handle;
+    const std::shared_ptr<const Run>& run = claimed->run;
     TRY(check_room());
-    const std::shared_ptr<const Run> run = state_.accepted.find_run(handle->run);
     // Without its earlier rows neither the axes of its metrics nor late rows are known.
     if (const auto damage = state_.rows.damage_of(handle->run)) {
         return make_error(ErrorCode::kUnavailable, "run {} takes no rows: {}", run->path(),
                           damage->message());
     }
-    if (run->find_attempt(head.attempt) == nullptr) {
-        return precondition(fmt::format("run {} has no attempt {}; its newest is {}", run->path(),
-                                        head.attempt, run->newest_attempt().number));
-    }
+    TRY(check_attempt(*run, head.attempt));
     const StoredSchema* schema = state_.accepted.find_schema(run->project, head.schema);
     if (schema == nullptr) {
         return make_error(ErrorCode::kNotFound,
@@ -344,43 +320,41 @@ Result<WritePath::Accepted> WritePath::accept_rows(Session& session, const Frame
     return accepted;
 }
 
-Result<WritePath::Accepted> WritePath::accept_finish_run(Session& session,
-                                                         const FrameHeader& header, Bytes frame) {
-    TRY_ASSIGN(const FinishRunFrame finish, FinishRunFrame::decode(frame_body(frame)));
-    TRY_ASSIGN(Handle * handle, find_handle(session, finish.handle));
-    TRY_ASSIGN(const bool is_new, claim_number(session, *handle, header.number));
-    if (!is_new) {
-        return Accepted();
-    }
-    TRY(check_room());
-    const std::shared_ptr<const Run> run = state_.accepted.find_run(handle->run);
-    if (run->find_attempt(finish.attempt) == nullptr) {
-        return precondition(fmt::format("run {} has no attempt {}; its newest is {}", run->path(),
-                                        finish.attempt, run->newest_attempt().number));
-    }
-    Accepted accepted;
-    accepted.header = record_header(session);
-    accepted.header.attempt = finish.attempt;
-    accepted.header.run = handle->run;
-    accepted.header.frame_number = header.number;
-    accepted.logged = log_->append(accepted.header, frame);
-    TRY(apply_to_catalog(state_.accepted, accepted.header, accepted.logged));
-    return accepted;
-}
-
 Result<WritePath::Handle*> WritePath::find_handle(Session& session, uint32_t number) const {
     const auto at = session.handles.find(number);
     if (at == session.handles.end()) {
         return precondition(fmt::format("run handle {} is not open on this connection", number));
     }
     if (at->second.writer->session != session.id) {
-        const std::shared_ptr<const Run> run = state_.accepted.find_run(at->second.run);
         return precondition(fmt::format(
             "writer {} has opened run {} on a newer connection; this one is fenced and may write "
             "to it no more",
-            session.writer.to_hex(), run->path()));
+            session.writer.to_hex(), run_path(at->second.run)));
     }
     return &at->second;
+}
+
+std::string WritePath::run_path(uint64_t id) const {
+    const std::shared_ptr<const Run> run = state_.accepted.find_run(id);
+    return run == nullptr ? fmt::format("{} (deleted)", id) : run->path();
+}
+
+Result<std::optional<WritePath::Claim>> WritePath::claim(Session& session, uint32_t number_of_run,
+                                                         uint64_t number) const {
+    TRY_ASSIGN(Handle * handle, find_handle(session, number_of_run));
+    TRY_ASSIGN(const bool is_new, claim_number(session, *handle, number));
+    if (!is_new) {
+        return std::optional<Claim>();
+    }
+    Claim claimed;
+    claimed.handle = handle;
+    claimed.run = state_.accepted.find_run(handle->run);
+    if (claimed.run == nullptr) {
+        return make_error(ErrorCode::kNotFound,
+                          "the run of handle {} has been deleted; open it again to make a new one",
+                          number_of_run);
+    }
+    return std::optional<Claim>(claimed);
 }
 
 // False if the frame has been taken before. From here on a refusal uses up the number.
@@ -402,8 +376,7 @@ Result<bool> WritePath::claim_number(Session& session, Handle& handle, uint64_t 
         return precondition(fmt::format(
             "numbering gap: frame {} of writer {} on run {} follows frame {}; numbers come without "
             "gaps, or the next one is declared when the run is opened",
-            number, session.writer.to_hex(), state_.accepted.find_run(handle.run)->path(),
-            writer.accepted_number));
+            number, session.writer.to_hex(), run_path(handle.run), writer.accepted_number));
     }
     writer.accepted_number = number;
     session.claimed = &writer;
@@ -416,7 +389,7 @@ Result<SeriesGroup*> WritePath::group_for(Handle& handle, const Run& run,
     if (last != nullptr && last->schema_id == schema.id && last->attempt == attempt) {
         return last;
     }
-    TRY(state_.axes.use(run.id, run.path(), schema));
+    TRY(state_.axes.use(fork_root(state_.accepted, run.id), run.path(), schema));
     handle.last_group = &state_.rows.group(run.id, attempt, schema);
     return handle.last_group;
 }
@@ -446,10 +419,10 @@ void WritePath::publish(Pending& pending) {
 // Durable outcomes of a session are told together; a refusal or an opened run first lets out what
 // came before it.
 void WritePath::tell(Pending& pending) {
-    Session& session = *pending.session;
-    if (session.sink == nullptr) {
+    if (pending.session == nullptr || pending.session->sink == nullptr) {
         return;
     }
+    Session& session = *pending.session;
     const auto flush_session = [&session] {
         if (session.durable_ordinal != 0 && session.sink != nullptr) {
             session.sink->on_durable(session.durable_ordinal, session.late_rows);

@@ -40,6 +40,9 @@ class WritePath {
     void close_session(Session& session);
     uint64_t submit(const std::shared_ptr<Session>& session, Bytes frame);
 
+    // Deletes a run on the engine's own account, as retention does.
+    void delete_run(uint64_t run);
+
     // The log is durable up to `sequence`: publishes and tells what that covers.
     void on_durable(uint64_t sequence);
     // Refuses everything to come, until the store is opened again. What the log has taken gets its
@@ -79,7 +82,7 @@ class WritePath {
         Pending(std::shared_ptr<Session> its_session, uint64_t its_ordinal)
             : session(std::move(its_session)), ordinal(its_ordinal) {}
 
-        std::shared_ptr<Session> session;
+        std::shared_ptr<Session> session;  // null: the engine's own
         uint64_t ordinal;
         uint64_t after_sequence = 0;  // its turn comes when the log is durable up to here
         Accepted accepted;
@@ -92,7 +95,15 @@ class WritePath {
     Result<Accepted> accept_open_run(Session& session, Bytes frame);
     Result<Accepted> accept_rows(Session& session, const FrameHeader& header, Bytes frame,
                                  RowPosition& bad);
-    Result<Accepted> accept_finish_run(Session& session, const FrameHeader& header, Bytes frame);
+    Result<Accepted> accept_life(Session& session, const FrameHeader& header, Bytes frame);
+    Result<Accepted> accept_set_retention(Session& session, Bytes frame);
+    // Whether the frame may change the run; the attempt it names, or 0.
+    Result<uint32_t> check_life(const Run& run, FrameType type, Bytes body) const;
+    struct Claim;
+    // The handle's run, and the number taken from its writer; nothing if the frame has been taken
+    // before.
+    Result<std::optional<Claim>> claim(Session& session, uint32_t handle, uint64_t number) const;
+    std::string run_path(uint64_t id) const;
     // The handle, if it is open and not fenced.
     Result<Handle*> find_handle(Session& session, uint32_t number) const;
     Result<bool> claim_number(Session& session, Handle& handle, uint64_t number) const;

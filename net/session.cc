@@ -9,11 +9,6 @@ namespace {
 // A frame smaller than this needs no reservation: it fits the buffers of one read.
 constexpr size_t kReserveFrom = FrameStream::kReadBytesMin;
 
-bool is_change(FrameType type) {
-    return type == FrameType::kSchema || type == FrameType::kOpenRun || type == FrameType::kRows ||
-           type == FrameType::kFinishRun;
-}
-
 }  // namespace
 
 class Session::Reply : public ResultSink {

@@ -18,59 +18,7 @@ Error corrupt(std::string message) {
     return Error(ErrorCode::kCorruption, std::move(message));
 }
 
-void encode_run(ByteWriter& writer, const Run& run) {
-    writer.put(run.id);
-    writer.put_text(run.project);
-    writer.put_text(run.name);
-    writer.put(run.state);
-    writer.put(run.created_us);
-    writer.put(run.created_sequence);
-    writer.put(static_cast<uint32_t>(run.attempts.size()));
-    for (const Attempt& attempt : run.attempts) {
-        writer.put(attempt.number);
-        writer.put(attempt.parent_run);
-        writer.put(attempt.parent_attempt);
-        writer.put(attempt.parent_cut);
-        writer.put(attempt.opened_sequence);
-    }
-}
-
-Result<std::shared_ptr<const Run>> decode_run(ByteReader& reader) {
-    auto run = std::make_shared<Run>();
-    run->id = reader.get<uint64_t>();
-    run->project = reader.get_text(kIdBytesMax);
-    run->name = reader.get_text(kIdBytesMax);
-    const auto state = reader.get<uint8_t>();
-    run->state = static_cast<RunState>(state);
-    run->created_us = reader.get<int64_t>();
-    run->created_sequence = reader.get<uint64_t>();
-    const auto attempts = reader.get<uint32_t>();
-    constexpr size_t kAttemptBytes = 32;
-    if (reader.failed() || state > static_cast<uint8_t>(RunState::kFailed) || attempts == 0 ||
-        attempts > reader.remaining() / kAttemptBytes) {
-        return corrupt(fmt::format("catalog: run {} with state {} and {} attempts in {} bytes",
-                                   run->id, state, attempts, reader.remaining()));
-    }
-    for (uint32_t i = 0; i < attempts; ++i) {
-        Attempt attempt;
-        attempt.number = reader.get<uint32_t>();
-        attempt.parent_run = reader.get<uint64_t>();
-        attempt.parent_attempt = reader.get<uint32_t>();
-        attempt.parent_cut = reader.get<Key>();
-        attempt.opened_sequence = reader.get<uint64_t>();
-        run->attempts.push_back(attempt);
-    }
-    return std::shared_ptr<const Run>(std::move(run));
-}
-
 }  // namespace
-
-const Attempt* Run::find_attempt(uint32_t number) const {
-    const auto at = std::lower_bound(
-        attempts.begin(), attempts.end(), number,
-        [](const Attempt& attempt, uint32_t wanted) { return attempt.number < wanted; });
-    return at != attempts.end() && at->number == number ? &*at : nullptr;
-}
 
 std::shared_ptr<const Run> Catalog::find_run(std::string_view project,
                                              std::string_view name) const {
@@ -123,15 +71,51 @@ std::vector<StoredSchema> Catalog::schemas() const {
     return all;
 }
 
+std::vector<uint64_t> Catalog::forks_of(uint64_t run) const {
+    const auto at = forks_.find(run);
+    return at == forks_.end() ? std::vector<uint64_t>() : at->second;
+}
+
 void Catalog::put_run(std::shared_ptr<const Run> run) {
     next_run_id_ = std::max(next_run_id_, run->id + 1);
-    if (!runs_by_id_.contains(run->id)) {
-        const size_t names = run->project.size() + run->name.size();
-        index_bytes_ += kRunIndexBytes + names;
-        content_bytes_ += sizeof(Run) + run->attempts.size() * sizeof(Attempt) + names;
+    std::shared_ptr<const Run>& there = runs_by_id_[run->id];
+    if (there == nullptr) {
+        index_bytes_ += kRunIndexBytes + run->project.size() + run->name.size();
+        if (const uint64_t parent = run->fork_parent(); parent != 0) {
+            forks_[parent].push_back(run->id);
+        }
+    } else {
+        content_bytes_ -= there->memory_bytes();
     }
-    runs_by_id_[run->id] = run;
+    content_bytes_ += run->memory_bytes();
+    there = run;
     runs_[std::pair(run->project, run->name)] = std::move(run);
+}
+
+void Catalog::remove_run(uint64_t id) {
+    const auto at = runs_by_id_.find(id);
+    if (at == runs_by_id_.end()) {
+        return;
+    }
+    const std::shared_ptr<const Run> run = std::move(at->second);
+    runs_by_id_.erase(at);
+    runs_.erase(std::pair(run->project, run->name));
+    index_bytes_ -= kRunIndexBytes + run->project.size() + run->name.size();
+    content_bytes_ -= run->memory_bytes();
+    if (const auto siblings = forks_.find(run->fork_parent()); siblings != forks_.end()) {
+        std::erase(siblings->second, id);
+        if (siblings->second.empty()) {
+            forks_.erase(siblings);
+        }
+    }
+}
+
+void Catalog::set_retention(std::string_view project, int64_t age_us) {
+    if (age_us == 0) {
+        retention_.erase(std::string(project));
+    } else {
+        retention_[std::string(project)] = age_us;
+    }
 }
 
 void Catalog::put_schema(std::string_view project, uint64_t id,
@@ -171,10 +155,15 @@ std::vector<std::byte> Catalog::encode() const {
     for (const auto& [key, run] : runs_) {
         encode_run(writer, *run);
     }
+    writer.put(static_cast<uint64_t>(retention_.size()));
+    for (const auto& [project, age_us] : retention_) {
+        writer.put_text(project);
+        writer.put(age_us);
+    }
     return writer.take();
 }
 
-Result<Catalog> Catalog::decode(Bytes bytes) {
+Result<Catalog> Catalog::decode(Bytes bytes, uint32_t version) {
     Catalog catalog;
     ByteReader reader(bytes);
     const auto next_run = reader.get<uint64_t>();
@@ -209,8 +198,13 @@ Result<Catalog> Catalog::decode(Bytes bytes) {
     }
     const auto runs = reader.get<uint64_t>();
     for (uint64_t i = 0; i < runs && !reader.failed(); ++i) {
-        TRY_ASSIGN(std::shared_ptr<const Run> run, decode_run(reader));
+        TRY_ASSIGN(std::shared_ptr<const Run> run, decode_run(reader, version));
         catalog.put_run(std::move(run));
+    }
+    const auto retentions = version >= 2 ? reader.get<uint64_t>() : 0;
+    for (uint64_t i = 0; i < retentions && !reader.failed(); ++i) {
+        const std::string_view project = reader.get_text(kIdBytesMax);
+        catalog.set_retention(project, reader.get<int64_t>());
     }
     if (!reader.finished()) {
         return corrupt(fmt::format("catalog: {} bytes, of which {} do not belong to it",

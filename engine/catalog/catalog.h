@@ -13,34 +13,10 @@
 #include <vector>
 
 #include "engine/base/result.h"
-#include "engine/model/frame.h"
+#include "engine/catalog/run.h"
 #include "engine/model/schema.h"
 
 namespace stepdb {
-
-// One link of a run's chain of attempts: attempt `number` reads as its parent up to and including
-// `parent_cut`, then its own points.
-struct Attempt {
-    uint32_t number = 0;
-    uint64_t parent_run = 0;  // 0: nothing above (the first attempt of a run that is no fork)
-    uint32_t parent_attempt = 0;
-    Key parent_cut = kKeyMax;  // last key read from the parent, in key order
-    uint64_t opened_sequence = 0;
-};
-
-struct Run {
-    uint64_t id = 0;
-    std::string project;
-    std::string name;
-    RunState state = RunState::kRunning;
-    int64_t created_us = 0;
-    uint64_t created_sequence = 0;
-    std::vector<Attempt> attempts;  // by number, at least one
-
-    std::string path() const { return project + "/" + name; }
-    const Attempt& newest_attempt() const { return attempts.back(); }
-    const Attempt* find_attempt(uint32_t number) const;
-};
 
 struct StoredSchema {
     uint64_t id = 0;  // store-wide, never reused
@@ -56,8 +32,13 @@ class Catalog {
     const RunMap& runs() const { return runs_; }
     std::shared_ptr<const Run> find_run(std::string_view project, std::string_view name) const;
     std::shared_ptr<const Run> find_run(uint64_t id) const;
+    // Undeleted forks of a run, by id.
+    std::vector<uint64_t> forks_of(uint64_t run) const;
     // Projects named by a run or a schema, sorted.
     std::vector<std::string> projects() const;
+
+    // Since their last write after so many microseconds runs of these projects are deleted.
+    const std::map<std::string, int64_t, std::less<>>& retention() const { return retention_; }
 
     // A schema known in this project.
     const StoredSchema* find_schema(std::string_view project, const SchemaHash& hash) const;
@@ -68,7 +49,12 @@ class Catalog {
 
     // --- Changes; only the engine makes them ---
 
+    // Adds a run or replaces it by a changed one.
     void put_run(std::shared_ptr<const Run> run);
+    // Nothing happens if it is not there. Its id is not given out again.
+    void remove_run(uint64_t id);
+    // 0: never.
+    void set_retention(std::string_view project, int64_t age_us);
     // Makes the schema known in the project; shares the content with other projects that have it.
     void put_schema(std::string_view project, uint64_t id, std::shared_ptr<const Schema> schema);
     // The id of a content any project has, so that it keeps one id.
@@ -84,10 +70,13 @@ class Catalog {
 
     // The checkpoint's body (docs/format.md, "Catalog").
     std::vector<std::byte> encode() const;
-    static Result<Catalog> decode(Bytes bytes);
+    // `version`: of the file that holds it.
+    static Result<Catalog> decode(Bytes bytes, uint32_t version);
 
   private:
     RunMap runs_;
+    std::map<uint64_t, std::vector<uint64_t>> forks_;  // by parent
+    std::map<std::string, int64_t, std::less<>> retention_;
     std::unordered_map<uint64_t, std::shared_ptr<const Run>> runs_by_id_;
     std::unordered_map<uint64_t, StoredSchema> schemas_by_id_;
     std::unordered_map<SchemaHash, uint64_t, Id128Hash> schemas_by_hash_;

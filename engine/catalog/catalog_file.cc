@@ -16,7 +16,7 @@ uint64_t body_checksum(Bytes lengths, Bytes compressed, uint64_t seed) {
     return xxh3(compressed, xxh3(lengths, seed));
 }
 
-Result<CatalogCheckpoint> decode_body(Bytes body) {
+Result<CatalogCheckpoint> decode_body(Bytes body, uint32_t version) {
     ByteReader reader(body);
     const auto catalog_bytes = reader.get<uint64_t>();
     const Bytes catalog = reader.get_bytes(catalog_bytes);
@@ -25,10 +25,13 @@ Result<CatalogCheckpoint> decode_body(Bytes body) {
                           catalog_bytes, body.size());
     }
     CatalogCheckpoint checkpoint;
-    TRY_ASSIGN(checkpoint.catalog, Catalog::decode(catalog));
+    TRY_ASSIGN(checkpoint.catalog, Catalog::decode(catalog, version));
     TRY_ASSIGN(checkpoint.writers, WriterTable::decode(reader));
+    if (version >= 2) {
+        TRY(checkpoint.activities.decode(reader));
+    }
     if (!reader.finished()) {
-        return make_error(ErrorCode::kCorruption, "{} bytes follow the writers",
+        return make_error(ErrorCode::kCorruption, "{} bytes follow the last part",
                           reader.remaining());
     }
     return checkpoint;
@@ -36,7 +39,8 @@ Result<CatalogCheckpoint> decode_body(Bytes body) {
 
 }  // namespace
 
-Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, uint64_t file_id) {
+Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, uint64_t file_id,
+                                              uint32_t version) {
     if (file.size() < kFileHeaderBytes + kPrefixBytes) {
         return make_error(ErrorCode::kCorruption, "{} bytes; at least {} are there in a whole one",
                           file.size(), kFileHeaderBytes + kPrefixBytes);
@@ -63,7 +67,7 @@ Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, ui
     if (!raw) {
         return Error(ErrorCode::kCorruption, raw.error().message());
     }
-    return decode_body(*raw);
+    return decode_body(*raw, version);
 }
 
 Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, uint64_t file_id,
@@ -78,15 +82,17 @@ Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, ui
     if (sequence != nullptr) {
         *sequence = header.details[0];
     }
-    return decode_catalog_body(file, store, file_id);
+    return decode_catalog_body(file, store, file_id, header.version);
 }
 
-std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTable& writers) {
+std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTable& writers,
+                                         const RunActivities& activities) {
     ByteWriter writer;
     const std::vector<std::byte> encoded = catalog.encode();
     writer.put(static_cast<uint64_t>(encoded.size()));
     writer.put_bytes(encoded);
     writers.encode(writer);
+    activities.encode(writer);
     return writer.take();
 }
 
@@ -98,6 +104,7 @@ Task<Status> write_catalog_file(FileSystem& files, std::string path, Id128 store
                              body.size(), kRawBytesMax);
     }
     FileHeader header;
+    header.version = kCatalogKind.version;
     header.store = store;
     header.file_id = file_id;
     header.details[0] = sequence;

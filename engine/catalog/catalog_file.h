@@ -11,21 +11,25 @@
 
 #include "engine/base/task.h"
 #include "engine/catalog/catalog.h"
+#include "engine/catalog/run_activity.h"
 #include "engine/catalog/writer_table.h"
 #include "engine/io/file_system.h"
 #include "engine/model/file_header.h"
 
 namespace stepdb {
 
-inline constexpr FileKind kCatalogKind{"STEPDBCT", "catalog"};
+// Version 2 knows discarded attempts, attributes, deletes, retention and activity.
+inline constexpr FileKind kCatalogKind{"STEPDBCT", "catalog", 2};
 
 struct CatalogCheckpoint {
     Catalog catalog;
     WriterTable writers;
+    RunActivities activities;
 };
 
-// The body: u64 bytes of the catalog, the catalog, the writers.
-std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTable& writers);
+// The body: u64 bytes of the catalog, the catalog, the writers, the activities.
+std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTable& writers,
+                                         const RunActivities& activities);
 
 // Writes and syncs the file (SyncSite::kCatalogData), not its directory.
 Task<Status> write_catalog_file(FileSystem& files, std::string path, Id128 store, uint64_t file_id,
@@ -39,7 +43,8 @@ Task<Result<CatalogCheckpoint>> read_catalog_file(FileSystem& files, std::string
 // the checkpoint's sequence when the header is intact.
 Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, uint64_t file_id,
                                               uint64_t* sequence = nullptr);
-// The part of such a file behind its header.
-Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, uint64_t file_id);
+// The part of such a file behind its header, which says `version`.
+Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, uint64_t file_id,
+                                              uint32_t version);
 
 }  // namespace stepdb

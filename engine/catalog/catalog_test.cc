@@ -45,7 +45,7 @@ TEST(Catalog, FindsByNameIdAndContent) {
 
 TEST(Catalog, EncodesAndDecodes) {
     const Catalog catalog = sample_catalog();
-    const Result<Catalog> decoded = Catalog::decode(catalog.encode());
+    const Result<Catalog> decoded = Catalog::decode(catalog.encode(), kCatalogKind.version);
     ASSERT_TRUE(decoded.has_value());
     EXPECT_EQ(decoded->find_run(7)->state, RunState::kFinished);
     EXPECT_EQ(decoded->find_run(7)->attempts.size(), 2U);
@@ -56,7 +56,8 @@ TEST(Catalog, EncodesAndDecodes) {
 TEST(Catalog, AnyCutOfTheEncodingIsRefused) {
     const std::vector<std::byte> bytes = sample_catalog().encode();
     for (size_t length = 0; length < bytes.size(); ++length) {
-        const Result<Catalog> decoded = Catalog::decode(Bytes(bytes).first(length));
+        const Result<Catalog> decoded =
+            Catalog::decode(Bytes(bytes).first(length), kCatalogKind.version);
         ASSERT_FALSE(decoded.has_value()) << length;
         EXPECT_EQ(decoded.error().code(), ErrorCode::kCorruption);
     }
@@ -73,7 +74,9 @@ TEST(CatalogFile, EveryFlippedByteIsNoticed) {
     writer.published = true;
     writer.published_number = 12;
     writers.get_or_add({store, 8});
-    const std::vector<std::byte> body = encode_checkpoint(sample_catalog(), writers);
+    RunActivities activities;
+    activities.of(7) = {5, 6, 2};
+    const std::vector<std::byte> body = encode_checkpoint(sample_catalog(), writers, activities);
     ASSERT_TRUE(run_task(executor, write_catalog_file(files, "d/c", store, 5, 77, body)));
 
     Result<CatalogCheckpoint> read = run_task(executor, read_catalog_file(files, "d/c", store, 5));

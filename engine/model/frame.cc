@@ -1,6 +1,7 @@
 #include "engine/model/frame.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/model/limits.h"
 
@@ -59,6 +60,20 @@ std::string frame_type_name(FrameType type) {
             return "rows";
         case FrameType::kFinishRun:
             return "finish_run";
+        case FrameType::kSetAttributes:
+            return "set_attributes";
+        case FrameType::kRestartRun:
+            return "restart_run";
+        case FrameType::kHeartbeat:
+            return "heartbeat";
+        case FrameType::kDiscardAttempt:
+            return "discard_attempt";
+        case FrameType::kDeleteMetrics:
+            return "delete_metrics";
+        case FrameType::kDeleteRun:
+            return "delete_run";
+        case FrameType::kSetRetention:
+            return "set_retention";
         case FrameType::kQuery:
             return "query";
         case FrameType::kCancel:
@@ -211,6 +226,23 @@ std::vector<std::byte> encode_schema_frame(std::string_view project, const Schem
     return std::move(frames.front());
 }
 
+namespace {
+
+Status check_fork(const OpenRunFrame& open) {
+    TRY(check_id("parent run", open.parent));
+    if (!std::isfinite(open.fork_step)) {
+        return invalid(fmt::format("open_run frame of {}/{}: fork step {}; it is finite",
+                                   open.project, open.run, open.fork_step));
+    }
+    if (open.parent == open.run) {
+        return invalid(fmt::format("open_run frame of {}/{}: a run cannot be its own parent",
+                                   open.project, open.run));
+    }
+    return {};
+}
+
+}  // namespace
+
 Result<OpenRunFrame> OpenRunFrame::decode(Bytes body) {
     ByteReader reader(body);
     OpenRunFrame frame;
@@ -227,11 +259,16 @@ Result<OpenRunFrame> OpenRunFrame::decode(Bytes body) {
     TRY(check_reserved("open_run", reserved));
     TRY(check_id("project", frame.project));
     TRY(check_id("run", frame.run));
-    if (parent_kind != 0 || reader.remaining() != 0) {
+    if (parent_kind == 1) {
+        frame.parent = reader.get_text(kIdBytesMax);
+        frame.fork_step = reader.get<double>();
+        TRY(check_fork(frame));
+    }
+    if (parent_kind > 1 || !reader.finished()) {
         return invalid(
-            fmt::format("open_run frame of {}/{}: parent kind {} and {} bytes after it; "
-                        "only 0 (no parent) and nothing more are known",
-                        frame.project, frame.run, parent_kind, reader.remaining()));
+            fmt::format("open_run frame of {}/{}: parent kind {} in a body of {} bytes; 0 (none) "
+                        "and 1 (a fork: parent run and step) are known, and nothing follows",
+                        frame.project, frame.run, parent_kind, body.size()));
     }
     const unsigned mode = frame.mode;
     if (mode > (kCreateIfMissing | kMustCreate | kResume) ||
@@ -258,7 +295,11 @@ std::vector<std::byte> encode_open_run_frame(const OpenRunFrame& open) {
     writer.put(open.first_number);
     writer.put_text(open.project);
     writer.put_text(open.run);
-    writer.put<uint8_t>(0);
+    writer.put(static_cast<uint8_t>(open.is_fork()));
+    if (open.is_fork()) {
+        writer.put_text(open.parent);
+        writer.put(open.fork_step);
+    }
     return builder.finish();
 }
 

@@ -41,6 +41,13 @@ enum class FrameType : uint8_t {
     kOpenRun = 3,
     kRows = 4,
     kFinishRun = 5,
+    kSetAttributes = 6,  // from here to kSetRetention: life_frame.h
+    kRestartRun = 7,
+    kHeartbeat = 8,
+    kDiscardAttempt = 9,
+    kDeleteMetrics = 10,
+    kDeleteRun = 11,
+    kSetRetention = 12,
     kQuery = 16,
     kCancel = 17,
     // from the server
@@ -55,6 +62,11 @@ enum class FrameType : uint8_t {
 
 // "rows", "open_run", ...; "unknown type 77" for a number not listed.
 std::string frame_type_name(FrameType type);
+
+// Frames that change the store: those that have an outcome and that the log keeps.
+constexpr bool is_change(FrameType type) {
+    return type >= FrameType::kSchema && type <= FrameType::kSetRetention;
+}
 
 enum class ChecksumKind : uint8_t { kXxh3 = 1, kCrc32 = 2 };
 
@@ -117,7 +129,7 @@ std::vector<std::vector<std::byte>> encode_schema_frames(std::string_view projec
                                                          size_t piece_bytes_max = 4U << 20U);
 
 // body: u32 handle, u8 mode (OpenMode bits), u8[3] zero, u64 first number, text project, text run,
-// u8 parent kind (0 none; others reserved for forks).
+// u8 parent kind (0 none, 1 fork), and of a fork: text parent run, f64 fork step.
 struct OpenRunFrame {
     static constexpr uint8_t kCreateIfMissing = 1;  // else a missing run is kNotFound
     static constexpr uint8_t kMustCreate = 2;       // an existing run is kAlreadyExists
@@ -128,7 +140,12 @@ struct OpenRunFrame {
     uint64_t first_number = 1;  // the next number the client will send, at least 1
     std::string_view project;
     std::string_view run;
+    // Of a fork, which reads as its parent's newest attempt of this moment up to and including
+    // `fork_step` (finite), then its own points. Empty if the run is none.
+    std::string_view parent;
+    double fork_step = 0;
 
+    bool is_fork() const { return !parent.empty(); }
     static Result<OpenRunFrame> decode(Bytes body);
 };
 std::vector<std::byte> encode_open_run_frame(const OpenRunFrame& open);

@@ -14,6 +14,12 @@ inline constexpr size_t kMetricBytesMax = 1024;         // one metric path
 inline constexpr uint32_t kSchemaMetricsMax = 1 << 20;  // metrics a row; ten times the widest seen
 inline constexpr uint32_t kLineageDepthMax = 4096;      // attempts and forks above a run
 
+// Attributes of one run altogether, in memory; one string of them.
+inline constexpr size_t kRunAttributesBytesMax = 4U << 20U;
+inline constexpr size_t kAttributeTextBytesMax = 1U << 20U;
+// A running run without a row or heartbeat for so long shows as stale.
+inline constexpr int64_t kStaleAfterUs = int64_t{5} * 60 * 1'000'000;
+
 // --- Wire (fixed per protocol version; told in hello) ---
 
 // One frame. A row of 2^20 float64 values is 8 MiB; a batch may hold several.

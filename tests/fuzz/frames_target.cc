@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 
+#include "engine/model/life_frame.h"
 #include "engine/model/rows.h"
 #include "net/engine_bridge.h"
 #include "net/engine_query_service.h"
@@ -110,6 +111,34 @@ void decode_result(Bytes body) {
     CHECK(decode_result_block(frame_body(*again), shown)->rows() == block->rows(), "rows");
 }
 
+void decode_life_frame(FrameType type, Bytes body) {
+    const auto check = [body](const auto& decoded, const auto& encode) {
+        if (decoded) {
+            check_same(body, encode(*decoded));
+        }
+    };
+    switch (type) {
+        case FrameType::kSetAttributes:
+            return check(SetAttributesFrame::decode(body),
+                         [](const auto& frame) { return encode_set_attributes_frame(frame, 1); });
+        case FrameType::kRestartRun:
+            return check(RestartRunFrame::decode(body),
+                         [](const auto& frame) { return encode_restart_run_frame(frame, 1); });
+        case FrameType::kDiscardAttempt:
+            return check(DiscardAttemptFrame::decode(body),
+                         [](const auto& frame) { return encode_discard_attempt_frame(frame, 1); });
+        case FrameType::kDeleteMetrics:
+            return check(DeleteMetricsFrame::decode(body),
+                         [](const auto& frame) { return encode_delete_metrics_frame(frame, 1); });
+        case FrameType::kSetRetention:
+            return check(SetRetentionFrame::decode(body),
+                         [](const auto& frame) { return encode_set_retention_frame(frame); });
+        default:
+            return check(HandleFrame::decode(body),
+                         [](const auto& frame) { return encode_heartbeat_frame(frame.handle, 1); });
+    }
+}
+
 void decode_body(FrameType type, Bytes body) {
     switch (type) {
         case FrameType::kHello:
@@ -131,6 +160,14 @@ void decode_body(FrameType type, Bytes body) {
                 check_same(body, encode_finish_run_frame(*finish, 1));
             }
             return;
+        case FrameType::kSetAttributes:
+        case FrameType::kRestartRun:
+        case FrameType::kHeartbeat:
+        case FrameType::kDiscardAttempt:
+        case FrameType::kDeleteMetrics:
+        case FrameType::kDeleteRun:
+        case FrameType::kSetRetention:
+            return decode_life_frame(type, body);
         case FrameType::kQuery:
             if (const auto query = decode_query(body)) {
                 check_same(body, encode_query(*query, 1));

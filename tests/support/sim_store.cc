@@ -17,9 +17,9 @@ std::pair<std::string_view, std::string_view> split_run(std::string_view path) {
 }
 
 Task<Result<ReferenceModel::Series>> read_series(SnapshotReader& reader, const Run& run,
-                                                 std::string metric) {
+                                                 uint32_t attempt, std::string metric) {
     const std::unique_ptr<SeriesCursor> cursor =
-        reader.open_series(run, run.newest_attempt().number, metric, KeyRange());
+        reader.open_series(run, attempt, metric, KeyRange());
     ReferenceModel::Series series;
     Points batch;
     while (true) {
@@ -39,50 +39,6 @@ Task<Result<ReferenceModel::Series>> read_series(SnapshotReader& reader, const R
 }
 
 }  // namespace
-
-void ReferenceModel::apply(const ModelChange& change) {
-    const bool stepped = change.schema->axis() == Axis::kStepped;
-    for (const ModelRow& row : change.rows) {
-        const Key key = stepped ? key_of_step(*row.step) : *row.time_us;
-        for (uint32_t column = 0; column < change.schema->width(); ++column) {
-            if (row.values[column]) {
-                contents_[{change.run, change.schema->metric(column)}][key] = {
-                    *row.time_us, bits_of(*row.values[column])};
-            }
-        }
-    }
-}
-
-std::string describe_difference(const ReferenceModel::Contents& want,
-                                const ReferenceModel::Contents& got) {
-    for (const auto& [name, series] : want) {
-        const auto found = got.find(name);
-        if (found == got.end()) {
-            return fmt::format("series {} {} is missing", name.first, name.second);
-        }
-        for (const auto& [key, point] : series) {
-            const auto at = found->second.find(key);
-            if (at == found->second.end()) {
-                return fmt::format("{} {}: key {} is missing", name.first, name.second, key);
-            }
-            if (at->second != point) {
-                return fmt::format("{} {} key {}: value {:x} at {}, expected {:x} at {}",
-                                   name.first, name.second, key, at->second.value_bits,
-                                   at->second.time_us, point.value_bits, point.time_us);
-            }
-        }
-        if (found->second.size() != series.size()) {
-            return fmt::format("{} {}: {} points, expected {}", name.first, name.second,
-                               found->second.size(), series.size());
-        }
-    }
-    for (const auto& [name, series] : got) {
-        if (!want.contains(name)) {
-            return fmt::format("series {} {} should not be there", name.first, name.second);
-        }
-    }
-    return "";
-}
 
 EngineOptions SimStore::small_options() {
     EngineOptions options;
@@ -173,18 +129,44 @@ Result<ReferenceModel::Contents> SimStore::contents() {
     const std::shared_ptr<const Snapshot> snapshot = engine_->snapshot(ids);
     SnapshotReader reader(*files_, snapshot);
     for (const auto& run : snapshot->runs()) {
-        for (const MetricInfo& metric : snapshot->metrics(*run, run->newest_attempt().number)) {
-            Result<ReferenceModel::Series> series =
-                run_task(*executor_, read_series(reader, *run, metric.name));
-            if (!series) {
-                return series.error();
+        for (const Attempt& attempt : run->attempts) {
+            if (attempt.discarded) {
+                continue;
             }
-            if (!series->empty()) {
-                contents[{run->path(), metric.name}] = std::move(*series);
+            const bool newest = attempt.number == run->newest_attempt().number;
+            const std::string name =
+                newest ? run->path() : fmt::format("{}#{}", run->path(), attempt.number);
+            for (const MetricInfo& metric : snapshot->metrics(*run, attempt.number)) {
+                Result<ReferenceModel::Series> series =
+                    run_task(*executor_, read_series(reader, *run, attempt.number, metric.name));
+                if (!series) {
+                    return series.error();
+                }
+                if (!series->empty()) {
+                    contents[{name, metric.name}] = std::move(*series);
+                }
             }
         }
     }
     return contents;
+}
+
+std::map<std::string, ModelFacts> SimStore::facts() {
+    std::map<std::string, ModelFacts> facts;
+    const std::shared_ptr<const Catalog> catalog = engine_->catalog();
+    for (const auto& [name, run] : catalog->runs()) {
+        ModelFacts& of_run = facts[run->path()];
+        of_run.state = run->state;
+        of_run.attributes = run->all_attributes();
+        for (const Attempt& attempt : run->attempts) {
+            (attempt.discarded ? of_run.discarded : of_run.attempts).push_back(attempt.number);
+        }
+        if (run->fork_parent() != 0) {
+            const std::shared_ptr<const Run> parent = catalog->find_run(run->fork_parent());
+            of_run.parent = parent == nullptr ? "(missing)" : parent->path();
+        }
+    }
+    return facts;
 }
 
 TestWriter::~TestWriter() {
@@ -200,9 +182,8 @@ void TestWriter::connect(SimStore& store) {
     ordinals_.clear();
     opening_.clear();
     durable_ordinal_ = 0;
-    uint32_t handle = 0;
     for (auto& [run, state] : runs_) {
-        state.handle = ++handle;
+        state.handle = next_handle_++;
         open_run(run, state);
     }
     for (size_t index = acknowledged_; index < frames_.size(); ++index) {
@@ -223,6 +204,16 @@ void TestWriter::disconnect() {
     }
 }
 
+// Numbers below have been used up, by refused frames too, which the engine forgets in a restart.
+uint64_t TestWriter::first_unanswered(const std::string& run, const OpenedRun& state) const {
+    for (size_t index = acknowledged_; index < frames_.size(); ++index) {
+        if (frames_[index].run == run) {
+            return frames_[index].number;
+        }
+    }
+    return state.next_number;
+}
+
 void TestWriter::open_run(const std::string& run, OpenedRun& state) {
     const auto [project, name] = split_run(run);
     OpenRunFrame open;
@@ -231,6 +222,9 @@ void TestWriter::open_run(const std::string& run, OpenedRun& state) {
     open.mode |= state.known ? OpenRunFrame::kResume : uint8_t{0};
     open.project = project;
     open.run = name;
+    open.first_number = first_unanswered(run, state);
+    open.parent = state.parent;
+    open.fork_step = state.fork_step;
     const uint64_t ordinal = session_->submit(encode_open_run_frame(open));
     opening_[ordinal] = run;
 }
@@ -242,12 +236,38 @@ void TestWriter::announce_schema(const std::string& run, const Schema& schema) {
     }
 }
 
-size_t TestWriter::send(const ModelChange& change, bool compress, bool crc32) {
-    const auto [at, added] = runs_.try_emplace(change.run);
+TestWriter::OpenedRun& TestWriter::opened_run(const std::string& run) {
+    const auto [at, added] = runs_.try_emplace(run);
     if (added) {
-        at->second.handle = static_cast<uint32_t>(runs_.size());
-        open_run(change.run, at->second);
+        at->second.handle = next_handle_++;
+        open_run(run, at->second);
     }
+    return at->second;
+}
+
+size_t TestWriter::send_life(const std::string& run, const EncodeLife& encode) {
+    OpenedRun& mine = opened_run(run);
+    Sent sent;
+    sent.run = run;
+    sent.number = mine.next_number++;
+    sent.frame = encode(mine.handle, sent.number);
+    frames_.push_back(std::move(sent));
+    if (session_ != nullptr) {
+        submit_frame(frames_.size() - 1);
+    }
+    return frames_.size() - 1;
+}
+
+void TestWriter::fork_run(const std::string& run, const std::string& parent, double step) {
+    OpenedRun& mine = runs_[run];
+    mine.handle = next_handle_++;
+    mine.parent = split_run(parent).second;
+    mine.fork_step = step;
+    open_run(run, mine);
+}
+
+size_t TestWriter::send(const ModelChange& change, bool compress, bool crc32) {
+    OpenedRun& mine = opened_run(change.run);
     RowsBuilder builder(change.schema);
     for (const ModelRow& row : change.rows) {
         builder.add(row.step, row.time_us, std::span(row.values));
@@ -255,7 +275,8 @@ size_t TestWriter::send(const ModelChange& change, bool compress, bool crc32) {
     Sent sent;
     sent.run = change.run;
     sent.schema = change.schema;
-    sent.frame = builder.finish(at->second.handle, 0, at->second.next_number++, compress);
+    sent.number = mine.next_number;
+    sent.frame = builder.finish(mine.handle, change.attempt, mine.next_number++, compress);
     if (crc32) {
         sent.frame[6] = static_cast<std::byte>(ChecksumKind::kCrc32);
         store_le(sent.frame.data() + 8, frame_checksum(ChecksumKind::kCrc32, sent.frame));
@@ -269,7 +290,9 @@ size_t TestWriter::send(const ModelChange& change, bool compress, bool crc32) {
 
 void TestWriter::submit_frame(size_t index) {
     const Sent& sent = frames_[index];
-    announce_schema(sent.run, *sent.schema);
+    if (sent.schema != nullptr) {
+        announce_schema(sent.run, *sent.schema);
+    }
     ordinals_[session_->submit(sent.frame)] = index;
 }
 
@@ -296,6 +319,10 @@ void TestWriter::on_durable(uint64_t ordinal, uint64_t late_rows) {
 }
 
 void TestWriter::on_refused(uint64_t ordinal, Refusal refusal) {
+    if (const auto at = ordinals_.find(ordinal); at != ordinals_.end()) {
+        acknowledged_ = std::max(acknowledged_, at->second + 1);
+        ordinals_.erase(at);
+    }
     refusals_.emplace_back(ordinal, std::move(refusal));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <compare>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/model/life_frame.h"
 #include "tests/support/sim_executor.h"
 #include "tests/support/sim_file_system.h"
 
@@ -36,26 +38,81 @@ struct ModelChange {
     ModelChange() = default;
 
     std::string run;  // "project/run"
+    uint32_t attempt = 0;
     std::shared_ptr<const Schema> schema;
     std::vector<ModelRow> rows;
 };
 
-// What every series reads as: (run, metric) -> key -> point. Series without points are left out.
+// What is known of a run beside its points.
+struct ModelFacts {
+    RunState state = RunState::kRunning;
+    std::vector<uint32_t> attempts;  // open ones
+    std::vector<uint32_t> discarded;
+    std::string parent;  // "project/run"; "" if it is no fork
+    Attributes attributes;
+
+    bool operator==(const ModelFacts&) const = default;
+};
+
+// The rules of docs/protocol.md over plain maps: who reads what, and what a change does. A change
+// that the rules refuse must not be applied.
 class ReferenceModel {
   public:
     using Series = std::map<Key, ModelPoint>;
+    // What every series reads as: (run, metric) -> key -> point. The newest attempt under the run's
+    // path, older ones that are not discarded under "path#number". Series without points are left
+    // out.
     using Contents = std::map<std::pair<std::string, std::string>, Series>;
 
+    // Creates the run if it is missing.
     void apply(const ModelChange& change);
-    const Contents& contents() const { return contents_; }
+    void create(const std::string& run) { runs_.try_emplace(run); }
+    void fork(const std::string& run, const std::string& parent, double step);
+    // Nothing happens if the attempt is open.
+    void restart(const std::string& run, uint32_t attempt, std::optional<double> step);
+    void finish(const std::string& run, uint32_t attempt, RunState state);
+    void set_attributes(const std::string& run, const std::vector<AttributeChange>& changes);
+    void discard(const std::string& run, uint32_t attempt);
+    void delete_metrics(const std::string& run, const std::vector<std::string>& metrics);
+    void delete_run(const std::string& run) { runs_.erase(run); }
+
+    std::vector<std::string> runs() const;
+    bool has(const std::string& run) const { return runs_.contains(run); }
+    std::vector<std::string> forks_of(const std::string& run) const;
+    uint32_t newest(const std::string& run) const;
+
+    Contents contents() const;
+    std::map<std::string, ModelFacts> facts() const;
 
   private:
-    Contents contents_;
+    struct Attempt {
+        std::string parent_run;  // "": reads nothing above
+        uint32_t parent_attempt = 0;
+        double cut = 0;
+        bool discarded = false;
+        std::map<std::string, Series> stepped;  // own points, by metric
+        std::map<std::string, Series> timed;
+    };
+    struct Run {
+        Run() : attempts{{0, Attempt()}} {}
+
+        std::map<uint32_t, Attempt> attempts;
+        std::string fork_parent;
+        RunState state = RunState::kRunning;
+        Attributes attributes;
+    };
+
+    std::map<std::string, Series> read_stepped(const Run& run, uint32_t attempt) const;
+    std::map<std::string, Series> read_timed(const Run& run, uint32_t attempt) const;
+
+    std::map<std::string, Run> runs_;
 };
 
 // The first difference in words, or "" if there is none.
 std::string describe_difference(const ReferenceModel::Contents& want,
                                 const ReferenceModel::Contents& got);
+std::string describe_difference(const std::map<std::string, ModelFacts>& want,
+                                const std::map<std::string, ModelFacts>& got);
 
 // --- The engine under test ---
 
@@ -97,8 +154,9 @@ class SimStore {
     // Lets everything under way come to its end first.
     std::string verify();
 
-    // Every point of every run, read through a snapshot.
+    // Every point of every run and attempt, read through a snapshot.
     Result<ReferenceModel::Contents> contents();
+    std::map<std::string, ModelFacts> facts();
 
   private:
     void discard_engine();
@@ -133,10 +191,17 @@ class TestWriter final : public OutcomeSink {
     // in the order of all changes sent by this writer, from 0.
     size_t send(const ModelChange& change, bool compress = false, bool crc32 = false);
     void finish_run(const std::string& run, RunState state);
+    // Sends a frame of a run's life, which `encode` makes for a handle and a number. Opens the run.
+    using EncodeLife = std::function<std::vector<std::byte>(uint32_t handle, uint64_t number)>;
+    size_t send_life(const std::string& run, const EncodeLife& encode);
+    // Opens `run` as a fork, creating it.
+    void fork_run(const std::string& run, const std::string& parent, double step);
+    // The run has been deleted: what comes under its name is another one.
+    void forget_run(const std::string& run) { runs_.erase(run); }
     // Submits the bytes of a frame as they are; returns the ordinal.
     uint64_t submit(const std::vector<std::byte>& frame);
 
-    // Changes below this are acknowledged.
+    // Changes below this have their outcome.
     size_t acknowledged() const { return acknowledged_; }
     size_t sent() const { return frames_.size(); }
     uint64_t late_rows() const { return late_rows_; }
@@ -150,16 +215,21 @@ class TestWriter final : public OutcomeSink {
 
   private:
     struct OpenedRun {
+        std::string parent;  // of a fork, its id
+        double fork_step = 0;
         uint32_t handle = 0;
         uint64_t next_number = 1;
         bool known = false;  // the engine has confirmed it once
     };
     struct Sent {
         std::string run;
-        std::shared_ptr<const Schema> schema;
+        std::shared_ptr<const Schema> schema;  // of rows
+        uint64_t number = 0;
         std::vector<std::byte> frame;
     };
 
+    OpenedRun& opened_run(const std::string& run);
+    uint64_t first_unanswered(const std::string& run, const OpenedRun& state) const;
     void open_run(const std::string& run, OpenedRun& state);
     void submit_frame(size_t index);
     void announce_schema(const std::string& run, const Schema& schema);
@@ -168,6 +238,7 @@ class TestWriter final : public OutcomeSink {
     SimStore* store_ = nullptr;
     std::unique_ptr<WriteSession> session_;
     std::map<std::string, OpenedRun> runs_;
+    uint32_t next_handle_ = 1;
     std::set<std::string> announced_;  // project and schema hash, in this session
     std::vector<Sent> frames_;
     std::map<uint64_t, size_t> ordinals_;  // of this session: ordinal -> index into frames_
