@@ -46,7 +46,6 @@ class EngineCore final : public Engine, private LogWriter::Owner {
 
     // recovery.cc
     Task<Result<std::optional<SalvagedManifest>>> find_manifest();
-    Task<std::optional<Error>> contradiction(LoadedManifest manifest);
     Task<Status> refuse_leftovers();
     Task<void> load_checkpoint(ManifestState state);
     Status load_segment(std::shared_ptr<const SegmentMeta> segment);

@@ -113,9 +113,13 @@ Task<Result<std::optional<SalvagedManifest>>> EngineCore::find_manifest() {
     } else {
         LoadedManifest& manifest = **loaded;
         if (manifest.torn) {
-            why = co_await contradiction(manifest);
+            why = co_await find_contradiction(files, options_.directory, manifest);
         }
         if (!why) {
+            if (manifest.torn) {
+                report_.notes.push_back(
+                    describe_torn_edit(path(manifest_file_name(manifest.file_id)), manifest.end));
+            }
             found.emplace();
             found->store = manifest.store;
             found->state = std::move(manifest.state);
@@ -132,59 +136,6 @@ Task<Result<std::optional<SalvagedManifest>>> EngineCore::find_manifest() {
         co_return salvaged.error();
     }
     found.emplace(std::move(*salvaged));
-    co_return found;
-}
-
-// Bytes behind the last whole edit of a manifest are an edit that a crash cut short, or one that
-// was damaged later. The latter shows in files: those it named are not what the edits before it
-// say.
-Task<std::optional<Error>> EngineCore::contradiction(LoadedManifest manifest) {
-    FileSystem& files = environment_.file_system;
-    std::optional<Error> found;
-    Result<std::vector<std::string>> names = co_await files.list(options_.directory);
-    if (!names) {
-        found = names.error();
-        co_return found;
-    }
-    const auto is_there = [&](const std::string& name) {
-        return std::ranges::binary_search(*names, name);
-    };
-    const std::string what = fmt::format("{}: the edit at byte {} is damaged",
-                                         path(manifest_file_name(manifest.file_id)), manifest.end);
-    const ManifestState& state = manifest.state;
-    std::vector<std::string> missing;
-    if (state.catalog_file != 0 && !is_there(catalog_file_name(state.catalog_file))) {
-        missing.push_back(catalog_file_name(state.catalog_file));
-    }
-    ManifestState unnamed;
-    for (const std::string& name : *names) {
-        if (const auto log = parse_file_name(name, "log-")) {
-            if (!state.logs.contains(*log)) {
-                unnamed.logs[*log] = 0;
-            }
-        }
-    }
-    for (const auto& [file_id, epoch] : state.logs) {
-        if (!is_there(log_file_name(file_id))) {
-            missing.push_back(log_file_name(file_id));
-        }
-    }
-    if (!missing.empty()) {
-        found = make_error(ErrorCode::kCorruption,
-                           "{}, and {}, which the edits before it name, is gone", what,
-                           missing.front());
-        co_return found;
-    }
-    for (const auto& [file_id, epoch] : unnamed.logs) {
-        const uint64_t first =
-            co_await first_log_sequence(files, options_.directory, manifest.store, file_id);
-        if (first != 0 && first >= state.log_sequence) {
-            found = make_error(ErrorCode::kCorruption,
-                               "{}: only it can have named {}, which holds rows", what,
-                               log_file_name(file_id));
-            co_return found;
-        }
-    }
     co_return found;
 }
 

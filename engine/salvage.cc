@@ -163,6 +163,7 @@ Task<Result<SalvagedManifest>> salvage_manifest(FileSystem& files, std::string d
     if (whole) {
         salvaged.store = whole->store;
         salvaged.state = whole->state;
+        salvaged.manifest_file = whole->file_id;
         salvaged.what = fmt::format(
             "{}. {} beside it is whole and is read instead: write its name and a line feed into "
             "{}/{} to go on writing",
@@ -181,6 +182,63 @@ Task<Result<SalvagedManifest>> salvage_manifest(FileSystem& files, std::string d
         "the manifest from a backup",
         why.message(), directory);
     co_return salvaged;
+}
+
+Task<std::optional<Error>> find_contradiction(FileSystem& files, std::string directory,
+                                              LoadedManifest manifest) {
+    std::optional<Error> found;
+    Result<std::vector<std::string>> names = co_await files.list(directory);
+    if (!names) {
+        found = names.error();
+        co_return found;
+    }
+    const auto is_there = [&](const std::string& name) {
+        return std::ranges::binary_search(*names, name);
+    };
+    const std::string what = fmt::format("{}/{}: the edit at byte {} is damaged", directory,
+                                         manifest_file_name(manifest.file_id), manifest.end);
+    const ManifestState& state = manifest.state;
+    std::vector<std::string> missing;
+    if (state.catalog_file != 0 && !is_there(catalog_file_name(state.catalog_file))) {
+        missing.push_back(catalog_file_name(state.catalog_file));
+    }
+    ManifestState unnamed;
+    for (const std::string& name : *names) {
+        if (const auto log = parse_file_name(name, "log-")) {
+            if (!state.logs.contains(*log)) {
+                unnamed.logs[*log] = 0;
+            }
+        }
+    }
+    for (const auto& [file_id, epoch] : state.logs) {
+        if (!is_there(log_file_name(file_id))) {
+            missing.push_back(log_file_name(file_id));
+        }
+    }
+    if (!missing.empty()) {
+        found = make_error(ErrorCode::kCorruption,
+                           "{}, and {}, which the edits before it name, is gone", what,
+                           missing.front());
+        co_return found;
+    }
+    for (const auto& [file_id, epoch] : unnamed.logs) {
+        const uint64_t first =
+            co_await first_log_sequence(files, directory, manifest.store, file_id);
+        if (first != 0 && first >= state.log_sequence) {
+            found = make_error(ErrorCode::kCorruption,
+                               "{}: only it can have named {}, which holds rows", what,
+                               log_file_name(file_id));
+            co_return found;
+        }
+    }
+    co_return found;
+}
+
+std::string describe_torn_edit(std::string_view manifest, uint64_t offset) {
+    return fmt::format(
+        "{}: the edit at byte {} is not whole and was dropped. A write that a crash cut short "
+        "looks like this, and then nothing relied upon it",
+        manifest, offset);
 }
 
 Task<uint64_t> first_log_sequence(FileSystem& files, std::string directory, Id128 store,

@@ -17,6 +17,7 @@ struct SalvagedManifest {
 
     Id128 store;
     ManifestState state;
+    uint64_t manifest_file = 0;  // that the state is from, of those that CURRENT does not name
     // The state was put together from the files that are there, for want of a manifest: it may
     // name files that no longer counted, and the log's first sequence is not known (0).
     bool from_files = false;
@@ -28,6 +29,15 @@ struct SalvagedManifest {
 // there is nothing to read at all.
 Task<Result<SalvagedManifest>> salvage_manifest(FileSystem& files, std::string directory,
                                                 Error why);
+
+// Bytes behind the last whole edit of a manifest are an edit that a crash cut short, or one that
+// was damaged later. The latter shows in files: those it named are not what the edits before it
+// say. What says so, if anything does.
+Task<std::optional<Error>> find_contradiction(FileSystem& files, std::string directory,
+                                              LoadedManifest manifest);
+
+// What is said of such bytes when nothing contradicts them.
+std::string describe_torn_edit(std::string_view manifest, uint64_t offset);
 
 // The log files of `state` in the order of their first groups.
 Task<std::vector<uint64_t>> order_logs(FileSystem& files, std::string directory, Id128 store,

@@ -40,9 +40,12 @@ class StoreVerifier {
     // verify.cc
     Task<Status> list_files();
     Task<void> verify_manifest();
+    // After `why`: what recovery reads instead of the manifest that counts.
+    Task<void> salvage(Error why);
     Task<std::optional<uint64_t>> find_manifest();
     Task<void> verify_sizes();
     Task<void> verify_catalog();
+    Task<void> verify_catalog_file(uint64_t file_id);
     void check_runs();
     void check_names();
     void note_unnamed();
@@ -65,18 +68,33 @@ class StoreVerifier {
                             Bytes strips);
 
     // verify_logs.cc
+    // Something wrong in a log file, and what to do if it matters.
+    struct LogFinding {
+        LogFinding(std::string_view its_file, uint64_t at, std::string its_what);
+
+        std::string file;
+        uint64_t offset;
+        std::string what;
+        std::string_view remedy;
+    };
     Task<void> verify_logs();
     Task<void> verify_log(uint64_t file_id, uint64_t epoch);
     void verify_groups(const std::string& name, const LogPlace& place, Bytes file);
-    // Where the next intact group behind a damaged place begins.
-    std::optional<uint64_t> next_group(const LogPlace& place, Bytes file, uint64_t from) const;
-    void verify_record(const std::string& name, const LogRecord& record);
-    Status check_rows(const LogRecord& record, Bytes body);
-    Status check_writer(const LogRecord& record, const FrameHeader& frame);
+    void verify_record(const std::string& name, const RecordHeader& header, Bytes frame,
+                       uint64_t offset);
+    Status check_rows(const RecordHeader& header, Bytes body);
+    Status check_writer(const RecordHeader& header, const FrameHeader& frame);
+    // A finding is a problem if the records that it may concern, from where the
+    // log is up to `last` (0: nobody knows how far), are not all below the checkpoint, else a note.
+    void log_problem(const LogFinding& finding, uint64_t last);
+    // The same, once the next file or the manifest tells how far it concerns.
+    void judge_later(LogFinding finding) { pending_.push_back(std::move(finding)); }
+    void judge_pending(uint64_t last);
+    void check_log_start(const std::string& name, const LogFileContents& contents, uint64_t due);
 
     void problem(std::string_view file, std::optional<uint64_t> offset, std::string what,
                  std::string_view remedy);
-    void note(std::string_view file, std::string what);
+    void note(std::string_view file, std::string what, std::string_view remedy = "");
     void progress(uint64_t bytes);
     std::string path(std::string_view name) const {
         return options_.directory + "/" + std::string(name);
@@ -90,6 +108,10 @@ class StoreVerifier {
     std::unique_ptr<FileLock> lock_;
 
     bool has_manifest_ = false;
+    // The manifest that counts is lost, so no file can be said to be superfluous; `from_files_`:
+    // nothing is known but which files are there.
+    bool manifest_lost_ = false;
+    bool from_files_ = false;
     uint64_t manifest_file_ = 0;
     Id128 store_;
     ManifestState manifest_;
@@ -100,9 +122,11 @@ class StoreVerifier {
     AxisRegistry axes_;
     SequenceSet sequences_;  // of segments
 
-    uint64_t sequence_due_ = 0;  // in the log
-    std::string last_log_;       // with groups
-    bool log_is_whole_ = true;   // no damage so far
+    uint64_t sequence_due_ = 0;        // in the log; 0: not known
+    std::string last_log_;             // with groups
+    uint64_t last_log_end_ = 0;        // where its groups end
+    bool log_is_whole_ = true;         // no damage so far
+    std::vector<LogFinding> pending_;  // whose last sequence only the next file tells
 };
 
 }  // namespace stepdb

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/salvage.h"
 #include "engine/store_verifier.h"
 
 namespace stepdb {
@@ -10,6 +11,10 @@ namespace stepdb {
 namespace {
 
 constexpr std::string_view kRestoreFile = "restore this file from a backup";
+constexpr std::string_view kRestoreManifest =
+    "restore the manifest from a backup that is as new as the other files, or the whole store; "
+    "until then it is read from the files that are there, and nothing is written";
+constexpr std::string_view kReadWithNewer = "verify the store with the stepdb that wrote it";
 constexpr std::string_view kRestoreStore =
     "restore the store from a backup; what names its files cannot be trusted";
 
@@ -44,10 +49,11 @@ void StoreVerifier::problem(std::string_view file, std::optional<uint64_t> offse
     problem.remedy = remedy;
 }
 
-void StoreVerifier::note(std::string_view file, std::string what) {
+void StoreVerifier::note(std::string_view file, std::string what, std::string_view remedy) {
     StoreNote& note = report_.notes.emplace_back();
     note.file = file;
     note.what = std::move(what);
+    note.remedy = remedy;
 }
 
 void StoreVerifier::progress(uint64_t bytes) {
@@ -77,7 +83,9 @@ Task<Result<VerifyReport>> StoreVerifier::run() {
     co_await verify_manifest();
     if (has_manifest_) {
         co_await verify_sizes();
-        check_names();
+        if (!from_files_) {
+            check_names();
+        }
         co_await verify_catalog();
         co_await verify_segments();
         co_await verify_logs();
@@ -147,6 +155,7 @@ Task<void> StoreVerifier::verify_manifest() {
     const std::optional<uint64_t> file_id = co_await find_manifest();
     if (!file_id) {
         problem(kCurrentName, std::nullopt, "there is no manifest file", kRestoreStore);
+        co_await salvage(Error(ErrorCode::kCorruption, "there is no manifest file"));
         co_return;
     }
     manifest_file_ = *file_id;
@@ -154,14 +163,28 @@ Task<void> StoreVerifier::verify_manifest() {
     const std::optional<std::vector<std::byte>> contents =
         co_await read_file(name, std::string(kRestoreStore));
     if (!contents) {
+        co_await salvage(Error(ErrorCode::kCorruption, name));
         co_return;
     }
     Result<LoadedManifest> loaded = decode_manifest(*contents, *file_id);
+    if (!loaded && loaded.error().code() == ErrorCode::kUnsupportedVersion) {
+        problem(name, std::nullopt, loaded.error().message(), kReadWithNewer);
+        manifest_lost_ = true;  // nothing can be said of the other files
+        co_return;
+    }
     if (!loaded) {
-        problem(name, std::nullopt, loaded.error().message(), kRestoreStore);
+        problem(name, std::nullopt, loaded.error().message(), kRestoreManifest);
+        co_await salvage(loaded.error());
         co_return;
     }
     if (const uint64_t torn = torn_edit_bytes(*contents, loaded->end); torn != 0) {
+        const std::optional<Error> contradiction =
+            co_await find_contradiction(files_, options_.directory, *loaded);
+        if (contradiction) {
+            problem(name, loaded->end, contradiction->message(), kRestoreManifest);
+            co_await salvage(*contradiction);
+            co_return;
+        }
         note(name, fmt::format("{} bytes from byte {} on are an edit that was cut short and never "
                                "counted",
                                torn, loaded->end));
@@ -171,7 +194,31 @@ Task<void> StoreVerifier::verify_manifest() {
     has_manifest_ = true;
 }
 
+Task<void> StoreVerifier::salvage(Error why) {
+    manifest_lost_ = true;
+    Result<SalvagedManifest> salvaged =
+        co_await salvage_manifest(files_, options_.directory, std::move(why));
+    if (!salvaged) {
+        co_return;  // why the manifest cannot be read is reported, and there is nothing else
+    }
+    store_ = salvaged->store;
+    manifest_ = std::move(salvaged->state);
+    manifest_file_ = salvaged->manifest_file;
+    from_files_ = salvaged->from_files;
+    has_manifest_ = true;
+    if (!from_files_) {
+        const std::string name = manifest_file_name(manifest_file_);
+        note(name, "is whole and is read instead of the one that counts",
+             fmt::format("to go on with it, write its name and a line feed into {}", kCurrentName));
+    }
+}
+
 std::vector<std::string> StoreVerifier::named_files() const {
+    if (from_files_) {
+        std::vector<std::string> all;
+        std::ranges::copy_if(names_, std::back_inserter(all), is_store_file);
+        return all;
+    }
     std::vector<std::string> named = {std::string(kCurrentName),
                                       manifest_file_name(manifest_file_)};
     if (manifest_.catalog_file != 0) {
@@ -240,11 +287,27 @@ void StoreVerifier::check_names() {
 }
 
 Task<void> StoreVerifier::verify_catalog() {
+    if (from_files_) {
+        // The newest whole one counts; the others are read for their damage.
+        bool none = true;
+        for (const std::string& name : names_) {
+            if (const auto id = parse_file_name(name, "catalog-")) {
+                none = false;
+                co_await verify_catalog_file(*id);
+            }
+        }
+        has_catalog_ = manifest_.catalog_file != 0 || (none && manifest_.segments.empty());
+        co_return;
+    }
     if (manifest_.catalog_file == 0) {
         has_catalog_ = true;
         co_return;
     }
-    const std::string name = catalog_file_name(manifest_.catalog_file);
+    co_await verify_catalog_file(manifest_.catalog_file);
+}
+
+Task<void> StoreVerifier::verify_catalog_file(uint64_t file_id) {
+    const std::string name = catalog_file_name(file_id);
     const std::optional<std::vector<std::byte>> contents =
         co_await read_file(name, std::string(kRestoreFile));
     if (!contents) {
@@ -253,8 +316,8 @@ Task<void> StoreVerifier::verify_catalog() {
     progress(contents->size());
     uint64_t sequence = manifest_.checkpoint_sequence;
     Result<CatalogCheckpoint> checkpoint =
-        decode_catalog_file(*contents, store_, manifest_.catalog_file, &sequence);
-    if (sequence != manifest_.checkpoint_sequence) {
+        decode_catalog_file(*contents, store_, file_id, &sequence);
+    if (!from_files_ && sequence != manifest_.checkpoint_sequence) {
         problem(name, kFileHeaderBytes,
                 fmt::format("holds the checkpoint at sequence {}, the manifest's is {}", sequence,
                             manifest_.checkpoint_sequence),
@@ -262,6 +325,9 @@ Task<void> StoreVerifier::verify_catalog() {
     }
     if (!checkpoint) {
         problem(name, std::nullopt, checkpoint.error().message(), kRestoreFile);
+        co_return;
+    }
+    if (file_id != manifest_.catalog_file) {
         co_return;
     }
     catalog_ = std::move(checkpoint->catalog);
@@ -309,6 +375,9 @@ void StoreVerifier::note_unnamed() {
             continue;
         }
         const bool ours = is_store_file(name) || name == kCurrentTemporaryName;
+        if (ours && manifest_lost_) {
+            continue;
+        }
         note(name, ours ? "named by nothing; removed when the store is next opened for writing"
                         : "not a file of a store");
     }

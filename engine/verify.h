@@ -31,12 +31,14 @@ struct StoreProblem {
     std::string remedy;  // what to do about it
 };
 
-// Something worth knowing that is no fault: a file that nothing names, a torn end.
+// Something worth knowing that keeps nothing from being read or written: a file that nothing names,
+// a torn end, damage in a log that is not needed any more.
 struct StoreNote {
     StoreNote() = default;
 
     std::string file;
     std::string what;
+    std::string remedy;  // what to do about it; "" if nothing needs to be done
 };
 
 struct VerifyReport {
@@ -44,7 +46,7 @@ struct VerifyReport {
 
     bool good() const { return problems.empty(); }
 
-    Id128 store;
+    Id128 store;         // as the manifest says, or for want of one the headers; zeros if none does
     uint64_t files = 0;  // that the store is made of
     uint64_t bytes = 0;  // of these
     uint64_t runs = 0;

@@ -2,9 +2,12 @@
 // each record can be replayed.
 #include <algorithm>
 #include <bit>
+#include <utility>
 
+#include "engine/base/check.h"
 #include "engine/catalog/lineage.h"
 #include "engine/catalog_changes.h"
+#include "engine/salvage.h"
 #include "engine/store_verifier.h"
 
 namespace stepdb {
@@ -14,6 +17,12 @@ namespace {
 constexpr std::string_view kRestoreLog =
     "restore the store from a backup; until then it opens for reading only, if what is damaged is "
     "still needed";
+constexpr std::string_view kGroupsAreRead =
+    "nothing is lost by this alone: the groups say themselves whose they are and are read all the "
+    "same, and the file is let go by a flush to come";
+constexpr std::string_view kNotNeeded =
+    "nothing to do: what it held is in segments and catalog, and the file is let go by a flush to "
+    "come";
 
 uint64_t count_present(const RowsView& rows) {
     if (!rows.has_presence()) {
@@ -30,119 +39,167 @@ uint64_t count_present(const RowsView& rows) {
 
 }  // namespace
 
+StoreVerifier::LogFinding::LogFinding(std::string_view its_file, uint64_t at, std::string its_what)
+    : file(its_file), offset(at), what(std::move(its_what)), remedy(kRestoreLog) {}
+
+void StoreVerifier::log_problem(const LogFinding& finding, uint64_t last) {
+    if (last != 0 && last <= manifest_.checkpoint_sequence) {
+        note(finding.file, fmt::format("byte {}: {}", finding.offset, finding.what), kNotNeeded);
+    } else {
+        problem(finding.file, finding.offset, finding.what, finding.remedy);
+    }
+}
+
+void StoreVerifier::judge_pending(uint64_t last) {
+    for (const LogFinding& finding : std::exchange(pending_, {})) {
+        log_problem(finding, last);
+    }
+}
+
 Task<void> StoreVerifier::verify_logs() {
     sequence_due_ = manifest_.log_sequence;
+    std::vector<uint64_t> order;
+    order.reserve(manifest_.logs.size());
     for (const auto& [id, epoch] : manifest_.logs) {
-        co_await verify_log(id, epoch);
+        order.push_back(id);
     }
+    if (from_files_) {
+        order = co_await order_logs(files_, options_.directory, store_, manifest_);
+    }
+    for (const uint64_t id : order) {
+        co_await verify_log(id, manifest_.logs.at(id));
+    }
+    const bool is_unread = !pending_.empty();
+    judge_pending(manifest_.closed ? manifest_.durable_sequence : 0);
     if (manifest_.logs.empty()) {
-        problem(manifest_file_name(manifest_file_), std::nullopt, "names no log file",
+        problem(from_files_ ? "log" : manifest_file_name(manifest_file_), std::nullopt,
+                from_files_ ? "there is no log file" : "names no log file",
                 "restore the store from a backup");
+        co_return;
     }
-    if (log_is_whole_ && sequence_due_ <= manifest_.checkpoint_sequence) {
-        problem(last_log_.empty() ? "log" : last_log_, std::nullopt,
-                fmt::format("the log ends at sequence {}, before the checkpoint at {}",
-                            sequence_due_ - 1, manifest_.checkpoint_sequence),
-                kRestoreLog);
+    const uint64_t durable = std::max(manifest_.durable_sequence, manifest_.checkpoint_sequence);
+    if (!from_files_ && !is_unread && sequence_due_ <= durable) {
+        log_problem(
+            LogFinding(last_log_.empty() ? log_file_name(order.back()) : last_log_,
+                       std::max(last_log_end_, kLogFirstGroupOffset),
+                       fmt::format("the log ends here before sequence {}, while sequences up to {} "
+                                   "had been acknowledged",
+                                   sequence_due_, durable)),
+            durable);
     }
 }
 
 Task<void> StoreVerifier::verify_log(uint64_t file_id, uint64_t epoch) {
     const std::string name = log_file_name(file_id);
-    const std::optional<std::vector<std::byte>> contents =
-        co_await read_file(name, std::string(kRestoreLog));
-    if (!contents) {
+    Result<std::unique_ptr<File>> opened = co_await files_.open(path(name), OpenMode::kRead);
+    if (!opened) {
         log_is_whole_ = false;
+        judge_later(LogFinding(name, 0, opened.error().message()));
         co_return;
     }
-    progress(contents->size());
-    if (contents->size() < kFileHeaderBytes) {
-        problem(
+    std::vector<std::byte> contents((*opened)->size());
+    const Status read = co_await (*opened)->read(0, contents);
+    if (!read) {
+        log_is_whole_ = false;
+        judge_later(LogFinding(name, 0, read.error().message()));
+        co_return;
+    }
+    progress(contents.size());
+    if (contents.size() < kFileHeaderBytes) {
+        log_is_whole_ = false;
+        judge_later(LogFinding(
             name, 0,
-            fmt::format("{} bytes; its header alone has {}", contents->size(), kFileHeaderBytes),
-            kRestoreLog);
-        log_is_whole_ = false;
+            fmt::format("{} bytes; its header alone has {}", contents.size(), kFileHeaderBytes)));
         co_return;
     }
-    const Bytes page = Bytes(*contents).first(kFileHeaderBytes);
+    const Bytes page = Bytes(contents).first(kFileHeaderBytes);
     const Result<FileHeader> header = decode_file_header(kLogKind, page);
     const Status owner =
         header ? check_file_owner(kLogKind, *header, store_, file_id) : Status(header.error());
+    verify_groups(name, LogPlace{store_, file_id}, contents);
     if (!owner) {
-        problem(name, 0, owner.error().message(), kRestoreLog);
-    } else if (header->details[0] != epoch) {
-        problem(name, 0,
-                fmt::format("has epoch {}, the manifest says {}", header->details[0], epoch),
-                kRestoreLog);
+        LogFinding damaged(name, 0, owner.error().message());
+        damaged.remedy = header ? kRestoreLog : kGroupsAreRead;
+        judge_later(std::move(damaged));
+    } else if (!from_files_ && header->details[0] != epoch) {
+        judge_later(LogFinding(
+            name, 0, fmt::format("has epoch {}, the manifest says {}", header->details[0], epoch)));
     }
-    if (owner && header->details[1] > contents->size()) {
-        problem(
-            name, contents->size(),
-            fmt::format("has been cut off: {} bytes of {}", contents->size(), header->details[1]),
-            kRestoreLog);
-    }
-    verify_groups(name, LogPlace{store_, file_id}, *contents);
-}
-
-std::optional<uint64_t> StoreVerifier::next_group(const LogPlace& place, Bytes file,
-                                                  uint64_t from) const {
-    for (uint64_t at = from; at + kGroupHeaderBytes <= file.size(); at += kPageBytes) {
-        const Result<GroupHeader> group = decode_group_header(file.subspan(at), place, at);
-        if (group && group->first_sequence > sequence_due_) {
-            return at;
-        }
-    }
-    return std::nullopt;
-}
-
-void StoreVerifier::verify_groups(const std::string& name, const LogPlace& place, Bytes file) {
-    uint64_t at = kLogFirstGroupOffset;
-    while (at + kGroupHeaderBytes <= file.size()) {
-        GroupHeader group;
-        const Result<std::vector<LogRecord>> records =
-            parse_log_group(file, place, at, sequence_due_, group);
-        if (records) {
-            last_log_ = name;
-            ++report_.log_groups;
-            for (const LogRecord& record : *records) {
-                verify_record(name, record);
-                sequence_due_ = record.header.last_sequence() + 1;
-            }
-            at += group.bytes;
-            continue;
-        }
-        const Status end = check_log_end(file, place, at, sequence_due_, records.error());
-        if (end) {
-            const size_t page = std::min<size_t>(kPageBytes, file.size() - at);
-            if (std::ranges::any_of(file.subspan(at, page),
-                                    [](std::byte byte) { return byte != std::byte{0}; })) {
-                note(name,
-                     fmt::format("ends at byte {}; what lies behind is a write that a crash cut "
-                                 "short, or of an earlier life of the file, or damage to the "
-                                 "last group",
-                                 at));
-            }
-            return;
-        }
-        // Goes on where the log can be read again, with what is missing named.
+    if (owner && header->details[1] > contents.size()) {
         log_is_whole_ = false;
-        const std::optional<uint64_t> next = next_group(place, file, at);
-        if (!next) {
-            problem(name, at, end.error().message(), kRestoreLog);
-            return;
-        }
-        const GroupHeader later = *decode_group_header(file.subspan(*next), place, *next);
-        problem(name, at,
-                fmt::format("{}; sequences {} to {} are damaged", records.error().message(),
-                            sequence_due_, later.first_sequence - 1),
-                kRestoreLog);
-        sequence_due_ = later.first_sequence;
-        at = *next;
+        judge_later(LogFinding(
+            name, contents.size(),
+            fmt::format("has been cut off: {} bytes of {}", contents.size(), header->details[1])));
     }
 }
 
-void StoreVerifier::verify_record(const std::string& name, const LogRecord& record) {
-    const RecordHeader& header = record.header;
+// Damage is named with its place, and reading goes on behind it. What is missing at the end of a
+// file shows when the next one begins.
+void StoreVerifier::verify_groups(const std::string& name, const LogPlace& place, Bytes file) {
+    const uint64_t due = sequence_due_;
+    uint64_t next = due;
+    const RecordVisitor visit = [&](const RecordHeader& header, Bytes frame) -> Status {
+        log_is_whole_ = log_is_whole_ && (next == 0 || header.sequence == next);
+        verify_record(name, header, frame,
+                      static_cast<uint64_t>(frame.data() - file.data()) - kRecordHeaderBytes);
+        next = header.last_sequence() + 1;
+        return {};
+    };
+    const Result<LogFileContents> read = parse_log(file, place, due, visit);
+    CHECK(read, "the visitor refuses nothing");
+    const LogFileContents& contents = *read;
+    check_log_start(name, contents, due);
+    for (const LogDamage& damage : contents.damage) {
+        if (damage.next_sequence == 0) {
+            log_is_whole_ = false;
+            judge_later(LogFinding(name, damage.begin, damage.why));
+        } else if (!damage.is_of_file_before()) {
+            log_problem(LogFinding(name, damage.begin,
+                                   fmt::format("{}; sequences {} to {} are damaged", damage.why,
+                                               damage.first_sequence, damage.next_sequence - 1)),
+                        damage.next_sequence - 1);
+        }
+    }
+    if (contents.torn_bytes > 0) {
+        note(name, fmt::format("the group at byte {} is not whole and does not count ({}): a write "
+                               "that a crash cut short, or damage to the last group",
+                               contents.end, contents.torn_why));
+    }
+    if (contents.groups > 0) {
+        last_log_ = name;
+        last_log_end_ = contents.end;
+    }
+    report_.log_groups += contents.groups;
+    sequence_due_ = std::max(due, contents.next_sequence);
+}
+
+// Where a file begins tells how far the ones before it had gone.
+void StoreVerifier::check_log_start(const std::string& name, const LogFileContents& contents,
+                                    uint64_t due) {
+    if (contents.groups == 0) {
+        return;
+    }
+    const bool has_gap = !contents.damage.empty() && contents.damage.front().is_of_file_before();
+    const uint64_t first = has_gap ? contents.damage.front().next_sequence : due;
+    if (first == 0) {
+        // The oldest file there is; the manifest that said where the log begins is lost.
+        return;
+    }
+    // Files that were let go leave gaps below the checkpoint, which only the manifest tells of.
+    const bool is_let_go = from_files_ && first - 1 <= manifest_.checkpoint_sequence;
+    if (has_gap && pending_.empty() && !is_let_go) {
+        log_problem(
+            LogFinding(last_log_.empty() ? name : last_log_,
+                       std::max(last_log_end_, kLogFirstGroupOffset),
+                       fmt::format("sequences {} to {} are missing: {} goes on with sequence {}",
+                                   due, first - 1, name, first)),
+            first - 1);
+    }
+    judge_pending(first - 1);
+}
+
+void StoreVerifier::verify_record(const std::string& name, const RecordHeader& header, Bytes bytes,
+                                  uint64_t offset) {
     if (header.last_sequence() <= manifest_.checkpoint_sequence) {
         return;  // in segments and catalog
     }
@@ -150,31 +207,30 @@ void StoreVerifier::verify_record(const std::string& name, const LogRecord& reco
     if (!has_catalog_) {
         return;
     }
-    const Result<FrameHeader> frame = parse_frame_header(record.frame);
+    const Result<FrameHeader> frame = parse_frame_header(bytes);
     Status status;
     if (!frame) {
         status = frame.error();
     } else if (frame->type == FrameType::kRows) {
-        status = check_rows(record, frame_body(record.frame));
+        status = check_rows(header, frame_body(bytes));
     } else if (header.sequence_count != 1) {
         status = make_error(ErrorCode::kCorruption, "a {} frame with {} sequences",
                             frame_type_name(frame->type), header.sequence_count);
     } else {
-        status = apply_to_catalog(catalog_, header, record.frame);
+        status = apply_to_catalog(catalog_, header, bytes);
     }
     if (status) {
-        status = check_writer(record, *frame);
+        status = check_writer(header, *frame);
     }
     // Behind damage records may refer to what was lost with it.
     if (!status && log_is_whole_) {
-        problem(name, record.offset,
+        problem(name, offset,
                 fmt::format("record of sequence {}: {}", header.sequence, status.error().message()),
                 kRestoreLog);
     }
 }
 
-Status StoreVerifier::check_rows(const LogRecord& record, Bytes body) {
-    const RecordHeader& header = record.header;
+Status StoreVerifier::check_rows(const RecordHeader& header, Bytes body) {
     const StoredSchema* schema = catalog_.find_schema(header.schema);
     const std::shared_ptr<const Run> run = catalog_.find_run(header.run);
     if (schema == nullptr || run == nullptr || run->find_attempt(header.attempt) == nullptr) {
@@ -199,8 +255,7 @@ Status StoreVerifier::check_rows(const LogRecord& record, Bytes body) {
 }
 
 // A number is used once; refused frames leave gaps.
-Status StoreVerifier::check_writer(const LogRecord& record, const FrameHeader& frame) {
-    const RecordHeader& header = record.header;
+Status StoreVerifier::check_writer(const RecordHeader& header, const FrameHeader& frame) {
     if (header.run == 0) {
         return {};
     }

@@ -8,6 +8,7 @@
 
 #include "engine/catalog/catalog_file.h"
 #include "engine/manifest/manifest.h"
+#include "engine/wal/log_format.h"
 #include "tests/support/sim_store.h"
 #include "tests/support/workload.h"
 
@@ -64,6 +65,18 @@ class VerifyTest : public ::testing::Test {
         SimExecutor executor;
         SimFileSystem files(disk_, executor);
         ASSERT_TRUE(run_task(executor, files.remove("store/" + name)));
+    }
+
+    // Where the n-th group of a log begins, counted from the end; the last few are above the
+    // checkpoint.
+    uint64_t group_from_end(const std::string& log, int count) {
+        const std::vector<std::byte> bytes = contents(log);
+        uint64_t at = bytes.size();
+        while (count > 0 && at != 0) {
+            at -= kPageBytes;
+            count -= load_le<uint32_t>(bytes.data() + at) == kGroupMagic ? 1 : 0;
+        }
+        return at;
     }
 
     static bool names(const VerifyReport& report, std::string_view file) {
@@ -123,8 +136,9 @@ TEST_F(VerifyTest, FindsAFlippedByteAnywhereInTheCatalog) {
 TEST_F(VerifyTest, FindsFlippedBytesOfLogManifestAndCurrent) {
     const std::string log = files("log-").front();
     EXPECT_THAT(flipped(log, 100), HasSubstr("log header: checksum"));
-    EXPECT_THAT(flipped(log, 4096 + 20), HasSubstr("are damaged"));
-    EXPECT_THAT(flipped(log, 4096 + 64 + 96 + 30), HasSubstr("are damaged"));
+    const uint64_t at = group_from_end(log, 3);
+    EXPECT_THAT(flipped(log, at + 20), HasSubstr("are damaged"));
+    EXPECT_THAT(flipped(log, at + 64 + 96 + 30), HasSubstr("are damaged"));
     EXPECT_THAT(flipped(file("manifest-"), 60), HasSubstr("manifest header"));
     EXPECT_THAT(flipped(file("manifest-"), 4096 + 40), HasSubstr("edit 1 at byte 4096 is damaged"));
     EXPECT_THAT(flipped("CURRENT", 3), HasSubstr("do not name a manifest"));
@@ -160,12 +174,84 @@ TEST_F(VerifyTest, ALostCurrentIsToldHowToMend) {
     EXPECT_EQ(report.segments, 2U);  // the rest is verified all the same
 }
 
+TEST_F(VerifyTest, WithoutAManifestAllFilesThatAreThereAreChecked) {
+    const VerifyReport sound = verify();
+    const std::string manifest = file("manifest-");
+    for (const bool is_gone : {false, true}) {
+        const SimDisk whole = disk_;
+        is_gone ? remove(manifest) : disk_.put_file("store/" + manifest, as_bytes("no manifest"));
+        disk_.put_file("store/diary.txt", as_bytes("not ours"));
+        VerifyReport report = verify();
+        ASSERT_TRUE(names(report, manifest)) << words(report);
+        EXPECT_EQ(report.problems.size(), 1U) << words(report);
+        EXPECT_EQ(report.store, sound.store);
+        EXPECT_EQ(report.runs, sound.runs);
+        EXPECT_EQ(report.segments, 2U);
+        EXPECT_EQ(report.log_groups, sound.log_groups);
+        EXPECT_EQ(report.rows, sound.rows);
+        EXPECT_EQ(report.points, sound.points);
+        // No file of the store can be called superfluous.
+        ASSERT_EQ(report.notes.size(), 1U) << report.notes[0].file << ": " << report.notes[0].what;
+        EXPECT_EQ(report.notes[0].file, "diary.txt");
+        // Damage to the others is found too.
+        disk_.flip_byte("store/" + files("segment-").front(), 4096 + 5);
+        disk_.flip_byte("store/" + file("catalog-"), 4096 + 5);
+        disk_.flip_byte("store/" + files("log-").front(), 4096 + 64 + 50);
+        report = verify();
+        EXPECT_TRUE(names(report, files("segment-").front())) << words(report);
+        EXPECT_TRUE(names(report, file("catalog-"))) << words(report);
+        EXPECT_TRUE(names(report, files("log-").front())) << words(report);
+        EXPECT_EQ(report.problems.size(), 4U) << words(report);
+        disk_ = whole;
+    }
+}
+
+// A life whose flush was the last leaves a log file that holds nothing but what is in segments.
+TEST_F(VerifyTest, DamageOfALogBelowTheCheckpointIsOnlyNoted) {
+    SimStore store(disk_, 8);
+    ASSERT_TRUE(store.open());
+    TestWriter writer(sha256_128(as_bytes("another writer")));
+    writer.connect(store);
+    SimRandom random(12);
+    Workload workload(random, 2);
+    for (int i = 0; i < 5; ++i) {
+        writer.send(workload.next());
+        store.run();
+    }
+    ASSERT_TRUE(store.flush());
+    writer.disconnect();
+    ASSERT_TRUE(store.close());
+    const std::string old_log = file("log-");
+    ASSERT_TRUE(store.open());
+    ASSERT_TRUE(store.close());
+    const SimDisk whole = disk_;
+    const auto check = [&](std::string_view what) {
+        const VerifyReport report = verify();
+        EXPECT_EQ(words(report), "") << what;
+        const auto note = std::ranges::find(report.notes, old_log, &StoreNote::file);
+        ASSERT_NE(note, report.notes.end()) << what;
+        EXPECT_THAT(note->remedy, HasSubstr("nothing to do")) << what;
+        disk_ = whole;
+    };
+    disk_.flip_byte("store/" + old_log, 60);
+    check("header");
+    disk_.flip_byte("store/" + old_log, 4096 + 20);
+    check("first group");
+    remove(old_log);
+    check("gone");
+    disk_.put_file("store/" + old_log, {});
+    check("empty");
+    disk_.put_file("store/" + old_log, Bytes(contents(old_log)).first(8192));
+    check("cut off");
+}
+
 TEST_F(VerifyTest, ListsEveryProblem) {
     const std::vector<std::string> segments = files("segment-");
     disk_.flip_byte("store/" + segments[0], 4096 + 5);
     disk_.flip_byte("store/" + segments[1], 20);
     disk_.flip_byte("store/" + segments[1], 4096 + 5);
-    disk_.flip_byte("store/" + files("log-").front(), 4096 + 64 + 50);
+    const std::string log = files("log-").front();
+    disk_.flip_byte("store/" + log, group_from_end(log, 3) + 64 + 50);
     const VerifyReport report = verify();
     EXPECT_EQ(report.problems.size(), 4U) << words(report);
 }

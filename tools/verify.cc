@@ -28,8 +28,7 @@ int64_t steady_us() {
 }
 
 std::string count_of(uint64_t count, std::string_view one) {
-    return fmt::format("{} {}{}", format_short(static_cast<double>(count)), one,
-                       count == 1 ? "" : "s");
+    return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
 }
 
 uint64_t problem_count(const VerifyReport& report) {
@@ -40,6 +39,10 @@ std::string verdict(const VerifyReport& report) {
     return report.good() ? "all good" : count_of(problem_count(report), "problem");
 }
 
+bool is_known(const Id128& store) {
+    return store != Id128();
+}
+
 void print_text(const VerifyReport& report) {
     for (const StoreProblem& problem : report.problems) {
         const std::string at = problem.offset ? fmt::format(" byte {}", *problem.offset) : "";
@@ -47,12 +50,16 @@ void print_text(const VerifyReport& report) {
                    problem.remedy);
     }
     if (report.problems_left_out != 0) {
-        fmt::print("and {} more problems\n", report.problems_left_out);
+        fmt::print("and {}\n", count_of(report.problems_left_out, "more problem"));
     }
     for (const StoreNote& note : report.notes) {
-        fmt::print("note: {}: {}\n", safe_text(note.file), note.what);
+        fmt::print("note: {}: {}\n", safe_text(note.file), safe_text(note.what));
+        if (!note.remedy.empty()) {
+            fmt::print("    {}\n", note.remedy);
+        }
     }
-    fmt::print("store {}: {}, {}, {}, {}, {}: {}\n", report.store.to_hex(),
+    fmt::print("store {}: {}, {}, {}, {}, {}: {}\n",
+               is_known(report.store) ? report.store.to_hex() : "of an unknown id",
                count_of(report.files, "file"), count_of(report.bytes, "byte"),
                count_of(report.runs, "run"), count_of(report.rows, "row"),
                count_of(report.points, "point"), verdict(report));
@@ -61,31 +68,37 @@ void print_text(const VerifyReport& report) {
 // A row for every problem and note, and one that sums up.
 void print_rows(const VerifyReport& report, OutputFormat format) {
     const std::vector<ResultColumn> columns = {
-        {"kind", ColumnType::kText},      {"file", ColumnType::kText},
-        {"byte", ColumnType::kUint64},    {"what", ColumnType::kText},
-        {"remedy", ColumnType::kText},    {"files", ColumnType::kUint64},
-        {"bytes", ColumnType::kUint64},   {"runs", ColumnType::kUint64},
-        {"rows", ColumnType::kUint64},    {"points", ColumnType::kUint64},
-        {"problems", ColumnType::kUint64}};
-    constexpr size_t kTotals = 5;  // the first column of the sums
+        {"kind", ColumnType::kText},     {"file", ColumnType::kText},
+        {"byte", ColumnType::kUint64},   {"what", ColumnType::kText},
+        {"remedy", ColumnType::kText},   {"store", ColumnType::kText},
+        {"files", ColumnType::kUint64},  {"bytes", ColumnType::kUint64},
+        {"runs", ColumnType::kUint64},   {"rows", ColumnType::kUint64},
+        {"points", ColumnType::kUint64}, {"problems", ColumnType::kUint64}};
+    constexpr size_t kStore = 5;
+    constexpr size_t kTotals = 6;  // the first column of the sums
     ResultBlock block(columns);
-    const auto put = [&](std::string_view kind, std::string_view file,
+    const auto put = [&](std::string_view kind, const std::string* file,
                          std::optional<uint64_t> offset, std::string_view what,
                          std::string_view remedy) {
         block.column(0).append_text(kind);
-        block.column(1).append_text(file);
+        file != nullptr ? block.column(1).append_text(*file) : block.column(1).append_null();
         offset ? block.column(2).append_uint64(*offset) : block.column(2).append_null();
         block.column(3).append_text(what);
         block.column(4).append_text(remedy);
     };
     for (const StoreProblem& problem : report.problems) {
-        put("problem", problem.file, problem.offset, problem.what, problem.remedy);
+        put("problem", &problem.file, problem.offset, problem.what, problem.remedy);
     }
     for (const StoreNote& note : report.notes) {
-        put("note", note.file, std::nullopt, note.what, "");
+        put("note", &note.file, std::nullopt, note.what, note.remedy);
     }
     const uint32_t before = block.column(0).rows();
-    put("summary", report.store.to_hex(), std::nullopt, verdict(report), "");
+    put("summary", nullptr, std::nullopt, verdict(report), "");
+    if (before != 0) {
+        block.column(kStore).append_null(before);
+    }
+    is_known(report.store) ? block.column(kStore).append_text(report.store.to_hex())
+                           : block.column(kStore).append_null();
     size_t column = kTotals;
     for (const uint64_t total : {report.files, report.bytes, report.runs, report.rows,
                                  report.points, problem_count(report)}) {
@@ -157,9 +170,11 @@ Command add_verify(CLI::App& stepdb) {
         ->type_name("FORMAT")
         ->check(CLI::IsMember({"table", "csv", "json", "jsonl"}))
         ->capture_default_str();
-    add_examples(*app, {"stepdb verify ./store", "stepdb verify ./store --format jsonl"},
-                 "Every problem is listed with its file, byte and what to do about it; the exit\n"
-                 "status is 0 only if there is none. Nothing is changed.");
+    add_examples(
+        *app, {"stepdb verify ./store", "stepdb verify ./store --format jsonl"},
+        "Every problem is listed with its file, byte and what to do about it; the exit\n"
+        "status is 1 if there is any. What keeps nothing from being read or written, such\n"
+        "as damage in a log that is not needed any more, is only noted. Nothing is changed.");
     return {app, [=]() -> Status {
                 TRY_ASSIGN(const OutputFormat format, read_output_format(options->format));
                 return verify(*options, format);

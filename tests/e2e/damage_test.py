@@ -24,7 +24,7 @@ from damage_stores import (FEW, Writer, cut_in_half, directory_instead, empty, f
                            flip_end, flip_first_group, flip_footer, flip_header, flip_index,
                            flip_last_group, flip_middle, flip_middle_group, flushed, garbage, grown,
                            remove, replace_by_sibling, rotated)
-from support import Start
+from support import SECONDS_MAX, STEPDB, Start
 
 
 class Cell:
@@ -185,6 +185,8 @@ class Outcome:
         try:
             self.file_name = files_of(copy, cell.kind)[cell.index]
             cell.damage(os.path.join(copy, self.file_name))
+            self.verified = subprocess.run([STEPDB, "verify", copy], stdin=subprocess.DEVNULL,
+                                           capture_output=True, text=True, timeout=SECONDS_MAX)
             first = Life(copy, reference, model, self.file_name)
             second = Life(copy, reference, model, self.file_name, write=False)
         finally:
@@ -214,10 +216,28 @@ class Outcome:
             harmed = set(self.cell.unharmed) - life.right
             if harmed:
                 found.append(f"life {number}: unharmed runs not read right: {sorted(harmed)}")
+        found += self.verify_complaints()
         if self.cell.harmless:
             first = self.lives[0]
             if first.right != self.runs or first.write != "taken":
                 found.append("a harmless damage did harm")
+        return found
+
+    def verify_complaints(self):
+        """`stepdb verify` and the server agree on what harms."""
+        found, first, done = [], self.lives[0], self.verified
+        if done.returncode not in (0, 1):
+            found.append(f"verify: status {done.returncode}: {done.stderr}")
+        said = done.stdout + done.stderr
+        if self.cell.kind != "LOCK" and self.file_name not in said and first.right != self.runs:
+            found.append(f"verify does not name {self.file_name}: {said}")
+        sound = first.served and first.right == self.runs and first.write == "taken"
+        # A log's header is damaged all the same when its groups can do without.
+        is_header = self.cell.kind == "log" and self.cell.damage is flip_header
+        if sound and not is_header and done.returncode != 0:
+            found.append(f"verify finds problems where the server finds none: {said}")
+        if not sound and done.returncode == 0 and "note: " not in said:
+            found.append(f"verify finds the store sound, the server does not: {said}")
         return found
 
     def table_row(self):

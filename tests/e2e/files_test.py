@@ -5,6 +5,7 @@ import json
 import os
 import unittest
 
+from damage_stores import Writer
 from support import Case
 
 PAGE = 4096
@@ -42,6 +43,8 @@ class Files(Case):
         rows = json.loads(self.stepdb("verify", self.data, "--format", "json"))
         self.assertEqual(rows[-1]["kind"], "summary")
         self.assertEqual((rows[-1]["points"], rows[-1]["problems"]), (6, 0))
+        self.assertRegex(rows[-1]["store"], "^[0-9a-f]{32}$")
+        self.assertIsNone(rows[-1]["file"])
 
     def test_verify_lists_every_problem_with_its_place(self):
         self.make_store()
@@ -60,6 +63,31 @@ class Files(Case):
         lines = self.run_both("verify", self.data, "--format", "jsonl")[0].splitlines()
         kinds = [json.loads(line)["kind"] for line in lines]
         self.assertEqual(kinds, ["problem", "problem", "note", "summary"])
+
+    def test_verify_without_a_manifest_checks_the_rest(self):
+        self.make_store()
+        store = json.loads(self.stepdb("verify", self.data, "--format", "json"))[-1]["store"]
+        manifest = self.file("manifest-*")
+        self.flip(manifest, 60)
+        out, _ = self.run_both("verify", self.data)
+        self.assertRegex(out, rf"(?m)^{os.path.basename(manifest)}: manifest header: checksum")
+        self.assertNotIn("removed when", out)
+        self.assertRegex(out, rf"(?m)^store {store}: \d+ files, .* 1 run, 3 rows, 6 points: "
+                              "1 problem$")
+
+    def test_verify_only_notes_damage_that_matters_to_nothing(self):
+        """A clean stop above 16 MiB of log flushes: the log is below the checkpoint then."""
+        writer = Writer(self.start().port, {})
+        writer.fill_log(17)
+        writer.close()
+        self.server.stop()
+        self.start()
+        self.server.stop()
+        logs = sorted(glob.glob(os.path.join(self.data, "log-*")))
+        self.flip(logs[0], PAGE + 200)
+        out = self.stepdb("verify", self.data)
+        self.assertIn(f"note: {os.path.basename(logs[0])}: ", out)
+        self.assertIn("nothing to do: ", out)
 
     def test_verify_wants_a_store_of_its_own(self):
         self.start()
