@@ -73,7 +73,7 @@ void show_state(const ManifestState& state, uint64_t torn_bytes, InspectSink& si
         .number("log from", state.log_sequence)
         .number("torn bytes", torn_bytes)
         .show(sink);
-    InspectTable files("files", {{"file", ColumnType::kText},
+    InspectTable files("files", {{"name", ColumnType::kText},
                                  {"bytes", ColumnType::kUint64},
                                  {"epoch", ColumnType::kUint64}});
     if (state.catalog_file != 0) {
@@ -280,36 +280,75 @@ Status inspect_header(const FileKind& kind, Bytes file, FileHeader& header, Insp
         .number("file id", header.file_id)
         .number("bytes", file.size());
     if (kind.magic == kLogKind.magic) {
-        record.number("epoch", header.details[0]);
+        record.number("epoch", header.details[0])
+            .number("bytes made", header.details[1])
+            .text("recycled", header.details[2] == 0 ? "no" : "yes");
     }
     record.show(sink);
     const Result<FileHeader> checked = decode_file_header(kind, file.first(kFileHeaderBytes));
     return checked ? Status() : Status(checked.error().within("byte 0"));
 }
 
+namespace {
+
+// By the first bytes, or, if they are of no kind, by the file's name.
+std::optional<FileKind> find_kind(std::string_view magic, std::string_view name) {
+    constexpr FileKind kKinds[] = {kManifestKind, kCatalogKind, kLogKind, kSegmentFileKind};
+    for (const FileKind& kind : kKinds) {
+        if (magic == kind.magic) {
+            return kind;
+        }
+    }
+    for (const FileKind& kind : kKinds) {
+        if (parse_file_name(name, fmt::format("{}-", kind.name))) {
+            return kind;
+        }
+    }
+    return std::nullopt;
+}
+
+Status inspect_kind(const FileKind& kind, Bytes file, const InspectOptions& options,
+                    InspectSink& sink) {
+    if (options.block && kind.magic != kSegmentFileKind.magic) {
+        return make_error(ErrorCode::kInvalidArgument, "a {} has no blocks", kind.name);
+    }
+    SilentSink silent;
+    FileHeader header;
+    Status status = inspect_header(kind, file, header,
+                                   options.block ? static_cast<InspectSink&>(silent) : sink);
+    const bool is_intact = status.has_value();
+    if (file.size() >= kFileHeaderBytes &&
+        (is_intact || status.error().code() != ErrorCode::kUnsupportedVersion)) {
+        keep_first(status, inspect_body(kind, file, header, options, sink));
+    }
+    if (is_intact && kind.magic == kLogKind.magic && header.details[1] > file.size()) {
+        keep_first(status, make_error(ErrorCode::kCorruption,
+                                      "byte {}: the file ends here; it was made with {} bytes and "
+                                      "has been cut off",
+                                      file.size(), header.details[1]));
+    }
+    return status;
+}
+
+}  // namespace
+
 Status inspect_file(Bytes file, const InspectOptions& options, InspectSink& sink) {
+    if (options.name == kLockName) {
+        return make_error(
+            ErrorCode::kInvalidArgument,
+            "there is nothing in it: the process that has the store open holds a lock "
+            "on it");
+    }
+    const std::string_view magic = as_text(file.first(std::min(file.size(), kMagicBytes)));
+    if (magic == "manifest" || options.name == kCurrentName) {
+        return inspect_current(file, sink);
+    }
+    if (const auto kind = find_kind(magic, options.name)) {
+        return inspect_kind(*kind, file, options, sink);
+    }
     if (file.empty()) {
         return make_error(ErrorCode::kInvalidArgument,
                           "0 bytes: of a store's files only LOCK is empty");
-    }
-    const std::string_view magic = as_text(file.first(std::min(file.size(), kMagicBytes)));
-    if (magic == "manifest") {
-        return inspect_current(file, sink);
-    }
-    for (const FileKind& kind : {kManifestKind, kCatalogKind, kLogKind, kSegmentFileKind}) {
-        if (magic != kind.magic) {
-            continue;
-        }
-        if (options.block && kind.magic != kSegmentFileKind.magic) {
-            return make_error(ErrorCode::kInvalidArgument, "a {} has no blocks", kind.name);
-        }
-        FileHeader header;
-        Status status = inspect_header(kind, file, header, sink);
-        if (file.size() >= kFileHeaderBytes &&
-            (status || status.error().code() != ErrorCode::kUnsupportedVersion)) {
-            keep_first(status, inspect_body(kind, file, header, options, sink));
-        }
-        return status;
     }
     return make_error(ErrorCode::kInvalidArgument,
                       "no file of a store: it begins with '{}', where a log, segment, catalog or "

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,11 +25,15 @@ class InspectSink {
 struct InspectOptions {
     InspectOptions() = default;
 
-    std::optional<uint64_t> block;  // of a segment: look into this one
+    // Of a segment: look into this one, and show nothing else.
+    std::optional<uint64_t> block;
+    // The file's name in the store. Tells the kind of one whose beginning does not.
+    std::string name;
 };
 
-// Tells the kind of the file by how it begins. The first damage comes back as an error that names
-// its byte and what was expected there; kInvalidArgument if it is no file of a store.
+// Tells the kind of the file by how it begins, or else by its name. The first damage comes back as
+// an error that names its byte and what was expected there; kInvalidArgument if it is no file of a
+// store.
 Status inspect_file(Bytes file, const InspectOptions& options, InspectSink& sink);
 
 }  // namespace stepdb

@@ -59,6 +59,12 @@ class InspectRecord {
     std::vector<Cell> cells_;
 };
 
+// Takes what is read but not to be shown.
+class SilentSink final : public InspectSink {
+  public:
+    void part(std::string_view, bool, std::vector<ResultColumn>, const ResultBlock&) override {}
+};
+
 // Keeps the first of several errors.
 void keep_first(Status& first, const Status& later);
 

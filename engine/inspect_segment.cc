@@ -239,9 +239,11 @@ Status inspect_segment(Bytes file, const FileHeader& header, const InspectOption
     segment.file = file;
     segment.store = header.store;
     segment.file_id = header.file_id;
-    TRY(read_footer(segment, sink));
-    Status status = read_names(segment, sink);
-    const Status index = read_index(segment, sink);
+    SilentSink silent;
+    InspectSink& listing = options.block ? static_cast<InspectSink&>(silent) : sink;
+    TRY(read_footer(segment, listing));
+    Status status = read_names(segment, listing);
+    const Status index = read_index(segment, listing);
     keep_first(status, index);
     if (options.block && index) {
         keep_first(status, inspect_block(segment, *options.block, sink));

@@ -56,10 +56,12 @@ class InspectTest : public ::testing::Test {
     }
 
     // The parts shown; `error` is what came back, "" if nothing.
-    std::map<std::string, uint32_t> inspect(Bytes bytes, std::optional<uint64_t> block = {}) {
+    std::map<std::string, uint32_t> inspect(Bytes bytes, std::optional<uint64_t> block = {},
+                                            const std::string& name = "") {
         CollectingSink sink;
         InspectOptions options;
         options.block = block;
+        options.name = name;
         const Status status = inspect_file(bytes, options, sink);
         error_ = status ? "" : status.error().to_string();
         return sink.parts;
@@ -86,9 +88,13 @@ TEST_F(InspectTest, ShowsEveryKindOfFile) {
     EXPECT_GE(parts.at("groups"), 10U);
     EXPECT_GE(parts.at("records"), parts.at("groups"));
     EXPECT_EQ(parts.at("end"), 1U);
-    parts = inspect(file("segment-"), 0);
+    parts = inspect(file("segment-"));
     EXPECT_EQ(error_, "");
     EXPECT_GE(parts.at("blocks"), 2U);
+    parts = inspect(file("segment-"), 0);
+    EXPECT_EQ(error_, "");
+    EXPECT_FALSE(parts.contains("blocks"));
+    EXPECT_FALSE(parts.contains("header"));
     EXPECT_GE(parts.at("columns"), 1U);
     EXPECT_GE(parts.at("strips"), 1U);
 }
@@ -124,6 +130,24 @@ TEST_F(InspectTest, NamesTheDamageAndShowsTheRest) {
     EXPECT_THAT(error_, HasSubstr("edit 1 at byte 4096 is damaged"));
 }
 
+TEST_F(InspectTest, NamesWhatIsMissingOfALogThatWasCutOff) {
+    const std::vector<std::byte> log = file("log-");
+    const auto parts = inspect(Bytes(log).first(log.size() - 4096));
+    EXPECT_THAT(error_, HasSubstr(fmt::format("byte {}: the file ends here; it was made with {}",
+                                              log.size() - 4096, log.size())));
+    EXPECT_GE(parts.at("records"), 1U);
+}
+
+TEST_F(InspectTest, TellsTheKindOfADamagedFileByItsName) {
+    inspect(as_bytes("manifold-000002\n"), {}, "CURRENT");
+    EXPECT_THAT(error_, HasSubstr("do not name a manifest"));
+    std::vector<std::byte> segment = file("segment-");
+    segment[0] ^= std::byte{1};
+    const auto parts = inspect(segment, {}, "segment-000004");
+    EXPECT_THAT(error_, HasSubstr("byte 0: "));
+    EXPECT_GE(parts.at("blocks"), 2U);
+}
+
 TEST_F(InspectTest, SurvivesTruncationAnywhere) {
     for (const std::string_view kind : {"log-", "segment-", "catalog-", "manifest-", "CURRENT"}) {
         const std::vector<std::byte> whole = file(kind);
@@ -140,6 +164,8 @@ TEST_F(InspectTest, RefusesWhatIsNoFileOfAStore) {
     EXPECT_THAT(error_, HasSubstr("0 bytes"));
     inspect(as_bytes("#!/bin/sh\necho not ours\n"));
     EXPECT_THAT(error_, HasSubstr("no file of a store: it begins with '#!/bin/s'"));
+    inspect({}, {}, "LOCK");
+    EXPECT_THAT(error_, HasSubstr("there is nothing in it"));
     inspect(as_bytes("STEPDBLG"));
     EXPECT_THAT(error_, HasSubstr("within its header"));
     inspect(file("log-"), 0);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "engine/io/environment.h"
@@ -147,6 +148,7 @@ Status inspect_one(IoEnvironment& io, const std::string& path, const Options& op
                block_on(io.loop(), read_whole(io.files(), path)));
     InspectOptions inspect_options;
     inspect_options.block = options.block;
+    inspect_options.name = std::filesystem::path(path).filename();
     const Status status = inspect_file(bytes, inspect_options, sink);
     return status ? Status() : Status(status.error().within(path));
 }
@@ -193,7 +195,7 @@ Command add_inspect(CLI::App& stepdb) {
         ->type_name("FILE")
         ->required();
     app->add_option("--block", options->block,
-                    "Of a segment: look into this block, at its columns, encodings and sizes")
+                    "Of a segment: show this block alone, its columns, encodings and sizes")
         ->type_name("N");
     app->add_option("--format", options->format,
                     "How to print: table (for reading), json (one array) or jsonl (an object a "

@@ -1,5 +1,6 @@
 // `runs`: a row a run.
 #include <algorithm>
+#include <map>
 
 #include "engine/model/frame.h"
 #include "engine/model/limits.h"
@@ -30,13 +31,47 @@ class RunsAnswer : public Answer {
             block.column(1).append_text(run_state_name(run.state));
             block.column(2).append_time(run.created_us);
             block.column(3).append_uint64(run.attempts.size());
-            block.column(4).append_uint64(context_.source.metrics(run, runs[at_].attempt).size());
+            const auto damage = context_.source.damage(run, runs[at_].attempt);
+            if (damage) {
+                block.column(4).append_null();
+                note_damage(runs[at_].label, *damage);
+            } else {
+                block.column(4).append_uint64(
+                    context_.source.metrics(run, runs[at_].attempt).size());
+            }
+        }
+        if (block.rows() == 0) {
+            append_notes();
         }
         co_return block.rows() > 0;
     }
 
   private:
+    // The runs whose metrics cannot be counted, by the damage.
+    struct Uncounted {
+        std::string first_run;
+        size_t runs = 0;
+    };
+
+    void note_damage(const std::string& label, const Error& damage) {
+        Uncounted& uncounted = uncounted_[damage.message()];
+        uncounted.first_run = uncounted.runs == 0 ? label : uncounted.first_run;
+        ++uncounted.runs;
+    }
+
+    void append_notes() {
+        for (const auto& [damage, uncounted] : uncounted_) {
+            const size_t others = uncounted.runs - 1;
+            context_.notes.push_back(fmt::format(
+                "the metrics of run {}{} cannot be counted: {}", uncounted.first_run,
+                others == 0 ? "" : fmt::format(" and {} other{}", others, others == 1 ? "" : "s"),
+                damage));
+        }
+        uncounted_.clear();
+    }
+
     ExecutionContext& context_;
+    std::map<std::string, Uncounted> uncounted_;
     std::vector<ResultColumn> columns_;
     size_t at_ = 0;
 };

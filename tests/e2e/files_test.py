@@ -115,6 +115,30 @@ class Files(Case):
         lines = self.stepdb("inspect", *both, "--format", "jsonl").splitlines()
         self.assertEqual([json.loads(line) for line in lines], rows)
 
+    def test_inspect_names_what_is_wrong_with_small_files(self):
+        self.make_store()
+        self.assertIn("nothing in it", self.refused("inspect", self.file("LOCK")))
+        with open(self.file("CURRENT"), "w", encoding="utf-8") as file:
+            file.write("manifold\n")
+        self.assertIn("name a manifest", self.refused("inspect", self.file("CURRENT")))
+
+    def test_inspect_of_a_log_that_was_cut_off(self):
+        self.make_store()
+        log = self.file("log-*")
+        size = os.path.getsize(log)
+        os.truncate(log, size - PAGE)
+        out, err = self.run_both("inspect", log)
+        self.assertRegex(out, rf"(?m)^  bytes made +{size}$")
+        self.assertRegex(out, r"(?m)^  recycled +no$")
+        self.assertIn(f"byte {size - PAGE}: the file ends here", err)
+
+    def test_inspect_as_json_has_every_key_once(self):
+        self.make_store()
+        lines = self.stepdb("inspect", self.file("manifest-*"), "--format", "jsonl").splitlines()
+        for line in lines:
+            keys = [key for key, _ in json.loads(line, object_pairs_hook=list)]
+            self.assertEqual(len(keys), len(set(keys)), line)
+
     def test_inspect_goes_on_up_to_the_damage(self):
         self.make_store()
         log = self.file("log-*")

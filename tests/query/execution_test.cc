@@ -114,7 +114,7 @@ TEST(Execution, BucketsBeyondOneBlockComeInSeveral) {
     EXPECT_EQ(lines.value().size(), 20001U);
 }
 
-// A store whose second batch is damaged.
+// A store whose second batch is damaged, and that has lost a segment with rows of some runs.
 class DamagedStore final : public SeriesSource {
   public:
     explicit DamagedStore(MapStore& good) : good_(good) {}
@@ -135,6 +135,9 @@ class DamagedStore final : public SeriesSource {
         return good_.key_range(run, attempt, metric);
     }
     ReadCost cost() const override { return good_.cost(); }
+    std::shared_ptr<const Error> damage(const Run& run, uint32_t) const override {
+        return run.name.starts_with("lost") ? lost_ : nullptr;
+    }
 
   private:
     class Cursor final : public SeriesCursor {
@@ -153,7 +156,31 @@ class DamagedStore final : public SeriesSource {
     };
 
     MapStore& good_;
+    std::shared_ptr<const Error> lost_ =
+        std::make_shared<const Error>(ErrorCode::kCorruption, "segment-000003 is lost");
 };
+
+TEST(Execution, ListsRunsOfALostSegmentWithoutTheirMetrics) {
+    MapStore whole;
+    for (const std::string run : {"lost-1", "lost-2", "whole"}) {
+        whole.add_point("a", run, "x", Axis::kStepped, 0, {0, 1.0});
+    }
+    DamagedStore store(whole);
+    Result<BoundQuery> bound = bind_query(parse_query("runs").value(), whole.runs());
+    const auto execution = QueryExecution::create(std::move(bound).value(), store, 0).value();
+    SimExecutor executor;
+    ResultBlock block;
+    ASSERT_TRUE(run_task(executor, execution->next(block)).value());
+    ASSERT_EQ(block.rows(), 3U);
+    EXPECT_TRUE(block.column(4).is_null(0));
+    EXPECT_TRUE(block.column(4).is_null(1));
+    EXPECT_FALSE(block.column(4).is_null(2));
+    ResultBlock rest;
+    ASSERT_FALSE(run_task(executor, execution->next(rest)).value());
+    EXPECT_THAT(execution->notes(),
+                ElementsAre("the metrics of run a/lost-1 and 1 other cannot be counted: "
+                            "segment-000003 is lost"));
+}
 
 TEST(Execution, PassesOnTheErrorsOfTheStore) {
     MapStore store(2);
