@@ -166,6 +166,11 @@ class Bench(Case):
         self.assertEqual(err, "stepdb bench: error: interrupted\n")
         self.assertEqual(os.listdir(self.directory), [], "its store is left")
 
+    def test_a_schema_that_finds_no_room_is_named_as_the_cause(self):
+        self.assertIn("the schema of 1000000 metrics was refused",
+                      self.refused("bench", "ingest", "--metrics", "1000000", "--rows-per-frame",
+                                   "1", *self.own()))
+
     def test_what_cannot_be_measured_is_refused(self):
         self.assertIn("frames of", self.refused("bench", "ingest", "--metrics", "1000000",
                                                 "--rows-per-frame", "100", *self.own()))

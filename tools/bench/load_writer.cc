@@ -50,7 +50,12 @@ Result<std::unique_ptr<LoadWriter>> LoadWriter::open(std::unique_ptr<Client> cli
                    writer->client_->open_run(of.project, run, OpenRunFrame::kMustCreate));
         writer->runs_.push_back(opened);
     }
-    TRY(writer->client_->flush());
+    // Rows of a schema that was refused would be refused for want of it.
+    TRY_ASSIGN(const FlushReport defined, writer->client_->flush());
+    if (!defined.refused.empty()) {
+        return defined.refused.front().error.to_error().within(
+            fmt::format("the schema of {} metrics was refused", schema->width()));
+    }
     writer->pool_ = std::make_unique<FramePool>(schema, of.shape, of.seed, of.pool_bytes);
     for (size_t run = 0; run < of.runs.size(); ++run) {
         TRY(writer->send_next(std::chrono::steady_clock::now()));
