@@ -83,4 +83,17 @@ Result<uint64_t> parse_size(std::string_view text) {
     return static_cast<uint64_t>(number);
 }
 
+Result<uint64_t> parse_memory(std::string_view text) {
+    const Result<uint64_t> bytes = parse_size(text);
+    if (!bytes) {
+        return bytes.error().within("--memory");
+    }
+    if (*bytes < kMemoryMin) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "--memory {} is too little; at least {} are needed", printable(text),
+                          format_size(kMemoryMin));
+    }
+    return *bytes;
+}
+
 }  // namespace stepdb

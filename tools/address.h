@@ -23,6 +23,12 @@ struct Address {
 Result<Address> parse_address(std::string_view text);
 std::string format_address(std::string_view host, uint16_t port);
 
+// The least that a server gets by with.
+inline constexpr uint64_t kMemoryMin = 256U << 20U;
+
+// The value of --memory: a size of kMemoryMin and more. Errors name the option.
+Result<uint64_t> parse_memory(std::string_view text);
+
 // Bytes: "1073741824", "512M", "4G", "1.5GiB"; k, M, G and T are powers of 1024, in either case.
 Result<uint64_t> parse_size(std::string_view text);
 

@@ -3,6 +3,8 @@
 #include <vector>
 
 #include "engine/model/limits.h"
+#include "engine/model/schema.h"
+#include "tools/address.h"
 #include "tools/bench_run.h"
 #include "tools/command.h"
 
@@ -150,6 +152,21 @@ Subcommand add_mixed_bench(CLI::App& bench) {
     return made;
 }
 
+// What does not depend on a server.
+Status check_benchmark(const BenchOptions& options) {
+    TRY(check_id("project", options.project));
+    LoadShape shape = options.shape;
+    shape.is_float64 = options.values == "f64";
+    TRY(bench_schema(shape));
+    if (!options.memory.empty()) {
+        TRY(parse_memory(options.memory));
+    }
+    if (!options.server.empty()) {
+        TRY(parse_address(options.server));
+    }
+    return {};
+}
+
 }  // namespace
 
 Command add_bench(CLI::App& stepdb) {
@@ -162,10 +179,19 @@ Command add_bench(CLI::App& stepdb) {
                   "stepdb bench query --points 100000 --seconds 1",
                   "stepdb bench mixed --rate 10000000 --seconds 2", "stepdb bench ingest --help"},
                  "docs/benchmarks.md says what each figure means.");
-    return {bench, [=]() -> Status {
+    return {bench,
+            [=]() -> Status {
                 for (const Subcommand& command : kinds) {
                     if (command.app->parsed()) {
                         return run_benchmark(command.kind, *command.options);
+                    }
+                }
+                return {};
+            },
+            [=]() -> Status {
+                for (const Subcommand& command : kinds) {
+                    if (command.app->parsed()) {
+                        return check_benchmark(*command.options);
                     }
                 }
                 return {};

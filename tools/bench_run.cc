@@ -78,7 +78,6 @@ class Bench {
 
     Status run() {
         options_.shape.is_float64 = options_.values == "f64";
-        TRY(bench_schema(options_.shape));
         catch_interruption();
         if (options_.server.empty()) {
             TRY_ASSIGN(own_, OwnServer::create(options_.directory, options_.memory));

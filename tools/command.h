@@ -18,6 +18,9 @@ struct Command {
     CLI::App* app = nullptr;
     // After the command line has been read. What went wrong is printed after the command's name.
     std::function<Status()> run;
+    // If set, called before, to refuse what the options say before anything is touched: the exit
+    // status is then that of a wrong command line.
+    std::function<Status()> check = nullptr;
 };
 
 // Each in the file of its name.

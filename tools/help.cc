@@ -36,13 +36,17 @@ std::string entry(const std::string& name, std::string_view text) {
     return out + "\n";
 }
 
-// What the user is to write, without what the validators add.
-std::string type_of(const CLI::Option& option) {
-    const std::string type = option.get_type_name();
-    return type.substr(0, type.find(":{"));
-}
-
 }  // namespace
+
+std::string value_name(const CLI::Option& option) {
+    // Behind a colon stands what the validators add.
+    const std::string type = option.get_type_name();
+    size_t end = type.find(':');
+    while (end != std::string::npos && type.compare(end, 5, ":PORT") == 0) {
+        end = type.find(':', end + 1);
+    }
+    return type.substr(0, end);
+}
 
 std::string HelpFormatter::make_option(const CLI::Option* option, bool is_positional) const {
     std::string name;
@@ -53,7 +57,7 @@ std::string HelpFormatter::make_option(const CLI::Option* option, bool is_positi
         name += (name.empty() ? "--" : ", --") + flag;
     }
     if (option->get_items_expected_max() > 0) {
-        name += (name.empty() ? "" : " ") + type_of(*option);
+        name += (name.empty() ? "" : " ") + value_name(*option);
     }
     if (is_positional && option->get_items_expected_max() > 1) {
         name += " ...";
@@ -76,10 +80,10 @@ std::string HelpFormatter::make_usage(const CLI::App* app, std::string name) con
     std::string usage = "Usage: " + name;
     for (const CLI::Option* option : app->get_options()) {
         if (option->get_required() && !option->nonpositional()) {
-            usage += " " + type_of(*option);
+            usage += " " + value_name(*option);
             usage += option->get_items_expected_max() > 1 ? "..." : "";
         } else if (option->get_required()) {
-            usage += " --" + option->get_lnames().front() + " " + type_of(*option);
+            usage += " --" + option->get_lnames().front() + " " + value_name(*option);
         }
     }
     usage += app->get_subcommands({}).empty() ? " [OPTION...]\n" : " COMMAND ...\n";

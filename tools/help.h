@@ -14,4 +14,7 @@ class HelpFormatter : public CLI::Formatter {
     std::string make_usage(const CLI::App* app, std::string name) const override;
 };
 
+// What the user is to write for the option's value: "DIR".
+std::string value_name(const CLI::Option& option);
+
 }  // namespace stepdb

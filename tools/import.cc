@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include <memory>
 
 #include "engine/model/schema.h"
+#include "tools/address.h"
 #include "tools/answer_printer.h"
 #include "tools/command.h"
 #include "tools/import/csv_log.h"
@@ -50,6 +52,7 @@ struct ImportOptions {
     std::string row_window;
     std::string server;
     std::string format = "table";
+    bool finish = false;
     LogOptions log;
 };
 
@@ -121,6 +124,10 @@ std::string shown_kinds(const ImportReport& report) {
 }
 
 void print_notes(const ImportReport& report, const LogFormat& format) {
+    if (report.sent == 0) {
+        fmt::print(stderr, "note: {}/{}: no point to import; no run was made for it\n",
+                   report.project, report.run);
+    }
     if (report.skipped > 0) {
         fmt::print(stderr, "note: {}/{}: {} {} skipped ({}); the first: {}\n", report.project,
                    report.run, report.skipped, format.unit, shown_kinds(report),
@@ -161,10 +168,13 @@ class Import {
         : format_(format), options_(options) {}
 
     Status run() {
-        TRY(check_id("project", options_.project));
         TRY_ASSIGN(OutputFormat output, read_output_format(options_.format));
-        TRY_ASSIGN(const auto found, find_files(options_.paths, format_.files));
-        TRY_ASSIGN(const auto runs, group_by_run(found, options_.run));
+        FoundFiles found = find_files(options_.paths, format_.files);
+        broken_ = std::move(found.errors);
+        if (found.files.empty()) {
+            return broken_files();
+        }
+        TRY_ASSIGN(const auto runs, group_by_run(found.files, options_.run));
         TRY_ASSIGN(const auto client, connect_to(options_.server, import_writer()));
         Status status;
         for (const RunFiles& files : runs) {
@@ -199,8 +209,14 @@ class Import {
         if (files.empty()) {
             return {};
         }
+        ImportTarget target;
+        target.project = options_.project;
+        target.run = run.run;
+        target.finish = options_.finish && files.size() == run.paths.size() &&
+                        std::ranges::none_of(
+                            files, [](const PlannedFile& file) { return file.broken.has_value(); });
         const auto progress = make_progress("importing " + run.run, "points", points);
-        TRY_ASSIGN(ImportReport report, import_run(client, options_.project, run.run, files,
+        TRY_ASSIGN(ImportReport report, import_run(client, target, files,
                                                    [&](uint64_t sent) { progress->update(sent); }));
         progress->finish();
         reports_.push_back(std::move(report));
@@ -395,6 +411,8 @@ void add_column_options(CLI::App& app, ImportOptions& options) {
 }
 
 void add_last_options(CLI::App& app, ImportOptions& options) {
+    app.add_flag("--finish", options.finish,
+                 "Mark each run as finished when all of its files are in it, read to their end");
     add_server_option(app, options.server);
     app.add_option("--format", options.format,
                    "How to print what came in: table, csv, json or jsonl")
@@ -461,11 +479,16 @@ Subcommand add_jsonl(CLI::App& import) {
     return made;
 }
 
-Status import_logs(const LogFormat& format, ImportOptions& options) {
+Status check_options(ImportOptions& options) {
+    TRY(check_id("project", options.project));
+    if (!options.run.empty()) {
+        TRY(check_id("run", options.run));
+    }
     if (!options.row_window.empty()) {
         TRY_ASSIGN(options.log.row_window_us, read_row_window(options.row_window));
     }
-    return Import(format, options).run();
+    TRY(parse_address(options.server));
+    return {};
 }
 
 }  // namespace
@@ -478,10 +501,19 @@ Command add_import(CLI::App& stepdb) {
     add_examples(*import, {"stepdb import csv examples/logs --project demo",
                            "stepdb import tensorboard examples/logs --project demo",
                            "stepdb import csv --help"});
-    return {import, [=]() -> Status {
+    return {import,
+            [=]() -> Status {
                 for (const Subcommand& command : formats) {
                     if (command.app->parsed()) {
-                        return import_logs(*command.format, *command.options);
+                        return Import(*command.format, *command.options).run();
+                    }
+                }
+                return {};
+            },
+            [=]() -> Status {
+                for (const Subcommand& command : formats) {
+                    if (command.app->parsed()) {
+                        return check_options(*command.options);
                     }
                 }
                 return {};

@@ -8,6 +8,8 @@
 #include "engine/base/float_bits.h"
 #include "engine/base/text.h"
 #include "engine/io/environment.h"
+#include "engine/model/schema.h"
+#include "tools/address.h"
 #include "tools/command.h"
 #include "tools/import/time_text.h"
 
@@ -44,40 +46,59 @@ Result<NamedValue> parse_named_value(const std::string& text) {
     return NamedValue{text.substr(0, equals), *value};
 }
 
-Status log_row(const LogOptions& options) {
-    std::vector<std::string> names;
+// What the options say, before anything is sent.
+struct ManualRow {
+    ManualRow() = default;
+
+    std::shared_ptr<const Schema> schema;
+    std::optional<double> step;
+    std::optional<int64_t> time_us;
     std::vector<double> values;
+};
+
+Result<ManualRow> read_row(const LogOptions& options) {
+    TRY(check_id("project", options.project));
+    TRY(check_id("run", options.run));
+    ManualRow row;
+    std::vector<std::string> names;
+    names.reserve(options.values.size());
+    row.values.reserve(options.values.size());
     for (const std::string& text : options.values) {
         TRY_ASSIGN(NamedValue named, parse_named_value(text));
         names.push_back(std::move(named.name));
-        values.push_back(named.value);
+        row.values.push_back(named.value);
     }
-    std::optional<double> step;
     if (!options.step.empty()) {
-        step = parse_value(options.step);
-        if (!step || !std::isfinite(*step)) {
+        row.step = parse_value(options.step);
+        if (!row.step || !std::isfinite(*row.step)) {
             return make_error(ErrorCode::kInvalidArgument, "--step '{}' is no finite number",
                               printable(options.step));
         }
     }
-    std::optional<int64_t> time_us = SystemClock().now_us();
+    row.time_us = SystemClock().now_us();
     if (!options.time.empty()) {
-        time_us = parse_time(options.time);
-        if (!time_us) {
+        row.time_us = parse_time(options.time);
+        if (!row.time_us) {
             return make_error(ErrorCode::kInvalidArgument,
                               "--time '{}' is no time; write 2026-11-23T17:23:05Z or seconds since "
                               "1970",
                               printable(options.time));
         }
     }
-    TRY_ASSIGN(Schema made, Schema::create(step ? Axis::kStepped : Axis::kTimed, std::move(names)));
-    const auto schema = std::make_shared<const Schema>(std::move(made));
+    TRY_ASSIGN(Schema made,
+               Schema::create(row.step ? Axis::kStepped : Axis::kTimed, std::move(names)));
+    row.schema = std::make_shared<const Schema>(std::move(made));
+    return row;
+}
+
+Status log_row(const LogOptions& options) {
+    TRY_ASSIGN(const ManualRow row, read_row(options));
     TRY_ASSIGN(const auto client, connect_to(options.server, random_id()));
     TRY_ASSIGN(ClientRun run,
                client->open_run(options.project, options.run, OpenRunFrame::kCreateIfMissing));
-    TRY(client->define_schema(options.project, *schema));
-    RowsBuilder rows(schema);
-    rows.add(step, time_us, values);
+    TRY(client->define_schema(options.project, *row.schema));
+    RowsBuilder rows(row.schema);
+    rows.add(row.step, row.time_us, row.values);
     TRY_ASSIGN(const uint64_t ordinal, client->send_rows(run, rows));
     static_cast<void>(ordinal);
     TRY_ASSIGN(const FlushReport report, client->flush());
@@ -110,7 +131,12 @@ Command add_log(CLI::App& stepdb) {
                   "stepdb log --project demo --run by-hand --time 2026-11-23T17:23:05Z "
                   "gpu/0/power=312"},
                  "Returns once the row is on stable storage.");
-    return {app, [=] { return log_row(*options); }};
+    return {app, [=] { return log_row(*options); },
+            [=]() -> Status {
+                TRY(read_row(*options));
+                TRY(parse_address(options->server));
+                return {};
+            }};
 }
 
 }  // namespace stepdb

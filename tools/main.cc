@@ -7,12 +7,13 @@
 
 #include "tools/command.h"
 #include "tools/help.h"
+#include "tools/usage_error.h"
 
 namespace stepdb {
 
 namespace {
 
-constexpr int kUsageStatus = 2;  // the command line is wrong
+constexpr int kUsageStatus = 2;  // the command line is wrong, and nothing was done
 
 const std::string& name_of(const CLI::App& app) {
     // `import csv` reports as `import`.
@@ -23,6 +24,16 @@ const std::string& name_of(const CLI::App& app) {
 
 void print_error(const std::string& command, const std::string& message) {
     fmt::print(stderr, "stepdb{}: error: {}\n", command.empty() ? "" : " " + command, message);
+}
+
+int refuse_usage(const CLI::App& at, const std::string& message) {
+    print_error(at.get_parent() == nullptr ? std::string() : name_of(at), message);
+    std::string command = at.get_name();
+    for (const CLI::App* above = at.get_parent(); above != nullptr; above = above->get_parent()) {
+        command = above->get_name() + " " + command;
+    }
+    fmt::print(stderr, "See `{} --help`.\n", command);
+    return kUsageStatus;
 }
 
 // The deepest subcommand that the command line got to.
@@ -36,10 +47,13 @@ int run(int argc, char** argv) {
     app.set_version_flag("--version", "stepdb " STEPDB_VERSION);
     app.require_subcommand(1);
     app.formatter(std::make_shared<HelpFormatter>());
-    add_examples(app,
-                 {"stepdb serve --data ./store",
-                  "stepdb import csv examples/logs/char-model.csv --project demo --run tiny",
-                  "stepdb query 'train/loss @ demo/tiny | buckets 100'", "stepdb query --help"});
+    add_examples(
+        app,
+        {"stepdb serve --data ./store",
+         "stepdb import csv examples/logs/char-model.csv --project demo --run tiny",
+         "stepdb query 'train/loss @ demo/tiny | buckets 100'", "stepdb query --help"},
+        "The exit status is 0 if all went well, 1 if what was asked for failed, and 2 if the\n"
+        "command line is wrong; then nothing was done.");
     const std::vector<Command> commands = {add_serve(app), add_query(app),   add_import(app),
                                            add_log(app),   add_inspect(app), add_verify(app),
                                            add_bench(app)};
@@ -48,14 +62,14 @@ int run(int argc, char** argv) {
     } catch (const CLI::Success& asked) {
         return app.exit(asked);
     } catch (const CLI::ParseError& error) {
-        const CLI::App& at = deepest(app);
-        const std::string name = at.get_parent() == nullptr ? std::string() : name_of(at);
-        print_error(name, error.what());
-        fmt::print(stderr, "See `stepdb{} --help`.\n", name.empty() ? "" : " " + name);
-        return kUsageStatus;
+        return refuse_usage(deepest(app), describe_usage_error(deepest(app), error));
     }
     for (const Command& command : commands) {
         if (command.app->parsed()) {
+            const Status usage = command.check ? command.check() : Status();
+            if (!usage) {
+                return refuse_usage(deepest(*command.app), usage.error().message());
+            }
             const Status status = command.run();
             if (!status) {
                 print_error(command.app->get_name(), status.error().message());

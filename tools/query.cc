@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "net/engine_query_service.h"
+#include "tools/address.h"
 #include "tools/answer_printer.h"
 #include "tools/command.h"
 #include "tools/open_store.h"
@@ -130,13 +131,20 @@ Command add_query(CLI::App& stepdb) {
                         "stepdb query 'layers/*/grad_norm @ demo/tiny | buckets 50' --chart",
                         "stepdb query 'runs demo/*'", "stepdb query 'metrics ** @ demo/tiny'",
                         "stepdb query 'train/loss @ demo/tiny' --data ./store"});
-    return {app, [=]() -> Status {
+    return {app,
+            [=]() -> Status {
                 TRY_ASSIGN(options->print.format, read_output_format(options->format));
                 options->print.has_format = format->count() > 0;
                 if (chart->count() > 0) {
                     options->print.chart = options->chart;
                 }
                 return options->data.empty() ? query_server(*options) : query_store(*options);
+            },
+            [=]() -> Status {
+                if (options->data.empty()) {
+                    TRY(parse_address(options->server));
+                }
+                return {};
             }};
 }
 

@@ -23,8 +23,6 @@ namespace stepdb {
 
 namespace {
 
-constexpr uint64_t kMemoryMin = 256U << 20U;
-
 struct ServeOptions {
     std::string data;
     std::string listen{kDefaultAddress};
@@ -40,16 +38,7 @@ Result<uint64_t> memory_budget(const std::string& asked) {
     if (asked.empty()) {
         return std::max(kMemoryMin, physical_memory_bytes() / 4);
     }
-    const Result<uint64_t> bytes = parse_size(asked);
-    if (!bytes) {
-        return bytes.error().within("--memory");
-    }
-    if (*bytes < kMemoryMin) {
-        return make_error(ErrorCode::kInvalidArgument,
-                          "--memory {} is too little; at least {} are needed", asked,
-                          format_size(kMemoryMin));
-    }
-    return *bytes;
+    return parse_memory(asked);
 }
 
 Result<Address> listen_address(const std::string& text) {
@@ -209,7 +198,12 @@ Command add_serve(CLI::App& stepdb) {
          "stepdb serve --data ./store --listen 127.0.0.1:0 --memory 512M"},
         "Prints `listening on HOST:PORT` once it is ready. SIGTERM and SIGINT finish what is "
         "in\nflight, sync, and exit 0.");
-    return {app, [=] { return serve(*options); }};
+    return {app, [=] { return serve(*options); },
+            [=]() -> Status {
+                TRY(listen_address(options->listen));
+                TRY(memory_budget(options->memory));
+                return {};
+            }};
 }
 
 }  // namespace stepdb

@@ -75,6 +75,28 @@ class CommandLine(Case):
                             done.stderr)
             self.assertIn("--help", done.stderr)
 
+    def test_a_wrong_command_line_has_its_status_whatever_is_wrong(self):
+        csv = self.write("log.csv", "step,x\n0,1\n")
+        log = ["log", "--project", "p", "--run", "r"]
+        for arguments, words in (
+                (["qurey", "a"], "did you mean 'query'?"),
+                (["import", "cvs", "x"], "did you mean 'csv'?"),
+                (["import", "csv", csv, "--project", "p#"], "p#"),
+                (["import", "tb", csv, "--project", "p", "--row-window", "1"], "--row-window"),
+                (["import", "csv", csv, "--project", "p", "--server", "nowhere"], "HOST:PORT"),
+                ([*log, "loss"], "NAME=VALUE"), ([*log], "NAME=VALUE is missing"),
+                (["query", "a @ p/r", "--server", "nowhere"], "HOST:PORT"),
+                (["serve", "--data", "x", "--memory", "1M"], "--memory 1M is too little"),
+                (["serve", "--data", "x", "--listen", "0.0.0.0:0"], "--listen 0.0.0.0:0"),
+                (["bench", "ingest", "--memory", "1M"], "--memory 1M is too little"),
+                (["bench", "ingest", "--metrics", "1000000", "--rows-per-frame", "100"],
+                 "frames of")):
+            done = self.run_stepdb(*arguments)
+            self.assertEqual(done.returncode, 2, f"{arguments}: {done.stderr}")
+            self.assertIn(words, done.stderr)
+            self.assertIn("--help`.", done.stderr)
+        self.assertFalse(os.path.exists(self.path("x")))
+
     def test_wrong_values_are_refused(self):
         self.start()
         log = ["log", "--project", "p", "--run", "r"]
@@ -93,7 +115,7 @@ class CommandLine(Case):
         self.assertFalse(os.path.exists(self.path("none")))
 
     def test_version(self):
-        self.assertRegex(self.stepdb("--version"), r"^stepdb \d+\.\d+\.\d+\n$")
+        self.assertRegex(self.stepdb("--version"), r"^stepdb \d+\.\d+\.\d+(-dev)?\n$")
 
     def test_output_that_cannot_be_written_is_an_error(self):
         self.start()

@@ -248,9 +248,41 @@ class Import(Case):
         path = self.write("log.csv", "step,x\n0,1\n")
         self.assertIn("a/b", self.refused("import", "csv", path, "--project", "a/b"))
         self.assertIn("r#1", self.refused("import", "csv", path, "--project", "p", "--run", "r#1"))
-        self.assertIn("no-such", self.refused("import", "csv", path, self.path("no-such.csv"),
+        self.assertIn("no-such", self.refused("import", "csv", self.path("no-such.csv"),
                                               "--project", "p"))
         self.assertEqual(self.query("runs"), [])
+
+    def test_a_path_that_is_not_there_stops_no_other(self):
+        path = self.write("log.csv", "step,x\n0,1\n")
+        done = self.run_stepdb("import", "csv", self.path("no-such.csv"), path, "--project", "p",
+                               "--format", "json")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(json.loads(done.stdout)["run"], "log.csv")
+        self.assertIn("no-such.csv", done.stderr)
+
+    def test_a_file_named_twice_is_imported_once(self):
+        path = self.write("log.csv", "step,x\n0,1\n")
+        (report,) = self.import_csv(path, path, os.path.join(self.directory, ".", "log.csv"))
+        self.assertEqual((report["sent"], report["stored"], report["replaced"]), (1, 1, 0))
+
+    def test_a_file_without_a_point_makes_no_run(self):
+        path = self.write("log.csv", "step,x\n0,none\n")
+        done = self.run_stepdb("import", "csv", path, "--project", "p", "--format", "json")
+        self.assertEqual(done.returncode, 0)
+        report = json.loads(done.stdout)
+        self.assertEqual((report["read"], report["sent"], report["skipped"]), (1, 0, 1))
+        self.assertIn("no run was made for it", done.stderr)
+        self.assertEqual(self.query("runs"), [])
+
+    def test_finish_marks_runs_whose_files_are_all_in(self):
+        self.write("logs/a.csv", "step,x\n0,1\n")
+        self.write("logs/b.csv", "step,x\n0,1\n1\n")
+        done = self.run_stepdb("import", "csv", self.path("logs"), "--project", "p", "--finish")
+        self.assertEqual(done.returncode, 1)
+        states = {row["run"]: row["state"] for row in self.query("runs")}
+        self.assertEqual(states, {"p/a.csv": "finished", "p/b.csv": "running"})
+        self.import_csv(self.path("logs/a.csv"))
+        self.assertEqual(self.query("runs p/a.csv")[0]["state"], "finished")
 
 
 if __name__ == "__main__":

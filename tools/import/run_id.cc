@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <system_error>
 
 #include "engine/base/text.h"
@@ -80,23 +81,32 @@ std::string run_id_of(std::string_view relative_path) {
     return id;
 }
 
-Result<std::vector<FoundFile>> find_files(const std::vector<std::string>& paths,
-                                          const LogFilePattern& pattern) {
+FoundFiles find_files(const std::vector<std::string>& paths, const LogFilePattern& pattern) {
+    FoundFiles found;
     std::vector<FoundFile> files;
     for (const std::string& path : paths) {
         std::error_code failed;
         const fs::file_status status = fs::status(path, failed);
         if (!fs::exists(status)) {
-            return make_error(ErrorCode::kNotFound, "cannot open {}: {}", path,
-                              failed ? failed.message() : "there is no such file");
-        }
-        if (fs::is_directory(status)) {
-            TRY(find_in_directory(path, pattern, files));
+            found.errors.push_back(make_error(ErrorCode::kNotFound, "cannot open {}: {}", path,
+                                              failed ? failed.message() : "there is no such file"));
+        } else if (fs::is_directory(status)) {
+            const Status listed = find_in_directory(path, pattern, files);
+            if (!listed) {
+                found.errors.push_back(listed.error());
+            }
         } else {
             files.push_back({path, run_id_of(fs::path(path).filename().native()), path});
         }
     }
-    return files;
+    std::set<fs::path> seen;
+    for (FoundFile& file : files) {
+        std::error_code ignored;
+        if (seen.insert(fs::absolute(file.path, ignored).lexically_normal()).second) {
+            found.files.push_back(std::move(file));
+        }
+    }
+    return found;
 }
 
 Result<std::vector<RunFiles>> group_by_run(const std::vector<FoundFile>& files,

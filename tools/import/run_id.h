@@ -25,10 +25,16 @@ struct FoundFile {
     std::string origin;  // what the run was named after: the file, or its directory
 };
 
+struct FoundFiles {
+    FoundFiles() = default;
+
+    std::vector<FoundFile> files;
+    std::vector<Error> errors;  // of paths: what is not there, and directories without any
+};
+
 // The files named, and of directories those within, to any depth, that fit the pattern; in natural
-// order of their paths. kNotFound for what is not there, and for a directory without any.
-Result<std::vector<FoundFile>> find_files(const std::vector<std::string>& paths,
-                                          const LogFilePattern& pattern);
+// order of their paths. A file that is named twice comes once, where it was named first.
+FoundFiles find_files(const std::vector<std::string>& paths, const LogFilePattern& pattern);
 
 // A run's id from a path: `/` as `.`, bytes that ids may not have as `_`.
 std::string run_id_of(std::string_view relative_path);

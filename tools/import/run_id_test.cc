@@ -24,10 +24,20 @@ TEST(RunId, HasNoByteThatIdsMayNotHave) {
 }
 
 TEST(FindFiles, NamesWhatIsNotThere) {
-    const auto files = find_files({"/no/such/file.csv"}, LogFilePattern());
-    ASSERT_FALSE(files);
-    EXPECT_EQ(files.error().code(), ErrorCode::kNotFound);
-    EXPECT_NE(files.error().message().find("/no/such/file.csv"), std::string::npos);
+    const FoundFiles found = find_files({"/no/such/file.csv", "/dev/null"}, LogFilePattern());
+    ASSERT_EQ(found.errors.size(), 1U);
+    EXPECT_EQ(found.errors[0].code(), ErrorCode::kNotFound);
+    EXPECT_NE(found.errors[0].message().find("/no/such/file.csv"), std::string::npos);
+    ASSERT_EQ(found.files.size(), 1U);
+    EXPECT_EQ(found.files[0].path, "/dev/null");
+}
+
+TEST(FindFiles, TakesAFileThatIsNamedTwiceOnce) {
+    const FoundFiles found =
+        find_files({"/dev/null", "/dev/./null", "/dev/zero"}, LogFilePattern());
+    ASSERT_EQ(found.files.size(), 2U);
+    EXPECT_EQ(found.files[0].path, "/dev/null");
+    EXPECT_EQ(found.files[1].path, "/dev/zero");
 }
 
 }  // namespace

@@ -85,16 +85,27 @@ Status send_file(Client& client, const std::string& project, ClientRun& run, Pla
     return {};
 }
 
+Status finish_run(Client& client, ClientRun& run) {
+    TRY(client.finish_run(run, RunState::kFinished));
+    TRY_ASSIGN(const FlushReport report, client.flush());
+    return report.refused_frames == 0
+               ? Status()
+               : Status(report.refused.front().error.to_error().within("finishing the run"));
+}
+
 }  // namespace
 
-Result<ImportReport> import_run(Client& client, const std::string& project, const std::string& run,
+Result<ImportReport> import_run(Client& client, const ImportTarget& target,
                                 std::vector<PlannedFile>& files,
                                 const std::function<void(uint64_t)>& progress) {
+    const auto& [project, run, finish] = target;
     ImportReport report;
     report.project = project;
     report.run = run;
     std::set<std::string> series;
+    uint64_t points = 0;
     for (const PlannedFile& file : files) {
+        points += file.points;
         series.insert(file.series.begin(), file.series.end());
         report.read += file.counts.read;
         report.skipped += file.counts.skipped;
@@ -107,6 +118,9 @@ Result<ImportReport> import_run(Client& client, const std::string& project, cons
         }
     }
     report.series = series.size();
+    if (points == 0) {
+        return report;
+    }
     TRY_ASSIGN(ClientRun open, client.open_run(project, run, OpenRunFrame::kCreateIfMissing));
     report.created = open.created;
     uint64_t before = 0;
@@ -115,6 +129,9 @@ Result<ImportReport> import_run(Client& client, const std::string& project, cons
     }
     for (PlannedFile& file : files) {
         TRY(send_file(client, project, open, file, report.sent, progress));
+    }
+    if (finish) {
+        TRY(finish_run(client, open));
     }
     TRY_ASSIGN(const uint64_t after, count_points(client, project, run, series));
     // Only somebody who deletes or writes at the same time can make it leave these bounds.

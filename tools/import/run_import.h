@@ -57,11 +57,19 @@ Result<PlannedFile> plan_file(std::string path, LogOpener open,
 // way must come after them: being the same writer, it fences the other when it opens the run.
 Id128 import_writer();
 
-// Sends the files into the run, in order. What is stored and what replaced is found by counting
+// Where an import goes.
+struct ImportTarget {
+    std::string project;
+    std::string run;
+    bool finish = false;  // the run is marked as finished once everything is in it
+};
+
+// Sends the files into the run, in order. Files without a point leave everything as it is: no run
+// is made for them. What is stored and what replaced is found by counting
 // the points of these series before and after; other writers to the same series at the same time
 // would show up in it. `progress` hears how many points have been sent. The client's writer is
 // import_writer().
-Result<ImportReport> import_run(Client& client, const std::string& project, const std::string& run,
+Result<ImportReport> import_run(Client& client, const ImportTarget& target,
                                 std::vector<PlannedFile>& files,
                                 const std::function<void(uint64_t)>& progress);
 
