@@ -87,7 +87,14 @@ Status Client::say_hello() {
     hello.client = options_.name;
     TRY(queue(encode_hello(hello)));
     while (!said_hello_) {
-        TRY(wait());
+        const Status answered = wait();
+        if (!answered && !has_heard_) {
+            return make_error(ErrorCode::kUnavailable,
+                              "{}:{} does not answer as a StepDB server does; does another program "
+                              "listen there? ({})",
+                              options_.host, options_.port, answered.error().message());
+        }
+        TRY(answered);
     }
     return {};
 }
@@ -336,6 +343,7 @@ Result<QueryEnd> Client::query(std::string_view text, const AnswerHandler& handl
 // --- What comes ---
 
 Status Client::handle(const ReceivedFrame& frame) {
+    has_heard_ = true;
     switch (frame.header.type) {
         case FrameType::kHelloOk: {
             Result<HelloOkMessage> hello = HelloOkMessage::decode(frame_body(frame.bytes));

@@ -145,6 +145,7 @@ class Client {
     int socket_ = -1;
     std::optional<Error> failed_;
     HelloOkMessage server_;
+    bool has_heard_ = false;  // a whole frame came
     bool said_hello_ = false;
     FrameStream stream_;
     std::vector<std::byte> unsent_;

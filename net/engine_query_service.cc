@@ -164,8 +164,11 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
     void fail(Error error) {
         const std::vector<std::string>& damage = service_.engine_.recovery().damage;
         if (error.code() == ErrorCode::kNotFound && !damage.empty()) {
-            error = make_error(error.code(), "{}; the store is damaged and may have lost it: {}",
-                               error.message(), damage.front());
+            // The lines that show the place in the query stay below.
+            const std::string& message = error.message();
+            const size_t line = std::min(message.find('\n'), message.size());
+            error = make_error(error.code(), "{}; the store is damaged and may have lost it: {}{}",
+                               message.substr(0, line), damage.front(), message.substr(line));
         }
         on_net_side([error = std::move(error)](ResultSink& sink) mutable {
             sink.on_error(std::move(error));

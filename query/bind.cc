@@ -33,10 +33,11 @@ Error run_not_found(const Query& query, const RunPattern& pattern, const Catalog
     for (const auto& [key, run] : runs) {
         paths.push_back(run->path());
     }
-    return query_error(query.text, pattern.path.span,
-                       fmt::format("there is no run '{}'{}", printable(pattern.path.text),
-                                   did_you_mean(pattern.path.text, paths)),
-                       ErrorCode::kNotFound);
+    return query_error(
+        query.text, pattern.path.span,
+        fmt::format("there is no run '{}'{}", printable(pattern.path.text),
+                    runs.empty() ? "; the store is empty" : did_you_mean(pattern.path.text, paths)),
+        ErrorCode::kNotFound);
 }
 
 Result<SelectedRun> select_named(const Query& query, const RunPattern& pattern,
@@ -71,7 +72,9 @@ Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, Bo
             bound.runs.push_back(select(run, pattern));
         }
     }
-    if (bound.runs.size() == before) {
+    if (runs.empty()) {
+        bound.notes.assign(1, "the store is empty: it has no run yet");
+    } else if (bound.runs.size() == before) {
         bound.notes.push_back(fmt::format("no run matches '{}'{}", printable(pattern.path.text),
                                           pattern.attempt
                                               ? fmt::format(" with an attempt {}", *pattern.attempt)

@@ -1,5 +1,6 @@
 #include "query/literals.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -344,9 +345,23 @@ Result<int64_t> parse_duration(std::string_view text) {
     return std::llround(total);
 }
 
+namespace {
+
+// 1970 to 2199: hardly seconds since 1970.
+bool is_year(std::string_view text) {
+    return text.size() == 4 && text >= "1970" && text <= "2199" &&
+           std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
 Result<int64_t> parse_moment(std::string_view text) {
     if (looks_like_date(text)) {
         return parse_date(text);
+    }
+    if (is_year(text)) {
+        return invalid(fmt::format(
+            "a year alone is no time: write {}-01-01, or {}s for seconds since 1970", text, text));
     }
     if (to_number(text)) {
         return invalid(

@@ -78,6 +78,7 @@ TEST(Literals, RefusesWhatIsNoMoment) {
         EXPECT_FALSE(parse_moment(text)) << text;
     }
     EXPECT_THAT(parse_moment("1772368200").error().message(), HasSubstr("needs a unit"));
+    EXPECT_THAT(parse_moment("2026").error().message(), HasSubstr("write 2026-01-01"));
 }
 
 }  // namespace

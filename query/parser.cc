@@ -84,6 +84,7 @@ class Parser {
     Result<SeriesQuery> parse_series_query();
     Result<RunsQuery> parse_runs_query();
     Result<MetricsQuery> parse_metrics_query();
+    Error stages_without_points(const Query& query) const;
     Result<std::vector<Stage>> parse_stages();
     Result<Stage> parse_stage();
     Result<uint64_t> parse_count_word(std::string_view what, uint64_t max);
@@ -120,6 +121,14 @@ std::string Parser::misspelled_keyword() const {
     return did_you_mean(tokens_[at_ - 1].text, keywords);
 }
 
+// A stage behind `runs` or `metrics`.
+Error Parser::stages_without_points(const Query& query) const {
+    const bool runs = std::holds_alternative<RunsQuery>(query.what);
+    return error_at(peek().span, fmt::format("`{}` takes no stages: they work on points, as in "
+                                             "train/loss @ gpt/* | last 1",
+                                             runs ? "runs" : "metrics"));
+}
+
 Result<Query> Parser::parse_query() {
     Query query;
     query.text = text_;
@@ -138,6 +147,9 @@ Result<Query> Parser::parse_query() {
     }
     if (peek().kind != TokenKind::kEnd) {
         const bool series = std::holds_alternative<SeriesQuery>(query.what);
+        if (!series && peek().kind == TokenKind::kPipe) {
+            return stages_without_points(query);
+        }
         return error_at(
             peek().span,
             fmt::format("expected {}, found {}{}",
@@ -260,7 +272,7 @@ Result<SeriesQuery> Parser::parse_series_query() {
 
 Result<RunsQuery> Parser::parse_runs_query() {
     RunsQuery query;
-    if (peek().kind == TokenKind::kEnd) {
+    if (peek().kind == TokenKind::kEnd || peek().kind == TokenKind::kPipe) {
         RunPattern all;
         all.path.kind = PatternKind::kGlob;
         all.path.text = "**";

@@ -68,7 +68,8 @@ Status AnswerPrinter::end(const QueryEnd& end) {
     }
     if (options_.chart.value_or(false) && !is_charted_) {
         return make_error(ErrorCode::kInvalidArgument,
-                          "--chart draws answers in buckets; add `| buckets 100` to the query");
+                          "--chart draws answers in buckets with mean, min or max; add "
+                          "`| buckets 100` to the query");
     }
     return {};
 }

@@ -142,6 +142,13 @@ void print_notes(const ImportReport& report, const LogFormat& format) {
                        ? "; --axis time or --axis index would keep them apart"
                        : "");
     }
+    if (format.name == "csv" && report.created && report.replaced > 0 &&
+        report.skipped_kinds.contains("text")) {
+        fmt::print(stderr,
+                   "note: {}/{}: if a column of text tells what a line is about, such as a layer, "
+                   "`--name-from COLUMN` keeps such lines apart\n",
+                   report.project, report.run);
+    }
 }
 
 // A number with us, ms or s behind it; 0 and more.
@@ -243,9 +250,12 @@ class Import {
         }
         file->place_word = format_.place_word;
         if (file->broken) {
-            broken_.emplace_back(file->broken->code(),
-                                 fmt::format("{}; the {} points before it were imported",
-                                             file->broken->message(), file->points));
+            broken_.emplace_back(
+                file->broken->code(),
+                file->points == 1
+                    ? fmt::format("{}; the point before it was imported", file->broken->message())
+                    : fmt::format("{}; the {} points before it were imported",
+                                  file->broken->message(), file->points));
         }
         return std::move(*file);
     }

@@ -1,6 +1,7 @@
 // `stepdb query`: one query, to a server or to a store of one's own.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <future>
 #include <memory>
 
@@ -54,6 +55,13 @@ class LocalSink : public ResultSink {
 };
 
 Result<std::unique_ptr<OpenStore>> open_to_read(const std::string& directory) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(directory, ignored)) {
+        return make_error(ErrorCode::kNotFound,
+                          "there is no directory {}; --data wants that of a store, as "
+                          "`stepdb serve --data` makes it",
+                          directory);
+    }
     EngineOptions engine;
     engine.directory = directory;
     engine.create_if_missing = false;
@@ -143,6 +151,11 @@ Command add_query(CLI::App& stepdb) {
             [=]() -> Status {
                 if (options->data.empty()) {
                     TRY(parse_address(options->server));
+                }
+                if (chart->count() > 0 && options->chart && format->count() > 0) {
+                    return Error(ErrorCode::kInvalidArgument,
+                                 "--chart draws instead of printing in a --format; give one of "
+                                 "them");
                 }
                 return {};
             }};

@@ -18,6 +18,7 @@
 #include "tools/address.h"
 #include "tools/command.h"
 #include "tools/open_store.h"
+#include "tools/output/format_cell.h"
 
 namespace stepdb {
 
@@ -114,12 +115,19 @@ void print_opened(OpenStore& store, const std::string& directory, uint64_t memor
     if (found.created) {
         fmt::print(stderr, "  a new store\n");
     } else {
-        fmt::print(stderr, "  {} runs; {} segments of {}; log: {} rows in {} replayed; {:.2f} s\n",
-                   stats.runs, stats.segments, format_size(stats.segment_bytes),
-                   found.rows_replayed, format_size(found.log_bytes_read), store.seconds_to_open());
+        const std::string log =
+            found.rows_replayed == 0
+                ? std::string("nothing to replay")
+                : fmt::format("{} in {} replayed", count_of(found.rows_replayed, "row"),
+                              format_size(found.log_bytes_read));
+        fmt::print(stderr, "  {}; {} of {}; log: {}; {:.2f} s\n", count_of(stats.runs, "run"),
+                   count_of(stats.segments, "segment"), format_size(stats.segment_bytes), log,
+                   store.seconds_to_open());
     }
     print_recovery(found);
-    if (const auto reason = store.engine().read_only_reason()) {
+    if (!found.damage.empty()) {
+        fmt::print(stderr, "  reading only, because of the damage; writers are refused\n");
+    } else if (const auto reason = store.engine().read_only_reason()) {
         fmt::print(stderr, "  reading only: {}\n", reason->message());
     }
 }

@@ -27,10 +27,6 @@ int64_t steady_us() {
     return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
 }
 
-std::string count_of(uint64_t count, std::string_view one) {
-    return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
-}
-
 uint64_t problem_count(const VerifyReport& report) {
     return report.problems.size() + report.problems_left_out;
 }

@@ -43,7 +43,13 @@ Result<std::vector<LogRecord>> parse_log_group(Bytes file, const LogPlace& place
             return make_error(ErrorCode::kCorruption, "record at byte {}: frame of {} bytes in {}",
                               at, frame.length, record.frame.size());
         }
-        TRY(verify_frame(frame, record.frame));
+        if (!verify_frame(frame, record.frame)) {
+            return make_error(
+                ErrorCode::kCorruption,
+                "record at byte {}: the checksum of its {} frame of {} bytes does not "
+                "match; it was damaged on the disk",
+                at, frame_type_name(frame.type), frame.length);
+        }
         if (frame.checksum != record.header.frame_checksum || record.header.sequence != sequence) {
             return make_error(ErrorCode::kCorruption,
                               "record at byte {}: sequence {} where {} is due, or another frame",

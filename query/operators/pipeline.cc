@@ -49,7 +49,10 @@ Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, co
         const SelectedRun& selected = context.bound.runs[series.run];
         Result<std::optional<KeyRange>> whole =
             co_await context.source.key_range(*selected.run, selected.attempt, series.metric);
-        if (!whole || !*whole) {
+        if (!whole) {
+            co_return name_series(whole.error(), context, series);
+        }
+        if (!*whole) {
             co_return whole;
         }
         const KeyRange range = **whole;

@@ -1,33 +1,52 @@
 #include "query/operators/scan.h"
 
+#include "engine/base/text.h"
+
 namespace stepdb {
 
 namespace {
 
 class Scan : public SeriesCursor {
   public:
-    Scan(ExecutionContext& context, std::unique_ptr<SeriesCursor> cursor)
-        : context_(context), cursor_(std::move(cursor)) {}
+    Scan(ExecutionContext& context, const Series& series, std::unique_ptr<SeriesCursor> cursor)
+        : context_(context), series_(series), cursor_(std::move(cursor)) {}
 
     Task<Result<bool>> next(Points& batch) override {
         if (context_.cancelled.load(std::memory_order_relaxed)) {
             co_return Error(ErrorCode::kCancelled, "the query was cancelled");
         }
-        co_return co_await cursor_->next(batch);
+        Result<bool> more = co_await cursor_->next(batch);
+        if (!more) {
+            co_return name_series(more.error(), context_, series_);
+        }
+        co_return more;
     }
 
   private:
     ExecutionContext& context_;
+    const Series& series_;
     std::unique_ptr<SeriesCursor> cursor_;
 };
 
 }  // namespace
 
+Error name_series(const Error& error, const ExecutionContext& context, const Series& series) {
+    if (error.code() != ErrorCode::kCorruption) {
+        return error;
+    }
+    return make_error(
+        error.code(),
+        "{} of run {} cannot be read here: {}; restore the file from a backup, or ask "
+        "for what is not in it",
+        printable(series.metric), context.bound.runs[series.run].label, error.message());
+}
+
 std::unique_ptr<SeriesCursor> make_scan(ExecutionContext& context, const Series& series,
                                         KeyRange range) {
     const SelectedRun& selected = context.bound.runs[series.run];
     return std::make_unique<Scan>(
-        context, context.source.open_series(*selected.run, selected.attempt, series.metric, range));
+        context, series,
+        context.source.open_series(*selected.run, selected.attempt, series.metric, range));
 }
 
 }  // namespace stepdb

@@ -5,6 +5,8 @@ import os
 import re
 import shlex
 import shutil
+import socket
+import threading
 import unittest
 
 from support import ROOT, STEPDB, Case, Server
@@ -150,6 +152,35 @@ class Query(Case):
         self.assertIn("(2 rows)", self.stepdb("query", text))
         self.assertIn("p/r · loss", self.stepdb("query", text, "--chart"))
         self.assertIn("(2 rows)", self.stepdb("query", text, "--no-chart"))
+        self.assertIn("min from", self.stepdb("query", text + " min", "--chart"))
+        done = self.run_stepdb("query", text + " count", "--chart")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("mean, min or max", done.stderr)
+        done = self.run_stepdb("query", text, "--chart", "--format", "csv")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+
+    def test_queries_that_miss_the_mark_are_told_how(self):
+        self.assertIn("takes no stages", self.refused("query", "runs | last 1"))
+        self.assertIn("write 2026-01-01", self.refused("query", "loss @ p/r | time 2026..2027"))
+        self.assertIn("there is no directory", self.refused("query", "runs", "--data",
+                                                            self.path("nowhere")))
+
+    def test_another_program_on_the_port_is_named_as_such(self):
+        for answer in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""):
+            with socket.create_server(("127.0.0.1", 0)) as other:
+                address = f"127.0.0.1:{other.getsockname()[1]}"
+
+                def answer_once(server=other, said=answer):
+                    connection, _ = server.accept()
+                    connection.recv(4096)
+                    connection.sendall(said)
+                    connection.close()
+
+                thread = threading.Thread(target=answer_once)
+                thread.start()
+                error = self.refused("query", "runs", "--server", address)
+                thread.join()
+            self.assertIn(f"{address} does not answer as a StepDB server does", error)
 
     def test_errors_show_the_place(self):
         error = self.refused("query", "loss @ p/r | bukets 2")

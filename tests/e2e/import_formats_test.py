@@ -126,11 +126,12 @@ class TensorBoard(ImportFormats):
         self.write("tree/c/tfevents", "this is something else")
         reports, said = self.import_logs("tensorboard", self.path("tree"), status=1)
         self.assertEqual({report["run"]: report["stored"] for report in reports},
-                         {"a": 2, "b": 1, "c": 0})
+                         {"a": 2, "b": 1})
         where = os.path.getsize(torn) - len(record(event(2, 1, simple("x", 2)))) + 1
         self.assertIn(f"{torn}: byte {where}, record 3: the file ends within this record", said)
-        self.assertIn("the 1 points before it were imported", said)
-        self.assertIn("c/tfevents: byte 0, record 1: this is no event file", said)
+        self.assertIn("the point before it was imported", said)
+        self.assertRegex(said, "nothing imported: .*c/tfevents: byte 0, record 1: this is no event "
+                               "file")
 
     def test_a_damaged_record_ends_the_file(self):
         bad = bytearray(record(event(2, 1, simple("x", 2))))

@@ -192,7 +192,7 @@ class Import(Case):
             self.assertEqual(done.returncode, 1)
             report = json.loads(done.stdout)
             self.assertEqual((report["sent"], report["stored"]), (1, 1))
-            for part in [path, "1 points before it were imported"] + parts:
+            for part in [path, "the point before it was imported"] + parts:
                 self.assertIn(part, done.stderr, text)
             self.assertEqual(self.points(f"r{number}"), [("x", "0", "1")])
 
@@ -273,6 +273,12 @@ class Import(Case):
         self.assertEqual((report["read"], report["sent"], report["skipped"]), (1, 0, 1))
         self.assertIn("no run was made for it", done.stderr)
         self.assertEqual(self.query("runs"), [])
+
+    def test_a_text_column_and_repeated_steps_are_told_of_name_from(self):
+        path = self.write("log.csv", "step,layer,rank\n0,a,1\n0,b,2\n")
+        done = self.run_stepdb("import", "csv", path, "--project", "p")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("--name-from COLUMN", done.stderr)
 
     def test_finish_marks_runs_whose_files_are_all_in(self):
         self.write("logs/a.csv", "step,x\n0,1\n")

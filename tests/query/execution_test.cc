@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -36,6 +37,17 @@ TEST(Execution, ListsRuns) {
     EXPECT_THAT(store.query("runs", 0).value(), ElementsAre("run,state,created,attempts,metrics",
                                                             "a/r,running,1970-01-01T00:00:00Z,1,2",
                                                             "a/s,failed,1970-01-01T00:00:00Z,1,1"));
+}
+
+TEST(Execution, SaysThatTheStoreIsEmpty) {
+    MapStore store;
+    for (const std::string query : {"runs", "runs a/*", "x @ **"}) {
+        EXPECT_THAT(store.query(query, 0).value(),
+                    Contains("note the store is empty: it has no run yet"))
+            << query;
+    }
+    EXPECT_THAT(store.query("x @ a/r", 0).error().message(),
+                HasSubstr("there is no run 'a/r'; the store is empty"));
 }
 
 TEST(Execution, ExplainCountsWhatTheQueryTook) {
@@ -195,7 +207,11 @@ TEST(Execution, PassesOnTheErrorsOfTheStore) {
         ResultBlock block;
         const Result<bool> more = run_task(executor, execution->next(block));
         ASSERT_FALSE(more.has_value()) << stages;
-        EXPECT_EQ(more.error().message(), "segment 7 block 3 is damaged") << stages;
+        EXPECT_EQ(
+            more.error().message(),
+            "x of run a/r cannot be read here: segment 7 block 3 is damaged; restore the file "
+            "from a backup, or ask for what is not in it")
+            << stages;
     }
 }
 

@@ -17,6 +17,9 @@ Result<PlannedFile> plan_file(std::string path, LogOpener open,
     LogRow row;
     for (;;) {
         const Result<bool> more = log->next(row);
+        if (!more && log->counts().read == 0) {
+            return more.error();
+        }
         if (!more) {
             file.broken = more.error();
         }

@@ -77,13 +77,14 @@ Chart::Columns Chart::find_columns(std::span<const ResultColumn> columns) {
 
 bool Chart::can_draw(std::span<const ResultColumn> columns) {
     const Columns found = find_columns(columns);
-    return found.lo && found.hi && (found.mean || (found.min && found.max));
+    return found.lo && found.hi && (found.mean || found.min || found.max);
 }
 
 Status Chart::begin(std::span<const ResultColumn> columns) {
     if (!can_draw(columns)) {
         return make_error(ErrorCode::kInvalidArgument,
-                          "only an answer in buckets can be drawn as a chart: add `| buckets 200`");
+                          "only an answer in buckets with mean, min or max can be drawn as a "
+                          "chart: add `| buckets 200`");
     }
     columns_ = find_columns(columns);
     timed_ = columns[*columns_.lo].type == ColumnType::kTime;
@@ -100,6 +101,9 @@ ChartSeries& Chart::series_of(std::string_view run, std::string_view metric) {
     ChartSeries& added = series_.emplace_back();
     added.run = run;
     added.metric = metric;
+    added.has_band = columns_.min && columns_.max;
+    added.has_line = columns_.mean || !added.has_band;
+    added.line_of = columns_.mean ? "mean" : columns_.min ? "min" : "max";
     return added;
 }
 
@@ -121,11 +125,12 @@ void Chart::add_bucket(ChartSeries& series, const ResultBlock& block, uint32_t r
     bucket.min = number_of(block, columns_.min, row);
     bucket.max = number_of(block, columns_.max, row);
     bucket.mean = number_of(block, columns_.mean, row);
-    // An answer may leave out what was not asked for: each stands in for the other.
-    if (!columns_.min || !columns_.max) {
+    // An answer may leave out what was not asked for. A line alone takes no room above and below;
+    // where only a band is drawn, its middle stands for the line, to place the label.
+    if (!series.has_band) {
+        bucket.mean = columns_.mean ? bucket.mean : columns_.min ? bucket.min : bucket.max;
         bucket.min = bucket.max = bucket.mean;
-    }
-    if (!columns_.mean) {
+    } else if (!series.has_line) {
         bucket.mean = bucket.min / 2 + bucket.max / 2;
     }
     const bool drawable =

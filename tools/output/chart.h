@@ -1,5 +1,6 @@
 // A bucketed answer as a chart in the terminal: for each series the band between minimum and
-// maximum (dotted) and the line of the means (solid), in braille characters. Nothing is left out by
+// maximum (dotted) and the line of the means (solid), in braille characters; of what an answer left
+// out nothing is drawn, and of a minimum or maximum alone its line. Nothing is left out by
 // drawing: where several buckets share a dot column their extremes are drawn, so a spike of one
 // point stands out; buckets with NaN or infinities are marked by a cross on the axis, and the
 // legend counts them. Several series are told apart by colour and by a number at the right end of
@@ -39,6 +40,9 @@ struct ChartBucket {
 struct ChartSeries {
     std::string run;
     std::string metric;
+    bool has_band = true;      // min and max
+    bool has_line = true;      // mean, or whatever stands for it
+    std::string_view line_of;  // what the line shows, if it is not the mean
     std::vector<ChartBucket> buckets;
     uint64_t count = 0;
     uint64_t nan = 0;
@@ -53,8 +57,8 @@ struct ChartSeries {
 // Collects the blocks of one answer, then draws it. Single-threaded.
 class Chart {
   public:
-    // Whether the columns are those of a bucketed answer that can be drawn: lo and hi, and mean, or
-    // min and max.
+    // Whether the columns are those of a bucketed answer that can be drawn: lo and hi, and one of
+    // mean, min and max.
     static bool can_draw(std::span<const ResultColumn> columns);
 
     // kInvalidArgument unless can_draw(columns).

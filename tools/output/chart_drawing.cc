@@ -15,6 +15,7 @@ namespace {
 constexpr int kWidthMin = 40;
 constexpr int kHeightMin = 4;
 constexpr size_t kLegendLinesMax = 16;
+constexpr std::string_view kFactGap = "   ";
 constexpr uint8_t kCrossColor = 196;
 constexpr uint8_t kAxisColor = 244;
 
@@ -33,6 +34,28 @@ SeriesColors colors_of(size_t index) {
 std::string padded_left(std::string_view text, int width) {
     const int missing = width - static_cast<int>(display_width(text));
     return std::string(static_cast<size_t>(std::max(0, missing)), ' ') + std::string(text);
+}
+
+// With its middle left out if it is wider: both the run and the end of the metric tell.
+std::string shortened(std::string_view text, int width) {
+    std::vector<std::string_view> characters;
+    for (size_t at = 0; at < text.size();) {
+        size_t end = at + 1;
+        while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) {
+            ++end;
+        }
+        characters.push_back(text.substr(at, end - at));
+        at = end;
+    }
+    const auto room = static_cast<size_t>(width);
+    if (characters.size() <= room) {
+        return std::string(text);
+    }
+    const size_t tail = (room - 1) * 2 / 3;
+    const size_t head = room - 1 - tail;
+    return fmt::format(
+        "{}…{}", fmt::join(characters.begin(), characters.begin() + static_cast<long>(head), ""),
+        fmt::join(characters.end() - static_cast<long>(tail), characters.end(), ""));
 }
 
 // Where `value` lies between the ends, as 0 to 1; halves, because hi - lo may overflow.
@@ -188,7 +211,7 @@ void ChartDrawing::draw_line(const std::vector<DotColumn>& columns, size_t index
         }
     }
     const int bridged = bridged_columns(series_[index]);
-    for (size_t i = 0; i < occupied.size(); ++i) {
+    for (size_t i = 0; series_[index].has_line && i < occupied.size(); ++i) {
         const int x = occupied[i];
         const int y = dot_y(columns[static_cast<size_t>(x)].mean);
         canvas_.draw_line_dot(x, y, color);
@@ -245,15 +268,19 @@ std::string ChartDrawing::legend_line(size_t index) const {
     std::string name = safe_text(series.run);
     name += name.empty() || series.metric.empty() ? "" : " · ";
     name += safe_text(series.metric);
-    std::string line = colored(number + "━━", colors_of(index).line, options_.color) + " " + name;
-    if (series.has_finite()) {
-        line += fmt::format("   min {}   max {}", format_short(series.min, 5),
-                            format_short(series.max, 5));
+    std::string facts;
+    const std::string low = format_short(series.min, 5);
+    const std::string high = format_short(series.max, 5);
+    if (!series.has_finite()) {
+        facts = "   no finite points";
+    } else if (series.has_band) {
+        facts = fmt::format("   min {}   max {}", low, high);
     } else {
-        line += "   no finite points";
+        facts = fmt::format("   {} from {} to {}", series.line_of, low, high);
     }
     if (series.count > 0) {
-        line += fmt::format("   {} points", format_short(static_cast<double>(series.count)));
+        facts += fmt::format("   {} point{}", format_short(static_cast<double>(series.count)),
+                             series.count == 1 ? "" : "s");
     }
     std::string bad;
     const auto add = [&](uint64_t count, std::string_view what) {
@@ -264,8 +291,18 @@ std::string ChartDrawing::legend_line(size_t index) const {
     add(series.nan, "NaN");
     add(series.pinf, "Infinity");
     add(series.ninf, "-Infinity");
+    const std::string mark = number + (series.has_line ? "━━" : "⢕⢕");
+    const int mark_width = static_cast<int>(display_width(mark)) + 1;
+    const size_t width = display_width(name) + display_width(facts) +
+                         (bad.empty() ? 0 : kFactGap.size() + display_width(bad));
+    std::string line = colored(mark, colors_of(index).line, options_.color) + " ";
+    if (mark_width + static_cast<int>(width) <= options_.width) {
+        line += name + facts;
+    } else {
+        line += shortened(name, options_.width - mark_width) + "\n" + facts;
+    }
     if (!bad.empty()) {
-        line += "   " + colored(bad, kCrossColor, options_.color);
+        line += std::string(kFactGap) + colored(bad, kCrossColor, options_.color);
     }
     return line + "\n";
 }

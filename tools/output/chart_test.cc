@@ -83,7 +83,8 @@ TEST(Chart, DrawsLineAxesAndLegend) {
         rising.push_back({5, value, value, value, 0, 0});
     }
     EXPECT_EQ(draw({block_of("train/loss", 100, rising)}, size(46, 5)), R"(
-━━ p/run · train/loss   min 0   max 9.75   200 points
+━━ p/run · train/loss
+   min 0   max 9.75   200 points
      │                                ⣀⣀⠤⠤⠒⠒⠉⠉
      │                        ⣀⣀⠤⠤⠒⠒⠉⠉
    5 ┤                ⣀⣀⠤⠤⠒⠒⠉⠉
@@ -139,8 +140,9 @@ TEST(Chart, UsesColoursWhenAsked) {
 
 TEST(Chart, NoLineIsWiderThanAsked) {
     const std::string drawn =
-        draw({block_of("a", 12345, flat(1000)), block_of("b", 1, flat(3))}, size(72, 8));
-    size_t start = drawn.find('\n', drawn.find("2 ━━")) + 1;
+        draw({block_of("a", 12345, flat(1000)), block_of(std::string(100, 'b'), 1, flat(3))},
+             size(72, 8));
+    size_t start = 0;
     for (size_t end = drawn.find('\n', start); end != std::string::npos;
          end = drawn.find('\n', start)) {
         size_t width = 0;
@@ -182,6 +184,22 @@ TEST(Chart, TakesTimesAndAnswersWithoutMean) {
     EXPECT_THAT(drawn, HasSubstr("UTC  "));
     EXPECT_THAT(drawn, HasSubstr("11-23 17:24"));
     EXPECT_THAT(drawn, HasSubstr("min 1   max 2"));
+    EXPECT_THAT(drawn, HasSubstr("⢕⢕")) << "no mean, no line: " << drawn;
+}
+
+TEST(Chart, OfAMinimumAloneDrawsItsLine) {
+    const std::vector<ResultColumn> columns = {
+        {"lo", ColumnType::kStep}, {"hi", ColumnType::kStep}, {"min", ColumnType::kFloat64}};
+    ResultBlock block(columns);
+    for (int i = 0; i < 3; ++i) {
+        block.column(0).append_double(i);
+        block.column(1).append_double(i + 1);
+        block.column(2).append_double(i);
+    }
+    Chart chart;
+    ASSERT_TRUE(chart.begin(columns).has_value());
+    chart.block(block);
+    EXPECT_THAT(chart.render(size(80, 4)), HasSubstr("min from 0 to 2"));
 }
 
 TEST(Chart, RefusesWhatIsNotInBuckets) {

@@ -120,6 +120,10 @@ std::string without_trailing_zeros(std::string text) {
     return text;
 }
 
+std::string count_of(uint64_t count, std::string_view one) {
+    return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
 size_t display_width(std::string_view text) {
     size_t width = 0;
     for (const char byte : text) {

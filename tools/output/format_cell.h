@@ -21,6 +21,9 @@ std::string format_short(double value, int digits = 4);
 // "12.500" as "12.5", "3.0" as "3"; text without a point as it is.
 std::string without_trailing_zeros(std::string text);
 
+// "1 row", "2400 rows".
+std::string count_of(uint64_t count, std::string_view one);
+
 // For a terminal: as it is, unless it has control characters or is no UTF-8; then escaped.
 std::string safe_text(std::string_view text);
 
