@@ -18,7 +18,7 @@ constexpr int kSignificantDigits = 6;
 constexpr int kDecimalsMax = 9;
 constexpr std::string_view kGap = "  ";
 
-// How the floats of one column are written: all with the same decimals, so that points stand
+// How the floats of one column are written: with at most the same decimals, so that points stand
 // under each other, as long as that shows each value to a few digits.
 struct FloatLayout {
     bool fixed = false;
@@ -66,7 +66,14 @@ std::string format_float(double value, const FloatLayout& layout) {
     const double size = std::fabs(value);
     const bool shows = value == 0 || (size < 1e15 && size >= std::pow(10.0, -layout.decimals));
     if (layout.fixed && shows) {
-        return fmt::format("{:.{}f}", value, layout.decimals);
+        std::string text = fmt::format("{:.{}f}", value, layout.decimals);
+        if (parse_value(text) == value) {
+            // Zeros that nobody logged are blanks.
+            const size_t width = text.size();
+            text = without_trailing_zeros(std::move(text));
+            text.resize(width, ' ');
+        }
+        return text;
     }
     return fmt::format("{:.{}g}", value, kSignificantDigits);
 }
