@@ -11,7 +11,6 @@ namespace stepdb {
 
 namespace {
 
-constexpr size_t kColumnsShown = 12;  // of a header in a message
 // Lists of name_from cells times measures: four times what one log's metrics may be.
 constexpr size_t kNamedCellsMax = 1U << 22U;
 
@@ -21,37 +20,6 @@ std::string_view trim(std::string_view text) {
         return {};
     }
     return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
-std::string lower(std::string_view text) {
-    std::string lowered(text);
-    for (char& c : lowered) {
-        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
-    return lowered;
-}
-
-std::optional<size_t> find_any(const std::vector<std::string>& header,
-                               const std::vector<std::string_view>& names) {
-    for (const std::string_view name : names) {
-        for (size_t column = 0; column < header.size(); ++column) {
-            if (lower(header[column]) == name) {
-                return column;
-            }
-        }
-    }
-    return std::nullopt;
-}
-
-std::string shown_columns(const std::vector<std::string>& header) {
-    std::string text;
-    for (size_t column = 0; column < std::min(header.size(), kColumnsShown); ++column) {
-        text += (column == 0 ? "" : ", ") + printable(header[column], 60);
-    }
-    if (header.size() > kColumnsShown) {
-        text += fmt::format(" and {} more", header.size() - kColumnsShown);
-    }
-    return text;
 }
 
 // Kinds of what is skipped.
@@ -129,12 +97,12 @@ Status CsvLog::check_header() {
 Result<std::optional<size_t>> CsvLog::find_named(const std::string& wanted, std::string_view option,
                                                  const std::vector<std::string_view>& usual) const {
     if (wanted.empty()) {
-        return find_any(header_, usual);
+        return find_usual(header_, usual);
     }
     const auto at = std::find(header_.begin(), header_.end(), wanted);
     if (at == header_.end()) {
         return error_here(fmt::format("no column is named '{}', as {} says; there are {}",
-                                      printable(wanted), option, shown_columns(header_)));
+                                      printable(wanted), option, shown_names(header_)));
     }
     return std::optional<size_t>(static_cast<size_t>(at - header_.begin()));
 }
@@ -159,8 +127,8 @@ Status CsvLog::find_roles() {
 }
 
 void CsvLog::find_series_column() {
-    const std::optional<size_t> series = find_any(header_, {"series", "metric"});
-    const std::optional<size_t> value = find_any(header_, {"value"});
+    const std::optional<size_t> series = find_usual(header_, {"series", "metric"});
+    const std::optional<size_t> value = find_usual(header_, {"value"});
     const size_t keys = (roles_.step ? 1U : 0U) + (roles_.time ? 1U : 0U);
     if (roles_.name_from.empty() && series && value && keys > 0 && header_.size() == 2 + keys) {
         roles_.series = series;
@@ -171,7 +139,7 @@ void CsvLog::find_series_column() {
 Status CsvLog::choose_axis() {
     const std::string steps = fmt::format("{}", fmt::join(step_column_names(), ", "));
     const std::string times = fmt::format("{}", fmt::join(time_column_names(), ", "));
-    const std::string there = shown_columns(header_);
+    const std::string there = shown_names(header_);
     ImportAxis axis = options_.axis;
     if (axis == ImportAxis::kAuto) {
         axis = roles_.step ? ImportAxis::kStep : ImportAxis::kTime;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "engine/base/text.h"
 #include "tools/import/number_text.h"
@@ -13,47 +14,15 @@ namespace {
 
 constexpr uint64_t kObjectsLookedAt = 1000;  // for the fields of step and time
 constexpr size_t kFieldsKept = 10'000;       // of these objects
-constexpr size_t kFieldsShown = 12;          // in a message
-
-std::string lower(std::string_view text) {
-    std::string lowered(text);
-    for (char& c : lowered) {
-        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
-    return lowered;
-}
-
-std::string shown_fields(const std::set<std::string>& fields) {
-    std::string text;
-    size_t shown = 0;
-    for (const std::string& field : fields) {
-        if (shown++ == kFieldsShown) {
-            return text + fmt::format(" and {} more", fields.size() - kFieldsShown);
-        }
-        text += (text.empty() ? "" : ", ") + printable(field, 60);
-    }
-    return text;
-}
-
-std::optional<std::string> find_usual(const std::set<std::string>& fields,
-                                      const std::vector<std::string_view>& names) {
-    for (const std::string_view name : names) {
-        for (const std::string& field : fields) {
-            if (lower(field) == name) {
-                return field;
-            }
-        }
-    }
-    return std::nullopt;
-}
 
 // The field that an option names, with `/` or `.` between the levels.
-std::optional<std::string> find_named(const std::set<std::string>& fields, std::string wanted) {
-    if (fields.contains(wanted)) {
+std::optional<std::string> find_named(const std::vector<std::string>& fields, std::string wanted) {
+    if (std::ranges::binary_search(fields, wanted)) {
         return wanted;
     }
     std::replace(wanted.begin(), wanted.end(), '.', '/');
-    return fields.contains(wanted) ? std::optional<std::string>(wanted) : std::nullopt;
+    return std::ranges::binary_search(fields, wanted) ? std::optional<std::string>(wanted)
+                                                      : std::nullopt;
 }
 
 // What other writers put into strings because JSON has no such numbers.
@@ -108,19 +77,24 @@ Status JsonLog::find_fields(uint64_t bytes_max) {
     if (lines_->number() == 0) {
         return make_error(ErrorCode::kInvalidArgument, "{} is empty", path_);
     }
-    return choose_axis(fields);
+    return choose_axis({fields.begin(), fields.end()});
 }
 
-Status JsonLog::choose_axis(const std::set<std::string>& fields) {
+Status JsonLog::choose_axis(const std::vector<std::string>& fields) {
     const auto find = [&](const std::string& wanted, std::string_view option,
                           const std::vector<std::string_view>& usual,
                           std::optional<std::string>& field) -> Status {
-        field = wanted.empty() ? find_usual(fields, usual) : find_named(fields, wanted);
+        if (wanted.empty()) {
+            const std::optional<size_t> at = find_usual(fields, usual);
+            field = at ? std::optional<std::string>(fields[*at]) : std::nullopt;
+        } else {
+            field = find_named(fields, wanted);
+        }
         if (!wanted.empty() && !field) {
             return make_error(ErrorCode::kInvalidArgument,
                               "{}: the first lines have no number or text '{}', as {} says; there "
                               "are {}",
-                              path_, printable(wanted), option, shown_fields(fields));
+                              path_, printable(wanted), option, shown_names(fields));
         }
         return {};
     };
@@ -141,7 +115,7 @@ Status JsonLog::choose_axis(const std::set<std::string>& fields) {
             "({}); name it by --step-column or --time-column, or number the lines by --axis index; "
             "there are {}",
             path_, fmt::join(step_column_names(), ", "), fmt::join(time_column_names(), ", "),
-            shown_fields(fields));
+            shown_names(fields));
     }
     if (!needs_step) {
         step_field_.reset();  // a metric like others

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,7 +44,8 @@ class JsonLog final : public LogSource {
 
     Status open_source(uint64_t bytes_max);
     Status find_fields(uint64_t bytes_max);
-    Status choose_axis(const std::set<std::string>& fields);
+    // `fields` are sorted.
+    Status choose_axis(const std::vector<std::string>& fields);
     // The next object; false at the end.
     Result<bool> next_object(const JsonSink& sink);
     Status take_leaf(const JsonLeaf& leaf);

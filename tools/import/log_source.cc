@@ -1,6 +1,24 @@
 #include "tools/import/log_source.h"
 
+#include <algorithm>
+
+#include "engine/base/text.h"
+
 namespace stepdb {
+
+namespace {
+
+constexpr size_t kNamesShown = 12;  // in a message
+
+std::string lower(std::string_view text) {
+    std::string lowered(text);
+    for (char& c : lowered) {
+        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    return lowered;
+}
+
+}  // namespace
 
 const std::vector<std::string_view>& step_column_names() {
     static const std::vector<std::string_view> names = {"step", "_step", "global_step",
@@ -12,6 +30,29 @@ const std::vector<std::string_view>& time_column_names() {
     static const std::vector<std::string_view> names = {"wall_time", "wall time", "_timestamp",
                                                         "timestamp"};
     return names;
+}
+
+std::optional<size_t> find_usual(std::span<const std::string> names,
+                                 const std::vector<std::string_view>& usual) {
+    for (const std::string_view name : usual) {
+        for (size_t at = 0; at < names.size(); ++at) {
+            if (lower(names[at]) == name) {
+                return at;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+std::string shown_names(std::span<const std::string> names) {
+    std::string text;
+    for (size_t at = 0; at < std::min(names.size(), kNamesShown); ++at) {
+        text += (at == 0 ? "" : ", ") + printable(names[at], 60);
+    }
+    if (names.size() > kNamesShown) {
+        text += fmt::format(" and {} more", names.size() - kNamesShown);
+    }
+    return text;
 }
 
 void LogCounts::skip(std::string_view kind, const std::function<std::string()>& where) {

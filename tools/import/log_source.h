@@ -6,6 +6,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +49,13 @@ struct LogOptions {
 // In lower case and order of preference.
 const std::vector<std::string_view>& step_column_names();
 const std::vector<std::string_view>& time_column_names();
+
+// The first of `names` that is one of the usual ones, case left aside; the most usual one counts.
+std::optional<size_t> find_usual(std::span<const std::string> names,
+                                 const std::vector<std::string_view>& usual);
+
+// For a message: the first of the names, and how many more there are.
+std::string shown_names(std::span<const std::string> names);
 
 // What was met so far that could have been a point: read = handed on + skipped.
 struct LogCounts {
