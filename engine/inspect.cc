@@ -128,15 +128,9 @@ void show_catalog(const CatalogCheckpoint& checkpoint, InspectSink& sink) {
         }
     }
     runs.show(sink);
-    InspectTable schemas("schemas", {{"id", ColumnType::kUint64},
-                                     {"axis", ColumnType::kText},
-                                     {"metrics", ColumnType::kUint64},
-                                     {"first metric", ColumnType::kText},
-                                     {"hash", ColumnType::kText}});
+    InspectTable schemas = schema_table();
     for (const StoredSchema& stored : catalog.schemas()) {
-        schemas.number(stored.id).text(axis_name(stored.schema->axis()));
-        schemas.number(stored.schema->width()).text(stored.schema->metric(0));
-        schemas.text(stored.schema->hash().to_hex());
+        add_schema(schemas, stored.id, *stored.schema);
     }
     schemas.show(sink);
     InspectTable writers("writers", {{"writer", ColumnType::kText},
@@ -247,6 +241,19 @@ void keep_first(Status& first, const Status& later) {
     if (first) {
         first = later;
     }
+}
+
+InspectTable schema_table() {
+    return InspectTable("schemas", {{"id", ColumnType::kUint64},
+                                    {"axis", ColumnType::kText},
+                                    {"metrics", ColumnType::kUint64},
+                                    {"first metric", ColumnType::kText},
+                                    {"hash", ColumnType::kText}});
+}
+
+void add_schema(InspectTable& table, uint64_t id, const Schema& schema) {
+    table.number(id).text(axis_name(schema.axis())).number(schema.width());
+    table.text(schema.metric(0)).text(schema.hash().to_hex());
 }
 
 std::string axis_name(Axis axis) {

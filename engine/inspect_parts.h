@@ -10,6 +10,7 @@
 #include "engine/inspect.h"
 #include "engine/model/file_header.h"
 #include "engine/model/key.h"
+#include "engine/model/schema.h"
 
 namespace stepdb {
 
@@ -75,6 +76,10 @@ Status inspect_header(const FileKind& kind, Bytes file, FileHeader& header, Insp
 Status inspect_log(Bytes file, const FileHeader& header, InspectSink& sink);
 Status inspect_segment(Bytes file, const FileHeader& header, const InspectOptions& options,
                        InspectSink& sink);
+
+// The part "schemas" of whatever names some.
+InspectTable schema_table();
+void add_schema(InspectTable& table, uint64_t id, const Schema& schema);
 
 // "stepped" or "timed"; a key of that axis as people write it.
 std::string axis_name(Axis axis);

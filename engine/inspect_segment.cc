@@ -67,15 +67,9 @@ Status read_names(Segment& segment, InspectSink& sink) {
         runs.number(run.id).text(run.project + "/" + run.name);
     }
     runs.show(sink);
-    InspectTable schemas("schemas", {{"id", ColumnType::kUint64},
-                                     {"axis", ColumnType::kText},
-                                     {"metrics", ColumnType::kUint64},
-                                     {"first metric", ColumnType::kText},
-                                     {"hash", ColumnType::kText}});
+    InspectTable schemas = schema_table();
     for (const SegmentNames::NamedSchema& named : segment.names.schemas) {
-        schemas.number(named.id).text(axis_name(named.schema->axis()));
-        schemas.number(named.schema->width()).text(named.schema->metric(0));
-        schemas.text(named.schema->hash().to_hex());
+        add_schema(schemas, named.id, *named.schema);
     }
     schemas.show(sink);
     return {};

@@ -29,22 +29,7 @@ class CollectingSink final : public InspectSink {
 
 class InspectTest : public ::testing::Test {
   protected:
-    InspectTest() {
-        SimStore store(disk_, 7);
-        EXPECT_TRUE(store.open());
-        TestWriter writer(sha256_128(as_bytes("writer")));
-        writer.connect(store);
-        SimRandom random(11);
-        Workload workload(random, 2);
-        for (int i = 0; i < 20; ++i) {
-            writer.send(workload.next(), i % 4 == 0);
-            store.run();
-            if (i == 10) {
-                EXPECT_TRUE(store.flush());
-            }
-        }
-        store.crash(CrashKind::kProcessKill);
-    }
+    InspectTest() { write_and_kill(disk_, 20, {10}); }
 
     std::vector<std::byte> file(std::string_view prefix) {
         for (const std::string& path : disk_.files()) {

@@ -20,22 +20,7 @@ using ::testing::HasSubstr;
 class VerifyTest : public ::testing::Test {
   protected:
     // Two segments, a catalog, and a log with a few groups on top.
-    VerifyTest() {
-        SimStore store(disk_, 7);
-        EXPECT_TRUE(store.open());
-        TestWriter writer(sha256_128(as_bytes("writer")));
-        writer.connect(store);
-        SimRandom random(11);
-        Workload workload(random, 2);
-        for (int i = 0; i < 30; ++i) {
-            writer.send(workload.next(), i % 4 == 0);
-            store.run();
-            if (i == 10 || i == 20) {
-                EXPECT_TRUE(store.flush());
-            }
-        }
-        store.crash(CrashKind::kProcessKill);
-    }
+    VerifyTest() { write_and_kill(disk_, 30, {10, 20}); }
 
     Result<VerifyReport> try_verify(const std::string& directory = "store") {
         SimExecutor executor;

@@ -1,8 +1,11 @@
 #include "tests/support/workload.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <limits>
+
+#include "engine/base/check.h"
 
 namespace stepdb {
 
@@ -91,6 +94,25 @@ ModelChange Workload::next() {
         change.rows.push_back(make_row(*change.schema));
     }
     return change;
+}
+
+void write_and_kill(SimDisk& disk, int changes, const std::vector<int>& flushes) {
+    SimStore store(disk, 7);
+    const Status opened = store.open();
+    CHECK(opened, "{}", opened.error().message());
+    TestWriter writer(sha256_128(as_bytes("writer")));
+    writer.connect(store);
+    SimRandom random(11);
+    Workload workload(random, 2);
+    for (int i = 0; i < changes; ++i) {
+        writer.send(workload.next(), i % 4 == 0);
+        store.run();
+        if (std::ranges::find(flushes, i) != flushes.end()) {
+            const Status flushed = store.flush();
+            CHECK(flushed, "{}", flushed.error().message());
+        }
+    }
+    store.crash(CrashKind::kProcessKill);
 }
 
 }  // namespace stepdb

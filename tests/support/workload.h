@@ -31,4 +31,8 @@ class Workload {
     double step_ = 0;
 };
 
+// Writes a store of two runs, flushes it after the changes numbered in `flushes`, and kills it: a
+// segment for each flush, a catalog, and a log with what came after.
+void write_and_kill(SimDisk& disk, int changes, const std::vector<int>& flushes);
+
 }  // namespace stepdb
