@@ -5,8 +5,8 @@ import json
 import os
 import unittest
 
-from damage_stores import Writer
-from support import Case
+from damage_stores import Writer, flip_footer, flushed
+from support import Case, Start
 
 PAGE = 4096
 
@@ -88,6 +88,25 @@ class Files(Case):
         out = self.stepdb("verify", self.data)
         self.assertIn(f"note: {os.path.basename(logs[0])}: ", out)
         self.assertIn("nothing to do: ", out)
+
+    def test_queries_name_what_damage_concerns(self):
+        flushed(self.data, {})
+        segment = self.file("segment-*")
+        self.flip(segment, PAGE + 6000)
+        error = self.refused("query", "filler/* @ p/fill | last 1", "--data", self.data)
+        self.assertRegex(error, r"filler/\d+ of run p/fill cannot be read here: .*segment-\d+ block")
+        self.assertIn("from a backup", error)
+        flip_footer(segment)
+        rows = json.loads(self.stepdb("query", "runs", "--data", self.data, "--format", "json"))
+        self.assertEqual([row["metrics"] for row in rows], [None, None])
+        os.remove(self.file("catalog-*"))
+        error = self.refused("query", "loss @ p/nothing", "--data", self.data)
+        self.assertTrue(error.endswith("\n  loss @ p/nothing\n         ^^^^^^^^^\n"), error)
+        server = Start(self.data)
+        server.stop()
+        said = server.said()
+        server.close()
+        self.assertEqual(said.count("runs and metrics are taken from segments"), 1, said)
 
     def test_verify_wants_a_store_of_its_own(self):
         self.start()
