@@ -277,11 +277,26 @@ Status Client::define_schema(std::string_view project, const Schema& schema) {
 Result<ClientRun> Client::open_run(std::string_view project, std::string_view run, uint8_t mode,
                                    uint64_t first_number) {
     OpenRunFrame open;
-    open.handle = next_handle_++;
     open.mode = mode;
     open.first_number = first_number;
     open.project = project;
     open.run = run;
+    return this->open(open);
+}
+
+Result<ClientRun> Client::fork_run(std::string_view project, std::string_view run,
+                                   std::string_view parent, double fork_step) {
+    OpenRunFrame open;
+    open.mode = OpenRunFrame::kCreateIfMissing;
+    open.project = project;
+    open.run = run;
+    open.parent = parent;
+    open.fork_step = fork_step;
+    return this->open(open);
+}
+
+Result<ClientRun> Client::open(OpenRunFrame open) {
+    open.handle = next_handle_++;
     opening_ = sent_ + 1;
     TRY_ASSIGN(const uint64_t ordinal, send_change(encode_open_run_frame(open)));
     while (!opened_.contains(ordinal)) {
@@ -294,7 +309,7 @@ Result<ClientRun> Client::open_run(std::string_view project, std::string_view ru
     made.handle = open.handle;
     made.attempt = opened.attempt;
     made.run = opened.run;
-    made.next_number = std::max(first_number, opened.last_number + 1);
+    made.next_number = std::max(open.first_number, opened.last_number + 1);
     made.created = opened.created;
     return made;
 }

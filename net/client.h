@@ -87,6 +87,10 @@ class Client {
     Result<ClientRun> open_run(std::string_view project, std::string_view run, uint8_t mode,
                                uint64_t first_number = 1);
 
+    // Opens a run as a fork of `parent` at `fork_step`, creating it if it is missing.
+    Result<ClientRun> fork_run(std::string_view project, std::string_view run,
+                               std::string_view parent, double fork_step);
+
     // Sends what the builder holds and empties it. Returns the frame's ordinal.
     Result<uint64_t> send_rows(ClientRun& run, RowsBuilder& rows, bool compress = false);
     Result<uint64_t> finish_run(ClientRun& run, RunState state);
@@ -122,6 +126,7 @@ class Client {
 
     explicit Client(ClientOptions options) : options_(std::move(options)) {}
 
+    Result<ClientRun> open(OpenRunFrame open);
     Status open_socket();
     Status say_hello();
     // Closes the connection and remembers why.

@@ -28,6 +28,7 @@ std::unique_ptr<Answer> make_points_answer(ExecutionContext& context);
 Result<std::unique_ptr<Answer>> make_buckets_answer(ExecutionContext& context,
                                                     const BucketsStage& stage);
 std::unique_ptr<Answer> make_runs_answer(ExecutionContext& context);
+std::unique_ptr<Answer> make_attributes_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_metrics_answer(ExecutionContext& context);
 // Executes `answered` and tells what it took.
 std::unique_ptr<Answer> make_explain_answer(ExecutionContext& context,

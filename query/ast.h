@@ -24,10 +24,11 @@ struct Pattern {
     SourceSpan span;
 };
 
-// `project/run` or `project/run#K`.
+// `project/run` or `project/run#K`, or `parent(...)` of it.
 struct RunPattern {
     Pattern path;                     // without the attempt
     std::optional<uint32_t> attempt;  // unset: the newest
+    bool parent = false;              // what the run was forked from
 };
 
 // One end of a range.
@@ -103,6 +104,11 @@ struct RunsQuery {
     std::vector<RunPattern> runs;
 };
 
+// `attributes PATTERN, ...`
+struct AttributesQuery {
+    std::vector<RunPattern> runs;
+};
+
 // `metrics PATTERN, ... @ runs`
 struct MetricsQuery {
     std::vector<Pattern> metrics;
@@ -112,7 +118,7 @@ struct MetricsQuery {
 struct Query {
     std::string text;      // as given, for messages
     bool explain = false;  // tell how it is answered instead of answering
-    std::variant<SeriesQuery, RunsQuery, MetricsQuery> what;
+    std::variant<SeriesQuery, RunsQuery, AttributesQuery, MetricsQuery> what;
 };
 
 }  // namespace stepdb

@@ -15,8 +15,8 @@ const std::vector<RunPattern>& run_patterns(const Query& query) {
 }
 
 bool has_attempt(const Run& run, uint32_t number) {
-    return std::any_of(run.attempts.begin(), run.attempts.end(),
-                       [&](const Attempt& attempt) { return attempt.number == number; });
+    const Attempt* attempt = run.find_attempt(number);
+    return attempt != nullptr && !attempt->discarded;
 }
 
 SelectedRun select(std::shared_ptr<const Run> run, const RunPattern& pattern) {
@@ -50,12 +50,72 @@ Result<SelectedRun> select_named(const Query& query, const RunPattern& pattern,
     }
     const std::shared_ptr<const Run>& run = at->second;
     if (pattern.attempt && !has_attempt(*run, *pattern.attempt)) {
-        return query_error(query.text, pattern.path.span,
-                           fmt::format("run {} has no attempt {}; its newest is {}", run->path(),
-                                       *pattern.attempt, run->newest_attempt().number),
-                           ErrorCode::kNotFound);
+        const bool discarded = run->find_attempt(*pattern.attempt) != nullptr;
+        return query_error(
+            query.text, pattern.path.span,
+            fmt::format(
+                "{} attempt {}{}; its newest is {}",
+                discarded ? "of run " + run->path() + "," : "run " + run->path() + " has no",
+                *pattern.attempt, discarded ? " was discarded" : "", run->newest_attempt().number),
+            ErrorCode::kNotFound);
     }
     return select(run, pattern);
+}
+
+// The step at which an attempt leaves what its run was forked from; none if it reads nothing of it.
+std::optional<double> fork_step(const SelectedRun& selected) {
+    const Run& run = *selected.run;
+    Key cut = kKeyMax;
+    for (const Attempt* at = run.find_attempt(selected.attempt); at != nullptr;
+         at = run.find_attempt(at->parent_attempt)) {
+        if (at->parent_run == 0) {
+            return std::nullopt;
+        }
+        cut = std::min(cut, at->parent_cut);
+        if (at->parent_run != run.id) {
+            return step_of_key(cut);
+        }
+    }
+    return std::nullopt;
+}
+
+// What a selected run was forked from, as it was pinned; nothing if it was not.
+std::optional<SelectedRun> parent_of(const SelectedRun& selected, const Catalog::RunMap& runs) {
+    const Attempt& first = selected.run->attempts.front();
+    const auto at = std::ranges::find_if(
+        runs, [&](const auto& entry) { return entry.second->id == selected.run->fork_parent(); });
+    if (selected.run->fork_parent() == 0 || at == runs.end()) {
+        return std::nullopt;
+    }
+    SelectedRun parent;
+    parent.run = at->second;
+    parent.attempt = first.parent_attempt;
+    parent.label = parent.attempt == parent.run->newest_attempt().number
+                       ? parent.run->path()
+                       : fmt::format("{}#{}", parent.run->path(), parent.attempt);
+    return parent;
+}
+
+// Each of these runs becomes what it was forked from; those that were not go.
+Status take_parents(const RunPattern& pattern, size_t from, const Catalog::RunMap& runs,
+                    BoundQuery& bound) {
+    std::vector<SelectedRun> parents;
+    std::string without;
+    for (size_t i = from; i < bound.runs.size(); ++i) {
+        if (std::optional<SelectedRun> parent = parent_of(bound.runs[i], runs)) {
+            parents.push_back(std::move(*parent));
+        } else if (without.empty()) {
+            without = bound.runs[i].label;
+        }
+    }
+    if (parents.empty() && !without.empty()) {
+        return query_error(bound.query.text, pattern.path.span,
+                           fmt::format("run {} is no fork and has no parent", without),
+                           ErrorCode::kFailedPrecondition);
+    }
+    bound.runs.resize(from);
+    bound.runs.insert(bound.runs.end(), parents.begin(), parents.end());
+    return {};
 }
 
 Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, BoundQuery& bound) {
@@ -106,6 +166,33 @@ const RangeEnd* find_fork(const Query& query) {
     return nullptr;
 }
 
+bool is_in_time_stage(const Query& query, const RangeEnd& end) {
+    const auto& stages = std::get<SeriesQuery>(query.what).stages;
+    return std::ranges::any_of(stages, [&](const Stage& stage) {
+        const auto* time = std::get_if<TimeStage>(&stage.what);
+        return time != nullptr && (&time->range.from == &end || &time->range.to == &end);
+    });
+}
+
+// Of the first run named that has a fork; the runs are still in the order in which they were named.
+Status resolve_fork(const RangeEnd& fork, BoundQuery& bound) {
+    if (is_in_time_stage(bound.query, fork)) {
+        return query_error(bound.query.text, fork.span,
+                           "a fork has a step and no time; write `steps fork..`");
+    }
+    for (const SelectedRun& selected : bound.runs) {
+        bound.fork_step = fork_step(selected);
+        if (bound.fork_step) {
+            return {};
+        }
+    }
+    return query_error(bound.query.text, fork.span,
+                       bound.runs.empty()
+                           ? "no run selected has a fork"
+                           : fmt::format("run {} has no fork", bound.runs.front().label),
+                       ErrorCode::kFailedPrecondition);
+}
+
 }  // namespace
 
 std::vector<uint64_t> BoundQuery::run_ids() const {
@@ -123,14 +210,14 @@ Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs) {
     BoundQuery bound;
     bound.query = std::move(query);
     for (const RunPattern& pattern : run_patterns(bound.query)) {
+        const size_t before = bound.runs.size();
         TRY(select_pattern(pattern, runs, bound));
+        if (pattern.parent) {
+            TRY(take_parents(pattern, before, runs, bound));
+        }
     }
     if (const RangeEnd* fork = find_fork(bound.query)) {
-        return query_error(bound.query.text, fork->span,
-                           bound.runs.empty()
-                               ? "no run selected has a fork"
-                               : fmt::format("run {} has no fork", bound.runs.front().label),
-                           ErrorCode::kFailedPrecondition);
+        TRY(resolve_fork(*fork, bound));
     }
     std::sort(bound.runs.begin(), bound.runs.end(), [](const SelectedRun& a, const SelectedRun& b) {
         return natural_less(a.label, b.label);

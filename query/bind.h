@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,9 @@ struct SelectedRun {
 
 struct BoundQuery {
     Query query;
-    std::vector<SelectedRun> runs;   // in natural order of their labels, each once
-    std::vector<std::string> notes;  // for the user: patterns that matched nothing
+    std::vector<SelectedRun> runs;    // in natural order of their labels, each once
+    std::vector<std::string> notes;   // for the user: patterns that matched nothing
+    std::optional<double> fork_step;  // of the first run named that has one, if the query asks
 
     // For Engine::snapshot; each once.
     std::vector<uint64_t> run_ids() const;

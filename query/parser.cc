@@ -79,6 +79,7 @@ class Parser {
     Result<std::vector<Pattern>> parse_metrics();
     Status expect_at() const;
     Result<RunPattern> parse_run();
+    Result<RunPattern> parse_run_path();
     Result<std::vector<RunPattern>> parse_runs();
     Status split_attempt(RunPattern& run) const;
     Result<SeriesQuery> parse_series_query();
@@ -117,16 +118,19 @@ std::string Parser::misspelled_keyword() const {
     if (!is_first || tokens_[at_ - 1].kind != TokenKind::kWord) {
         return {};
     }
-    static const std::vector<std::string> keywords = {"explain", "metrics", "runs"};
+    static const std::vector<std::string> keywords = {"attributes", "explain", "metrics", "runs"};
     return did_you_mean(tokens_[at_ - 1].text, keywords);
 }
 
 // A stage behind `runs` or `metrics`.
 Error Parser::stages_without_points(const Query& query) const {
-    const bool runs = std::holds_alternative<RunsQuery>(query.what);
+    const std::string_view kind = std::holds_alternative<RunsQuery>(query.what) ? "runs"
+                                  : std::holds_alternative<AttributesQuery>(query.what)
+                                      ? "attributes"
+                                      : "metrics";
     return error_at(peek().span, fmt::format("`{}` takes no stages: they work on points, as in "
                                              "train/loss @ gpt/* | last 1",
-                                             runs ? "runs" : "metrics"));
+                                             kind));
 }
 
 Result<Query> Parser::parse_query() {
@@ -139,6 +143,12 @@ Result<Query> Parser::parse_query() {
     if (at_keyword("runs")) {
         take();
         TRY_ASSIGN(query.what, parse_runs_query());
+    } else if (at_keyword("attributes")) {
+        take();
+        AttributesQuery attributes;
+        TRY_ASSIGN(RunsQuery of, parse_runs_query());
+        attributes.runs = std::move(of.runs);
+        query.what = std::move(attributes);
     } else if (at_keyword("metrics")) {
         take();
         TRY_ASSIGN(query.what, parse_metrics_query());
@@ -228,6 +238,22 @@ Status Parser::split_attempt(RunPattern& run) const {
 }
 
 Result<RunPattern> Parser::parse_run() {
+    RunPattern run;
+    if (peek().is_word("parent") && peek_after().kind == TokenKind::kOpenParenthesis) {
+        take();
+        take();
+        TRY_ASSIGN(run, parse_run_path());
+        run.parent = true;
+        if (peek().kind != TokenKind::kCloseParenthesis) {
+            return expected("')' behind the run whose parent is meant");
+        }
+        take();
+        return run;
+    }
+    return parse_run_path();
+}
+
+Result<RunPattern> Parser::parse_run_path() {
     RunPattern run;
     TRY_ASSIGN(run.path, parse_pattern("a run such as gpt/run-1 or gpt/*"));
     TRY(split_attempt(run));

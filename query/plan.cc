@@ -16,12 +16,16 @@ bool needs_range(const Range& range) {
 }
 
 // One end as a key of its axis; unset if it is open. `seen` is what `start` and `end` stand for.
-Result<std::optional<Key>> resolve_step(const RangeEnd& end, const std::optional<KeyRange>& seen,
+Result<std::optional<Key>> resolve_step(const RangeEnd& end, const Anchors& anchors,
                                         std::string_view text) {
+    const std::optional<KeyRange>& seen = anchors.steps;
     if (end.anchor == RangeEnd::Anchor::kOpen) {
         return std::optional<Key>();
     }
     double step = end.step;
+    if (end.anchor == RangeEnd::Anchor::kFork) {
+        step += anchors.fork_step;
+    }
     if (needs_range(end) && seen) {
         step += step_of_key(end.anchor == RangeEnd::Anchor::kStart ? seen->first : seen->last);
     }
@@ -110,8 +114,8 @@ Result<Plan> make_plan(const SeriesQuery& query, const Anchors& anchors,
     for (const Stage& stage : query.stages) {
         StatedRange stated;
         if (const auto* steps = std::get_if<StepsStage>(&stage.what)) {
-            TRY_ASSIGN(stated.lo, resolve_step(steps->range.from, anchors.steps, query_text));
-            TRY_ASSIGN(stated.hi, resolve_step(steps->range.to, anchors.steps, query_text));
+            TRY_ASSIGN(stated.lo, resolve_step(steps->range.from, anchors, query_text));
+            TRY_ASSIGN(stated.hi, resolve_step(steps->range.to, anchors, query_text));
             if (needs_range(steps->range) && !anchors.steps) {
                 plan.stepped.pipeline.scan = kNothing;
             }

@@ -50,6 +50,7 @@ struct Anchors {
     std::optional<KeyRange> steps;
     std::optional<KeyRange> times;
     int64_t now_us = 0;
+    double fork_step = 0;  // where a query asks for it
 };
 
 // Which of them a query needs.

@@ -28,6 +28,16 @@ class SeriesSource {
     virtual Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
                                                             std::string_view metric) = 0;
     virtual ReadCost cost() const = 0;
+    // Of another run, such as a parent; null if it is not there.
+    virtual std::shared_ptr<const Run> find_run(uint64_t id) const {
+        static_cast<void>(id);
+        return nullptr;
+    }
+    // When a run was last heard of.
+    virtual RunActivity activity(const Run& run) const {
+        static_cast<void>(run);
+        return {};
+    }
     // Why not all of a run can be read, if that is known before reading.
     virtual std::shared_ptr<const Error> damage(const Run& run, uint32_t attempt) const {
         static_cast<void>(run);

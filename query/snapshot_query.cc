@@ -24,6 +24,10 @@ class SnapshotQuery::Source final : public SeriesSource {
         return reader_.key_range(run, attempt, metric);
     }
     ReadCost cost() const override { return reader_.cost(); }
+    std::shared_ptr<const Run> find_run(uint64_t id) const override {
+        return reader_.snapshot().catalog().find_run(id);
+    }
+    RunActivity activity(const Run& run) const override { return reader_.snapshot().activity(run); }
     std::shared_ptr<const Error> damage(const Run& run, uint32_t attempt) const override {
         return reader_.snapshot().damage(run, attempt);
     }

@@ -27,6 +27,9 @@ struct Command {
 Command add_serve(CLI::App& stepdb);
 Command add_query(CLI::App& stepdb);
 Command add_log(CLI::App& stepdb);
+Command add_run(CLI::App& stepdb);
+Command add_set(CLI::App& stepdb);
+Command add_retention(CLI::App& stepdb);
 Command add_import(CLI::App& stepdb);
 Command add_inspect(CLI::App& stepdb);
 Command add_verify(CLI::App& stepdb);

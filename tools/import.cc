@@ -20,6 +20,7 @@
 #include "tools/import/log_source.h"
 #include "tools/import/run_id.h"
 #include "tools/import/run_import.h"
+#include "tools/output/format_cell.h"
 #include "tools/output/progress.h"
 #include "tools/output/terminal.h"
 
@@ -40,7 +41,7 @@ struct LogFormat {
     std::string name;
     LogFilePattern files;
     std::string_view place_word;  // what rows are counted in
-    std::string_view unit;        // what is read and skipped: "cells"
+    std::string_view unit;        // what is read and skipped: "cell"
     OpenLog open = nullptr;
 };
 
@@ -125,19 +126,19 @@ std::string shown_kinds(const ImportReport& report) {
 
 void print_notes(const ImportReport& report, const LogFormat& format) {
     if (report.sent == 0) {
-        fmt::print(stderr, "note: {}/{}: no point to import; no run was made for it\n",
+        fmt::print(stderr, "note: {}/{}: no point to import; no run was opened for it\n",
                    report.project, report.run);
     }
     if (report.skipped > 0) {
-        fmt::print(stderr, "note: {}/{}: {} {} skipped ({}); the first: {}\n", report.project,
-                   report.run, report.skipped, format.unit, shown_kinds(report),
+        fmt::print(stderr, "note: {}/{}: {} skipped ({}); the first: {}\n", report.project,
+                   report.run, count_of(report.skipped, format.unit), shown_kinds(report),
                    report.first_skipped);
     }
     if (report.replaced > 0) {
         // In a new run they replaced each other.
-        fmt::print(stderr,
-                   "note: {}/{}: {} points replaced an earlier one of their series and {}{}\n",
-                   report.project, report.run, report.replaced, report.is_stepped ? "step" : "key",
+        fmt::print(stderr, "note: {}/{}: {} replaced an earlier one of their series and {}{}\n",
+                   report.project, report.run, count_of(report.replaced, "point"),
+                   report.is_stepped ? "step" : "key",
                    report.is_stepped && report.created
                        ? "; --axis time or --axis index would keep them apart"
                        : "");
@@ -364,7 +365,7 @@ const LogFormat& csv_format() {
         made.files.shown = "*.csv";
         made.files.suffixes = {".csv"};
         made.place_word = "line";
-        made.unit = "cells";
+        made.unit = "cell";
         made.open = CsvLog::open;
         return made;
     }();
@@ -379,7 +380,7 @@ const LogFormat& tensorboard_format() {
         made.files.fragments = {"tfevents"};
         made.files.directory_is_run = true;
         made.place_word = "record";
-        made.unit = "values";
+        made.unit = "value";
         made.open = EventLog::open;
         return made;
     }();
@@ -393,7 +394,7 @@ const LogFormat& jsonl_format() {
         made.files.shown = "*.jsonl, *.ndjson or result.json";
         made.files.suffixes = {".jsonl", ".ndjson", "result.json"};
         made.place_word = "line";
-        made.unit = "values";
+        made.unit = "value";
         made.open = JsonLog::open;
         return made;
     }();

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "engine/base/float_bits.h"
@@ -22,6 +23,7 @@ struct LogOptions {
     std::string run;
     std::string step;
     std::string time;
+    std::optional<uint32_t> attempt;
     std::string server;
     std::vector<std::string> values;
 };
@@ -96,6 +98,7 @@ Status log_row(const LogOptions& options) {
     TRY_ASSIGN(const auto client, connect_to(options.server, random_id()));
     TRY_ASSIGN(ClientRun run,
                client->open_run(options.project, options.run, OpenRunFrame::kCreateIfMissing));
+    run.attempt = options.attempt.value_or(run.attempt);
     TRY(client->define_schema(options.project, *row.schema));
     RowsBuilder rows(row.schema);
     rows.add(row.step, row.time_us, row.values);
@@ -118,6 +121,8 @@ Command add_log(CLI::App& stepdb) {
     app->add_option("--run", options->run, "The run; made if it does not exist")
         ->type_name("R")
         ->required();
+    app->add_option("--attempt", options->attempt, "The attempt; default: the newest")
+        ->type_name("K");
     app->add_option("--step", options->step,
                     "The step; without it the metrics are timed: their key is the time")
         ->type_name("N");

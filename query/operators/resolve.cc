@@ -34,6 +34,7 @@ Task<Result<Plan>> resolve_plan(ExecutionContext& context, const SeriesQuery& qu
     const Pipeline everything;
     Anchors anchors;
     anchors.now_us = context.now_us;
+    anchors.fork_step = context.bound.fork_step.value_or(0);
     for (const Series& series : context.selection.series) {
         const bool stepped = series.axis == Axis::kStepped;
         if ((stepped && needs.steps) || (!stepped && needs.times)) {

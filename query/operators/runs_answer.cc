@@ -5,6 +5,7 @@
 #include "engine/model/frame.h"
 #include "engine/model/limits.h"
 #include "query/answer.h"
+#include "query/run_state.h"
 
 namespace stepdb {
 
@@ -28,7 +29,8 @@ class RunsAnswer : public Answer {
         for (; at_ < runs.size() && block.rows() < kResultBatchRows; ++at_) {
             const Run& run = *runs[at_].run;
             block.column(0).append_text(runs[at_].label);
-            block.column(1).append_text(run_state_name(run.state));
+            block.column(1).append_text(
+                shown_state(run, context_.source.activity(run), context_.now_us));
             block.column(2).append_time(run.created_us);
             block.column(3).append_uint64(run.attempts.size());
             const auto damage = context_.source.damage(run, runs[at_].attempt);

@@ -271,7 +271,7 @@ class Import(Case):
         self.assertEqual(done.returncode, 0)
         report = json.loads(done.stdout)
         self.assertEqual((report["read"], report["sent"], report["skipped"]), (1, 0, 1))
-        self.assertIn("no run was made for it", done.stderr)
+        self.assertIn("no run was opened for it", done.stderr)
         self.assertEqual(self.query("runs"), [])
 
     def test_a_text_column_and_repeated_steps_are_told_of_name_from(self):

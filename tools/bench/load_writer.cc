@@ -131,7 +131,9 @@ Status LoadWriter::take_outcomes() {
     TRY_ASSIGN(const FlushReport outcomes, client_->flush());
     if (!outcomes.refused.empty()) {
         return outcomes.refused.front().error.to_error().within(
-            fmt::format("{} frames were refused, the first", outcomes.refused_frames));
+            outcomes.refused_frames == 1
+                ? std::string("a frame was refused")
+                : fmt::format("{} frames were refused, the first", outcomes.refused_frames));
     }
     report_.frames = frames_sent_;
     report_.late_rows += outcomes.late_rows;

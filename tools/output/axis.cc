@@ -7,6 +7,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "engine/base/civil_time.h"
 #include "tools/output/format_cell.h"
 
 namespace stepdb {

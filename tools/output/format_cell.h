@@ -7,10 +7,6 @@
 
 namespace stepdb {
 
-// "2026-11-23T17:23:13.000250Z"; the fraction has 0, 3 or 6 digits, as many as it needs. Years
-// outside 0000..9999 are written with their sign.
-std::string format_time(int64_t time_us);
-
 // A step that is an integer up to 2^53 without exponent, any other as format_value.
 std::string format_step(double step);
 

@@ -1,3 +1,4 @@
+#include "engine/base/civil_time.h"
 #include "tools/output/format_cell.h"
 
 #include <gtest/gtest.h>

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/base/civil_time.h"
 #include "engine/base/float_bits.h"
 #include "tools/output/format_cell.h"
 
