@@ -47,20 +47,32 @@ struct EngineOptions {
     // StoreMemory::resident beyond which no runs, schemas and writers are taken.
     size_t resident_bytes_max = std::numeric_limits<size_t>::max();
     uint64_t manifest_bytes_max = 4U << 20U;
+    // Memory of a merge of segments, about; and whether merges start by themselves.
+    size_t merge_bytes_max = kMergeBytesMax;
+    bool merge_automatically = true;
     bool create_if_missing = true;
     // Opens without taking part in writing: no log file is made, every frame is refused.
     bool read_only = false;
 };
 
-// What the engine stands on. All outlive it.
+// What the engine stands on. All outlive it, and the executors outlive its snapshots too.
 struct EngineEnvironment {
     EngineEnvironment(Executor& on, FileSystem& files, Clock& time, Random& dice)
-        : executor(on), file_system(files), clock(time), random(dice) {}
+        : executor(on),
+          file_system(files),
+          clock(time),
+          random(dice),
+          merge_executor(&on),
+          merge_files(&files) {}
 
     Executor& executor;
     FileSystem& file_system;
     Clock& clock;
     Random& random;
+    // Where segments are merged, so that it takes no time of `executor`; may be set to others, of
+    // the same files.
+    Executor* merge_executor;
+    FileSystem* merge_files;
 };
 
 // Answer to open_run.
@@ -122,6 +134,15 @@ struct EngineStats {
     uint64_t schemas = 0;
     uint64_t flushes = 0;
     std::optional<Error> flush_error;  // why the last flush failed, if it did
+    uint64_t merges = 0;               // of segments, since the store was opened
+    uint64_t merge_bytes_read = 0;
+    uint64_t merge_bytes_written = 0;
+    // Why the last merge failed, or why a segment is left out of all of them, if so.
+    std::optional<Error> merge_error;
+    uint64_t segment_blocks = 0;
+    // Segment blocks that a series of a run is in, of those that have any: the mean and the most.
+    double series_blocks_mean = 0;
+    uint64_t series_blocks_max = 0;
 };
 
 // What open() found and did, for the start-up message.
@@ -163,6 +184,12 @@ class Engine {
     // Moves everything published so far from tails and memory to a segment and releases the log.
     // One runs at a time; others wait for it.
     virtual Task<Status> flush() = 0;
+
+    // Merges segments until nothing is left that would put series into fewer pieces or give room
+    // back. What merges by itself waits for it, and the other way round; the log and flushes do
+    // not. kResourceExhausted if the disk has no room for the new segment; nothing has changed
+    // then.
+    virtual Task<Status> compact() = 0;
 
     // Waits until everything submitted has its outcome, flushes if there is much to replay, and
     // stops. Nothing may be submitted afterwards. The engine may be destroyed when it is done.

@@ -52,7 +52,9 @@ EngineCore::EngineCore(EngineEnvironment environment, EngineOptions options)
       options_(std::move(options)),
       state_(options_.tail_rows_max, options_.tail_bytes_max, options_.rows_bytes_max,
              options_.resident_bytes_max),
-      write_path_(environment.executor, environment.clock, state_, [this] { after_publish(); }) {}
+      write_path_(environment.executor, environment.clock, state_, [this] { after_publish(); }),
+      retired_(std::make_shared<RetiredFiles>(
+          environment.executor, [this](std::string file) { remove_later(std::move(file)); })) {}
 
 EngineCore::~EngineCore() {
     CHECK(background_ == 0, "{} pieces of background work are under way", background_);
@@ -100,6 +102,7 @@ std::shared_ptr<const Snapshot> EngineCore::snapshot(std::span<const uint64_t> r
 
 Task<Status> EngineCore::close() {
     closing_ = true;
+    merge_cancelled_->store(true, std::memory_order_relaxed);
     const auto busy = [this] {
         // Frames that wait for a file on a full disk were not acknowledged; nothing comes of them.
         const bool stuck = log_ != nullptr && write_path_.full() && !log_->writing();
@@ -114,6 +117,7 @@ Task<Status> EngineCore::close() {
                                         options_.directory));
     }
     if (log_ == nullptr || write_path_.latched()) {
+        retired_.reset();
         co_return Status();
     }
     Status flushed;
@@ -133,6 +137,7 @@ Task<Status> EngineCore::close() {
             flushed = noted;
         }
     }
+    retired_.reset();
     co_return flushed;
 }
 
@@ -198,6 +203,8 @@ void EngineCore::tick() {
     call_waiting_for_room();
     note_durable_when_idle();
     apply_retention();
+    start_merges_if_needed(MergeUrgency::kBusy);
+    consider_settled();
 }
 
 void EngineCore::apply_retention() {
@@ -269,6 +276,15 @@ EngineStats EngineCore::stats() const {
     for (const auto& segment : state_.rows.segments()) {
         ++stats.segments;
         stats.segment_bytes += segment->file_bytes();
+        stats.segment_blocks += segment->blocks().size();
+    }
+    state_.rows.count_series_blocks(stats.series_blocks_mean, stats.series_blocks_max);
+    stats.merges = merges_;
+    stats.merge_bytes_read = merge_bytes_read_;
+    stats.merge_bytes_written = merge_bytes_written_;
+    stats.merge_error = merge_error_;
+    if (!unreadable_.empty() && !merge_error_) {
+        stats.merge_error = unreadable_.begin()->second;
     }
     stats.sequence_durable = next_sequence_ - 1;
     if (log_ != nullptr) {

@@ -2,9 +2,15 @@
 // does stands in write_path, log_files, row_store; here are opening, flushing and closing.
 #pragma once
 
+#include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 
+#include "engine/compaction/merge.h"
+#include "engine/compaction/policy.h"
 #include "engine/engine.h"
 #include "engine/log_files.h"
 #include "engine/manifest/manifest.h"
@@ -15,6 +21,16 @@
 #include "engine/write_path.h"
 
 namespace stepdb {
+
+// Where segments say that nobody reads them any more. Held by the engine as long as it is open;
+// what is still read then goes when the store is opened next.
+struct RetiredFiles {
+    RetiredFiles(Executor& its_executor, std::function<void(std::string)> its_remove)
+        : executor(its_executor), remove(std::move(its_remove)) {}
+
+    Executor& executor;
+    std::function<void(std::string)> remove;  // on `executor`
+};
 
 class EngineCore final : public Engine, private LogWriter::Owner {
   public:
@@ -28,6 +44,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::shared_ptr<const Catalog> catalog() const override;
     std::shared_ptr<const Snapshot> snapshot(std::span<const uint64_t> runs) const override;
     Task<Status> flush() override;
+    Task<Status> compact() override;
     Task<Status> close() override;
     bool has_room() const override;
     void when_room(std::function<void()> call) override;
@@ -75,6 +92,16 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Status> prepare_log_file();
     void start_flush_if_needed();
 
+    // compact.cc
+    Task<Status> merge_while_needed(MergeUrgency urgency);
+    Task<Status> merge(std::vector<uint64_t> file_ids);
+    Task<Status> publish_merge(std::vector<uint64_t> file_ids, MergeOutcome* outcome);
+    Task<MergeOutcome> run_merge(MergeInput* input);
+    std::vector<uint64_t> choose_merge(MergeUrgency urgency) const;
+    void start_merges_if_needed(MergeUrgency urgency);
+    void consider_settled();
+    void remove_later(std::string file);
+
     std::string path(std::string_view name) const {
         return options_.directory + "/" + std::string(name);
     }
@@ -120,6 +147,22 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::vector<std::function<void()>> waiting_for_room_;
     std::optional<Error> flush_error_;  // of the last flush that started by itself
     TaskMutex flush_mutex_;
+    TaskMutex merge_mutex_;
+    bool merging_by_itself_ = false;
+    bool merge_due_ = true;  // segments have changed since none had to be merged
+    uint64_t sequence_settled_ = 0;
+    int64_t settled_since_us_ = 0;
+    bool settled_considered_ = false;
+    int64_t merge_retry_us_ = 0;  // after a merge that failed
+    std::optional<Error> merge_error_;
+    std::shared_ptr<std::atomic<bool>> merge_cancelled_ =
+        std::make_shared<std::atomic<bool>>(false);
+    std::set<uint64_t> merged_;             // segments that merges have made
+    std::map<uint64_t, Error> unreadable_;  // segments that no merge takes: they are damaged
+    uint64_t merges_ = 0;
+    uint64_t merge_bytes_read_ = 0;
+    uint64_t merge_bytes_written_ = 0;
+    std::shared_ptr<RetiredFiles> retired_;
     bool flush_started_ = false;
     bool closing_ = false;
     uint64_t flushes_ = 0;

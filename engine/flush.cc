@@ -85,6 +85,7 @@ void EngineCore::start_flush_if_needed() {
         write_path_.set_flush_error(flush_error_);
         state_.count_resident();
         call_waiting_for_room();
+        start_merges_if_needed(MergeUrgency::kBusy);
         end_background();
     });
 }
@@ -132,6 +133,7 @@ Task<Status> EngineCore::flush_locked() {
     }
     if (segment != nullptr) {
         state_.rows.drop_flushed(blocks, std::move(segment));
+        merge_due_ = true;
     }
     ++flushes_;
     const Status released = co_await log_files_->release(edit);

@@ -90,6 +90,8 @@ Status read_index(Segment& segment, InspectSink& sink) {
                                   {"schema", ColumnType::kUint64},
                                   {"rows", ColumnType::kUint64},
                                   {"columns", ColumnType::kUint64},
+                                  {"first column", ColumnType::kUint64},
+                                  {"end column", ColumnType::kUint64},
                                   {"first key", ColumnType::kText},
                                   {"last key", ColumnType::kText},
                                   {"first time", ColumnType::kTime},
@@ -101,8 +103,11 @@ Status read_index(Segment& segment, InspectSink& sink) {
         const BlockInfo& info = block.info;
         table.number(number++).number(block.offset).number(info.total_bytes());
         table.number(info.run).number(info.attempt).number(info.schema).number(info.rows);
-        table.number(info.columns).text(key_text(info.axis, info.key_min));
-        table.text(key_text(info.axis, info.key_max)).time(info.time_min).time(info.time_max);
+        table.number(info.columns).number(info.first_column).number(info.end_column);
+        table.text(key_text(info.axis, info.key_min))
+            .text(key_text(info.axis, info.key_max))
+            .time(info.time_min)
+            .time(info.time_max);
         table.number(info.sequence_min).number(info.sequence_max);
     }
     table.show(sink);

@@ -1,6 +1,8 @@
 #include "engine/row_store.h"
 
 #include <algorithm>
+#include <limits>
+#include <tuple>
 
 namespace stepdb {
 
@@ -107,6 +109,52 @@ void RowStore::drop_run(uint64_t run) {
 void RowStore::add_segment(std::shared_ptr<const SegmentMeta> segment) {
     segment_bytes_ += segment->memory_bytes();
     segments_.push_back(std::move(segment));
+}
+
+std::vector<std::shared_ptr<const SegmentMeta>> RowStore::replace_segments(
+    const std::vector<uint64_t>& file_ids, std::shared_ptr<const SegmentMeta> added) {
+    std::vector<std::shared_ptr<const SegmentMeta>> removed;
+    std::erase_if(segments_, [&](const std::shared_ptr<const SegmentMeta>& segment) {
+        const bool goes = std::ranges::find(file_ids, segment->file_id()) != file_ids.end();
+        if (goes) {
+            segment_bytes_ -= segment->memory_bytes();
+            removed.push_back(segment);
+        }
+        return goes;
+    });
+    CHECK(removed.size() == file_ids.size(), "{} of {} segments found", removed.size(),
+          file_ids.size());
+    if (added != nullptr) {
+        add_segment(std::move(added));
+    }
+    return removed;
+}
+
+// Blocks that share out the columns of a schema count by their share.
+void RowStore::count_series_blocks(double& mean, uint64_t& most) const {
+    struct Columns {
+        uint64_t in_blocks = 0;
+        uint32_t first = std::numeric_limits<uint32_t>::max();
+        uint32_t end = 0;
+    };
+    std::map<std::tuple<uint64_t, uint32_t, uint64_t>, Columns> groups;
+    for (const auto& segment : segments_) {
+        for (const SegmentBlock& block : segment->blocks()) {
+            const BlockInfo& info = block.info;
+            Columns& columns = groups[{info.run, info.attempt, info.schema}];
+            columns.in_blocks += info.end_column - info.first_column;
+            columns.first = std::min(columns.first, info.first_column);
+            columns.end = std::max(columns.end, info.end_column);
+        }
+    }
+    mean = 0;
+    most = 0;
+    for (const auto& [key, columns] : groups) {
+        const uint64_t width = std::max<uint32_t>(1, columns.end - columns.first);
+        const double blocks = static_cast<double>(columns.in_blocks) / static_cast<double>(width);
+        mean += blocks / static_cast<double>(groups.size());
+        most = std::max(most, (columns.in_blocks + width - 1) / width);
+    }
 }
 
 std::shared_ptr<const Error> RowStore::damage_of(uint64_t run) const {

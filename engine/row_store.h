@@ -68,11 +68,20 @@ class RowStore {
     void add_segment(std::shared_ptr<const SegmentMeta> segment);
     const std::vector<std::shared_ptr<const SegmentMeta>>& segments() const { return segments_; }
 
+    // `added`, or nothing if it is null, holds what counts of the segments `file_ids`; returns
+    // these.
+    std::vector<std::shared_ptr<const SegmentMeta>> replace_segments(
+        const std::vector<uint64_t>& file_ids, std::shared_ptr<const SegmentMeta> added);
+
     void add_damaged(DamagedSegment segment) { damaged_.push_back(std::move(segment)); }
     // Why not all of a run's rows can be read; null if they can.
     std::shared_ptr<const Error> damage_of(uint64_t run) const;
 
     RunPieces pieces(uint64_t run, const Catalog& catalog) const;
+
+    // In how many segment blocks a series is: of the (run, attempt, schema) that have any, the mean
+    // and the most.
+    void count_series_blocks(double& mean, uint64_t& most) const;
 
     // Tails and blocks; what a flush moves to disk.
     size_t memory_bytes() const { return tail_bytes_ + block_bytes_; }

@@ -24,14 +24,14 @@ void collect(const GroupPieces& group, const SeriesPiece& like, std::vector<Seri
         SeriesPiece piece = like;
         piece.segment_block = &segment_block;
         const BlockInfo& info = segment_block.segment->blocks()[segment_block.block].info;
-        if (info.sequence_max > like.deleted_through) {
+        if (info.sequence_max > like.deleted_through && info.may_hold(piece.column)) {
             add(piece, info.key_min, info.key_max);
         }
     }
     for (const auto& block : group.blocks) {
         SeriesPiece piece = like;
         piece.block = block.get();
-        if (block->info.sequence_max > like.deleted_through) {
+        if (block->info.sequence_max > like.deleted_through && block->info.may_hold(piece.column)) {
             add(piece, block->info.key_min, block->info.key_max);
         }
     }

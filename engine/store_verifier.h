@@ -25,7 +25,7 @@ class SequenceSet {
     bool insert(uint64_t sequence);
 
   private:
-    static constexpr uint64_t kPieceBits = 1U << 16U;
+    static constexpr uint64_t kPieceBits = 1U << 12U;
     std::unordered_map<uint64_t, std::vector<uint64_t>> pieces_;
 };
 
@@ -120,7 +120,9 @@ class StoreVerifier {
     Catalog catalog_;
     WriterTable writers_;
     AxisRegistry axes_;
-    SequenceSet sequences_;  // of segments
+    // Of segments. The columns of a row may be in several blocks, of other schemas or with other
+    // first columns: by schema and first column.
+    std::map<std::pair<uint64_t, uint32_t>, SequenceSet> sequences_;
 
     uint64_t sequence_due_ = 0;        // in the log; 0: not known
     std::string last_log_;             // with groups

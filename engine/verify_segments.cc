@@ -285,7 +285,7 @@ void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes
     check_block_strips(segment, index, directory, strips);
 }
 
-// decode_axis checks order and ranges; no sequence may be used twice in the store.
+// decode_axis checks order and ranges; no row may be twice in the store.
 void StoreVerifier::check_block_axis(const OpenSegment& segment, size_t index, Bytes section) {
     const SegmentBlock& block = segment.blocks[index];
     const Result<AxisColumns> axis = decode_axis(section, block.info);
@@ -300,8 +300,9 @@ void StoreVerifier::check_block_axis(const OpenSegment& segment, size_t index, B
         // short left cannot be told from what it was then written to again.
         return;
     }
+    SequenceSet& seen = sequences_[{block.info.schema, block.info.first_column}];
     for (const uint64_t sequence : axis->sequences) {
-        if (sequence == 0 || !sequences_.insert(sequence)) {
+        if (sequence == 0 || !seen.insert(sequence)) {
             problem(segment.name, block.offset,
                     fmt::format("{}: sequence {} is in the store before", segment.describe(index),
                                 sequence),

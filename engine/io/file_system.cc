@@ -18,6 +18,10 @@ std::string_view sync_site_name(SyncSite site) {
             return "catalog data";
         case SyncSite::kFlushDirectory:
             return "flush directory";
+        case SyncSite::kCompactedData:
+            return "compacted data";
+        case SyncSite::kCompactedDirectory:
+            return "compacted directory";
         case SyncSite::kManifestEdit:
             return "manifest edit";
         case SyncSite::kManifestData:

@@ -27,20 +27,22 @@ namespace stepdb {
 // Why a sync is made. The crash tests switch off one site at a time and must then find a loss, so
 // every site here is needed and every sync in the engine has its own.
 enum class SyncSite : uint8_t {
-    kLogGroup,           // a group of records, before it is acknowledged
-    kLogHeader,          // a log file's header, before the manifest names the file
-    kLogDirectory,       // a log file's name, before the manifest names the file
-    kLogReplayed,        // replayed records, before readers see what a power cut could take back
-    kSegmentData,        // a segment, before the manifest names it
-    kCatalogData,        // a catalog checkpoint, before the manifest names it
-    kFlushDirectory,     // the names of both, likewise
-    kManifestEdit,       // an appended edit, before what it releases is reused
-    kManifestData,       // a new manifest, before CURRENT names it
-    kManifestDirectory,  // its name, likewise
-    kCurrentData,        // CURRENT's new contents, before the rename
-    kCurrentDirectory,   // the rename, before the store acknowledges anything
+    kLogGroup,            // a group of records, before it is acknowledged
+    kLogHeader,           // a log file's header, before the manifest names the file
+    kLogDirectory,        // a log file's name, before the manifest names the file
+    kLogReplayed,         // replayed records, before readers see what a power cut could take back
+    kSegmentData,         // a segment, before the manifest names it
+    kCatalogData,         // a catalog checkpoint, before the manifest names it
+    kFlushDirectory,      // the names of both, likewise
+    kCompactedData,       // a merged segment, before the manifest names it
+    kCompactedDirectory,  // its name, likewise
+    kManifestEdit,        // an appended edit, before what it releases is reused
+    kManifestData,        // a new manifest, before CURRENT names it
+    kManifestDirectory,   // its name, likewise
+    kCurrentData,         // CURRENT's new contents, before the rename
+    kCurrentDirectory,    // the rename, before the store acknowledges anything
 };
-inline constexpr size_t kSyncSiteCount = 12;
+inline constexpr size_t kSyncSiteCount = 14;
 
 std::string_view sync_site_name(SyncSite site);
 

@@ -71,6 +71,16 @@ inline constexpr size_t kMemoryBlocksBytesMax = 192U << 20U;
 inline constexpr size_t kStripBytes = 16U << 10U;
 inline constexpr size_t kSegmentWriteBytes = 1U << 20U;  // piece of a segment write
 
+// --- Compaction ---
+
+// Memory of a merge at most, whatever it merges, and the rows and values of a merged block that
+// this allows: large enough that a series is in few pieces.
+inline constexpr size_t kMergeBytesMax = 64U << 20U;
+inline constexpr uint32_t kMergedRowsMax = 256U << 10U;
+inline constexpr size_t kMergedValuesMax = 2U << 20U;
+// Segments are merged up to about this size: what a merge takes of the disk while it works.
+inline constexpr uint64_t kMergedBytesMax = 1U << 30U;
+
 // --- Query ---
 
 inline constexpr uint32_t kBucketsMax = 1U << 20U;

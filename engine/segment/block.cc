@@ -148,11 +148,10 @@ BlockBuilder::BlockBuilder(const BlockInfo& info, std::span<const Key> keys,
 
 void BlockBuilder::add_column(uint32_t column, std::span<const double> values,
                               std::span<const uint8_t> present) {
-    CHECK(column >= chunk_bytes_.size() && column < info_.columns && values.size() == info_.rows &&
-              (present.empty() || present.size() == info_.rows),
-          "column {} after {} of {}: {} values, {} presence bytes for {} rows", column,
-          chunk_bytes_.size(), info_.columns, values.size(), present.size(), info_.rows);
-    chunk_bytes_.resize(column, 0);
+    CHECK(values.size() == info_.rows && (present.empty() || present.size() == info_.rows),
+          "column {}: {} values, {} presence bytes for {} rows", column, values.size(),
+          present.size(), info_.rows);
+    begin_column(column);
     const size_t at = chunks_.size();
     if (present.empty() || std::ranges::find(present, uint8_t{0}) == present.end()) {
         add_full(values);
@@ -160,6 +159,29 @@ void BlockBuilder::add_column(uint32_t column, std::span<const double> values,
         add_sparse(values, present);
     }
     chunk_bytes_.push_back(static_cast<uint32_t>(chunks_.size() - at));
+}
+
+void BlockBuilder::add_present(uint32_t column, std::span<const int64_t> rows,
+                               std::span<const double> values) {
+    CHECK(order_.empty() && !rows.empty() && rows.size() <= info_.rows &&
+              values.size() == rows.size(),
+          "column {}: {} values of {} among {} rows, {} out of order", column, values.size(),
+          rows.size(), info_.rows, order_.size());
+    begin_column(column);
+    const size_t at = chunks_.size();
+    if (rows.size() == info_.rows) {
+        encode_full_chunk(values, chunks_);
+    } else {
+        encode_sparse_chunk(info_.rows, rows, values, chunks_);
+    }
+    chunk_bytes_.push_back(static_cast<uint32_t>(chunks_.size() - at));
+}
+
+// Columns since the last one stay without a value.
+void BlockBuilder::begin_column(uint32_t column) {
+    CHECK(column >= chunk_bytes_.size() && column < info_.columns, "column {} after {} of {}",
+          column, chunk_bytes_.size(), info_.columns);
+    chunk_bytes_.resize(column, 0);
 }
 
 void BlockBuilder::add_full(std::span<const double> values) {
@@ -192,6 +214,13 @@ void BlockBuilder::add_sparse(std::span<const double> values, std::span<const ui
 
 std::shared_ptr<const EncodedBlock> BlockBuilder::finish(std::shared_ptr<MemoryBudget> budget) {
     chunk_bytes_.resize(info_.columns, 0);
+    const auto has_value = [](uint32_t bytes) { return bytes != 0; };
+    const auto first = std::ranges::find_if(chunk_bytes_, has_value);
+    if (first != chunk_bytes_.end()) {
+        const auto last = std::find_if(chunk_bytes_.rbegin(), chunk_bytes_.rend(), has_value);
+        info_.first_column = static_cast<uint32_t>(first - chunk_bytes_.begin());
+        info_.end_column = static_cast<uint32_t>(chunk_bytes_.rend() - last);
+    }
     const std::vector<std::byte> axis = encode_axis(axis_, info_.axis);
     info_.strips_bytes = chunks_.size();
     const std::vector<std::byte> directory = encode_directory(info_, chunk_bytes_, chunks_);

@@ -31,6 +31,10 @@ struct BlockInfo {
     Axis axis = Axis::kStepped;
     uint32_t rows = 0;     // at least 1
     uint32_t columns = 0;  // width of the schema
+    // Columns outside [first_column, end_column) have no value in the block; both are 0 if none
+    // has. Blocks of a wide run hold a part of its columns each.
+    uint32_t first_column = 0;
+    uint32_t end_column = 0;
     Key key_min = 0;
     Key key_max = 0;
     int64_t time_min = 0;
@@ -41,6 +45,7 @@ struct BlockInfo {
     uint32_t directory_bytes = 0;
     uint64_t strips_bytes = 0;
 
+    bool may_hold(uint32_t column) const { return first_column <= column && column < end_column; }
     uint64_t total_bytes() const { return uint64_t{axis_bytes} + directory_bytes + strips_bytes; }
 };
 
@@ -89,10 +94,16 @@ class BlockBuilder {
     void add_column(uint32_t column, std::span<const double> values,
                     std::span<const uint8_t> present);
 
+    // The same of rows that came sorted: `rows` lists those with a value, ascending, at least one;
+    // `values` are theirs.
+    void add_present(uint32_t column, std::span<const int64_t> rows,
+                     std::span<const double> values);
+
     // The block's memory is charged to `budget`, if there is one.
     std::shared_ptr<const EncodedBlock> finish(std::shared_ptr<MemoryBudget> budget = nullptr);
 
   private:
+    void begin_column(uint32_t column);
     void add_full(std::span<const double> values);
     void add_sparse(std::span<const double> values, std::span<const uint8_t> present);
 

@@ -16,8 +16,11 @@ namespace stepdb {
 namespace {
 
 constexpr std::string_view kFooterMagic = "STEPDBSF";
-constexpr uint8_t kIndexFormat = 1;
-constexpr size_t kIndexColumns = 15;
+constexpr uint8_t kIndexFormat = 2;
+constexpr size_t kIndexColumns = 17;
+// Of format 1, which does not say which columns have values.
+constexpr uint8_t kIndexFormatWithoutRange = 1;
+constexpr size_t kIndexColumnsWithoutRange = 15;
 constexpr size_t kNamesPieceBytes = 4U << 20U;
 constexpr size_t kChecksumAt = kPageBytes - 8;
 
@@ -44,7 +47,9 @@ std::array<int64_t, kIndexColumns> fields_of(const BlockInfo& info) {
             static_cast<int64_t>(info.sequence_max),
             info.axis_bytes,
             info.directory_bytes,
-            static_cast<int64_t>(info.strips_bytes)};
+            static_cast<int64_t>(info.strips_bytes),
+            info.first_column,
+            info.end_column};
 }
 
 bool fits_u32(int64_t value) {
@@ -72,8 +77,12 @@ bool read_fields(const std::array<int64_t, kIndexColumns>& fields, BlockInfo& in
     info.axis_bytes = static_cast<uint32_t>(fields[12]);
     info.directory_bytes = static_cast<uint32_t>(fields[13]);
     info.strips_bytes = static_cast<uint64_t>(fields[14]);
-    return in_range && info.key_min <= info.key_max && info.time_min <= info.time_max &&
-           info.sequence_min <= info.sequence_max;
+    info.first_column = static_cast<uint32_t>(fields[15]);
+    info.end_column = static_cast<uint32_t>(fields[16]);
+    const bool range_fits = fields[15] >= 0 && fields[15] <= fields[16] &&
+                            fields[16] <= fields[5] && (fields[15] < fields[16] || fields[16] == 0);
+    return in_range && range_fits && info.key_min <= info.key_max &&
+           info.time_min <= info.time_max && info.sequence_min <= info.sequence_max;
 }
 
 // Lays the blocks one behind the other and checks order and end.
@@ -120,8 +129,7 @@ Result<std::vector<std::byte>> unpack_names(Bytes section) {
 }  // namespace
 
 bool sorts_before(const BlockInfo& a, const BlockInfo& b) {
-    return std::tie(a.run, a.attempt, a.schema, a.sequence_min) <
-           std::tie(b.run, b.attempt, b.schema, b.sequence_min);
+    return std::tie(a.run, a.attempt, a.schema) < std::tie(b.run, b.attempt, b.schema);
 }
 
 std::vector<std::byte> encode_block_index(const std::vector<SegmentBlock>& blocks) {
@@ -154,17 +162,20 @@ Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count
     ByteReader reader(index);
     const auto format = reader.get<uint8_t>();
     const Bytes reserved = reader.get_bytes(3);
-    if (!reader.failed() && format != kIndexFormat) {
+    if (!reader.failed() && format != kIndexFormat && format != kIndexFormatWithoutRange) {
         return make_error(ErrorCode::kUnsupportedVersion,
-                          "block index has format {}; this program reads {}", format, kIndexFormat);
+                          "block index has format {}; this program reads {} and {}", format,
+                          kIndexFormatWithoutRange, kIndexFormat);
     }
+    const bool has_range = format == kIndexFormat;
     // A block takes at least its two checksums here: an absurd count costs no memory.
     if (reader.failed() || !all_zero(reserved) || count > index.size() / 16) {
         return bad(fmt::format("block index of {} bytes for {} blocks", index.size(), count));
     }
     std::vector<std::array<int64_t, kIndexColumns>> fields(count);
     std::vector<int64_t> column(count);
-    for (size_t field = 0; field < kIndexColumns; ++field) {
+    const size_t columns = has_range ? kIndexColumns : kIndexColumnsWithoutRange;
+    for (size_t field = 0; field < columns; ++field) {
         uint64_t bytes = 0;
         if (!read_varint(reader, bytes) || bytes > reader.remaining()) {
             return bad(fmt::format("block index ends within its column {}", field));
@@ -176,6 +187,9 @@ Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count
     }
     std::vector<SegmentBlock> blocks(count);
     for (size_t i = 0; i < count; ++i) {
+        if (!has_range) {
+            fields[i][16] = fields[i][5];
+        }
         if (!read_fields(fields[i], blocks[i].info)) {
             return bad(fmt::format("block index: entry {} of {} cannot be", i, count));
         }

@@ -2,7 +2,7 @@
 //
 //   0              header page      engine/model/file_header.h, magic "STEPDBSG"
 //   4096           blocks           each its axis section, directory section and strips section,
-//                                   sorted by (run, attempt, schema, lowest sequence), no gaps
+//                                   sorted by (run, attempt, schema), no gaps
 //   names offset   names            runs and schemas used, in pieces of LZ4
 //   index offset   block index      what is known of each block, in columns
 //                  padding          zeros up to the next multiple of 4096
@@ -44,17 +44,19 @@ struct SegmentBlock {
     uint64_t end() const { return offset + info.total_bytes(); }
 };
 
-// (run, attempt, schema, lowest sequence): the order of blocks in a segment.
+// (run, attempt, schema): the order of blocks in a segment.
 bool sorts_before(const BlockInfo& a, const BlockInfo& b);
 
 // Block index:
-//   u8 format        1
+//   u8 format        2
 //   u8[3] reserved   0
-//   15 times         varint n, n bytes of integers (codec/integer_codec.h), one per block: run,
+//   17 times         varint n, n bytes of integers (codec/integer_codec.h), one per block: run,
 //                    attempt, schema, axis, rows, columns, key min, key max, time min, time max,
-//                    sequence min, sequence max, bytes of axis, directory and strips section
+//                    sequence min, sequence max, bytes of axis, directory and strips section,
+//                    first column with values, end of the columns with values
 //   u64 each block   checksum of the axis section
 //   u64 each block   checksum of the directory section
+// Format 1 lacks the last two columns: every column may have values.
 std::vector<std::byte> encode_block_index(const std::vector<SegmentBlock>& blocks);
 // `end` is the offset where the last block must end.
 Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count, uint64_t end);

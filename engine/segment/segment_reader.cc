@@ -171,6 +171,12 @@ SegmentMeta::SegmentMeta(std::string path, const Id128& store, uint64_t file_id,
       footer_(footer),
       blocks_(std::move(blocks)) {}
 
+SegmentMeta::~SegmentMeta() {
+    if (unused_) {
+        unused_();
+    }
+}
+
 std::pair<size_t, size_t> SegmentMeta::blocks_of_run(uint64_t run) const {
     const auto run_of = [](const SegmentBlock& block) { return block.info.run; };
     const auto first = std::ranges::lower_bound(blocks_, run, {}, run_of);

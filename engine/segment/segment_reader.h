@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,6 +23,13 @@ class SegmentMeta {
   public:
     SegmentMeta(std::string path, const Id128& store, uint64_t file_id, const SegmentFooter& footer,
                 std::vector<SegmentBlock> blocks);
+    SegmentMeta(const SegmentMeta&) = delete;
+    SegmentMeta& operator=(const SegmentMeta&) = delete;
+    ~SegmentMeta();
+
+    // The store has let go of the segment: `unused` is called when nobody holds this any more, on
+    // whatever thread lets go last. Once, by the engine, which still holds it.
+    void retire(std::function<void()> unused) const { unused_ = std::move(unused); }
 
     const std::string& path() const { return path_; }
     const Id128& store() const { return store_; }
@@ -29,7 +37,7 @@ class SegmentMeta {
     uint64_t file_bytes() const { return footer_.file_bytes; }
     const SegmentFooter& footer() const { return footer_; }
 
-    // Sorted by (run, attempt, schema, lowest sequence).
+    // Sorted by (run, attempt, schema).
     const std::vector<SegmentBlock>& blocks() const { return blocks_; }
     // First and past-the-last index of a run's blocks.
     std::pair<size_t, size_t> blocks_of_run(uint64_t run) const;
@@ -46,6 +54,8 @@ class SegmentMeta {
     uint64_t file_id_;
     SegmentFooter footer_;
     std::vector<SegmentBlock> blocks_;
+    // No part of what the segment is; written once, before the engine's own reference goes.
+    mutable std::function<void()> unused_;
 };
 
 // Reads and checks header, footer and block index.

@@ -87,8 +87,8 @@ TEST_F(SegmentTest, BlocksComeBackSortedWithTheirNames) {
     ASSERT_TRUE(opened) << opened.error().to_string();
     const SegmentMeta& segment = **opened;
     ASSERT_EQ(segment.blocks().size(), 4U);
-    EXPECT_EQ(segment.blocks()[0].info.sequence_min, 50U);
-    EXPECT_EQ(segment.blocks()[1].info.sequence_min, 100U);
+    EXPECT_EQ(segment.blocks()[0].info.sequence_min, 100U);
+    EXPECT_EQ(segment.blocks()[1].info.sequence_min, 50U);
     EXPECT_EQ(segment.blocks()[2].info.attempt, 1U);
     EXPECT_EQ(segment.blocks()[3].info.run, 2U);
     EXPECT_EQ(segment.blocks_of_run(1), (std::pair<size_t, size_t>{0, 3}));

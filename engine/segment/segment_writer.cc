@@ -9,67 +9,6 @@ namespace stepdb {
 
 namespace {
 
-// Collects bytes into large aligned writes, one after the other.
-class PieceWriter {
-  public:
-    explicit PieceWriter(File& file) : file_(file), buffer_(kSegmentWriteBytes) {}
-
-    // Where the next byte goes.
-    uint64_t offset() const { return written_ + used_; }
-
-    Task<Status> put(Bytes bytes) {
-        while (!bytes.empty()) {
-            const size_t here = std::min(bytes.size(), buffer_.size() - used_);
-            std::memcpy(buffer_.data() + used_, bytes.data(), here);
-            used_ += here;
-            bytes = bytes.subspan(here);
-            if (used_ == buffer_.size()) {
-                const Status flushed = co_await flush();
-                if (!flushed) {
-                    co_return flushed;
-                }
-            }
-        }
-        co_return Status();
-    }
-
-    Task<Status> flush() {
-        const Bytes piece = Bytes(buffer_.span()).first(used_);
-        const Status status = co_await file_.write(written_, piece);
-        written_ += used_;
-        used_ = 0;
-        co_return status;
-    }
-
-  private:
-    File& file_;
-    AlignedBuffer buffer_;
-    uint64_t written_ = 0;
-    size_t used_ = 0;
-};
-
-// Index entries of blocks that lie one behind the other after the header.
-std::vector<SegmentBlock> place_blocks(
-    const std::vector<std::shared_ptr<const EncodedBlock>>& blocks, const Id128& store,
-    uint64_t file_id) {
-    std::vector<SegmentBlock> placed;
-    placed.reserve(blocks.size());
-    uint64_t offset = kFileHeaderBytes;
-    for (const auto& block : blocks) {
-        SegmentBlock entry;
-        entry.info = block->info;
-        entry.offset = offset;
-        entry.axis_checksum = xxh3(axis_section(*block), place_seed(store, file_id, offset));
-        entry.directory_checksum =
-            xxh3(directory_section(*block), place_seed(store, file_id, entry.directory_offset()));
-        CHECK(block->bytes.size() == entry.info.total_bytes(), "block of {} bytes, expected {}",
-              block->bytes.size(), entry.info.total_bytes());
-        offset = entry.end();
-        placed.push_back(entry);
-    }
-    return placed;
-}
-
 // Names, index, padding and footer: everything behind the blocks.
 std::vector<std::byte> encode_end(const std::vector<SegmentBlock>& blocks,
                                   const SegmentNames& names, const Id128& store, uint64_t file_id,
@@ -92,32 +31,113 @@ std::vector<std::byte> encode_end(const std::vector<SegmentBlock>& blocks,
     return out;
 }
 
-Task<Status> write_parts(File& file, const std::vector<std::byte>& header,
-                         const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
-                         const std::vector<std::byte>& end) {
-    PieceWriter writer(file);
-    const Status header_put = co_await writer.put(header);
-    if (!header_put) {
-        co_return header_put;
+}  // namespace
+
+SegmentWriter::SegmentWriter(FileSystem& files, std::string path, Id128 store, uint64_t file_id)
+    : files_(files),
+      path_(std::move(path)),
+      store_(store),
+      file_id_(file_id),
+      buffer_(kSegmentWriteBytes) {}
+
+Task<Status> SegmentWriter::create() {
+    Result<std::unique_ptr<File>> file = co_await files_.open(path_, OpenMode::kCreate);
+    if (!file) {
+        co_return file.error();
     }
-    for (const auto& block : blocks) {
-        const Status put = co_await writer.put(block->bytes);
-        if (!put) {
-            co_return put;
-        }
-    }
-    const Status end_put = co_await writer.put(end);
-    if (!end_put) {
-        co_return end_put;
-    }
-    const Status flushed = co_await writer.flush();
-    if (!flushed) {
-        co_return flushed;
-    }
-    co_return co_await file.sync(SyncSite::kSegmentData);
+    file_ = std::move(*file);
+    FileHeader fields;
+    fields.store = store_;
+    fields.file_id = file_id_;
+    const std::vector<std::byte> header = encode_file_header(kSegmentFileKind, fields);
+    co_return co_await put(header);
 }
 
-}  // namespace
+Task<Status> SegmentWriter::begin_block(BlockInfo info, Bytes axis, Bytes directory) {
+    CHECK(placed_.empty() || placed_.back().end() == bytes(), "{}: block {} ends at {}, not {}",
+          path_, placed_.size() - 1, bytes(), placed_.back().end());
+    CHECK(placed_.empty() || !sorts_before(info, placed_.back().info),
+          "{}: block {} sorts before the one before", path_, placed_.size());
+    CHECK(axis.size() == info.axis_bytes && directory.size() == info.directory_bytes,
+          "{}: sections of {} and {} bytes, expected {} and {}", path_, axis.size(),
+          directory.size(), info.axis_bytes, info.directory_bytes);
+    SegmentBlock entry;
+    entry.info = info;
+    entry.offset = bytes();
+    entry.axis_checksum = xxh3(axis, place_seed(store_, file_id_, entry.offset));
+    entry.directory_checksum =
+        xxh3(directory, place_seed(store_, file_id_, entry.directory_offset()));
+    placed_.push_back(entry);
+    const Status axis_put = co_await put(axis);
+    if (!axis_put) {
+        co_return axis_put;
+    }
+    co_return co_await put(directory);
+}
+
+Task<Status> SegmentWriter::put_strips(Bytes strips) {
+    return put(strips);
+}
+
+Task<Status> SegmentWriter::put_block(std::shared_ptr<const EncodedBlock> block) {
+    const Status begun =
+        co_await begin_block(block->info, axis_section(*block), directory_section(*block));
+    if (!begun) {
+        co_return begun;
+    }
+    co_return co_await put(strips_section(*block));
+}
+
+Task<Status> SegmentWriter::put(Bytes bytes) {
+    while (!bytes.empty()) {
+        const size_t here = std::min(bytes.size(), buffer_.size() - used_);
+        std::memcpy(buffer_.data() + used_, bytes.data(), here);
+        used_ += here;
+        bytes = bytes.subspan(here);
+        if (used_ == buffer_.size()) {
+            const Status written = co_await write_out();
+            if (!written) {
+                co_return written;
+            }
+        }
+    }
+    co_return Status();
+}
+
+Task<Status> SegmentWriter::write_out() {
+    const Bytes piece = Bytes(buffer_.span()).first(used_);
+    const Status status = co_await file_->write(written_, piece);
+    written_ += used_;
+    used_ = 0;
+    if (!status) {
+        co_return status.error().within(fmt::format("segment {}", path_));
+    }
+    co_return status;
+}
+
+Task<Result<std::shared_ptr<const SegmentMeta>>> SegmentWriter::finish(SegmentNames names,
+                                                                       SyncSite site) {
+    CHECK(!placed_.empty() && placed_.back().end() == bytes(), "{}: {} blocks end before {}", path_,
+          placed_.size(), bytes());
+    SegmentFooter footer;
+    const std::vector<std::byte> end = encode_end(placed_, names, store_, file_id_, footer);
+    const Status end_put = co_await put(end);
+    if (!end_put) {
+        co_return end_put.error();
+    }
+    const Status written = co_await write_out();
+    if (!written) {
+        co_return written.error();
+    }
+    const Status synced = co_await file_->sync(site);
+    if (!synced) {
+        co_return synced.error().within(fmt::format("segment {}", path_));
+    }
+    CHECK(file_->size() == footer.file_bytes, "{} of {} bytes, expected {}", path_, file_->size(),
+          footer.file_bytes);
+    co_return std::make_shared<const SegmentMeta>(path_, store_, file_id_, footer,
+                                                  std::move(placed_));
+}
 
 Task<Result<std::shared_ptr<const SegmentMeta>>> write_segment(
     FileSystem& files, std::string path, Id128 store, uint64_t file_id,
@@ -125,26 +145,18 @@ Task<Result<std::shared_ptr<const SegmentMeta>>> write_segment(
     CHECK(!blocks.empty(), "a segment without blocks");
     std::ranges::stable_sort(
         blocks, [](const auto& a, const auto& b) { return sorts_before(a->info, b->info); });
-    FileHeader fields;
-    fields.store = store;
-    fields.file_id = file_id;
-    const std::vector<std::byte> header = encode_file_header(kSegmentFileKind, fields);
-    std::vector<SegmentBlock> placed = place_blocks(blocks, store, file_id);
-    SegmentFooter footer;
-    const std::vector<std::byte> end = encode_end(placed, names, store, file_id, footer);
-
-    const Result<std::unique_ptr<File>> file = co_await files.open(path, OpenMode::kCreate);
-    if (!file) {
-        co_return file.error();
+    SegmentWriter writer(files, std::move(path), store, file_id);
+    const Status created = co_await writer.create();
+    if (!created) {
+        co_return created.error();
     }
-    const Status written = co_await write_parts(**file, header, blocks, end);
-    if (!written) {
-        co_return written.error().within(fmt::format("segment {}", path));
+    for (const auto& block : blocks) {
+        const Status put = co_await writer.put_block(block);
+        if (!put) {
+            co_return put.error();
+        }
     }
-    CHECK((*file)->size() == footer.file_bytes, "{} of {} bytes, expected {}", path,
-          (*file)->size(), footer.file_bytes);
-    co_return std::make_shared<const SegmentMeta>(std::move(path), store, file_id, footer,
-                                                  std::move(placed));
+    co_return co_await writer.finish(std::move(names), SyncSite::kSegmentData);
 }
 
 }  // namespace stepdb

@@ -51,6 +51,7 @@ class FakeEngine : public Engine {
         return nullptr;
     }
     Task<Status> flush() override { co_return Status(); }
+    Task<Status> compact() override { co_return Status(); }
     Task<Status> close() override { co_return Status(); }
     bool has_room() const override { return has_room_; }
     void when_room(std::function<void()> call) override { when_room_.push_back(std::move(call)); }

@@ -138,6 +138,10 @@ class CrashRun {
             if (random_.below(12) == 0 && !store_.files().powered_off()) {
                 const Status flushed = store_.flush();
                 static_cast<void>(flushed);  // the power may go in the middle
+                if (random_.below(3) == 0 && !store_.files().powered_off()) {
+                    const Status compacted = store_.compact();
+                    static_cast<void>(compacted);  // likewise
+                }
             }
         }
         if (random_.coin()) {

@@ -115,7 +115,7 @@ class Life(Case):
         self.assertEqual(len(self.query("loss @ p/r#0")), 2)
         self.stepdb("run", "discard", "p/r#0", "--yes")
         self.always(lambda: self.assertEqual(self.points("loss @ p/r"), [("p/r", 1, 1)]))
-        self.assertIn("attempt 0, was discarded", self.refused("query", "loss @ p/r#0"))
+        self.assertIn("of run p/r, attempt 0 was discarded; its newest is 1", self.refused("query", "loss @ p/r#0"))
         self.assertIn("attempt 0 of run p/r was discarded and takes no rows",
                       self.refused("log", "--project", "p", "--run", "r", "--step", "1",
                                    "--attempt", "0", "loss=1"))

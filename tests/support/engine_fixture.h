@@ -32,7 +32,8 @@ inline ModelChange one_row(std::string run, std::shared_ptr<const Schema> schema
 
 class EngineTest : public ::testing::Test {
   protected:
-    EngineTest() : store_(disk_, 1) {
+    explicit EngineTest(EngineOptions options = SimStore::small_options())
+        : store_(disk_, 1, std::move(options)) {
         const Status opened = store_.open();
         EXPECT_TRUE(opened) << opened.error().to_string();
         writer_.connect(store_);

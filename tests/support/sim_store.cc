@@ -50,6 +50,7 @@ EngineOptions SimStore::small_options() {
     options.tail_bytes_max = 4096;
     options.memory_blocks_bytes_max = 64U << 10U;
     options.manifest_bytes_max = 8U << 10U;
+    options.merge_bytes_max = 16U << 10U;
     return options;
 }
 
@@ -121,12 +122,15 @@ std::string SimStore::verify() {
 }
 
 Result<ReferenceModel::Contents> SimStore::contents() {
-    ReferenceModel::Contents contents;
     std::vector<uint64_t> ids;
     for (const auto& [name, run] : engine_->catalog()->runs()) {
         ids.push_back(run->id);
     }
-    const std::shared_ptr<const Snapshot> snapshot = engine_->snapshot(ids);
+    return contents(engine_->snapshot(ids));
+}
+
+Result<ReferenceModel::Contents> SimStore::contents(std::shared_ptr<const Snapshot> snapshot) {
+    ReferenceModel::Contents contents;
     SnapshotReader reader(*files_, snapshot);
     for (const auto& run : snapshot->runs()) {
         for (const Attempt& attempt : run->attempts) {

@@ -149,6 +149,7 @@ class SimStore {
     void remove_writer(TestWriter& writer) { writers_.erase(&writer); }
 
     Status flush() { return run_task(*executor_, engine_->flush()); }
+    Status compact() { return run_task(*executor_, engine_->compact()); }
 
     // What verify_store finds wrong with the files of the open store, in words; "" if all is well.
     // Lets everything under way come to its end first.
@@ -157,6 +158,8 @@ class SimStore {
     // Every point of every run and attempt, read through a snapshot.
     Result<ReferenceModel::Contents> contents();
     std::map<std::string, ModelFacts> facts();
+    // The same through a snapshot taken before.
+    Result<ReferenceModel::Contents> contents(std::shared_ptr<const Snapshot> snapshot);
 
   private:
     void discard_engine();

@@ -1,0 +1,256 @@
+// Compaction: segments are merged into fewer with larger blocks. A merge reads what is immutable
+// and writes a file of its own, beside log and flushes; then one edit of the manifest puts it in
+// the place of its sources, whose files go when the last snapshot has let go of them.
+#include <algorithm>
+
+#include "engine/catalog/lineage.h"
+#include "engine/engine_core.h"
+
+namespace stepdb {
+
+namespace {
+
+// After a merge that failed, mostly for want of room on the disk.
+constexpr int64_t kMergeRetryUs = 30'000'000;
+// A store is settled when no row has come for so long.
+constexpr int64_t kSettledUs = 5'000'000;
+
+// What of the rows counts as far as the catalog says.
+class CatalogLiveRows final : public LiveRows {
+  public:
+    explicit CatalogLiveRows(std::shared_ptr<const Catalog> catalog)
+        : catalog_(std::move(catalog)) {}
+
+    bool run_exists(uint64_t run) const override { return catalog_->find_run(run) != nullptr; }
+    uint64_t dead_through(uint64_t run, std::string_view metric) const override {
+        const std::shared_ptr<const Run> there = catalog_->find_run(run);
+        return there == nullptr ? 0 : there->deleted_through(metric);
+    }
+    std::optional<Key> kept_through(uint64_t run, uint32_t attempt) const override {
+        const std::shared_ptr<const Run> there = catalog_->find_run(run);
+        if (there == nullptr) {
+            return std::nullopt;
+        }
+        const Key kept = kept_of_attempt(*catalog_, *there, attempt).stepped;
+        return kept == kKeyMax ? std::nullopt : std::optional<Key>(kept);
+    }
+
+  private:
+    std::shared_ptr<const Catalog> catalog_;
+};
+
+RunRanges runs_of(const SegmentMeta& segment) {
+    std::vector<uint64_t> ids;
+    ids.reserve(segment.blocks().size());
+    for (const SegmentBlock& block : segment.blocks()) {
+        ids.push_back(block.info.run);
+    }
+    return make_run_ranges(ids);
+}
+
+}  // namespace
+
+Task<Status> EngineCore::compact() {
+    co_await merge_mutex_.lock();
+    const Status status = co_await merge_while_needed(MergeUrgency::kFull);
+    merge_mutex_.unlock();
+    co_return status;
+}
+
+std::vector<uint64_t> EngineCore::choose_merge(MergeUrgency urgency) const {
+    const CatalogLiveRows live(state_.published.share());
+    std::vector<SegmentStats> stats;
+    for (const auto& segment : state_.rows.segments()) {
+        if (!unreadable_.contains(segment->file_id())) {
+            stats.push_back(
+                measure_segment(*segment, live, MergeLimits::of(options_.merge_bytes_max)));
+            stats.back().merged = merged_.contains(segment->file_id());
+        }
+    }
+    return choose_segments(stats, urgency);
+}
+
+void EngineCore::start_merges_if_needed(MergeUrgency urgency) {
+    const bool possible = options_.merge_automatically && log_ != nullptr && !closing_ &&
+                          !write_path_.latched() && !merging_by_itself_;
+    if (!possible || !(merge_due_ || urgency != MergeUrgency::kBusy) ||
+        environment_.clock.now_us() < merge_retry_us_) {
+        return;
+    }
+    merge_due_ = false;
+    if (choose_merge(urgency).empty()) {
+        return;
+    }
+    merging_by_itself_ = true;
+    begin_background();
+    const auto merge_all = [](EngineCore* core, MergeUrgency how) -> Task<Status> {
+        co_await core->merge_mutex_.lock();
+        const Status status = co_await core->merge_while_needed(how);
+        core->merge_mutex_.unlock();
+        co_return status;
+    };
+    start(merge_all(this, urgency), [this](const Status& status) {
+        merging_by_itself_ = false;
+        if (!status) {
+            merge_due_ = true;
+            merge_retry_us_ = environment_.clock.now_us() + kMergeRetryUs;
+        }
+        end_background();
+    });
+}
+
+// Blocks as they were sealed are put together once, when nothing has come for a while.
+void EngineCore::consider_settled() {
+    const uint64_t sequence = write_path_.published_sequence();
+    const int64_t now = environment_.clock.now_us();
+    if (sequence != sequence_settled_) {
+        sequence_settled_ = sequence;
+        settled_since_us_ = now;
+        settled_considered_ = false;
+    } else if (!settled_considered_ && now >= settled_since_us_ + kSettledUs &&
+               !merging_by_itself_) {
+        settled_considered_ = true;
+        start_merges_if_needed(MergeUrgency::kSettled);
+    }
+}
+
+Task<Status> EngineCore::merge_while_needed(MergeUrgency urgency) {
+    Status status;
+    while (status) {
+        if (log_ == nullptr) {
+            co_return Error(ErrorCode::kUnavailable, "the store is open for reading only");
+        }
+        if (write_path_.latched()) {
+            co_return *write_path_.latched();
+        }
+        if (closing_) {
+            co_return Error(ErrorCode::kCancelled, "the store is being closed");
+        }
+        std::vector<uint64_t> chosen = choose_merge(urgency);
+        if (chosen.empty()) {
+            break;
+        }
+        merge_error_.reset();
+        status = co_await merge(std::move(chosen));
+        if (!status && status.error().code() != ErrorCode::kCancelled) {
+            merge_error_ = status.error();
+        }
+    }
+    co_return status;
+}
+
+Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
+    MergeInput input;
+    for (const auto& segment : state_.rows.segments()) {
+        if (std::ranges::find(file_ids, segment->file_id()) != file_ids.end()) {
+            input.sources.push_back(segment);
+        }
+    }
+    input.files = environment_.merge_files;
+    input.executor = environment_.merge_executor;
+    input.store = state_.store;
+    input.catalog = state_.published.share();
+    input.live = std::make_shared<const CatalogLiveRows>(input.catalog);
+    input.file_id = manifest_->take_file_id();
+    input.path = path(segment_file_name(input.file_id));
+    input.limits = MergeLimits::of(options_.merge_bytes_max);
+    input.cancelled = merge_cancelled_;
+    const std::string file = input.path;
+    MergeOutcome outcome = co_await run_merge(&input);
+    merge_bytes_read_ += outcome.bytes_read;
+    Status status;
+    if (outcome.error) {
+        status = *outcome.error;
+    } else {
+        status = co_await publish_merge(std::move(file_ids), &outcome);
+    }
+    if (status) {
+        co_return status;
+    }
+    if (!write_path_.latched()) {
+        const Status removed = co_await environment_.file_system.remove(file);
+        static_cast<void>(removed);  // it may not have been made
+    }
+    if (outcome.unreadable) {
+        // Queries that need what is damaged say so; the segment is left as it is.
+        unreadable_.emplace(*outcome.unreadable, status.error());
+        co_return Status();
+    }
+    // Not a full disk, which is waited out: nobody knows what the disk holds.
+    if (status.error().code() == ErrorCode::kIoError) {
+        write_path_.latch(status.error());
+    }
+    co_return status;
+}
+
+// Runs it on its executor and comes back when it has ended and is gone.
+Task<MergeOutcome> EngineCore::run_merge(MergeInput* input) {
+    Executor& here = environment_.executor;
+    Executor& there = *input->executor;
+    Signal gone;
+    std::optional<MergeOutcome> result;
+    const std::function<void()> tell = [&] { here.post([&gone] { gone.fire(); }); };
+    const auto ended = [&](MergeOutcome outcome) {
+        result.emplace(std::move(outcome));
+        there.post(tell);
+    };
+    std::function<void()> work = [&] { start(merge_segments(std::move(*input)), ended); };
+    there.post(std::move(work));
+    co_await gone;
+    co_return *std::move(result);
+}
+
+// The new segment, written and synced, takes the place of its sources. An error if it does not.
+Task<Status> EngineCore::publish_merge(std::vector<uint64_t> file_ids, MergeOutcome* outcome) {
+    ManifestEdit edit;
+    edit.remove_segments = file_ids;
+    if (outcome->segment != nullptr) {
+        const Status named = co_await environment_.file_system.sync_directory(
+            options_.directory, SyncSite::kCompactedDirectory);
+        if (!named) {
+            co_return named;
+        }
+        edit.add_segments[outcome->segment->file_id()] = outcome->segment->file_bytes();
+        edit.segment_runs[outcome->segment->file_id()] = runs_of(*outcome->segment);
+    }
+    if (write_path_.latched()) {
+        co_return *write_path_.latched();
+    }
+    const Status recorded = co_await manifest_->append(std::move(edit));
+    if (!recorded) {
+        if (recorded.error().code() != ErrorCode::kResourceExhausted) {
+            write_path_.latch(recorded.error());
+        }
+        co_return recorded;
+    }
+    if (outcome->segment != nullptr) {
+        merged_.insert(outcome->segment->file_id());
+    }
+    for (const auto& segment : state_.rows.replace_segments(file_ids, outcome->segment)) {
+        merged_.erase(segment->file_id());
+        const std::weak_ptr<RetiredFiles> retired = retired_;
+        segment->retire([retired, file = segment->path()] {
+            if (const auto there = retired.lock()) {
+                there->executor.post([retired, file] {
+                    if (const auto still = retired.lock()) {
+                        still->remove(file);
+                    }
+                });
+            }
+        });
+    }
+    ++merges_;
+    merge_bytes_written_ += outcome->bytes_written;
+    merge_due_ = true;
+    state_.count_resident();
+    co_return Status();
+}
+
+// A file that stays goes when the store is opened next.
+void EngineCore::remove_later(std::string file) {
+    begin_background();
+    start(environment_.file_system.remove(std::move(file)),
+          [this](const Status&) { end_background(); });
+}
+
+}  // namespace stepdb

@@ -1,0 +1,136 @@
+// The parts of compaction that are functions of what they are given.
+#include <gtest/gtest.h>
+
+#include "engine/compaction/column_batch.h"
+#include "engine/compaction/merge_plan.h"
+#include "engine/compaction/policy.h"
+
+namespace stepdb {
+namespace {
+
+SegmentStats stats(uint64_t id, uint64_t bytes, uint64_t dead = 0, uint64_t blocks = 1) {
+    SegmentStats segment;
+    segment.file_id = id;
+    segment.bytes = bytes;
+    segment.dead_bytes = dead;
+    segment.blocks = blocks;
+    segment.blocks_least = 1;
+    return segment;
+}
+
+constexpr uint64_t kMiB = 1U << 20U;
+
+TEST(MergePolicy, TakesFourOfASizeAndLeavesFewerAlone) {
+    std::vector<SegmentStats> segments = {stats(1, 60 * kMiB), stats(2, 50 * kMiB),
+                                          stats(3, 55 * kMiB), stats(4, 900 * kMiB)};
+    EXPECT_TRUE(choose_segments(segments, MergeUrgency::kBusy).empty());
+    segments.push_back(stats(5, 40 * kMiB));
+    EXPECT_EQ(choose_segments(segments, MergeUrgency::kBusy), (std::vector<uint64_t>{5, 2, 3, 1}));
+}
+
+TEST(MergePolicy, NeverMakesASegmentLargerThanItsBound) {
+    std::vector<SegmentStats> segments;
+    for (uint64_t id = 1; id <= 8; ++id) {
+        segments.push_back(stats(id, 300 * kMiB));
+    }
+    EXPECT_EQ(choose_segments(segments, MergeUrgency::kBusy).size(), 3U);
+    segments.clear();
+    for (uint64_t id = 1; id <= 8; ++id) {
+        segments.push_back(stats(id, 700 * kMiB));
+    }
+    EXPECT_TRUE(choose_segments(segments, MergeUrgency::kFull).empty());
+}
+
+TEST(MergePolicy, WritesWhatIsMostlyDeadOrInPiecesAnew) {
+    const std::vector<SegmentStats> segments = {stats(1, 800 * kMiB),
+                                                stats(2, 100 * kMiB, 30 * kMiB)};
+    EXPECT_EQ(choose_segments(segments, MergeUrgency::kBusy), std::vector<uint64_t>{2});
+    const std::vector<SegmentStats> pieces = {stats(7, 100 * kMiB, 0, 50)};
+    EXPECT_TRUE(choose_segments(pieces, MergeUrgency::kBusy).empty());
+    EXPECT_EQ(choose_segments(pieces, MergeUrgency::kSettled), std::vector<uint64_t>{7});
+}
+
+// Every row is written again at most once a tier, however long it goes on.
+TEST(MergePolicy, WriteAmplificationIsLogarithmic) {
+    std::vector<SegmentStats> segments;
+    uint64_t written = 0;
+    constexpr uint64_t kFlushes = 512;
+    for (uint64_t id = 1; id <= kFlushes; ++id) {
+        segments.push_back(stats(id, 2 * kMiB));
+        while (true) {
+            const auto chosen = choose_segments(segments, MergeUrgency::kBusy);
+            if (chosen.empty()) {
+                break;
+            }
+            uint64_t bytes = 0;
+            std::erase_if(segments, [&](const SegmentStats& segment) {
+                const bool goes =
+                    std::find(chosen.begin(), chosen.end(), segment.file_id) != chosen.end();
+                bytes += goes ? segment.bytes : 0;
+                return goes;
+            });
+            written += bytes;
+            segments.push_back(stats(1000 * id + segments.size(), bytes));
+        }
+    }
+    EXPECT_LE(written, 6 * kFlushes * 2 * kMiB);
+    EXPECT_LE(segments.size(), 16U);
+}
+
+TEST(MergePlan, MetricsOfOneSchemaStayAndThoseOfSeveralComeTogether) {
+    Catalog catalog;
+    const auto schema = [](std::vector<std::string> metrics) {
+        return std::make_shared<const Schema>(*Schema::create(Axis::kStepped, std::move(metrics)));
+    };
+    catalog.put_schema("p", 1, schema({"loss", "epoch", "lr"}));
+    catalog.put_schema("p", 2, schema({"epoch", "eval"}));
+    const std::vector<uint64_t> both = {1, 2};
+    const MergePlan without = plan_merge(catalog, both);
+    ASSERT_EQ(without.wanted.size(), 1U);
+    EXPECT_EQ(without.wanted[0].metrics(), std::vector<std::string>{"epoch"});
+    ASSERT_EQ(without.groups.size(), 2U);
+    EXPECT_EQ(without.groups[0].columns, (std::vector<uint32_t>{0, 1, 2}));
+    EXPECT_EQ(without.groups[0].source_schemas, std::vector<uint64_t>{1});
+
+    catalog.put_schema("p", 3, schema({"epoch"}));
+    const MergePlan with = plan_merge(catalog, both);
+    EXPECT_TRUE(with.wanted.empty());
+    ASSERT_EQ(with.groups.size(), 3U);
+    EXPECT_EQ(with.groups[0].columns, (std::vector<uint32_t>{0, 2}));
+    EXPECT_EQ(with.groups[1].columns, std::vector<uint32_t>{1});
+    EXPECT_EQ(with.groups[2].schema_id, 3U);
+    EXPECT_EQ(with.groups[2].source_schemas, both);
+}
+
+TEST(MergePlan, ASchemaThatAnotherContainsTakesItsMetricsFromIt) {
+    Catalog catalog;
+    catalog.put_schema(
+        "p", 1, std::make_shared<const Schema>(*Schema::create(Axis::kStepped, {"a", "b", "c"})));
+    catalog.put_schema("p", 2,
+                       std::make_shared<const Schema>(*Schema::create(Axis::kStepped, {"c", "a"})));
+    const MergePlan plan = plan_merge(catalog, std::vector<uint64_t>{1, 2});
+    EXPECT_TRUE(plan.wanted.empty());
+    ASSERT_EQ(plan.groups.size(), 2U);
+    EXPECT_EQ(plan.groups[0].columns, std::vector<uint32_t>{1});
+    EXPECT_EQ(plan.groups[1].columns, (std::vector<uint32_t>{0, 1}));
+    EXPECT_EQ(plan.groups[1].source_schemas, (std::vector<uint64_t>{1, 2}));
+}
+
+TEST(ColumnBatch, PointsAreSortedAndOfEqualKeysTheLastStays) {
+    AxisColumns axis;
+    axis.keys = {1, 1, 2, 3, 3, 3};
+    axis.times = axis.keys;
+    axis.sequences = {5, 9, 4, 6, 7, 8};
+    ColumnPoints points;
+    points.places = {3, 5, 0, 1, 2};
+    points.values = {30, 50, 0, 10, 20};
+    sort_points(points, 6);
+    EXPECT_EQ(points.places, (std::vector<uint32_t>{0, 1, 2, 3, 5}));
+    EXPECT_EQ(points.values, (std::vector<double>{0, 10, 20, 30, 50}));
+    drop_replaced(points, axis, 4);
+    EXPECT_EQ(points.places, (std::vector<uint32_t>{1, 5}));
+    EXPECT_EQ(points.values, (std::vector<double>{10, 50}));
+}
+
+}  // namespace
+}  // namespace stepdb

@@ -1,0 +1,497 @@
+#include "engine/compaction/merge.h"
+
+#include <algorithm>
+#include <coroutine>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "engine/compaction/column_batch.h"
+#include "engine/compaction/merge_plan.h"
+#include "engine/compaction/row_window.h"
+#include "engine/compaction/source_block.h"
+#include "engine/segment/segment_writer.h"
+
+namespace stepdb {
+
+namespace {
+
+// Lets everything that is posted to the executor go first.
+class Pause {
+  public:
+    explicit Pause(Executor& executor) : executor_(&executor) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiter) {
+        executor_->post([waiter] { waiter.resume(); });
+    }
+    void await_resume() const noexcept {}
+
+  private:
+    Executor* executor_;
+};
+
+struct OpenSource {
+    std::shared_ptr<const SegmentMeta> segment;
+    std::unique_ptr<File> file;
+    size_t next = 0;  // block
+};
+
+// A source block with what the merge of the present window knows of it.
+struct WindowSource {
+    SourceBlock* block = nullptr;
+    std::optional<RowPlaces> places;
+
+    size_t kept_bytes() const {
+        return block->kept_bytes() +
+               (places ? places->places.capacity() * sizeof(places->places[0]) : 0);
+    }
+};
+
+class Merge {
+  public:
+    explicit Merge(MergeInput input)
+        : input_(std::move(input)),
+          writer_(*input_.files, input_.path, input_.store, input_.file_id) {}
+
+    Task<MergeOutcome> run() {
+        Status status = co_await open_sources();
+        while (status) {
+            const bool more = gather_attempt();
+            if (!more) {
+                break;
+            }
+            status = co_await merge_attempt();
+            for (const auto& block : blocks_) {
+                outcome_.bytes_read += block->bytes_read();
+            }
+            blocks_.clear();
+        }
+        if (status && created_) {
+            Result<std::shared_ptr<const SegmentMeta>> segment =
+                co_await writer_.finish(names(), SyncSite::kCompactedData);
+            if (segment) {
+                outcome_.segment = std::move(*segment);
+                outcome_.bytes_written = outcome_.segment->file_bytes();
+            } else {
+                status = segment.error();
+            }
+        }
+        if (!status) {
+            outcome_.error = status.error();
+        }
+        co_return std::move(outcome_);
+    }
+
+  private:
+    Task<Status> open_sources() {
+        for (const auto& segment : input_.sources) {
+            Result<std::unique_ptr<File>> file =
+                co_await input_.files->open(segment->path(), OpenMode::kRead);
+            if (!file) {
+                outcome_.unreadable = segment->file_id();
+                co_return file.error();
+            }
+            OpenSource source;
+            source.segment = segment;
+            source.file = std::move(*file);
+            sources_.push_back(std::move(source));
+        }
+        co_return Status();
+    }
+
+    // The blocks of the next (run, attempt) that still counts; false if there is none.
+    bool gather_attempt() {
+        while (blocks_.empty()) {
+            std::optional<std::pair<uint64_t, uint32_t>> lowest;
+            for (const OpenSource& source : sources_) {
+                if (source.next < source.segment->blocks().size()) {
+                    const BlockInfo& info = source.segment->blocks()[source.next].info;
+                    const std::pair at(info.run, info.attempt);
+                    lowest = std::min(lowest.value_or(at), at);
+                }
+            }
+            if (!lowest) {
+                return false;
+            }
+            const bool counts = input_.live->run_exists(lowest->first);
+            for (OpenSource& source : sources_) {
+                const std::vector<SegmentBlock>& all = source.segment->blocks();
+                for (; source.next < all.size(); ++source.next) {
+                    const BlockInfo& info = all[source.next].info;
+                    if (std::pair(info.run, info.attempt) != *lowest) {
+                        break;
+                    }
+                    if (counts) {
+                        const StoredSchema* schema = input_.catalog->find_schema(info.schema);
+                        CHECK(schema != nullptr, "schema {}", info.schema);
+                        blocks_.push_back(std::make_unique<SourceBlock>(
+                            *source.segment, source.next, *source.file, *schema->schema));
+                    }
+                }
+            }
+        }
+        return true;
+    }
+
+    Task<Status> merge_attempt() {
+        std::vector<MergeGroup> groups;
+        for (const Axis axis : {Axis::kStepped, Axis::kTimed}) {
+            std::set<uint64_t> schemas;
+            for (const auto& block : blocks_) {
+                if (block->info().axis == axis) {
+                    schemas.insert(block->info().schema);
+                }
+            }
+            if (!schemas.empty()) {
+                for (const MergeGroup& group : plan_of({schemas.begin(), schemas.end()}).groups) {
+                    groups.push_back(group);
+                }
+            }
+        }
+        std::ranges::sort(groups, {}, &MergeGroup::schema_id);
+        for (const MergeGroup& group : groups) {
+            const Status merged = co_await merge_group(&group);
+            if (!merged) {
+                co_return merged;
+            }
+        }
+        co_return Status();
+    }
+
+    // Runs of a sweep have the same schemas one after the other.
+    const MergePlan& plan_of(const std::vector<uint64_t>& schemas) {
+        if (planned_ != schemas) {
+            plan_ = plan_merge(*input_.catalog, schemas);
+            planned_ = schemas;
+        }
+        return plan_;
+    }
+
+    Task<Status> merge_group(const MergeGroup* group) {
+        std::vector<SourceBlock*> mixed;
+        std::vector<SourceBlock*> all;
+        for (const auto& block : blocks_) {
+            if (std::ranges::binary_search(group->source_schemas, block->info().schema)) {
+                all.push_back(block.get());
+            }
+        }
+        for (SourceBlock* block : all) {
+            if (!stays_as_it_is(*group, *block, all)) {
+                mixed.push_back(block);
+                continue;
+            }
+            const Status copied = co_await copy_block(block);
+            if (!copied) {
+                co_return copied;
+            }
+            block->let_go();
+        }
+        if (mixed.empty()) {
+            co_return Status();
+        }
+        const BlockInfo& first = mixed.front()->info();
+        RowWindow window(mixed, input_.limits.rows, last_key(first));
+        while (true) {
+            const Result<bool> more = co_await window.next();
+            if (!more) {
+                outcome_.unreadable = window.failed()->segment_id();
+                co_return more.error();
+            }
+            if (!*more) {
+                co_return Status();
+            }
+            const Status merged = co_await merge_window(group, &window);
+            if (!merged) {
+                co_return merged;
+            }
+        }
+    }
+
+    // Timed rows are not cut.
+    Key last_key(const BlockInfo& info) const {
+        return info.axis == Axis::kTimed
+                   ? kKeyMax
+                   : input_.live->kept_through(info.run, info.attempt).value_or(kKeyMax);
+    }
+
+    // A large block of this schema alone that shares no key with another of the group's columns and
+    // of which nothing is dead is copied without being decoded.
+    bool stays_as_it_is(const MergeGroup& group, const SourceBlock& block,
+                        const std::vector<SourceBlock*>& all) const {
+        const BlockInfo& info = block.info();
+        const uint64_t width = info.end_column - info.first_column;
+        // Few rows are enough if there are so many columns that they have been shared out.
+        const bool is_share =
+            2 * width <= group.columns.size() && width * info.rows >= input_.limits.values / 2;
+        if (info.schema != group.schema_id || info.key_max > last_key(info) ||
+            (info.rows < input_.limits.rows / 2 && !is_share)) {
+            return false;
+        }
+        const auto first =
+            std::lower_bound(group.columns.begin(), group.columns.end(), info.first_column);
+        const auto end = std::lower_bound(first, group.columns.end(), info.end_column);
+        if (static_cast<uint64_t>(end - first) != width) {
+            return false;  // some of its columns go elsewhere
+        }
+        for (auto column = first; column != end; ++column) {
+            if (input_.live->dead_through(info.run, group.schema->metric(*column)) >=
+                info.sequence_min) {
+                return false;
+            }
+        }
+        return std::ranges::none_of(all, [&](const SourceBlock* other) {
+            const BlockInfo& theirs = other->info();
+            const bool shares_columns =
+                theirs.schema != info.schema ||
+                (theirs.first_column < info.end_column && info.first_column < theirs.end_column);
+            return other != &block && shares_columns && theirs.key_min <= info.key_max &&
+                   info.key_min <= theirs.key_max;
+        });
+    }
+
+    Task<Status> copy_block(SourceBlock* block) {
+        const Result<std::vector<std::byte>> axis = co_await block->read_axis_section();
+        if (!axis) {
+            outcome_.unreadable = block->segment_id();
+            co_return axis.error();
+        }
+        const Result<std::vector<std::byte>> directory = co_await block->read_directory_section();
+        if (!directory) {
+            outcome_.unreadable = block->segment_id();
+            co_return directory.error();
+        }
+        const Status parsed = co_await block->read_directory();
+        if (!parsed) {
+            outcome_.unreadable = block->segment_id();
+            co_return parsed;
+        }
+        Status status = co_await begin_file();
+        if (status) {
+            status = co_await writer_.begin_block(block->info(), *axis, *directory);
+        }
+        for (size_t strip = 0; status && strip < block->directory().strips().size(); ++strip) {
+            const Result<std::vector<std::byte>> bytes = co_await block->read_strip(strip);
+            if (!bytes) {
+                outcome_.unreadable = block->segment_id();
+                co_return bytes.error();
+            }
+            status = co_await writer_.put_strips(*bytes);
+        }
+        note_written(block->info());
+        if (status) {
+            status = co_await take_turns();
+        }
+        co_return status;
+    }
+
+    // All columns of the group in one window of rows.
+    Task<Status> merge_window(const MergeGroup* group, RowWindow* window) {
+        sources_of_window_.clear();
+        for (SourceBlock* block : window->blocks()) {
+            sources_of_window_.push_back({block, std::nullopt});
+        }
+        ColumnBatch batch;
+        BlockInfo info;
+        const BlockInfo& like = window->blocks().front()->info();
+        info.run = like.run;
+        info.attempt = like.attempt;
+        info.axis = like.axis;
+        info.schema = group->schema_id;
+        info.columns = group->schema->width();
+        for (const uint32_t column : group->columns) {
+            const std::string& metric = group->schema->metric(column);
+            ColumnPoints points;
+            const Status gathered = co_await gather(group, column, window, &points);
+            if (!gathered) {
+                co_return gathered;
+            }
+            sort_points(points, window->rows());
+            drop_replaced(points, window->axis(), input_.live->dead_through(info.run, metric));
+            if (points.size() == 0) {
+                continue;
+            }
+            if (!batch.has_room(points, input_.limits.values)) {
+                const Status written = co_await write_block(batch.take(info, window->axis()));
+                if (!written) {
+                    co_return written;
+                }
+            }
+            batch.add(column, std::move(points));
+        }
+        if (!batch.empty()) {
+            const Status written = co_await write_block(batch.take(info, window->axis()));
+            if (!written) {
+                co_return written;
+            }
+        }
+        keep_within_bound(0);
+        co_return Status();
+    }
+
+    // The points of a column in the window, in any order.
+    Task<Status> gather(const MergeGroup* group, uint32_t column, RowWindow* window,
+                        ColumnPoints* points) {
+        const std::string& metric = group->schema->metric(column);
+        const Schema* schema = nullptr;
+        std::optional<uint32_t> theirs;
+        for (WindowSource& source : sources_of_window_) {
+            if (schema != &source.block->schema()) {
+                schema = &source.block->schema();
+                theirs = schema == group->schema.get() ? column : schema->find(metric);
+            }
+            if (!theirs || !source.block->info().may_hold(*theirs)) {
+                continue;
+            }
+            const Result<ColumnValues> values = co_await source.block->read_column(*theirs);
+            if (!values) {
+                outcome_.unreadable = source.block->segment_id();
+                co_return values.error();
+            }
+            if (values->values.empty()) {
+                continue;
+            }
+            if (!source.places) {
+                Result<RowPlaces> places = co_await window->places_of(source.block);
+                if (!places) {
+                    outcome_.unreadable = source.block->segment_id();
+                    co_return places.error();
+                }
+                source.places = std::move(*places);
+            }
+            append(*values, *source.places, *points);
+        }
+        keep_within_bound(input_.limits.kept_bytes);
+        co_return co_await take_turns();
+    }
+
+    static void append(const ColumnValues& values, const RowPlaces& rows, ColumnPoints& points) {
+        if (values.presence.empty()) {
+            const auto first = values.values.begin() + rows.first_row;
+            points.values.insert(points.values.end(), first,
+                                 first + static_cast<ptrdiff_t>(rows.places.size()));
+            points.places.insert(points.places.end(), rows.places.begin(), rows.places.end());
+            return;
+        }
+        size_t value = 0;
+        const size_t end = rows.first_row + rows.places.size();
+        for (size_t row = 0; row < end; ++row) {
+            if ((values.presence[row / 64] >> (row % 64) & 1U) == 0) {
+                continue;
+            }
+            if (row >= rows.first_row) {
+                points.places.push_back(rows.places[row - rows.first_row]);
+                points.values.push_back(values.values[value]);
+            }
+            ++value;
+        }
+    }
+
+    // Strips and places are kept from column to column as long as they are not too many.
+    void keep_within_bound(size_t bytes_max) {
+        size_t kept = 0;
+        for (const WindowSource& source : sources_of_window_) {
+            kept += source.kept_bytes();
+        }
+        if (kept > bytes_max) {
+            for (WindowSource& source : sources_of_window_) {
+                source.block->let_go();
+                source.places.reset();
+            }
+        }
+    }
+
+    Task<Status> begin_file() {
+        if (created_) {
+            co_return Status();
+        }
+        created_ = true;
+        co_return co_await writer_.create();
+    }
+
+    Task<Status> write_block(std::shared_ptr<const EncodedBlock> block) {
+        const Status begun = co_await begin_file();
+        if (!begun) {
+            co_return begun;
+        }
+        note_written(block->info);
+        co_return co_await writer_.put_block(std::move(block));
+    }
+
+    Task<Status> take_turns() {
+        co_await Pause(*input_.executor);
+        if (input_.cancelled->load(std::memory_order_relaxed)) {
+            co_return Error(ErrorCode::kCancelled, "the merge was ended");
+        }
+        co_return Status();
+    }
+
+    void note_written(const BlockInfo& info) {
+        runs_.insert(info.run);
+        schemas_.insert(info.schema);
+    }
+
+    SegmentNames names() const {
+        SegmentNames names;
+        for (const uint64_t id : runs_) {
+            const std::shared_ptr<const Run> run = input_.catalog->find_run(id);
+            CHECK(run != nullptr, "run {}", id);
+            names.runs.push_back({id, run->project, run->name});
+        }
+        for (const uint64_t id : schemas_) {
+            names.schemas.push_back({id, input_.catalog->find_schema(id)->schema});
+        }
+        return names;
+    }
+
+    MergeInput input_;
+    SegmentWriter writer_;
+    bool created_ = false;
+    MergeOutcome outcome_;
+    std::vector<OpenSource> sources_;
+    std::vector<std::unique_ptr<SourceBlock>> blocks_;  // of the present attempt
+    std::vector<WindowSource> sources_of_window_;
+    std::vector<uint64_t> planned_;
+    MergePlan plan_;
+    std::set<uint64_t> runs_;
+    std::set<uint64_t> schemas_;
+};
+
+Task<MergeOutcome> run_merge(std::unique_ptr<Merge> merge) {
+    co_return co_await merge->run();
+}
+
+}  // namespace
+
+Task<MergeOutcome> merge_segments(MergeInput input) {
+    return run_merge(std::make_unique<Merge>(std::move(input)));
+}
+
+std::vector<WantedSchema> wanted_schemas(
+    const std::vector<std::shared_ptr<const SegmentMeta>>& sources, const Catalog& catalog) {
+    // What each attempt has of each axis; attempts of a sweep have the same.
+    std::map<std::tuple<uint64_t, uint32_t, Axis>, std::set<uint64_t>> attempts;
+    for (const auto& segment : sources) {
+        for (const SegmentBlock& block : segment->blocks()) {
+            attempts[{block.info.run, block.info.attempt, block.info.axis}].insert(
+                block.info.schema);
+        }
+    }
+    std::set<std::pair<std::string, std::set<uint64_t>>> seen;
+    std::set<std::pair<std::string, SchemaHash>> found;
+    std::vector<WantedSchema> wanted;
+    for (auto& [attempt, schemas] : attempts) {
+        const std::shared_ptr<const Run> run = catalog.find_run(std::get<0>(attempt));
+        if (run == nullptr || schemas.size() < 2 || !seen.emplace(run->project, schemas).second) {
+            continue;
+        }
+        MergePlan plan = plan_merge(catalog, std::vector(schemas.begin(), schemas.end()));
+        for (Schema& schema : plan.wanted) {
+            if (found.emplace(run->project, schema.hash()).second) {
+                wanted.emplace_back(run->project, std::move(schema));
+            }
+        }
+    }
+    return wanted;
+}
+
+}  // namespace stepdb

@@ -1,0 +1,28 @@
+// How large merged blocks become, which is what the memory of a merge goes into.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/model/limits.h"
+
+namespace stepdb {
+
+struct MergeLimits {
+    uint32_t rows = kMergedRowsMax;          // of a block
+    size_t values = kMergedValuesMax;        // of a block
+    size_t kept_bytes = kMergeBytesMax / 4;  // of source blocks, between two columns
+
+    // For a merge that takes about `bytes`: a value takes 12 bytes with its place, up to 8 encoded,
+    // and these once more while the block is put together.
+    static constexpr MergeLimits of(size_t bytes) {
+        MergeLimits limits;
+        limits.values = std::clamp<size_t>(bytes / 32, 64, kMergedValuesMax);
+        limits.rows = static_cast<uint32_t>(limits.values / 8);
+        limits.kept_bytes = bytes / 4;
+        return limits;
+    }
+};
+
+}  // namespace stepdb

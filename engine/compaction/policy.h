@@ -1,0 +1,40 @@
+// Which segments are merged next: a pure function of what is known of them without reading them.
+//
+// Segments of similar size are merged four at a time, so that a row is written again once for every
+// fourfold growth of what lies with it, up to about kMergedBytesMax. Segments with much that
+// nobody reads any more are written anew by themselves, and in a settled store those whose series
+// are in many small blocks.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/compaction/live_rows.h"
+#include "engine/compaction/merge_limits.h"
+#include "engine/segment/segment_reader.h"
+
+namespace stepdb {
+
+struct SegmentStats {
+    uint64_t file_id = 0;
+    uint64_t bytes = 0;
+    uint64_t dead_bytes = 0;  // of blocks that nobody reads any more, as far as the index tells
+    uint64_t blocks = 0;
+    uint64_t blocks_least = 0;  // that would hold the same rows, about
+    bool merged = false;        // written by a merge since the store was opened
+};
+
+SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
+                             const MergeLimits& limits);
+
+enum class MergeUrgency : uint8_t {
+    kBusy,     // while rows come in
+    kSettled,  // none have come for a while: what is in pieces is put together too
+    kFull,     // asked for: everything that fits together is merged
+};
+
+// The file ids of the segments to merge into one; none if there is nothing to do.
+std::vector<uint64_t> choose_segments(std::span<const SegmentStats> segments, MergeUrgency urgency);
+
+}  // namespace stepdb

@@ -1,0 +1,163 @@
+#include "engine/compaction/source_block.h"
+
+#include <algorithm>
+
+#include "engine/base/checksum.h"
+
+namespace stepdb {
+
+namespace {
+
+// One read costs more than its bytes up to about here.
+constexpr uint64_t kWholeBytesMax = 64U << 10U;
+
+}  // namespace
+
+SourceBlock::SourceBlock(const SegmentMeta& segment, size_t block, File& file, const Schema& schema)
+    : segment_(&segment), block_(block), file_(&file), schema_(&schema) {}
+
+uint64_t SourceBlock::seed_at(uint64_t offset) const {
+    return place_seed(segment_->store(), segment_->file_id(), offset);
+}
+
+Task<Result<std::vector<std::byte>>> SourceBlock::read_checked(uint64_t offset, uint64_t bytes,
+                                                               uint64_t seed, uint64_t checksum) {
+    const SegmentBlock& at = place();
+    std::vector<std::byte> read(bytes);
+    if (at.info.total_bytes() <= kWholeBytesMax) {
+        if (whole_.empty()) {
+            std::vector<std::byte> whole(at.info.total_bytes());
+            const Status status = co_await file_->read(at.offset, whole);
+            if (!status) {
+                co_return status.error().within(segment_->describe(block_));
+            }
+            bytes_read_ += whole.size();
+            whole_ = std::move(whole);
+        }
+        std::copy_n(whole_.begin() + static_cast<ptrdiff_t>(offset - at.offset), bytes,
+                    read.begin());
+    } else {
+        const Status status = co_await file_->read(offset, read);
+        if (!status) {
+            co_return status.error().within(segment_->describe(block_));
+        }
+        bytes_read_ += bytes;
+    }
+    const uint64_t computed = xxh3(read, seed);
+    if (computed != checksum) {
+        co_return make_error(ErrorCode::kCorruption,
+                             "{}: {} bytes at offset {}: checksum {:016x}, expected {:016x}",
+                             segment_->describe(block_), bytes, offset, computed, checksum);
+    }
+    co_return read;
+}
+
+Task<Result<std::vector<std::byte>>> SourceBlock::read_axis_section() {
+    const SegmentBlock& at = place();
+    return read_checked(at.offset, at.info.axis_bytes, seed_at(at.offset), at.axis_checksum);
+}
+
+Task<Result<std::vector<std::byte>>> SourceBlock::read_directory_section() {
+    const SegmentBlock& at = place();
+    return read_checked(at.directory_offset(), at.info.directory_bytes,
+                        seed_at(at.directory_offset()), at.directory_checksum);
+}
+
+Task<Result<std::vector<std::byte>>> SourceBlock::read_strip(size_t strip) {
+    const Strip& wanted = directory_->strips()[strip];
+    return read_checked(place().strips_offset() + wanted.offset, wanted.bytes, content_seed(info()),
+                        wanted.checksum);
+}
+
+Task<Result<AxisColumns>> SourceBlock::read_axis() {
+    const Result<std::vector<std::byte>> section = co_await read_axis_section();
+    if (!section) {
+        co_return section.error();
+    }
+    Result<AxisColumns> axis = decode_axis(*section, info());
+    if (!axis) {
+        co_return axis.error().within(segment_->describe(block_));
+    }
+    co_return axis;
+}
+
+Task<Status> SourceBlock::read_directory() {
+    if (directory_) {
+        co_return Status();
+    }
+    Result<std::vector<std::byte>> section = co_await read_directory_section();
+    if (!section) {
+        co_return section.error();
+    }
+    directory_bytes_ = std::move(*section);
+    Result<BlockDirectory> directory = BlockDirectory::read(directory_bytes_, info());
+    if (!directory) {
+        co_return directory.error().within(segment_->describe(block_));
+    }
+    directory_.emplace(std::move(*directory));
+    co_return Status();
+}
+
+Task<Status> SourceBlock::load_strip(size_t strip) {
+    Result<std::vector<std::byte>> bytes = co_await read_strip(strip);
+    if (!bytes) {
+        co_return bytes.error();
+    }
+    Result<std::vector<ChunkPlace>> places = directory_->places(strip);
+    if (!places) {
+        co_return places.error().within(segment_->describe(block_));
+    }
+    strip_ = strip;
+    strip_bytes_ = std::move(*bytes);
+    strip_places_ = std::move(*places);
+    co_return Status();
+}
+
+Task<Result<ColumnValues>> SourceBlock::read_column(uint32_t column) {
+    CHECK(column < info().columns, "column {} of {}", column, info().columns);
+    const Status read = co_await read_directory();
+    if (!read) {
+        co_return read.error();
+    }
+    const std::vector<Strip>& strips = directory_->strips();
+    const auto after =
+        std::ranges::upper_bound(strips, column, {}, [](const Strip& s) { return s.first_column; });
+    if (after == strips.begin()) {
+        co_return ColumnValues();
+    }
+    const auto strip = static_cast<size_t>(after - strips.begin()) - 1;
+    if (strip_ != strip) {
+        const Status loaded = co_await load_strip(strip);
+        if (!loaded) {
+            co_return loaded.error();
+        }
+    }
+    const ChunkPlace& place = strip_places_[column - strips[strip].first_column];
+    if (place.bytes == 0) {
+        co_return ColumnValues();
+    }
+    const Bytes chunk = Bytes(strip_bytes_).subspan(place.offset - place.strip_offset, place.bytes);
+    Result<ColumnValues> values = decode_chunk(chunk, info());
+    if (!values) {
+        co_return values.error().within(
+            fmt::format("{} column {}", segment_->describe(block_), column));
+    }
+    co_return values;
+}
+
+size_t SourceBlock::kept_bytes() const {
+    const size_t strips = directory_ ? directory_->strips().size() * sizeof(Strip) : 0;
+    return whole_.capacity() + directory_bytes_.capacity() + strips + strip_bytes_.capacity() +
+           strip_places_.capacity() * sizeof(ChunkPlace);
+}
+
+void SourceBlock::let_go() {
+    whole_ = std::vector<std::byte>();
+    directory_.reset();
+    directory_bytes_ = std::vector<std::byte>();
+    strip_.reset();
+    strip_bytes_ = std::vector<std::byte>();
+    strip_places_ = std::vector<ChunkPlace>();
+}
+
+}  // namespace stepdb

@@ -1,0 +1,272 @@
+// Compaction of whole stores on the simulated disk: what is read before and after is the same.
+#include <algorithm>
+
+#include "engine/pieces.h"
+#include "engine/segment/segment_reader.h"
+#include "tests/support/engine_fixture.h"
+#include "tests/support/workload.h"
+
+namespace stepdb {
+namespace {
+
+class CompactionTest : public EngineTest {
+  protected:
+    CompactionTest() : EngineTest(quiet_options()) {}
+
+    static EngineOptions quiet_options() {
+        EngineOptions options = SimStore::small_options();
+        options.merge_automatically = false;
+        return options;
+    }
+
+    void flush() {
+        store_.run();
+        const Status flushed = store_.flush();
+        ASSERT_TRUE(flushed) << flushed.error().to_string();
+    }
+    void compact() {
+        const Status compacted = store_.compact();
+        ASSERT_TRUE(compacted) << compacted.error().to_string();
+        store_.run();
+    }
+    void expect_sound() {
+        expect_model();
+        EXPECT_EQ(store_.verify(), "");
+    }
+    size_t segment_files() const {
+        return static_cast<size_t>(std::ranges::count_if(disk_.files(), [](const auto& path) {
+            return path.find("segment-") != std::string::npos;
+        }));
+    }
+    std::shared_ptr<const Snapshot> snapshot() {
+        std::vector<uint64_t> ids;
+        for (const auto& [name, run] : store_.engine().catalog()->runs()) {
+            ids.push_back(run->id);
+        }
+        return store_.engine().snapshot(ids);
+    }
+    // Blocks in segments that may hold the metric.
+    size_t pieces_of(std::string_view metric) {
+        const auto taken = snapshot();
+        size_t pieces = 0;
+        for (const auto& run : taken->runs()) {
+            for (const GroupPieces& group : taken->pieces().find(run->id)->groups) {
+                const auto column = group.schema->find(metric);
+                for (const SegmentPiece& piece : group.segment_blocks) {
+                    const BlockInfo& info = piece.segment->blocks()[piece.block].info;
+                    pieces += column && info.may_hold(*column) ? 1U : 0U;
+                }
+            }
+        }
+        return pieces;
+    }
+};
+
+TEST_F(CompactionTest, ManySegmentsBecomeOneAndReadTheSame) {
+    SimRandom random(3);
+    Workload workload(random, 2);
+    for (int i = 0; i < 200; ++i) {
+        send(workload.next());
+        if (i % 20 == 0) {
+            flush();
+        }
+    }
+    flush();
+    ASSERT_GT(store_.engine().stats().segments, 5U);
+    compact();
+    EXPECT_EQ(store_.engine().stats().segments, 1U);
+    EXPECT_EQ(segment_files(), 1U);
+    EXPECT_GE(store_.engine().stats().merges, 1U);
+    expect_sound();
+    reopen();
+    expect_sound();
+}
+
+TEST_F(CompactionTest, ReplacedPointsGoAndTakeNoRoom) {
+    for (int round = 0; round < 10; ++round) {
+        for (int step = 0; step < 16; ++step) {
+            send(one_row("p/r", loss_, step, {round * 0.37 + step}));
+        }
+    }
+    flush();
+    compact();
+    const auto taken = snapshot();
+    uint64_t rows = 0;
+    for (const GroupPieces& group : taken->pieces().find(taken->runs()[0]->id)->groups) {
+        for (const SegmentPiece& piece : group.segment_blocks) {
+            rows += piece.segment->blocks()[piece.block].info.rows;
+        }
+    }
+    EXPECT_EQ(rows, 16U);
+    expect_sound();
+}
+
+TEST_F(CompactionTest, AbsentValuesOfANewerRowLeaveTheOlderOnesInPlace) {
+    const auto both = stepped({"a", "b"});
+    send(one_row("p/r", both, 1, {1.5, 2.5}));
+    flush();
+    send(one_row("p/r", both, 1, {std::nullopt, 3.5}));
+    send(one_row("p/r", both, 2, {4.5, std::nullopt}));
+    flush();
+    compact();
+    expect_sound();
+}
+
+TEST_F(CompactionTest, ASeriesOfManyWindowsIsInFewBlocksWhateverTheOrderOfItsRows) {
+    SimRandom random(5);
+    for (int i = 0; i < 3000; ++i) {
+        const double step = i % 3 == 0 ? static_cast<double>(random.below(3000)) : i;
+        send(one_row("p/r", loss_, step, {Workload::any_value(random)}));
+        if (i % 500 == 499) {
+            flush();
+        }
+    }
+    flush();
+    const size_t before = pieces_of("loss");
+    compact();
+    // Windows of 64 rows of at most 3000 keys.
+    EXPECT_LE(pieces_of("loss"), 3000U / 64 * 2);
+    EXPECT_LT(pieces_of("loss"), before / 2);
+    expect_sound();
+    // And rows that come later are merged with what is there.
+    send(one_row("p/r", loss_, 7, {0.125}));
+    send(one_row("p/r", loss_, 7000, {0.25}));
+    flush();
+    compact();
+    expect_sound();
+}
+
+TEST_F(CompactionTest, AWideRunIsSharedOutByColumnsAndASeriesLooksIntoItsOwnBlocksAlone) {
+    std::vector<std::string> metrics;
+    for (int i = 0; i < 300; ++i) {
+        metrics.push_back(fmt::format("layers/{}/norm", i));
+    }
+    const auto wide = stepped(metrics);
+    SimRandom random(6);
+    for (int step = 0; step < 40; ++step) {
+        std::vector<std::optional<double>> values;
+        for (int i = 0; i < 300; ++i) {
+            values.push_back(random.below(4) == 0 ? std::optional<double>()
+                                                  : Workload::any_value(random));
+        }
+        send(one_row("p/r", wide, step, values));
+        if (step % 10 == 9) {
+            flush();
+        }
+    }
+    compact();
+    EXPECT_GT(store_.engine().stats().segment_blocks, 10U);
+    EXPECT_EQ(pieces_of("layers/150/norm"), 1U);
+    expect_sound();
+    send(one_row("p/r", wide, 20, std::vector<std::optional<double>>(300, 0.5)));
+    send(one_row("p/r", wide, 90, std::vector<std::optional<double>>(300, 0.5)));
+    flush();
+    compact();
+    expect_sound();
+}
+
+TEST_F(CompactionTest, ASnapshotKeepsTheFilesItReadsUntilItIsLetGo) {
+    for (int step = 0; step < 200; ++step) {
+        send(one_row("p/r", loss_, step, {0.5 * step}));
+        if (step % 40 == 39) {
+            flush();
+        }
+    }
+    auto taken = snapshot();
+    const size_t before = segment_files();
+    const ReferenceModel model = model_;
+    send(one_row("p/r", loss_, 10, {99.0}));
+    flush();
+    compact();
+    EXPECT_GE(segment_files(), before + 1);
+    const auto kept = store_.contents(taken);
+    ASSERT_TRUE(kept.has_value()) << kept.error().to_string();
+    EXPECT_EQ(describe_difference(model.contents(), *kept), "");
+    taken.reset();
+    store_.run();
+    EXPECT_EQ(segment_files(), 1U);
+    expect_sound();
+}
+
+TEST_F(CompactionTest, AFullDiskEndsItAndLeavesEverythingAsItWas) {
+    SimRandom random(8);
+    for (int step = 0; step < 400; ++step) {
+        send(one_row("p/r", loss_, step, {Workload::any_value(random)}));
+        if (step % 80 == 79) {
+            flush();
+        }
+    }
+    const uint64_t segments = store_.engine().stats().segments;
+    const size_t files = segment_files();
+    disk_.set_capacity(disk_.used_bytes());
+    const Status full = store_.compact();
+    ASSERT_FALSE(full);
+    EXPECT_EQ(full.error().code(), ErrorCode::kResourceExhausted) << full.error().to_string();
+    EXPECT_EQ(store_.engine().stats().segments, segments);
+    EXPECT_EQ(segment_files(), files);
+    EXPECT_FALSE(store_.engine().read_only_reason());
+    expect_sound();
+    disk_.set_capacity(1U << 30U);
+    compact();
+    EXPECT_EQ(store_.engine().stats().segments, 1U);
+    expect_sound();
+}
+
+TEST_F(CompactionTest, ADamagedSegmentIsLeftOutAndNamed) {
+    for (int step = 0; step < 60; ++step) {
+        send(one_row(fmt::format("p/r{}", step / 20), loss_, step, {0.37 * step}));
+        if (step % 20 == 19) {
+            flush();
+        }
+    }
+    store_.run();
+    const std::string damaged = find_file("segment-");
+    ASSERT_TRUE(disk_.flip_byte(damaged, 4096 + 3));
+    compact();
+    EXPECT_EQ(store_.engine().stats().segments, 2U);
+    ASSERT_TRUE(store_.engine().stats().merge_error.has_value());
+    EXPECT_NE(store_.engine().stats().merge_error->message().find(damaged), std::string::npos);
+    EXPECT_FALSE(store_.engine().read_only_reason());
+    const auto got = store_.contents();
+    ASSERT_FALSE(got.has_value());
+    EXPECT_NE(got.error().message().find(damaged), std::string::npos) << got.error().message();
+}
+
+TEST_F(CompactionTest, MergesStartByThemselvesAfterFlushesAndInASettledStore) {
+    writer_.disconnect();
+    ASSERT_TRUE(store_.close().has_value());
+    SimStore busy(disk_, 9);
+    ASSERT_TRUE(busy.open().has_value());
+    writer_.connect(busy);
+    for (int step = 0; step < 320; ++step) {
+        send(one_row("p/r", loss_, step, {0.37 * step}));
+        if (step % 40 == 39) {
+            busy.run();
+            ASSERT_TRUE(busy.flush().has_value());
+            busy.engine().tick();
+            busy.run();
+        }
+    }
+    EXPECT_LE(busy.engine().stats().segments, 4U);
+    EXPECT_GE(busy.engine().stats().merges, 1U);
+    for (int step = 400; step < 800; ++step) {
+        send(one_row("p/other", loss_, step, {0.37 * step}));
+    }
+    busy.run();
+    ASSERT_TRUE(busy.flush().has_value());
+    for (int second = 0; second < 8; ++second) {
+        busy.engine().tick();
+        busy.run();
+        busy.clock().advance(1'000'000);
+    }
+    EXPECT_LE(busy.engine().stats().series_blocks_max, 12U);
+    const auto got = busy.contents();
+    ASSERT_TRUE(got.has_value()) << got.error().to_string();
+    EXPECT_EQ(describe_difference(model_.contents(), *got), "");
+    writer_.disconnect();
+    ASSERT_TRUE(busy.close().has_value());
+    ASSERT_TRUE(store_.open().has_value());
+}
+
+}  // namespace
+}  // namespace stepdb
