@@ -49,6 +49,9 @@ TEST(ProtocolDocument, LimitsAreThoseOfTheProgram) {
         {"kFrameRowsMax", kFrameRowsMax},
         {"kIdBytesMax", kIdBytesMax},
         {"kMetricBytesMax", kMetricBytesMax},
+        {"kRunAttributesBytesMax", kRunAttributesBytesMax},
+        {"kAttributeTextBytesMax", kAttributeTextBytesMax},
+        {"kLineageDepthMax", kLineageDepthMax},
         {"kSchemaMetricsMax", kSchemaMetricsMax},
         {"kSchemaBytesMax", kSchemaBytesMax},
         {"kQueryTextBytesMax", kQueryTextBytesMax},
@@ -69,7 +72,7 @@ TEST(ProtocolDocument, LimitsAreThoseOfTheProgram) {
 TEST(ProtocolDocument, FrameTypesAreThoseOfTheProgram) {
     const auto lines = lines_of(section("Frame"));
     const auto rows = matching_lines(lines, R"(^\| (\d+) \| `(\w+)` \|)");
-    EXPECT_EQ(rows.size(), 14U);
+    EXPECT_EQ(rows.size(), 21U);
     for (const std::smatch& row : rows) {
         EXPECT_EQ(frame_type_name(static_cast<FrameType>(std::stoi(row[1]))), row[2].str());
     }
