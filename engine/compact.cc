@@ -39,6 +39,30 @@ class CatalogLiveRows final : public LiveRows {
     std::shared_ptr<const Catalog> catalog_;
 };
 
+// Hears when the schemas of a merge are in the log, or why not.
+class SchemaOutcomes final : public OutcomeSink {
+  public:
+    explicit SchemaOutcomes(Executor& executor) : executor_(&executor) {}
+
+    void on_durable(uint64_t ordinal, uint64_t) override { told(ordinal); }
+    void on_refused(uint64_t ordinal, Refusal) override { told(ordinal); }
+    void on_opened(uint64_t, RunOpened) override {}
+
+    void expect(uint64_t ordinal) { last_ = ordinal; }
+    Signal all_told;
+
+  private:
+    // Whoever waits goes on when the teller is done.
+    void told(uint64_t ordinal) {
+        if (ordinal == last_) {
+            executor_->post([this] { all_told.fire(); });
+        }
+    }
+
+    Executor* executor_;
+    uint64_t last_ = 0;
+};
+
 RunRanges runs_of(const SegmentMeta& segment) {
     std::vector<uint64_t> ids;
     ids.reserve(segment.blocks().size());
@@ -146,6 +170,7 @@ Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
             input.sources.push_back(segment);
         }
     }
+    co_await log_wanted_schemas(&input.sources);
     input.files = environment_.merge_files;
     input.executor = environment_.merge_executor;
     input.store = state_.store;
@@ -183,6 +208,32 @@ Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
     co_return status;
 }
 
+// Schemas for metrics that several others name come into the store like a client's: through the
+// log, so that replay and catalog know them. Those that are refused, for want of memory or because
+// the log has failed, are done without.
+Task<void> EngineCore::log_wanted_schemas(
+    const std::vector<std::shared_ptr<const SegmentMeta>>* sources) {
+    Executor& here = environment_.executor;
+    const std::shared_ptr<const Catalog> catalog = state_.published.share();
+    std::vector<WantedSchema> wanted;
+    Signal found;
+    std::function<void()> find = [&] {
+        wanted = wanted_schemas(*sources, *catalog);
+        here.post([&found] { found.fire(); });
+    };
+    environment_.merge_executor->post(std::move(find));
+    co_await found;
+    if (wanted.empty() || closing_) {
+        co_return;
+    }
+    SchemaOutcomes outcomes(here);
+    const std::unique_ptr<WriteSession> session = open_session(Id128(), outcomes);
+    for (const WantedSchema& schema : wanted) {
+        outcomes.expect(session->submit(encode_schema_frame(schema.project, schema.schema)));
+    }
+    co_await outcomes.all_told;
+}
+
 // Runs it on its executor and comes back when it has ended and is gone.
 Task<MergeOutcome> EngineCore::run_merge(MergeInput* input) {
     Executor& here = environment_.executor;
@@ -209,6 +260,17 @@ Task<Status> EngineCore::publish_merge(std::vector<uint64_t> file_ids, MergeOutc
             options_.directory, SyncSite::kCompactedDirectory);
         if (!named) {
             co_return named;
+        }
+        const bool is_known =
+            std::ranges::all_of(outcome->segment->blocks(), [this](const SegmentBlock& block) {
+                return block.info.schema < checkpoint_schemas_end_;
+            });
+        // Opening a store reads segments before the log: their schemas must be in the checkpoint.
+        if (!is_known) {
+            const Status flushed = co_await flush();
+            if (!flushed) {
+                co_return flushed;
+            }
         }
         edit.add_segments[outcome->segment->file_id()] = outcome->segment->file_bytes();
         edit.segment_runs[outcome->segment->file_id()] = runs_of(*outcome->segment);

@@ -268,5 +268,69 @@ TEST_F(CompactionTest, MergesStartByThemselvesAfterFlushesAndInASettledStore) {
     ASSERT_TRUE(store_.open().has_value());
 }
 
+TEST_F(CompactionTest, AMetricOfSeveralSchemasBecomesOneSequenceOfBlocks) {
+    const auto train = stepped({"loss", "epoch"});
+    const auto eval = stepped({"epoch", "accuracy"});
+    for (int step = 0; step < 64; ++step) {
+        send(one_row("p/r", train, step, {0.37 * step, 0.1 * step}));
+        if (step % 4 == 0) {
+            send(one_row("p/r", eval, step + 0.5, {0.1 * step, 0.9}));
+        }
+        if (step % 16 == 15) {
+            flush();
+        }
+    }
+    const size_t schemas = store_.engine().stats().schemas;
+    compact();
+    EXPECT_EQ(pieces_of("epoch"), 2U);  // windows of 64 rows, and there are 80
+    EXPECT_EQ(pieces_of("loss"), 1U);
+    EXPECT_EQ(pieces_of("accuracy"), 1U);
+    EXPECT_EQ(store_.engine().stats().schemas, schemas + 1);
+    expect_sound();
+    reopen();
+    expect_sound();
+    // Rows that come later join the same sequence, and more schemas are not made.
+    send(one_row("p/r", eval, 3, {7.0, 8.0}));
+    send(one_row("p/r", train, 70, {7.5, 8.5}));
+    flush();
+    compact();
+    EXPECT_EQ(pieces_of("epoch"), 2U);
+    EXPECT_EQ(store_.engine().stats().schemas, schemas + 1);
+    expect_sound();
+}
+
+TEST_F(CompactionTest, LateRowsAreCountedAsBeforeWhereverTheirBlocksWent) {
+    const auto a = stepped({"x"});
+    const auto b = stepped({"x", "y"});
+    send(one_row("p/r", a, 10, {1.5}));
+    send(one_row("p/r", b, 20, {2.5, 3.5}));
+    flush();
+    compact();
+    reopen();
+    const uint64_t before = writer_.late_rows();
+    send(one_row("p/r", a, 15, {1.0}));
+    send(one_row("p/r", b, 15, {1.0, 1.0}));
+    store_.run();
+    EXPECT_EQ(writer_.late_rows() - before, 1U);
+    expect_sound();
+}
+
+TEST_F(CompactionTest, AMetricWithoutAValueStaysKnown) {
+    const auto a = stepped({"loss", "never"});
+    const auto b = stepped({"loss"});
+    send(one_row("p/r", a, 1, {1.5, std::nullopt}));
+    send(one_row("p/r", b, 2, {2.5}));
+    flush();
+    const auto before = snapshot();
+    const auto metrics = before->metrics(*before->runs()[0], 0);
+    compact();
+    compact();
+    const auto after = snapshot();
+    const auto still = after->metrics(*after->runs()[0], 0);
+    ASSERT_EQ(still.size(), 2U);
+    EXPECT_EQ(still.size(), metrics.size());
+    expect_sound();
+}
+
 }  // namespace
 }  // namespace stepdb

@@ -110,6 +110,7 @@ Task<Status> EngineCore::flush_locked() {
     }
     const std::vector<std::shared_ptr<const EncodedBlock>> blocks = state_.rows.seal_all();
     const uint64_t old_catalog = manifest_->state().catalog_file;
+    const uint64_t schemas_end = state_.published.get().next_schema_id();
     ManifestEdit edit;
     std::shared_ptr<const SegmentMeta> segment;
     const Status written = co_await write_flush_files(checkpoint, edit, blocks, segment);
@@ -136,6 +137,7 @@ Task<Status> EngineCore::flush_locked() {
         merge_due_ = true;
     }
     ++flushes_;
+    checkpoint_schemas_end_ = schemas_end;
     const Status released = co_await log_files_->release(edit);
     if (!released) {
         co_return released;
@@ -158,7 +160,8 @@ Task<Status> EngineCore::write_flush_files(
     FileSystem& files = environment_.file_system;
     state_.writers.forget_before(environment_.clock.now_us() - kWriterKeptUs);
     std::vector<std::byte> body =
-        encode_checkpoint(state_.published.get(), state_.writers, state_.activities);
+        encode_checkpoint(state_.published.get(), state_.writers, state_.activities,
+                          state_.rows.highest_keys());
     SegmentNames names = names_of(blocks, state_.published.get());
     edit.checkpoint_sequence = checkpoint;
     edit.durable_sequence = checkpoint;

@@ -142,6 +142,17 @@ void show_catalog(const CatalogCheckpoint& checkpoint, InspectSink& sink) {
         writers.time(state.last_frame_us);
     }
     writers.show(sink);
+    InspectTable keys("highest keys", {{"run", ColumnType::kUint64},
+                                       {"attempt", ColumnType::kUint64},
+                                       {"schema", ColumnType::kUint64},
+                                       {"key", ColumnType::kText}});
+    for (const HighestKey& highest : checkpoint.highest_keys.value_or(std::vector<HighestKey>())) {
+        keys.number(highest.run).number(highest.attempt).number(highest.schema);
+        const StoredSchema* schema = catalog.find_schema(highest.schema);
+        const Axis axis = schema != nullptr ? schema->schema->axis() : Axis::kStepped;
+        keys.text(key_text(axis, highest.key));
+    }
+    keys.show(sink);
 }
 
 Status inspect_catalog(Bytes file, const FileHeader& header, InspectSink& sink) {

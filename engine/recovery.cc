@@ -191,6 +191,8 @@ Task<void> EngineCore::load_checkpoint(ManifestState state) {
             state_.published.edit() = std::move(checkpoint->catalog);
             state_.writers = std::move(checkpoint->writers);
             state_.activities = std::move(checkpoint->activities);
+            checkpoint_schemas_end_ = state_.published.get().next_schema_id();
+            take_highest_keys(*checkpoint);
         } else {
             catalog_lost_ = true;
             report_.damage.push_back(fmt::format(
@@ -220,6 +222,22 @@ Task<void> EngineCore::load_checkpoint(ManifestState state) {
     }
 }
 
+// Groups of runs and schemas that the catalog knows; it is what the keys are a part of.
+void EngineCore::take_highest_keys(const CatalogCheckpoint& checkpoint) {
+    if (!checkpoint.highest_keys) {
+        return;
+    }
+    has_highest_keys_ = true;
+    const Catalog& catalog = state_.published.get();
+    for (const HighestKey& highest : *checkpoint.highest_keys) {
+        const StoredSchema* schema = catalog.find_schema(highest.schema);
+        if (schema != nullptr && catalog.find_run(highest.run) != nullptr) {
+            state_.rows.set_highest_key(state_.rows.group(highest.run, highest.attempt, *schema),
+                                        highest.key);
+        }
+    }
+}
+
 // Registers a segment's blocks. Nothing of it counts after an error.
 Status EngineCore::load_segment(std::shared_ptr<const SegmentMeta> segment) {
     const Catalog& catalog = state_.published.get();
@@ -240,9 +258,10 @@ Status EngineCore::load_segment(std::shared_ptr<const SegmentMeta> segment) {
             continue;
         }
         const StoredSchema& schema = *catalog.find_schema(info.schema);
-        SeriesGroup& group = state_.rows.group(info.run, info.attempt, schema);
-        group.highest_accepted =
-            std::max(group.highest_accepted.value_or(info.key_max), info.key_max);
+        if (!has_highest_keys_) {
+            state_.rows.set_highest_key(state_.rows.group(info.run, info.attempt, schema),
+                                        info.key_max);
+        }
         const Status axis = state_.axes.use(fork_root(catalog, info.run), run->path(), schema);
         if (!axis) {
             return Error(ErrorCode::kCorruption, axis.error().message()).within(segment->path());

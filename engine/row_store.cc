@@ -46,6 +46,26 @@ void RowStore::seal(SeriesGroup& group) {
     --tails_;
     group.blocks.push_back(group.tail.seal(info));
     block_bytes_ += group.blocks.back()->memory_bytes();
+    const Key highest = group.blocks.back()->info.key_max;
+    group.highest_sealed = std::max(group.highest_sealed.value_or(highest), highest);
+}
+
+std::vector<HighestKey> RowStore::highest_keys() const {
+    std::vector<HighestKey> keys;
+    keys.reserve(groups_);
+    for (const auto& [run, of_run] : runs_) {
+        for (const auto& [at, group] : of_run.groups) {
+            if (group->highest_sealed) {
+                keys.push_back({run, group->schema_id, group->attempt, *group->highest_sealed});
+            }
+        }
+    }
+    return keys;
+}
+
+void RowStore::set_highest_key(SeriesGroup& group, Key key) {
+    group.highest_sealed = std::max(group.highest_sealed.value_or(key), key);
+    group.highest_accepted = std::max(group.highest_accepted.value_or(key), key);
 }
 
 std::vector<std::shared_ptr<const EncodedBlock>> RowStore::seal_all() {

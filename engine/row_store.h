@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/catalog/catalog.h"
+#include "engine/catalog/catalog_file.h"
 #include "engine/manifest/manifest.h"
 #include "engine/pieces.h"
 #include "engine/segment/segment_reader.h"
@@ -28,6 +29,7 @@ struct SeriesGroup {
     // Highest key of accepted rows, durable or not, in segments or not: what late rows are counted
     // against. Unset before the first.
     std::optional<Key> highest_accepted;
+    std::optional<Key> highest_sealed;  // of rows in blocks, here or in segments
     Tail tail;
     std::vector<std::shared_ptr<const EncodedBlock>> blocks;  // sealed, oldest first
 };
@@ -67,6 +69,10 @@ class RowStore {
 
     void add_segment(std::shared_ptr<const SegmentMeta> segment);
     const std::vector<std::shared_ptr<const SegmentMeta>>& segments() const { return segments_; }
+
+    // The highest key of what has been sealed, of every group; those of a checkpoint.
+    std::vector<HighestKey> highest_keys() const;
+    void set_highest_key(SeriesGroup& group, Key key);
 
     // `added`, or nothing if it is null, holds what counts of the segments `file_ids`; returns
     // these.

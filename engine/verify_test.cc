@@ -266,7 +266,7 @@ TEST_F(VerifyTest, FindsWhatOnlyOtherFilesContradict) {
     SimExecutor executor;
     SimFileSystem files(disk_, executor);
     const std::vector<std::byte> body =
-        encode_checkpoint(Catalog(), WriterTable(), RunActivities());
+        encode_checkpoint(Catalog(), WriterTable(), RunActivities(), {});
     ASSERT_TRUE(
         run_task(executor, write_catalog_file(files, "store/" + name, store, id, sequence, body)));
     const std::string found = words(verify());

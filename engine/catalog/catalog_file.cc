@@ -10,6 +10,7 @@ namespace {
 constexpr size_t kLengthsBytes = 16;
 constexpr size_t kPrefixBytes = kLengthsBytes + 8;
 // A catalog of a million runs is some 200 MB; above LZ4's own limit it would need pieces.
+constexpr size_t kHighestKeyBytes = 28;
 constexpr uint64_t kRawBytesMax = 0x7E000000;
 
 uint64_t body_checksum(Bytes lengths, Bytes compressed, uint64_t seed) {
@@ -30,9 +31,21 @@ Result<CatalogCheckpoint> decode_body(Bytes body, uint32_t version) {
     if (version >= 2) {
         TRY(checkpoint.activities.decode(reader));
     }
-    if (!reader.finished()) {
-        return make_error(ErrorCode::kCorruption, "{} bytes follow the last part",
-                          reader.remaining());
+    if (version < 2 && reader.finished()) {
+        return checkpoint;
+    }
+    const auto count = reader.get<uint64_t>();
+    if (reader.failed() || count > reader.remaining() / kHighestKeyBytes ||
+        reader.remaining() != count * kHighestKeyBytes) {
+        return make_error(ErrorCode::kCorruption, "{} highest keys in {} bytes behind the writers",
+                          count, reader.remaining());
+    }
+    std::vector<HighestKey>& keys = checkpoint.highest_keys.emplace(count);
+    for (HighestKey& key : keys) {
+        key.run = reader.get<uint64_t>();
+        key.schema = reader.get<uint64_t>();
+        key.attempt = reader.get<uint32_t>();
+        key.key = reader.get<int64_t>();
     }
     return checkpoint;
 }
@@ -86,13 +99,21 @@ Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, ui
 }
 
 std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTable& writers,
-                                         const RunActivities& activities) {
+                                         const RunActivities& activities,
+                                         const std::vector<HighestKey>& highest_keys) {
     ByteWriter writer;
     const std::vector<std::byte> encoded = catalog.encode();
     writer.put(static_cast<uint64_t>(encoded.size()));
     writer.put_bytes(encoded);
     writers.encode(writer);
     activities.encode(writer);
+    writer.put(static_cast<uint64_t>(highest_keys.size()));
+    for (const HighestKey& key : highest_keys) {
+        writer.put(key.run);
+        writer.put(key.schema);
+        writer.put(key.attempt);
+        writer.put(key.key);
+    }
     return writer.take();
 }
 

@@ -6,6 +6,8 @@
 //            compressed bytes (seeded with the place), then the LZ4 block
 #pragma once
 
+#include <compare>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,18 +20,33 @@
 
 namespace stepdb {
 
-// Version 2 knows discarded attempts, attributes, deletes, retention and activity.
+// Version 2 knows discarded attempts, attributes, deletes, retention, activity and highest keys.
 inline constexpr FileKind kCatalogKind{"STEPDBCT", "catalog", 2};
+
+// The highest key logged with a schema in an attempt: what late rows are counted against. Merged
+// blocks do not tell it, since they are not of the schema the rows came with.
+struct HighestKey {
+    uint64_t run = 0;
+    uint64_t schema = 0;
+    uint32_t attempt = 0;
+    Key key = 0;
+
+    auto operator<=>(const HighestKey&) const = default;
+};
 
 struct CatalogCheckpoint {
     Catalog catalog;
     WriterTable writers;
     RunActivities activities;
+    // Nothing in files of before segments were merged: then the blocks tell them.
+    std::optional<std::vector<HighestKey>> highest_keys;
 };
 
-// The body: u64 bytes of the catalog, the catalog, the writers, the activities.
+// The body: u64 bytes of the catalog, the catalog, the writers, the activities, u64 count of
+// highest keys and these as u64 run, u64 schema, u32 attempt, i64 key.
 std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTable& writers,
-                                         const RunActivities& activities);
+                                         const RunActivities& activities,
+                                         const std::vector<HighestKey>& highest_keys);
 
 // Writes and syncs the file (SyncSite::kCatalogData), not its directory.
 Task<Status> write_catalog_file(FileSystem& files, std::string path, Id128 store, uint64_t file_id,

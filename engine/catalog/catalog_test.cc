@@ -76,13 +76,16 @@ TEST(CatalogFile, EveryFlippedByteIsNoticed) {
     writers.get_or_add({store, 8});
     RunActivities activities;
     activities.of(7) = {5, 6, 2};
-    const std::vector<std::byte> body = encode_checkpoint(sample_catalog(), writers, activities);
+    const std::vector<HighestKey> keys = {{1, 2, 0, 77}, {3, 2, 1, -5}};
+    const std::vector<std::byte> body =
+        encode_checkpoint(sample_catalog(), writers, activities, keys);
     ASSERT_TRUE(run_task(executor, write_catalog_file(files, "d/c", store, 5, 77, body)));
 
     Result<CatalogCheckpoint> read = run_task(executor, read_catalog_file(files, "d/c", store, 5));
     ASSERT_TRUE(read.has_value()) << read.error().to_string();
     EXPECT_EQ(read->writers.find({store, 7})->accepted_number, 12U);
     EXPECT_EQ(read->writers.find({store, 8}), nullptr);
+    EXPECT_EQ(read->highest_keys, keys);
     EXPECT_FALSE(run_task(executor, read_catalog_file(files, "d/c", store, 6)).has_value());
 
     const size_t size = disk.contents("d/c")->size();

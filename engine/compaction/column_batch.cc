@@ -104,6 +104,10 @@ std::shared_ptr<const EncodedBlock> ColumnBatch::take(const BlockInfo& info,
             rows.push_back(place);
         }
     }
+    if (columns_.empty()) {
+        rows.resize(row_at.size());
+        std::iota(rows.begin(), rows.end(), 0U);
+    }
     BlockBuilder builder(info, picked(axis.keys, rows), picked(axis.times, rows),
                          picked(axis.sequences, rows));
     std::vector<int64_t> present;

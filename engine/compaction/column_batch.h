@@ -36,8 +36,9 @@ class ColumnBatch {
     void add(uint32_t column, ColumnPoints points);
     bool empty() const { return columns_.empty(); }
 
-    // The block of what has been added, without the rows that have no value in it; the batch is
-    // empty again. `info` carries run, schema, attempt, axis and columns.
+    // The block of what has been added, without the rows that have no value in it (of an empty
+    // batch, all rows without values); the batch is empty again. `info` carries run, schema,
+    // attempt, axis and columns.
     std::shared_ptr<const EncodedBlock> take(const BlockInfo& info, const AxisColumns& axis);
 
   private:

@@ -189,6 +189,8 @@ class Merge {
         if (mixed.empty()) {
             co_return Status();
         }
+        has_points_ = mixed.size() != all.size();
+        std::optional<AxisColumns> first_row;
         const BlockInfo& first = mixed.front()->info();
         RowWindow window(mixed, input_.limits.rows, last_key(first));
         while (true) {
@@ -198,13 +200,40 @@ class Merge {
                 co_return more.error();
             }
             if (!*more) {
-                co_return Status();
+                break;
+            }
+            if (!first_row) {
+                first_row = first_row_of(window.axis());
             }
             const Status merged = co_await merge_window(group, &window);
             if (!merged) {
                 co_return merged;
             }
         }
+        if (has_points_ || !first_row) {
+            co_return Status();
+        }
+        // Metrics that were named and never had a value stay known by one row.
+        ColumnBatch empty;
+        co_return co_await write_block(empty.take(info_of(*group, first), *first_row));
+    }
+
+    static AxisColumns first_row_of(const AxisColumns& axis) {
+        AxisColumns row;
+        row.keys = {axis.keys.front()};
+        row.times = {axis.times.front()};
+        row.sequences = {axis.sequences.front()};
+        return row;
+    }
+
+    static BlockInfo info_of(const MergeGroup& group, const BlockInfo& like) {
+        BlockInfo info;
+        info.run = like.run;
+        info.attempt = like.attempt;
+        info.axis = like.axis;
+        info.schema = group.schema_id;
+        info.columns = group.schema->width();
+        return info;
     }
 
     // Timed rows are not cut.
@@ -291,13 +320,7 @@ class Merge {
             sources_of_window_.push_back({block, std::nullopt});
         }
         ColumnBatch batch;
-        BlockInfo info;
-        const BlockInfo& like = window->blocks().front()->info();
-        info.run = like.run;
-        info.attempt = like.attempt;
-        info.axis = like.axis;
-        info.schema = group->schema_id;
-        info.columns = group->schema->width();
+        const BlockInfo info = info_of(*group, window->blocks().front()->info());
         for (const uint32_t column : group->columns) {
             const std::string& metric = group->schema->metric(column);
             ColumnPoints points;
@@ -305,6 +328,7 @@ class Merge {
             if (!gathered) {
                 co_return gathered;
             }
+            has_points_ = has_points_ || points.size() != 0;
             sort_points(points, window->rows());
             drop_replaced(points, window->axis(), input_.live->dead_through(info.run, metric));
             if (points.size() == 0) {
@@ -450,6 +474,7 @@ class Merge {
     std::vector<OpenSource> sources_;
     std::vector<std::unique_ptr<SourceBlock>> blocks_;  // of the present attempt
     std::vector<WindowSource> sources_of_window_;
+    bool has_points_ = false;  // the present group
     std::vector<uint64_t> planned_;
     MergePlan plan_;
     std::set<uint64_t> runs_;
