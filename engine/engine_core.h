@@ -96,8 +96,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     // compact.cc
     Task<Status> merge_while_needed(MergeUrgency urgency);
     Task<Status> merge(std::vector<uint64_t> file_ids);
-    Task<void> log_wanted_schemas(
-        const std::vector<std::shared_ptr<const SegmentMeta>>* sources);
+    Task<void> log_wanted_schemas(const std::vector<std::shared_ptr<const SegmentMeta>>* sources);
     Task<Status> publish_merge(std::vector<uint64_t> file_ids, MergeOutcome* outcome);
     Task<MergeOutcome> run_merge(MergeInput* input);
     std::vector<uint64_t> choose_merge(MergeUrgency urgency) const;
@@ -139,7 +138,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     bool beginning_epoch_ = false;
     std::vector<std::string> replay_errors_;
     bool catalog_lost_ = false;
-    bool has_highest_keys_ = false;  // the checkpoint has; else the blocks tell them
+    bool has_highest_keys_ = false;   // the checkpoint has; else the blocks tell them
     uint64_t current_manifest_ = 0;   // that CURRENT names
     uint64_t next_sequence_ = 1;      // after recovery
     uint64_t flush_retry_bytes_ = 0;  // the next flush after one that failed starts above it
@@ -154,7 +153,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     TaskMutex merge_mutex_;
     bool merging_by_itself_ = false;
     uint64_t checkpoint_schemas_end_ = 0;  // the catalog's file knows the schemas below
-    bool merge_due_ = true;  // segments have changed since none had to be merged
+    bool merge_due_ = true;                // segments have changed since none had to be merged
     uint64_t sequence_settled_ = 0;
     int64_t settled_since_us_ = 0;
     bool settled_considered_ = false;

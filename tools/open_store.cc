@@ -14,6 +14,11 @@ Result<std::unique_ptr<OpenStore>> OpenStore::open(EngineOptions options) {
     const auto begun = std::chrono::steady_clock::now();
     EngineEnvironment environment(store->io_->loop(), store->io_->files(), store->clock_,
                                   store->random_);
+    if (!options.read_only) {
+        TRY_ASSIGN(store->merge_io_, IoEnvironment::create());
+        environment.merge_executor = &store->merge_io_->loop();
+        environment.merge_files = &store->merge_io_->files();
+    }
     TRY_ASSIGN(store->engine_,
                block_on(store->io_->loop(), Engine::open(environment, std::move(options))));
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;

@@ -33,6 +33,7 @@ class OpenStore {
     OpenStore() = default;
 
     std::unique_ptr<IoEnvironment> io_;
+    std::unique_ptr<IoEnvironment> merge_io_;  // merges have a thread of their own
     SystemClock clock_;
     SystemRandom random_;
     std::unique_ptr<Engine> engine_;

@@ -66,6 +66,7 @@ EngineOptions engine_options(const std::string& directory, const MemoryPlan& pla
     options.memory_blocks_bytes_max = plan.flush;
     options.rows_bytes_max = plan.rows;
     options.resident_bytes_max = plan.resident;
+    options.merge_bytes_max = plan.merge;
     return options;
 }
 

@@ -21,13 +21,16 @@ struct MemoryPlan {
     size_t receive = 0;   // frames received and not yet answered, and half received ones
     size_t results = 0;   // answers computed and not yet sent
     size_t query = 0;     // what queries compute with
+    size_t merge = 0;     // what a merge of segments takes, about
     size_t rest = 0;
 
     static constexpr MemoryPlan of(size_t total) {
         constexpr size_t kFixed = 64U << 20U;
         MemoryPlan plan;
         plan.total = total;
-        const size_t shared = total - std::min(total, kFixed);
+        const size_t beyond = total - std::min(total, kFixed);
+        plan.merge = std::min<size_t>(beyond / 8, kMergeBytesMax);
+        const size_t shared = beyond - plan.merge;
         plan.flush = std::min<size_t>(shared / 4, kMemoryBlocksBytesMax);
         plan.rows = 2 * plan.flush;
         plan.pinned = plan.flush / 2;
@@ -35,7 +38,8 @@ struct MemoryPlan {
         plan.results = shared / 16;
         plan.query = shared / 8;
         plan.resident = shared / 8;
-        plan.rest = total - plan.rows - plan.receive - plan.results - plan.query - plan.resident;
+        plan.rest = total - plan.rows - plan.receive - plan.results - plan.query - plan.resident -
+                    plan.merge;
         return plan;
     }
 };
