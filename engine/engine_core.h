@@ -65,6 +65,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Result<std::optional<SalvagedManifest>>> find_manifest();
     Task<Status> refuse_leftovers();
     Task<void> load_checkpoint(ManifestState state);
+    void count_as_written_now(const CatalogCheckpoint& checkpoint);
     void take_highest_keys(const CatalogCheckpoint& checkpoint);
     Status load_segment(std::shared_ptr<const SegmentMeta> segment);
     Task<Status> take_names(std::shared_ptr<const SegmentMeta> segment);

@@ -193,6 +193,7 @@ Task<void> EngineCore::load_checkpoint(ManifestState state) {
             state_.activities = std::move(checkpoint->activities);
             checkpoint_schemas_end_ = state_.published.get().next_schema_id();
             take_highest_keys(*checkpoint);
+            count_as_written_now(*checkpoint);
         } else {
             catalog_lost_ = true;
             report_.damage.push_back(fmt::format(
@@ -234,7 +235,25 @@ void EngineCore::take_highest_keys(const CatalogCheckpoint& checkpoint) {
         if (schema != nullptr && catalog.find_run(highest.run) != nullptr) {
             state_.rows.set_highest_key(state_.rows.group(highest.run, highest.attempt, *schema),
                                         highest.key);
+            // Blocks may have nothing of it any more. Where they do and contradict, they say so.
+            const Status axis = state_.axes.use(fork_root(catalog, highest.run),
+                                                catalog.find_run(highest.run)->path(), *schema);
+            static_cast<void>(axis);
         }
+    }
+}
+
+// A checkpoint of version 1 does not say when runs were written to. Retention must not take them
+// for as old as their creation.
+void EngineCore::count_as_written_now(const CatalogCheckpoint& checkpoint) {
+    if (checkpoint.highest_keys) {
+        return;
+    }
+    const int64_t now = environment_.clock.now_us();
+    for (const auto& [name, run] : state_.published.get().runs()) {
+        RunActivity& activity = state_.activities.of(run->id);
+        activity.last_write_us = now;
+        activity.last_sign_us = now;
     }
 }
 

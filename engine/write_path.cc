@@ -250,7 +250,11 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
     }
     const bool is_new_handle = !session.handles.contains(open.handle);
     if (known == nullptr || writer == nullptr || is_new_handle) {
-        TRY(check_resident(kRunBytes));
+        // A fork begins with its parent's attributes.
+        const std::shared_ptr<const Run> parent =
+            open.is_fork() ? state_.accepted.find_run(open.project, open.parent) : nullptr;
+        TRY(check_resident(kRunBytes +
+                           (parent == nullptr ? 0 : attributes_bytes(parent->all_attributes()))));
     }
     Accepted accepted;
     accepted.header = record_header(session);

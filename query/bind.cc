@@ -4,6 +4,7 @@
 
 #include "engine/base/text.h"
 #include "query/name_matcher.h"
+#include "query/run_state.h"
 
 namespace stepdb {
 
@@ -62,23 +63,6 @@ Result<SelectedRun> select_named(const Query& query, const RunPattern& pattern,
     return select(run, pattern);
 }
 
-// The step at which an attempt leaves what its run was forked from; none if it reads nothing of it.
-std::optional<double> fork_step(const SelectedRun& selected) {
-    const Run& run = *selected.run;
-    Key cut = kKeyMax;
-    for (const Attempt* at = run.find_attempt(selected.attempt); at != nullptr;
-         at = run.find_attempt(at->parent_attempt)) {
-        if (at->parent_run == 0) {
-            return std::nullopt;
-        }
-        cut = std::min(cut, at->parent_cut);
-        if (at->parent_run != run.id) {
-            return step_of_key(cut);
-        }
-    }
-    return std::nullopt;
-}
-
 // What a selected run was forked from, as it was pinned; nothing if it was not.
 std::optional<SelectedRun> parent_of(const SelectedRun& selected, const Catalog::RunMap& runs) {
     const Attempt& first = selected.run->attempts.front();
@@ -103,6 +87,13 @@ Status take_parents(const RunPattern& pattern, size_t from, const Catalog::RunMa
     std::string without;
     for (size_t i = from; i < bound.runs.size(); ++i) {
         if (std::optional<SelectedRun> parent = parent_of(bound.runs[i], runs)) {
+            if (!has_attempt(*parent->run, parent->attempt)) {
+                return query_error(
+                    bound.query.text, pattern.path.span,
+                    fmt::format("the parent of {} is {}, an attempt that was discarded",
+                                bound.runs[i].label, parent->label),
+                    ErrorCode::kNotFound);
+            }
             parents.push_back(std::move(*parent));
         } else if (without.empty()) {
             without = bound.runs[i].label;
@@ -181,7 +172,7 @@ Status resolve_fork(const RangeEnd& fork, BoundQuery& bound) {
                            "a fork has a step and no time; write `steps fork..`");
     }
     for (const SelectedRun& selected : bound.runs) {
-        bound.fork_step = fork_step(selected);
+        bound.fork_step = fork_step(*selected.run, selected.attempt);
         if (bound.fork_step) {
             return {};
         }

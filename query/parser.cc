@@ -83,6 +83,7 @@ class Parser {
     Result<std::vector<RunPattern>> parse_runs();
     Status split_attempt(RunPattern& run) const;
     Result<SeriesQuery> parse_series_query();
+    Result<std::vector<RunPattern>> parse_all_or_runs();
     Result<RunsQuery> parse_runs_query();
     Result<MetricsQuery> parse_metrics_query();
     Error stages_without_points(const Query& query) const;
@@ -146,8 +147,7 @@ Result<Query> Parser::parse_query() {
     } else if (at_keyword("attributes")) {
         take();
         AttributesQuery attributes;
-        TRY_ASSIGN(RunsQuery of, parse_runs_query());
-        attributes.runs = std::move(of.runs);
+        TRY_ASSIGN(attributes.runs, parse_all_or_runs());
         query.what = std::move(attributes);
     } else if (at_keyword("metrics")) {
         take();
@@ -296,17 +296,21 @@ Result<SeriesQuery> Parser::parse_series_query() {
     return query;
 }
 
+// Without a pattern all of them.
+Result<std::vector<RunPattern>> Parser::parse_all_or_runs() {
+    if (peek().kind != TokenKind::kEnd && peek().kind != TokenKind::kPipe) {
+        return parse_runs();
+    }
+    RunPattern all;
+    all.path.kind = PatternKind::kGlob;
+    all.path.text = "**";
+    all.path.span = peek().span;
+    return std::vector<RunPattern>{std::move(all)};
+}
+
 Result<RunsQuery> Parser::parse_runs_query() {
     RunsQuery query;
-    if (peek().kind == TokenKind::kEnd || peek().kind == TokenKind::kPipe) {
-        RunPattern all;
-        all.path.kind = PatternKind::kGlob;
-        all.path.text = "**";
-        all.path.span = peek().span;
-        query.runs.push_back(std::move(all));
-        return query;
-    }
-    TRY_ASSIGN(query.runs, parse_runs());
+    TRY_ASSIGN(query.runs, parse_all_or_runs());
     for (const RunPattern& run : query.runs) {
         if (run.attempt) {
             return error_at(run.path.span,

@@ -213,16 +213,39 @@ Status discard(const LifeOptions& options, bool refuse_if_forked) {
     return {};
 }
 
+// Numbers may have been skipped, and attempts discarded.
+Result<bool> is_readable(Client& client, const RunName& name, uint32_t attempt) {
+    const Result<uint64_t> rows =
+        count_rows(client, fmt::format("attributes '{}#{}'", name.path(), attempt));
+    if (!rows && rows.error().code() != ErrorCode::kNotFound) {
+        return rows.error();
+    }
+    return rows.has_value();
+}
+
 Status delete_metrics(const LifeOptions& options, const RunName& name, LifeWriter& writer) {
     std::string patterns;
     for (const std::string& metric : options.metrics) {
         patterns += (patterns.empty() ? "" : ", ") + metric;
     }
     DeleteMetricsFrame frame;
-    TRY_ASSIGN(const uint64_t series,
-               count_rows(writer.client(), fmt::format("metrics {} @ '{}'", patterns, name.path()),
+    // In all attempts: patterns that only an older one has a metric for count too.
+    std::string attempts;
+    for (uint32_t attempt = 0; attempt <= writer.run().attempt; ++attempt) {
+        TRY_ASSIGN(const bool readable, is_readable(writer.client(), name, attempt));
+        if (readable) {
+            attempts +=
+                fmt::format("{}'{}#{}'", attempts.empty() ? "" : ", ", name.path(), attempt);
+        }
+    }
+    TRY_ASSIGN(const uint64_t found,
+               count_rows(writer.client(), fmt::format("metrics {} @ {}", patterns, attempts),
                           &frame.metrics));
+    static_cast<void>(found);
     std::ranges::sort(frame.metrics);
+    frame.metrics.erase(std::unique(frame.metrics.begin(), frame.metrics.end()),
+                        frame.metrics.end());
+    const uint64_t series = frame.metrics.size();
     if (series == 0) {
         return make_error(ErrorCode::kNotFound, "no metric of run {} matches {}", name.path(),
                           patterns);

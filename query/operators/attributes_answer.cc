@@ -104,7 +104,9 @@ class AttributesAnswer : public Answer {
             all["sys/parent"] =
                 fmt::format("{}#{}", of == nullptr ? std::string("(deleted)") : of->path(),
                             run.attempts.front().parent_attempt);
-            all["sys/fork_step"] = step_of_key(run.attempts.front().parent_cut);
+            if (const std::optional<double> step = fork_step(run, selected.attempt)) {
+                all["sys/fork_step"].emplace<double>(*step);
+            }
         }
         return all;
     }

@@ -101,8 +101,9 @@ class Life(Case):
         self.assertIn("cannot be deleted while these forks of it exist: p/f; discarding it keeps",
                       self.refused("run", "delete", "p/r#0", "--yes"))
         self.stepdb("run", "discard", "p/r#0", "--yes")
-        check_again = self.points("loss @ p/f")
-        self.assertEqual(len(check_again), 4)
+        self.assertEqual(len(self.points("loss @ p/f")), 4)
+        self.assertIn("the parent of p/f is p/r#0, an attempt that was discarded",
+                      self.refused("query", "loss @ parent(p/f)"))
 
     def test_what_is_discarded_is_read_no_more_and_takes_no_rows(self):
         self.log("r", 1, "loss=1")
@@ -140,6 +141,13 @@ class Life(Case):
         self.always(lambda: self.assertEqual(self.query("runs"), []))
         self.log("r", 1, "other=1")
         self.assertEqual([row["metric"] for row in self.query("metrics ** @ p/r")], ["other"])
+
+    def test_metrics_are_deleted_in_all_attempts(self):
+        self.log("r", 1, "debug/a=1")
+        self.stepdb("run", "restart", "p/r#2", "--at", "none")
+        self.log("r", 1, "loss=1")
+        self.stepdb("run", "delete", "p/r", "--metrics", "debug/**", "--yes")
+        self.always(lambda: self.assertEqual(self.query("** @ p/r#0"), []))
 
     def test_attributes_keep_their_types(self):
         self.stepdb("run", "create", "p/r")

@@ -323,7 +323,10 @@ void TestWriter::on_durable(uint64_t ordinal, uint64_t late_rows) {
 }
 
 void TestWriter::on_refused(uint64_t ordinal, Refusal refusal) {
-    if (const auto at = ordinals_.find(ordinal); at != ordinals_.end()) {
+    // Unavailable says that the frame may come again.
+    const auto at = ordinals_.find(ordinal);
+    if (at != ordinals_.end() && refusal.error.code() != ErrorCode::kUnavailable &&
+        refusal.error.code() != ErrorCode::kResourceExhausted) {
         acknowledged_ = std::max(acknowledged_, at->second + 1);
         ordinals_.erase(at);
     }
