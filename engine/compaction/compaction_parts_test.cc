@@ -8,13 +8,13 @@
 namespace stepdb {
 namespace {
 
-SegmentStats stats(uint64_t id, uint64_t bytes, uint64_t dead = 0, uint64_t blocks = 1) {
+SegmentStats stats(uint64_t id, uint64_t bytes, uint64_t dead = 0, uint64_t pieces = 1) {
     SegmentStats segment;
     segment.file_id = id;
     segment.bytes = bytes;
     segment.dead_bytes = dead;
-    segment.blocks = blocks;
-    segment.blocks_least = 1;
+    segment.pieces = pieces;
+    segment.pieces_least = 1;
     return segment;
 }
 
@@ -48,6 +48,39 @@ TEST(MergePolicy, WritesWhatIsMostlyDeadOrInPiecesAnew) {
     const std::vector<SegmentStats> pieces = {stats(7, 100 * kMiB, 0, 50)};
     EXPECT_TRUE(choose_segments(pieces, MergeUrgency::kBusy).empty());
     EXPECT_EQ(choose_segments(pieces, MergeUrgency::kSettled), std::vector<uint64_t>{7});
+}
+
+SegmentBlock block_of(uint64_t schema, uint32_t rows, uint32_t first_column, uint32_t end_column) {
+    SegmentBlock block;
+    block.info.run = 1;
+    block.info.schema = schema;
+    block.info.rows = rows;
+    block.info.columns = 2000;
+    block.info.first_column = first_column;
+    block.info.end_column = end_column;
+    return block;
+}
+
+class EveryRow final : public LiveRows {
+  public:
+    bool run_exists(uint64_t) const override { return true; }
+    uint64_t dead_through(uint64_t, std::string_view) const override { return 0; }
+    std::optional<Key> kept_through(uint64_t, uint32_t) const override { return std::nullopt; }
+};
+
+// What counts is in how many blocks a series is, not how many there are.
+TEST(MergePolicy, BlocksThatShareOutTheColumnsAreOnePiece) {
+    std::vector<SegmentBlock> blocks;
+    for (uint32_t i = 0; i < 10; ++i) {
+        blocks.push_back(block_of(1, 512, 0, 2000));
+    }
+    for (uint32_t i = 0; i < 10; ++i) {
+        blocks.push_back(block_of(2, 5120, 200 * i, 200 * (i + 1)));
+    }
+    const SegmentMeta segment("s", Id128(), 7, SegmentFooter(), blocks);
+    const SegmentStats stats = measure_segment(segment, EveryRow(), MergeLimits());
+    EXPECT_EQ(stats.pieces, 11U);
+    EXPECT_EQ(stats.pieces_least, 2U);
 }
 
 // Every row is written again at most once a tier, however long it goes on.

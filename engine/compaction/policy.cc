@@ -1,6 +1,7 @@
 #include "engine/compaction/policy.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "engine/model/limits.h"
@@ -16,7 +17,7 @@ constexpr size_t kSegmentsOfTier = 4;
 constexpr uint64_t kLowestTierBytes = 1U << 20U;
 // A segment is written anew if a quarter of it is dead.
 constexpr uint64_t kDeadShare = 4;
-// Blocks of a segment that are too many: a merge leaves at most about twice the least.
+// Pieces of its series that are too many: a merge leaves at most about twice the least.
 constexpr uint64_t kPiecesFactor = 3;
 
 size_t tier_of(uint64_t bytes) {
@@ -61,22 +62,22 @@ SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
         const BlockInfo& first = blocks[i].info;
         const bool exists = live.run_exists(first.run);
         uint64_t values = 0;
-        uint64_t rows = 0;
-        uint64_t columns = 0;
+        uint64_t widths = 0;
+        uint32_t first_column = std::numeric_limits<uint32_t>::max();
+        uint32_t end_column = 0;
         for (; i < blocks.size() && !sorts_before(first, blocks[i].info); ++i) {
             const BlockInfo& info = blocks[i].info;
             const uint64_t width = info.end_column - info.first_column;
-            columns = std::max(columns, width);
+            first_column = std::min(first_column, info.first_column);
+            end_column = std::max(end_column, info.end_column);
+            widths += width;
             values += info.rows * width;
             stats.dead_bytes += exists ? 0 : info.total_bytes();
-            ++stats.blocks;
         }
-        // The rows of blocks that share the columns out among them count once.
-        rows = columns == 0 ? 0 : divided(values, columns);
-        const uint64_t windows = std::max<uint64_t>(1, divided(rows, limits.rows));
-        const uint64_t columns_together =
-            std::max<uint64_t>(1, limits.values / std::max<uint64_t>(1, divided(rows, windows)));
-        stats.blocks_least += windows * std::max<uint64_t>(1, divided(columns, columns_together));
+        // Blocks that share the columns out among them count by their share.
+        const uint64_t columns = std::max<uint32_t>(1, end_column - first_column);
+        stats.pieces += divided(widths, columns);
+        stats.pieces_least += std::max<uint64_t>(1, divided(divided(values, columns), limits.rows));
     }
     return stats;
 }
@@ -108,7 +109,7 @@ std::vector<uint64_t> choose_segments(std::span<const SegmentStats> segments,
     }
     if (urgency != MergeUrgency::kBusy) {
         for (const SegmentStats& segment : segments) {
-            if (!segment.merged && segment.blocks > kPiecesFactor * segment.blocks_least) {
+            if (!segment.merged && segment.pieces > kPiecesFactor * segment.pieces_least) {
                 return {segment.file_id};
             }
         }

@@ -20,9 +20,11 @@ struct SegmentStats {
     uint64_t file_id = 0;
     uint64_t bytes = 0;
     uint64_t dead_bytes = 0;  // of blocks that nobody reads any more, as far as the index tells
-    uint64_t blocks = 0;
-    uint64_t blocks_least = 0;  // that would hold the same rows, about
-    bool merged = false;        // written by a merge since the store was opened
+    // Blocks that the series of the segment are in, one of each (run, attempt, schema) added up,
+    // and how many would do.
+    uint64_t pieces = 0;
+    uint64_t pieces_least = 0;
+    bool merged = false;  // written by a merge since the store was opened
 };
 
 SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
