@@ -53,6 +53,35 @@ TEST(Catalog, EncodesAndDecodes) {
     EXPECT_EQ(decoded->next_schema_id(), 3U);
 }
 
+TEST(Catalog, CheckpointsOfTheFirstVersionAreRead) {
+    ByteWriter writer;
+    writer.put(uint64_t{8});  // next run
+    writer.put(uint64_t{1});  // next schema
+    writer.put(uint64_t{0});  // schemas
+    writer.put(uint64_t{0});  // projects
+    writer.put(uint64_t{1});  // runs
+    writer.put(uint64_t{7});
+    writer.put_text("gpt");
+    writer.put_text("run-17");
+    writer.put(RunState::kFinished);
+    writer.put(int64_t{123});
+    writer.put(uint64_t{1});
+    writer.put(uint32_t{1});  // attempts
+    writer.put(uint32_t{0});
+    writer.put(uint64_t{0});
+    writer.put(uint32_t{0});
+    writer.put(kKeyMax);
+    writer.put(uint64_t{1});
+    const Result<Catalog> decoded = Catalog::decode(writer.bytes(), 1);
+    ASSERT_TRUE(decoded.has_value()) << decoded.error().to_string();
+    const auto run = decoded->find_run("gpt", "run-17");
+    ASSERT_NE(run, nullptr);
+    EXPECT_EQ(run->state, RunState::kFinished);
+    EXPECT_FALSE(run->newest_attempt().discarded);
+    EXPECT_TRUE(run->all_attributes().empty());
+    EXPECT_FALSE(Catalog::decode(writer.bytes(), 2).has_value());
+}
+
 TEST(Catalog, AnyCutOfTheEncodingIsRefused) {
     const std::vector<std::byte> bytes = sample_catalog().encode();
     for (size_t length = 0; length < bytes.size(); ++length) {
