@@ -159,9 +159,8 @@ Task<Status> EngineCore::write_flush_files(
     std::shared_ptr<const SegmentMeta>& segment) {
     FileSystem& files = environment_.file_system;
     state_.writers.forget_before(environment_.clock.now_us() - kWriterKeptUs);
-    std::vector<std::byte> body =
-        encode_checkpoint(state_.published.get(), state_.writers, state_.activities,
-                          state_.rows.highest_keys());
+    std::vector<std::byte> body = encode_checkpoint(state_.published.get(), state_.writers,
+                                                    state_.activities, state_.rows.highest_keys());
     SegmentNames names = names_of(blocks, state_.published.get());
     edit.checkpoint_sequence = checkpoint;
     edit.durable_sequence = checkpoint;

@@ -1,5 +1,5 @@
-#include "engine/base/civil_time.h"
 #include "tools/output/format_cell.h"
+#include "engine/base/civil_time.h"
 
 #include <gtest/gtest.h>
 
