@@ -138,6 +138,7 @@ TEST_F(CompactionTest, ASeriesOfManyWindowsIsInFewBlocksWhateverTheOrderOfItsRow
 
 TEST_F(CompactionTest, AWideRunIsSharedOutByColumnsAndASeriesLooksIntoItsOwnBlocksAlone) {
     std::vector<std::string> metrics;
+    metrics.reserve(300);
     for (int i = 0; i < 300; ++i) {
         metrics.push_back(fmt::format("layers/{}/norm", i));
     }
@@ -145,6 +146,7 @@ TEST_F(CompactionTest, AWideRunIsSharedOutByColumnsAndASeriesLooksIntoItsOwnBloc
     SimRandom random(6);
     for (int step = 0; step < 40; ++step) {
         std::vector<std::optional<double>> values;
+        values.reserve(300);
         for (int i = 0; i < 300; ++i) {
             values.push_back(random.below(4) == 0 ? std::optional<double>()
                                                   : Workload::any_value(random));

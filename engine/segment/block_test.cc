@@ -203,7 +203,8 @@ TEST(Block, NoisyFloat32CostsItsNoise) {
     table.info.columns = 100;
     for (int row = 0; row < 512; ++row) {
         table.keys.push_back(key_of_step(row));
-        table.times.push_back(1700000000000000 + row * 1000000 + static_cast<int>(random() % 9999));
+        table.times.push_back(1700000000000000 + int64_t{row} * 1000000 +
+                              static_cast<int>(random() % 9999));
         table.sequences.push_back(static_cast<uint64_t>(row));
         for (uint32_t column = 0; column < 100; ++column) {
             table.values[column].push_back(
