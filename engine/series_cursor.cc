@@ -181,7 +181,7 @@ struct LoadedPiece {
 // What a loaded row takes, with its share of what decoding and merging need for a moment.
 constexpr size_t kLoadedRowBytes = 2 * (sizeof(Key) + sizeof(int64_t) + sizeof(uint64_t) + 8);
 // Rows loaded at once, unless a single piece has more.
-constexpr size_t kWindowRowsMax = 256U << 10U;
+constexpr size_t kWindowRowsMax = 128U << 10U;
 
 // Loads pieces in the order of their first keys, a window at a time with all its reads in flight
 // together, and hands out whatever is below the first key of those still to be loaded. So a piece

@@ -98,15 +98,25 @@ class LifeWriter {
     ClientRun run_;
 };
 
+// A run as a whole.
+Result<RunName> parse_whole_run(const std::string& text) {
+    TRY_ASSIGN(RunName name, parse_run_name(text));
+    if (name.attempt) {
+        return invalid(
+            fmt::format("'{}' names an attempt; write {}", printable(text), name.path()));
+    }
+    return name;
+}
+
 Status create(const LifeOptions& options) {
-    TRY_ASSIGN(const RunName name, parse_run_name(options.run));
+    TRY_ASSIGN(const RunName name, parse_whole_run(options.run));
     TRY_ASSIGN(LifeWriter writer, LifeWriter::open(options, name, OpenRunFrame::kMustCreate));
     fmt::print("run {} created\n", name.path());
     return {};
 }
 
 Status fork(const LifeOptions& options) {
-    TRY_ASSIGN(const RunName name, parse_run_name(options.run));
+    TRY_ASSIGN(const RunName name, parse_whole_run(options.run));
     TRY_ASSIGN(const RunName parent, parse_run_name(options.from));
     TRY_ASSIGN(const double step, parse_step(options.step));
     if (parent.project != name.project) {
@@ -185,6 +195,16 @@ std::string counted(uint64_t count, std::string_view what) {
     return fmt::format("{} {}{}", count, what, count == 1 || what == "series" ? "" : "s");
 }
 
+// Numbers may have been skipped, and attempts discarded.
+Result<bool> is_readable(Client& client, const RunName& name, uint32_t attempt) {
+    const Result<uint64_t> rows =
+        count_rows(client, fmt::format("attributes '{}#{}'", name.path(), attempt));
+    if (!rows && rows.error().code() != ErrorCode::kNotFound) {
+        return rows.error();
+    }
+    return rows.has_value();
+}
+
 Status discard(const LifeOptions& options, bool refuse_if_forked) {
     TRY_ASSIGN(const RunName name, parse_run_name(options.run));
     if (!name.attempt) {
@@ -195,14 +215,20 @@ Status discard(const LifeOptions& options, bool refuse_if_forked) {
     DiscardAttemptFrame frame;
     frame.attempt = *name.attempt;
     frame.refuse_if_forked = refuse_if_forked;
-    TRY_ASSIGN(const uint64_t series,
-               count_rows(writer.client(),
-                          fmt::format("metrics ** @ '{}#{}'", name.path(), *name.attempt)));
+    if (frame.attempt == writer.run().attempt) {
+        return make_error(ErrorCode::kFailedPrecondition,
+                          "attempt {} is the newest of run {} and cannot be discarded; restart the "
+                          "run first, or delete it as a whole",
+                          frame.attempt, name.path());
+    }
     if (!options.yes) {
-        fmt::print(
-            "would discard attempt {} of run {}, which reads {}; what newer attempts and "
-            "forks read of it stays. Say --yes to do it.\n",
-            *name.attempt, name.path(), counted(series, "series"));
+        TRY_ASSIGN(const uint64_t series,
+                   count_rows(writer.client(),
+                              fmt::format("metrics ** @ '{}#{}'", name.path(), *name.attempt)));
+        fmt::print("would discard attempt {} of run {}, which reads {}; {}. Say --yes to do it.\n",
+                   *name.attempt, name.path(), counted(series, "series"),
+                   refuse_if_forked ? "refused if a fork is pinned to it"
+                                    : "what newer attempts and forks read of it stays");
         return {};
     }
     TRY(writer.change([&](uint32_t handle, uint64_t number) {
@@ -211,16 +237,6 @@ Status discard(const LifeOptions& options, bool refuse_if_forked) {
     }));
     fmt::print("attempt {} of run {} discarded\n", *name.attempt, name.path());
     return {};
-}
-
-// Numbers may have been skipped, and attempts discarded.
-Result<bool> is_readable(Client& client, const RunName& name, uint32_t attempt) {
-    const Result<uint64_t> rows =
-        count_rows(client, fmt::format("attributes '{}#{}'", name.path(), attempt));
-    if (!rows && rows.error().code() != ErrorCode::kNotFound) {
-        return rows.error();
-    }
-    return rows.has_value();
 }
 
 Status delete_metrics(const LifeOptions& options, const RunName& name, LifeWriter& writer) {
@@ -269,6 +285,12 @@ Status delete_metrics(const LifeOptions& options, const RunName& name, LifeWrite
 
 Status remove(const LifeOptions& options) {
     TRY_ASSIGN(const RunName name, parse_run_name(options.run));
+    if (name.attempt && !options.metrics.empty()) {
+        return invalid(
+            fmt::format("metrics are deleted in all attempts of a run; write {} without "
+                        "the #{}",
+                        name.path(), *name.attempt));
+    }
     if (name.attempt) {
         return discard(options, true);
     }
@@ -279,8 +301,10 @@ Status remove(const LifeOptions& options) {
     TRY_ASSIGN(const uint64_t series,
                count_rows(writer.client(), fmt::format("metrics ** @ '{}'", name.path())));
     if (!options.yes) {
-        fmt::print("would delete run {} with {} and all its attempts. Say --yes to do it.\n",
-                   name.path(), counted(series, "series"));
+        fmt::print(
+            "would delete run {} with {} and all its attempts; refused if it has forks. Say "
+            "--yes to do it.\n",
+            name.path(), counted(series, "series"));
         return {};
     }
     TRY(writer.change(encode_delete_run_frame));
@@ -302,11 +326,13 @@ Result<int64_t> parse_age(const std::string& text) {
             text.size() > 1 && text.back() == unit.suffix
                 ? parse_value(std::string_view(text).substr(0, text.size() - 1))
                 : std::nullopt;
-        if (count && *count > 0 && *count < 1e9) {
-            return static_cast<int64_t>(*count * static_cast<double>(unit.seconds) * 1e6);
+        const double seconds = count.value_or(0) * static_cast<double>(unit.seconds);
+        if (seconds > 0 && seconds < 1e10) {
+            return static_cast<int64_t>(seconds * 1e6);
         }
     }
-    return invalid(fmt::format("'{}' is no age; write 30d, 12h, 4w or off", printable(text)));
+    return invalid(fmt::format("'{}' is no age; write 30d, 12h, 4w (300 years at most) or off",
+                               printable(text)));
 }
 
 Status set_retention(const LifeOptions& options) {
@@ -390,13 +416,18 @@ Command add_run(CLI::App& stepdb) {
     add_examples(*app, {"stepdb run fork demo/lower-lr --from demo/tiny --at 400",
                         "stepdb run restart demo/tiny --at 400", "stepdb run finish demo/tiny",
                         "stepdb run delete demo/tiny"});
-    return {app, [=] {
+    return {app,
+            [=] {
                 for (const auto& [each, action] : *actions) {
                     if (each->parsed()) {
                         return action(*options);
                     }
                 }
                 return Status();
+            },
+            [=]() -> Status {
+                TRY(parse_run_name(options->run));
+                return {};
             }};
 }
 
@@ -411,7 +442,11 @@ Command add_retention(CLI::App& stepdb) {
     add_server_option(*app, options->server);
     add_examples(*app, {"stepdb retention demo 90d", "stepdb retention demo off"},
                  "Off by default. Runs tagged keep stay, and so does what their forks read.");
-    return {app, [=] { return set_retention(*options); }};
+    return {app, [=] { return set_retention(*options); },
+            [=]() -> Status {
+                TRY(parse_age(options->age));
+                return check_id("project", options->run);
+            }};
 }
 
 }  // namespace stepdb

@@ -126,7 +126,11 @@ Command add_set(CLI::App& stepdb) {
         {"stepdb set demo/tiny config/lr=3e-4 config/optimizer=adamw",
          "stepdb set demo/tiny --tag sweep --tag keep", "stepdb query 'attributes demo/tiny'"},
         "The last write of an attribute wins. A fork starts with its parent's.");
-    return {app, [=] { return set(*options); }};
+    return {app, [=] { return set(*options); },
+            [=]() -> Status {
+                TRY(make_frame(*options));
+                return {};
+            }};
 }
 
 }  // namespace stepdb

@@ -19,7 +19,7 @@ struct MergeLimits {
     static constexpr MergeLimits of(size_t bytes) {
         MergeLimits limits;
         limits.values = std::clamp<size_t>(bytes / 32, 64, kMergedValuesMax);
-        limits.rows = static_cast<uint32_t>(limits.values / 8);
+        limits.rows = static_cast<uint32_t>(std::min<size_t>(limits.values / 8, kMergedRowsMax));
         limits.kept_bytes = bytes / 4;
         return limits;
     }

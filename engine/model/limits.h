@@ -74,9 +74,11 @@ inline constexpr size_t kSegmentWriteBytes = 1U << 20U;  // piece of a segment w
 // --- Compaction ---
 
 // Memory of a merge at most, whatever it merges, and the rows and values of a merged block that
-// this allows: large enough that a series is in few pieces.
+// this allows: large enough that a series is in few pieces, small enough that a query with the
+// least
+// --memory loads several that overlap (64 bytes a row).
 inline constexpr size_t kMergeBytesMax = 64U << 20U;
-inline constexpr uint32_t kMergedRowsMax = 256U << 10U;
+inline constexpr uint32_t kMergedRowsMax = 64U << 10U;
 inline constexpr size_t kMergedValuesMax = 2U << 20U;
 // Segments are merged up to about this size: what a merge takes of the disk while it works.
 inline constexpr uint64_t kMergedBytesMax = 1U << 30U;

@@ -123,8 +123,11 @@ class FakeEngine : public Engine {
                 case FrameType::kFinishRun:
                     return apply_finish(body, header.number);
                 default:
-                    CHECK(false, "{} frame in the engine", frame_type_name(header.type));
-                    return {};
+                    CHECK(is_change(header.type), "{} frame in the engine",
+                          frame_type_name(header.type));
+                    return make_error(ErrorCode::kInvalidArgument,
+                                      "this stand-in for the engine knows no {}",
+                                      frame_type_name(header.type));
             }
         }
 
