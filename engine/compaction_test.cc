@@ -1,5 +1,6 @@
 // Compaction of whole stores on the simulated disk: what is read before and after is the same.
 #include <algorithm>
+#include <utility>
 
 #include "engine/pieces.h"
 #include "engine/segment/segment_reader.h"
@@ -99,6 +100,38 @@ TEST_F(CompactionTest, ReplacedPointsGoAndTakeNoRoom) {
     }
     EXPECT_EQ(rows, 16U);
     expect_sound();
+}
+
+// Every expect_sound() compares the summaries of all series, and of parts of them, with a scan.
+TEST_F(CompactionTest, SummariesOfMergedPiecesStayTrueThroughAllThatFollows) {
+    SimRandom random(17);
+    for (int step = 0; step < 600; ++step) {
+        send(one_row("p/r", loss_, step, {0.37 * static_cast<double>(random.below(1000))}));
+    }
+    flush();
+    compact();
+    auto used = [&, before = uint64_t{0}]() mutable {
+        store_.run();
+        expect_sound();
+        return store_.summaries_used() - std::exchange(before, store_.summaries_used());
+    };
+    const uint64_t all = used();
+    ASSERT_GT(all, 10U);
+    EXPECT_EQ(used(), all);
+    // A later point leaves them be, a late one takes two of the whole series' out: of the chunk it
+    // falls into, in the whole and in the middle.
+    send(one_row("p/r", loss_, 1000, {1.0}));
+    EXPECT_EQ(used(), all);
+    send(one_row("p/r", loss_, 300.5, {-1e9}));
+    EXPECT_EQ(used(), all - 2);
+    send(one_row("p/r", loss_, 300, {-1e12}));
+    EXPECT_EQ(used(), all - 2);
+    flush();
+    EXPECT_EQ(used(), all - 2);
+    compact();
+    EXPECT_GE(used(), all - 2);
+    reopen();
+    EXPECT_GE(used(), all - 2);
 }
 
 TEST_F(CompactionTest, AbsentValuesOfANewerRowLeaveTheOlderOnesInPlace) {
@@ -324,11 +357,11 @@ TEST_F(CompactionTest, AMetricWithoutAValueStaysKnown) {
     send(one_row("p/r", b, 2, {2.5}));
     flush();
     const auto before = snapshot();
-    const auto metrics = before->metrics(*before->runs()[0], 0);
+    const auto metrics = before->metrics({*before->runs()[0], 0});
     compact();
     compact();
     const auto after = snapshot();
-    const auto still = after->metrics(*after->runs()[0], 0);
+    const auto still = after->metrics({*after->runs()[0], 0});
     ASSERT_EQ(still.size(), 2U);
     EXPECT_EQ(still.size(), metrics.size());
     expect_sound();

@@ -86,9 +86,9 @@ TEST_F(DamageTest, ADamagedSegmentTakesOnlyItsRunsWithIt) {
     const auto b = catalog->find_run("p", "b");
     const std::vector<uint64_t> ids = {a->id, b->id};
     const auto snapshot = store_.engine().snapshot(ids);
-    ASSERT_NE(snapshot->damage(*a, 0), nullptr);
-    EXPECT_NE(snapshot->damage(*a, 0)->message().find(segment), std::string::npos);
-    EXPECT_EQ(snapshot->damage(*b, 0), nullptr);
+    ASSERT_NE(snapshot->damage({*a, 0}), nullptr);
+    EXPECT_NE(snapshot->damage({*a, 0})->message().find(segment), std::string::npos);
+    EXPECT_EQ(snapshot->damage({*b, 0}), nullptr);
     TestWriter other(sha256_128(as_bytes("another writer")));
     other.connect(store_);
     other.send(one_row("p/a", loss_, 2, {1.0}));

@@ -3,6 +3,7 @@
 #include "engine/segment/block_directory.h"
 #include "engine/segment/chunk.h"
 #include "engine/segment/segment_format.h"
+#include "engine/segment/summary_section.h"
 
 namespace stepdb {
 
@@ -175,6 +176,41 @@ Status inspect_strip(const Segment& segment, const SegmentBlock& block,
     return status;
 }
 
+Status inspect_summaries(const Segment& segment, const SegmentBlock& block, InspectSink& sink) {
+    const BlockInfo& info = block.info;
+    if (info.summaries_bytes == 0) {
+        return {};
+    }
+    const uint64_t at = block.summaries_offset();
+    TRY(segment.check("summaries", at, info.summaries_bytes, block.summaries_checksum));
+    TRY_ASSIGN(const auto summaries,
+               decode_summaries(segment.file.subspan(at, info.summaries_bytes), info));
+    InspectTable table("summaries", {{"column", ColumnType::kUint64},
+                                     {"finite", ColumnType::kUint64},
+                                     {"nan", ColumnType::kUint64},
+                                     {"pinf", ColumnType::kUint64},
+                                     {"ninf", ColumnType::kUint64},
+                                     {"first key", ColumnType::kText},
+                                     {"last key", ColumnType::kText},
+                                     {"min", ColumnType::kText},
+                                     {"max", ColumnType::kText},
+                                     {"mean", ColumnType::kText},
+                                     {"variance", ColumnType::kText}});
+    for (const auto& [column, summary] : summaries) {
+        table.number(column).number(summary.count).number(summary.nan);
+        table.number(summary.positive_infinity).number(summary.negative_infinity);
+        table.text(key_text(info.axis, summary.first.key));
+        table.text(key_text(info.axis, summary.last.key));
+        const bool finite = summary.count != 0;
+        table.text(finite ? format_value(summary.min.value) : "");
+        table.text(finite ? format_value(summary.max.value) : "");
+        table.text(finite ? format_value(summary.mean()) : "");
+        table.text(finite ? format_value(summary.variance()) : "");
+    }
+    table.show(sink);
+    return {};
+}
+
 Status inspect_block(const Segment& segment, uint64_t number, InspectSink& sink) {
     if (number >= segment.blocks.size()) {
         return make_error(ErrorCode::kInvalidArgument,
@@ -191,6 +227,8 @@ Status inspect_block(const Segment& segment, uint64_t number, InspectSink& sink)
         .number("directory bytes", info.directory_bytes)
         .number("strips at", block.strips_offset())
         .number("strips bytes", info.strips_bytes)
+        .number("summaries at", block.summaries_offset())
+        .number("summaries bytes", info.summaries_bytes)
         .show(sink);
     Status status = segment.check("axis", block.offset, info.axis_bytes, block.axis_checksum);
     if (status) {
@@ -227,6 +265,7 @@ Status inspect_block(const Segment& segment, uint64_t number, InspectSink& sink)
     }
     strips.show(sink);
     columns.show(sink);
+    keep_first(status, inspect_summaries(segment, block, sink));
     return status;
 }
 

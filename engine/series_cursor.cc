@@ -324,12 +324,16 @@ Task<Result<File*>> SegmentFiles::get(const SegmentMeta& segment) {
     co_return slot->second.get();
 }
 
-std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, const Run& run, uint32_t attempt,
+std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, RunView view,
                                      std::string_view metric, KeyRange range) {
     std::vector<SeriesPiece> pieces;
     for (const Axis axis : {Axis::kStepped, Axis::kTimed}) {
         uint32_t level = 0;
-        for (const LineageLevel& at : lineage(snapshot.catalog(), run.id, attempt, axis)) {
+        for (const LineageLevel& at :
+             lineage(snapshot.catalog(), view.run->id, view.attempt, axis)) {
+            if (view.own && at.run->id != view.run->id) {
+                break;
+            }
             const RunPieces* of_run = snapshot.pieces().find(at.run->id);
             SeriesPiece like;
             like.level = level++;

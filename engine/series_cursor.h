@@ -69,7 +69,7 @@ struct PieceSlice {
 
 // Every piece that may hold points of `metric` in `range`, by key_min. Pieces point into the
 // snapshot.
-std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, const Run& run, uint32_t attempt,
+std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, RunView view,
                                      std::string_view metric, KeyRange range);
 
 // Reads and decodes one piece.

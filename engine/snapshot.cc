@@ -7,6 +7,7 @@
 #include "engine/catalog/lineage.h"
 #include "engine/pieces.h"
 #include "engine/series_cursor.h"
+#include "engine/series_summary.h"
 
 namespace stepdb {
 
@@ -36,8 +37,12 @@ Snapshot::Snapshot(std::shared_ptr<const Catalog> catalog,
 Snapshot::~Snapshot() = default;
 
 template <typename Visit>
-void Snapshot::visit_levels(const Run& run, uint32_t attempt, const Visit& visit) const {
-    for (const LineageLevel& level : lineage(*catalog_, run.id, attempt, Axis::kStepped)) {
+void Snapshot::visit_levels(RunView view, const Visit& visit) const {
+    for (const LineageLevel& level :
+         lineage(*catalog_, view.run->id, view.attempt, Axis::kStepped)) {
+        if (view.own && level.run->id != view.run->id) {
+            return;
+        }
         const RunPieces* pieces = pieces_->find(level.run->id);
         if (pieces != nullptr && !visit(level, *pieces)) {
             return;
@@ -46,12 +51,13 @@ void Snapshot::visit_levels(const Run& run, uint32_t attempt, const Visit& visit
 }
 
 template <typename Visit>
-void Snapshot::visit_groups(const Run& run, uint32_t attempt, const Visit& visit) const {
-    visit_levels(run, attempt, [&](const LineageLevel& level, const RunPieces& pieces) {
+void Snapshot::visit_groups(RunView view, const Visit& visit) const {
+    visit_levels(view, [&](const LineageLevel& level, const RunPieces& pieces) {
         for (const GroupPieces& group : pieces.groups) {
             // Timed metrics are not inherited by a fork.
-            const bool read = group.attempt == level.attempt &&
-                              (level.run->id == run.id || group.schema->axis() != Axis::kTimed);
+            const bool read =
+                group.attempt == level.attempt &&
+                (level.run->id == view.run->id || group.schema->axis() != Axis::kTimed);
             if (read && !visit(*level.run, group)) {
                 return false;
             }
@@ -65,19 +71,18 @@ RunActivity Snapshot::activity(const Run& run) const {
     return pieces == nullptr ? RunActivity() : pieces->activity;
 }
 
-std::shared_ptr<const Error> Snapshot::damage(const Run& run, uint32_t attempt) const {
+std::shared_ptr<const Error> Snapshot::damage(RunView view) const {
     std::shared_ptr<const Error> found;
-    visit_levels(run, attempt, [&](const LineageLevel&, const RunPieces& pieces) {
+    visit_levels(view, [&](const LineageLevel&, const RunPieces& pieces) {
         found = pieces.damage;
         return found == nullptr;
     });
     return found;
 }
 
-std::optional<Axis> Snapshot::find_metric(const Run& run, uint32_t attempt,
-                                          std::string_view metric) const {
+std::optional<Axis> Snapshot::find_metric(RunView view, std::string_view metric) const {
     std::optional<Axis> axis;
-    visit_groups(run, attempt, [&](const Run& holder, const GroupPieces& group) {
+    visit_groups(view, [&](const Run& holder, const GroupPieces& group) {
         if (group.schema->find(metric) && group.has_rows_above(holder.deleted_through(metric))) {
             axis = group.schema->axis();
         }
@@ -86,9 +91,9 @@ std::optional<Axis> Snapshot::find_metric(const Run& run, uint32_t attempt,
     return axis;
 }
 
-std::vector<MetricInfo> Snapshot::metrics(const Run& run, uint32_t attempt) const {
+std::vector<MetricInfo> Snapshot::metrics(RunView view) const {
     std::map<std::string_view, Axis> found;
-    visit_groups(run, attempt, [&](const Run& holder, const GroupPieces& group) {
+    visit_groups(view, [&](const Run& holder, const GroupPieces& group) {
         const bool nothing_deleted = holder.deletes.empty();
         for (const std::string& metric : group.schema->metrics()) {
             if (nothing_deleted || group.has_rows_above(holder.deleted_through(metric))) {
@@ -109,9 +114,11 @@ std::vector<MetricInfo> Snapshot::metrics(const Run& run, uint32_t attempt) cons
 }
 
 struct SnapshotReader::State {
-    explicit State(FileSystem& file_system) : files(file_system) {}
+    State(FileSystem& file_system, std::shared_ptr<MemoryBudget> budget)
+        : files(file_system), summaries(files, std::move(budget)) {}
 
     SegmentFiles files;
+    BlockSummaries summaries;
     ReadCost cost;
 };
 
@@ -119,19 +126,25 @@ SnapshotReader::SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot
                                std::shared_ptr<MemoryBudget> budget)
     : snapshot_(std::move(snapshot)),
       budget_(std::move(budget)),
-      state_(std::make_unique<State>(files)) {}
+      state_(std::make_unique<State>(files, budget_)) {}
 
 SnapshotReader::~SnapshotReader() = default;
 
-std::unique_ptr<SeriesCursor> SnapshotReader::open_series(const Run& run, uint32_t attempt,
-                                                          std::string_view metric, KeyRange range) {
-    return make_cursor(state_->files, state_->cost,
-                       find_pieces(*snapshot_, run, attempt, metric, range), budget_);
+std::unique_ptr<SeriesCursor> SnapshotReader::open_series(RunView view, std::string_view metric,
+                                                          KeyRange range) {
+    return make_cursor(state_->files, state_->cost, find_pieces(*snapshot_, view, metric, range),
+                       budget_);
 }
 
-Task<Result<std::optional<KeyRange>>> SnapshotReader::key_range(const Run& run, uint32_t attempt,
+Task<Result<Summary>> SnapshotReader::summarize(RunView view, std::string_view metric,
+                                                KeyRange range) {
+    return summarize_series(state_->files, state_->summaries, state_->cost,
+                            find_pieces(*snapshot_, view, metric, range), budget_);
+}
+
+Task<Result<std::optional<KeyRange>>> SnapshotReader::key_range(RunView view,
                                                                 std::string_view metric) {
-    std::vector<SeriesPiece> pieces = find_pieces(*snapshot_, run, attempt, metric, KeyRange());
+    std::vector<SeriesPiece> pieces = find_pieces(*snapshot_, view, metric, KeyRange());
     std::optional<KeyRange> range;
     // A piece's bounds are those of its rows; the series may have no value in the outermost ones,
     // so pieces are read until none left could reach further.

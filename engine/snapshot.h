@@ -21,8 +21,19 @@
 #include "engine/catalog/run_activity.h"
 #include "engine/io/file_system.h"
 #include "engine/model/key.h"
+#include "engine/model/summary.h"
 
 namespace stepdb {
+
+// A run as one of its attempts reads it. The run outlives this and every task that was given it.
+struct RunView {
+    RunView(const Run& its_run, uint32_t its_attempt, bool its_own = false)
+        : run(&its_run), attempt(its_attempt), own(its_own) {}
+
+    const Run* run;
+    uint32_t attempt;
+    bool own;  // without what it inherits from the runs it was forked from
+};
 
 struct MetricInfo {
     std::string name;
@@ -45,7 +56,8 @@ struct ReadCost {
     uint64_t chunks_decoded = 0;
     uint64_t vectors_decoded = 0;  // of kVectorValues values, of values and axes
     uint64_t values_decoded = 0;
-    uint64_t bytes_read = 0;  // from files
+    uint64_t summaries_used = 0;  // chunks of which the summary was enough
+    uint64_t bytes_read = 0;      // from files
 };
 
 class SnapshotPieces;  // engine/pieces.h
@@ -61,18 +73,16 @@ class Snapshot {
     // The runs asked for that exist, in the order asked.
     const std::vector<std::shared_ptr<const Run>>& runs() const { return runs_; }
 
-    // The distinct metrics of a run as its attempt `attempt` reads (own and inherited), in natural
-    // order.
-    std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const;
+    // The distinct metrics that a run reads, in natural order.
+    std::vector<MetricInfo> metrics(RunView view) const;
 
     // The axis of one of them, if it is there; does not list the others.
-    std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
-                                    std::string_view metric) const;
+    std::optional<Axis> find_metric(RunView view, std::string_view metric) const;
 
-    // Why not all that an attempt reads can be read: a segment that holds rows of it, or of what it
+    // Why not all that it reads can be read: a segment that holds rows of it, or of what it
     // inherits, is damaged as a whole. Null if there is nothing of the kind; a damaged block within
     // a segment shows when it is read.
-    std::shared_ptr<const Error> damage(const Run& run, uint32_t attempt) const;
+    std::shared_ptr<const Error> damage(RunView view) const;
 
     // When a run of the snapshot was last heard of.
     RunActivity activity(const Run& run) const;
@@ -82,11 +92,10 @@ class Snapshot {
   private:
     // Calls visit(level, pieces of its run) along the lineage until it returns false.
     template <typename Visit>
-    void visit_levels(const Run& run, uint32_t attempt, const Visit& visit) const;
-    // Calls visit(run, group) for all that an attempt reads, own groups first, until it returns
-    // false.
+    void visit_levels(RunView view, const Visit& visit) const;
+    // Calls visit(run, group) for all that it reads, own groups first, until it returns false.
     template <typename Visit>
-    void visit_groups(const Run& run, uint32_t attempt, const Visit& visit) const;
+    void visit_groups(RunView view, const Visit& visit) const;
 
     std::shared_ptr<const Catalog> catalog_;
     std::vector<std::shared_ptr<const Run>> runs_;
@@ -113,15 +122,18 @@ class SnapshotReader {
 
     const Snapshot& snapshot() const { return *snapshot_; }
 
-    // The points of `metric` as attempt `attempt` of `run` reads them, with keys in `range`. A
-    // metric the run does not have yields no points. The reader outlives the cursor.
-    std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
-                                              std::string_view metric, KeyRange range);
+    // The points of `metric` as the run reads them, with keys in `range`. A metric the run does not
+    // have yields no points. The reader outlives the cursor.
+    std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,
+                                              KeyRange range);
+
+    // What is to be known of these points, without points if there are none. Costs what chunks with
+    // a summary do not tell.
+    Task<Result<Summary>> summarize(RunView view, std::string_view metric, KeyRange range);
 
     // The smallest and largest key of the series as read, if it has a point: what `start` and `end`
     // mean. Exact, at the cost of looking into the first and last pieces.
-    Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
-                                                    std::string_view metric);
+    Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric);
 
     const ReadCost& cost() const;
 

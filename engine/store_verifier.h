@@ -64,6 +64,7 @@ class StoreVerifier {
     void verify_block(const OpenSegment& segment, size_t index, Bytes bytes);
     void check_block_owner(const OpenSegment& segment, size_t index);
     void check_block_axis(const OpenSegment& segment, size_t index, Bytes section);
+    void check_block_summaries(const OpenSegment& segment, size_t index, Bytes bytes);
     void check_block_strips(const OpenSegment& segment, size_t index, Bytes directory,
                             Bytes strips);
 

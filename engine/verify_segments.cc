@@ -6,6 +6,7 @@
 
 #include "engine/segment/block_directory.h"
 #include "engine/segment/chunk.h"
+#include "engine/segment/summary_section.h"
 #include "engine/store_verifier.h"
 
 namespace stepdb {
@@ -262,7 +263,7 @@ void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes
     const SegmentBlock& block = segment.blocks[index];
     const Bytes axis = bytes.first(block.info.axis_bytes);
     const Bytes directory = bytes.subspan(axis.size(), block.info.directory_bytes);
-    const Bytes strips = bytes.subspan(axis.size() + directory.size());
+    const Bytes strips = bytes.subspan(axis.size() + directory.size(), block.info.strips_bytes);
     report_.rows += block.info.rows;
     const uint64_t axis_computed = xxh3(axis, segment.place_seed(block.offset));
     if (axis_computed != block.axis_checksum) {
@@ -273,6 +274,7 @@ void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes
     } else {
         check_block_axis(segment, index, axis);
     }
+    check_block_summaries(segment, index, bytes);
     const uint64_t at = block.directory_offset();
     const uint64_t directory_computed = xxh3(directory, segment.place_seed(at));
     if (directory_computed != block.directory_checksum) {
@@ -308,6 +310,45 @@ void StoreVerifier::check_block_axis(const OpenSegment& segment, size_t index, B
                                 sequence),
                     kRestoreSegment);
             return;
+        }
+    }
+}
+
+// They say what the columns hold. Where these cannot be read, others tell.
+void StoreVerifier::check_block_summaries(const OpenSegment& segment, size_t index, Bytes bytes) {
+    const SegmentBlock& block = segment.blocks[index];
+    const BlockInfo& info = block.info;
+    if (info.summaries_bytes == 0) {
+        return;
+    }
+    const uint64_t at = block.summaries_offset();
+    const auto wrong = [&](std::string what) {
+        problem(segment.name, at, fmt::format("{}: {}", segment.describe(index), what),
+                kRestoreSegment);
+    };
+    const Bytes section = bytes.last(info.summaries_bytes);
+    const uint64_t computed = xxh3(section, segment.place_seed(at));
+    if (computed != block.summaries_checksum) {
+        wrong(checksum_words("summaries", block.summaries_checksum, computed));
+        return;
+    }
+    const Result<std::vector<ColumnSummary>> summaries = decode_summaries(section, info);
+    if (!summaries) {
+        wrong(summaries.error().message());
+        return;
+    }
+    const Result<AxisColumns> axis = decode_axis(bytes.first(info.axis_bytes), info);
+    const Bytes directory = bytes.subspan(info.axis_bytes, info.directory_bytes);
+    const Bytes strips = bytes.subspan(info.axis_bytes + info.directory_bytes, info.strips_bytes);
+    for (const ColumnSummary& stored : *summaries) {
+        const Result<ChunkPlace> place = find_chunk(directory, info, stored.column);
+        if (!axis || !place) {
+            return;
+        }
+        const Result<ColumnValues> values =
+            decode_chunk(strips.subspan(place->offset, place->bytes), info);
+        if (values && !agrees(stored.summary, summarize_column(*axis, *values))) {
+            wrong(fmt::format("the summary of column {} is not that of its values", stored.column));
         }
     }
 }

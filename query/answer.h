@@ -27,6 +27,7 @@ class Answer {
 std::unique_ptr<Answer> make_points_answer(ExecutionContext& context);
 Result<std::unique_ptr<Answer>> make_buckets_answer(ExecutionContext& context,
                                                     const BucketsStage& stage);
+std::unique_ptr<Answer> make_summary_answer(ExecutionContext& context, const SummaryStage& stage);
 std::unique_ptr<Answer> make_runs_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_attributes_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_metrics_answer(ExecutionContext& context);

@@ -24,11 +24,17 @@ struct Pattern {
     SourceSpan span;
 };
 
-// `project/run` or `project/run#K`, or `parent(...)` of it.
+// `project/run` or `project/run#K`, or `parent(...)` or `own(...)` of it.
 struct RunPattern {
+    enum class Of : uint8_t {
+        kRun,
+        kParent,  // what the run was forked from
+        kOwn,     // the run without what it inherits from the runs it was forked from
+    };
+
     Pattern path;                     // without the attempt
     std::optional<uint32_t> attempt;  // unset: the newest
-    bool parent = false;              // what the run was forked from
+    Of of = Of::kRun;
 };
 
 // One end of a range.
@@ -87,9 +93,36 @@ struct BucketsStage {
     std::vector<Statistic> statistics;  // as named, all if none is
 };
 
+// What `summary` can tell, in the order of an answer's columns.
+enum class SummaryField : uint8_t {
+    kCount,
+    kNan,
+    kPositiveInfinity,
+    kNegativeInfinity,
+    kMin,
+    kMinStep,
+    kMinTime,
+    kMax,
+    kMaxStep,
+    kMaxTime,
+    kSum,
+    kMean,
+    kVariance,
+    kFirst,
+    kFirstStep,
+    kFirstTime,
+    kLast,
+    kLastStep,
+    kLastTime,
+};
+
+struct SummaryStage {
+    std::vector<SummaryField> fields;  // as named, all if none is
+};
+
 struct Stage {
     SourceSpan span;  // its name
-    std::variant<StepsStage, TimeStage, FirstStage, LastStage, BucketsStage> what;
+    std::variant<StepsStage, TimeStage, FirstStage, LastStage, BucketsStage, SummaryStage> what;
 };
 
 // `metrics @ runs | stage | stage`

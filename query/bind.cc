@@ -109,6 +109,14 @@ Status take_parents(const RunPattern& pattern, size_t from, const Catalog::RunMa
     return {};
 }
 
+// Of each of these runs what it inherits is left out.
+void leave_own(size_t from, BoundQuery& bound) {
+    for (size_t i = from; i < bound.runs.size(); ++i) {
+        bound.runs[i].own = true;
+        bound.runs[i].label = fmt::format("own({})", bound.runs[i].label);
+    }
+}
+
 Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, BoundQuery& bound) {
     TRY_ASSIGN(const NameMatcher matcher, NameMatcher::compile(pattern.path, bound.query.text));
     if (matcher.exact() != nullptr) {
@@ -203,8 +211,10 @@ Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs) {
     for (const RunPattern& pattern : run_patterns(bound.query)) {
         const size_t before = bound.runs.size();
         TRY(select_pattern(pattern, runs, bound));
-        if (pattern.parent) {
+        if (pattern.of == RunPattern::Of::kParent) {
             TRY(take_parents(pattern, before, runs, bound));
+        } else if (pattern.of == RunPattern::Of::kOwn) {
+            leave_own(before, bound);
         }
     }
     if (const RangeEnd* fork = find_fork(bound.query)) {

@@ -15,11 +15,14 @@
 namespace stepdb {
 
 // A run as one attempt reads it. `label` is what the answer calls it: "gpt/run-1", or
-// "gpt/run-1#0" if the query named the attempt.
+// "gpt/run-1#0" if the query named the attempt, "own(gpt/run-1)" without what it inherits.
 struct SelectedRun {
     std::shared_ptr<const Run> run;
     uint32_t attempt = 0;
+    bool own = false;
     std::string label;
+
+    RunView view() const { return {*run, attempt, own}; }
 };
 
 struct BoundQuery {

@@ -41,7 +41,7 @@ Status drop_stepless(const SeriesQuery& query, ExecutionContext& context) {
 // An answer that silently lacked a segment's rows would be wrong.
 Status check_damage(const ExecutionContext& context) {
     for (const SelectedRun& selected : context.bound.runs) {
-        if (const auto damage = context.source.damage(*selected.run, selected.attempt)) {
+        if (const auto damage = context.source.damage(selected.view())) {
             return make_error(damage->code(), "run {}: {}", selected.run->path(),
                               damage->message());
         }
@@ -90,6 +90,9 @@ Result<std::unique_ptr<Answer>> QueryExecution::make_answer() {
     if (!series->stages.empty()) {
         if (const auto* buckets = std::get_if<BucketsStage>(&series->stages.back().what)) {
             return make_buckets_answer(context_, *buckets);
+        }
+        if (const auto* summary = std::get_if<SummaryStage>(&series->stages.back().what)) {
+            return make_summary_answer(context_, *summary);
         }
     }
     return make_points_answer(context_);

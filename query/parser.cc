@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
 
 #include "engine/base/text.h"
 #include "engine/model/limits.h"
@@ -18,23 +19,28 @@ constexpr std::array<std::string_view, 14> kStatisticNames = {
     "count", "nan", "pinf", "ninf",  "min",     "min_x", "max",
     "max_x", "sum", "mean", "first", "first_x", "last",  "last_x"};
 
+constexpr std::array<std::string_view, 19> kSummaryFieldNames = {
+    "count",      "nan",        "pinf",     "ninf",      "min",      "min_step", "min_time",
+    "max",        "max_step",   "max_time", "sum",       "mean",     "variance", "first",
+    "first_step", "first_time", "last",     "last_step", "last_time"};
+
 // Points a query may ask for with first and last. The latter keeps them in memory, and execution
 // may refuse fewer.
 constexpr uint64_t kFirstPointsMax = uint64_t{1} << 53U;
 constexpr uint64_t kLastPointsMax = 4U << 20U;
 
 const std::vector<std::string>& stage_names() {
-    static const std::vector<std::string> names = {"buckets", "first", "last", "steps", "time"};
+    static const std::vector<std::string> names = {"buckets", "first",   "last",
+                                                   "steps",   "summary", "time"};
     return names;
-}
-
-std::vector<std::string> statistic_names() {
-    return {kStatisticNames.begin(), kStatisticNames.end()};
 }
 
 // What other tools call a statistic.
 std::string other_name_of_statistic(std::string_view word) {
-    return word == "avg" || word == "average" ? "; did you mean 'mean'?" : std::string();
+    if (word == "avg" || word == "average") {
+        return "; did you mean 'mean'?";
+    }
+    return word == "var" ? "; did you mean 'variance'?" : std::string();
 }
 
 std::string join(const std::vector<std::string>& words) {
@@ -50,6 +56,11 @@ bool is_operator(const Token& token) {
 bool starts_pattern(const Token& token) {
     return token.kind == TokenKind::kLiteral || token.kind == TokenKind::kRegex ||
            (token.kind == TokenKind::kWord && !is_operator(token));
+}
+
+bool is_named(const Stage& stage, std::string_view name) {
+    return name == "buckets" ? std::holds_alternative<BucketsStage>(stage.what)
+                             : std::holds_alternative<SummaryStage>(stage.what);
 }
 
 // One parse of one text. Each parse_* reads what it is named for and leaves the rest.
@@ -92,7 +103,10 @@ class Parser {
     Result<uint64_t> parse_count_word(std::string_view what, uint64_t max);
     Result<Range> parse_range(RangeAxis axis);
     Result<BucketsStage> parse_buckets();
-    Result<Statistic> parse_statistic();
+    Result<SummaryStage> parse_summary();
+    Result<size_t> parse_statistic(std::span<const std::string_view> names);
+    template <typename Name>
+    Status parse_statistics(std::span<const std::string_view> names, std::vector<Name>& named);
 
     std::string_view text_;
     std::vector<Token> tokens_;
@@ -239,13 +253,15 @@ Status Parser::split_attempt(RunPattern& run) const {
 
 Result<RunPattern> Parser::parse_run() {
     RunPattern run;
-    if (peek().is_word("parent") && peek_after().kind == TokenKind::kOpenParenthesis) {
+    const bool is_own = peek().is_word("own");
+    if ((is_own || peek().is_word("parent")) && peek_after().kind == TokenKind::kOpenParenthesis) {
         take();
         take();
         TRY_ASSIGN(run, parse_run_path());
-        run.parent = true;
+        run.of = is_own ? RunPattern::Of::kOwn : RunPattern::Of::kParent;
         if (peek().kind != TokenKind::kCloseParenthesis) {
-            return expected("')' behind the run whose parent is meant");
+            return expected(is_own ? "')' behind the run whose own points are meant"
+                                   : "')' behind the run whose parent is meant");
         }
         take();
         return run;
@@ -299,7 +315,15 @@ Result<SeriesQuery> Parser::parse_series_query() {
 // Without a pattern all of them.
 Result<std::vector<RunPattern>> Parser::parse_all_or_runs() {
     if (peek().kind != TokenKind::kEnd && peek().kind != TokenKind::kPipe) {
-        return parse_runs();
+        TRY_ASSIGN(std::vector<RunPattern> runs, parse_runs());
+        for (const RunPattern& run : runs) {
+            if (run.of == RunPattern::Of::kOwn) {
+                return error_at(run.path.span,
+                                "`own` leaves out inherited points, and this query is about runs, "
+                                "not points; name the run alone");
+            }
+        }
+        return runs;
     }
     RunPattern all;
     all.path.kind = PatternKind::kGlob;
@@ -334,8 +358,11 @@ Result<std::vector<Stage>> Parser::parse_stages() {
     while (peek().kind == TokenKind::kPipe) {
         take();
         TRY_ASSIGN(Stage stage, parse_stage());
-        if (!stages.empty() && std::holds_alternative<BucketsStage>(stages.back().what)) {
-            return error_at(stage.span, "no stage can follow `buckets`; put it before");
+        for (const std::string_view last : {"buckets", "summary"}) {
+            if (!stages.empty() && is_named(stages.back(), last)) {
+                return error_at(stage.span,
+                                fmt::format("no stage can follow `{}`; put it before", last));
+            }
         }
         stages.push_back(std::move(stage));
         if (peek().kind != TokenKind::kPipe && peek().kind != TokenKind::kEnd) {
@@ -368,6 +395,8 @@ Result<Stage> Parser::parse_stage() {
         stage.what = LastStage{points};
     } else if (name.text == "buckets") {
         TRY_ASSIGN(stage.what, parse_buckets());
+    } else if (name.text == "summary") {
+        TRY_ASSIGN(stage.what, parse_summary());
     } else {
         return error_at(name.span,
                         fmt::format("expected a stage ({}), found {}{}", join(stage_names()),
@@ -396,46 +425,60 @@ Result<Range> Parser::parse_range(RangeAxis axis) {
     return parse_range_word(text_, word.text, word.span, axis);
 }
 
-Result<Statistic> Parser::parse_statistic() {
+// Its number among `names`.
+Result<size_t> Parser::parse_statistic(std::span<const std::string_view> names) {
     if (peek().kind != TokenKind::kWord) {
         return expected("a statistic such as min, max or mean");
     }
     const Token& name = take();
-    const auto* const at = std::find(kStatisticNames.begin(), kStatisticNames.end(), name.text);
-    if (at == kStatisticNames.end()) {
-        const std::vector<std::string> names = statistic_names();
+    const auto at = std::ranges::find(names, name.text);
+    if (at == names.end()) {
+        const std::vector<std::string> known(names.begin(), names.end());
         std::string suggestion = other_name_of_statistic(name.text);
         if (suggestion.empty()) {
-            suggestion = did_you_mean(name.text, names);
+            suggestion = did_you_mean(name.text, known);
         }
-        return error_at(name.span, fmt::format("expected a statistic ({}), found {}{}", join(names),
+        return error_at(name.span, fmt::format("expected a statistic ({}), found {}{}", join(known),
                                                describe(name), suggestion));
     }
-    return static_cast<Statistic>(at - kStatisticNames.begin());
+    return static_cast<size_t>(at - names.begin());
+}
+
+// Those that are named, each once; all if none is.
+template <typename Name>
+Status Parser::parse_statistics(std::span<const std::string_view> names, std::vector<Name>& named) {
+    if (peek().kind != TokenKind::kWord) {
+        for (size_t i = 0; i < names.size(); ++i) {
+            named.push_back(static_cast<Name>(i));
+        }
+        return {};
+    }
+    while (true) {
+        const Token& word = peek();
+        TRY_ASSIGN(const size_t number, parse_statistic(names));
+        if (std::ranges::find(named, static_cast<Name>(number)) != named.end()) {
+            return error_at(word.span,
+                            fmt::format("the statistic {} is named twice", describe(word)));
+        }
+        named.push_back(static_cast<Name>(number));
+        if (peek().kind != TokenKind::kComma) {
+            return {};
+        }
+        take();
+    }
 }
 
 Result<BucketsStage> Parser::parse_buckets() {
     BucketsStage stage;
     TRY_ASSIGN(const uint64_t count, parse_count_word("a number of buckets", kBucketsMax));
     stage.buckets = static_cast<uint32_t>(count);
-    if (peek().kind == TokenKind::kWord) {
-        while (true) {
-            const Token& name = peek();
-            TRY_ASSIGN(const Statistic statistic, parse_statistic());
-            if (std::count(stage.statistics.begin(), stage.statistics.end(), statistic) > 0) {
-                return error_at(name.span,
-                                fmt::format("the statistic {} is named twice", describe(name)));
-            }
-            stage.statistics.push_back(statistic);
-            if (peek().kind != TokenKind::kComma) {
-                return stage;
-            }
-            take();
-        }
-    }
-    for (size_t i = 0; i < kStatisticNames.size(); ++i) {
-        stage.statistics.push_back(static_cast<Statistic>(i));
-    }
+    TRY(parse_statistics(kStatisticNames, stage.statistics));
+    return stage;
+}
+
+Result<SummaryStage> Parser::parse_summary() {
+    SummaryStage stage;
+    TRY(parse_statistics(kSummaryFieldNames, stage.fields));
     return stage;
 }
 
@@ -443,6 +486,10 @@ Result<BucketsStage> Parser::parse_buckets() {
 
 std::string_view statistic_name(Statistic statistic) {
     return kStatisticNames.at(static_cast<size_t>(statistic));
+}
+
+std::string_view summary_field_name(SummaryField field) {
+    return kSummaryFieldNames.at(static_cast<size_t>(field));
 }
 
 Result<Query> parse_query(std::string_view text) {

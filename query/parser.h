@@ -15,5 +15,7 @@ Result<Query> parse_query(std::string_view text);
 
 // The name of a statistic, which is also the name of its column: "count", "min_x", ...
 std::string_view statistic_name(Statistic statistic);
+// Likewise: "count", "min_step", ...
+std::string_view summary_field_name(SummaryField field);
 
 }  // namespace stepdb

@@ -60,13 +60,13 @@ Status Selector::add_run(size_t run) {
         // A chart of one metric must not list the hundred thousand others of its run.
         for (size_t i = 0; i < matchers_.size(); ++i) {
             const std::string& name = *matchers_[i].exact();
-            const auto axis = source_.find_metric(*selected.run, selected.attempt, name);
+            const auto axis = source_.find_metric(selected.view(), name);
             if (axis) {
                 TRY(add(run, i, name, *axis));
             }
         }
     } else {
-        for (MetricInfo& metric : source_.metrics(*selected.run, selected.attempt)) {
+        for (MetricInfo& metric : source_.metrics(selected.view())) {
             for (size_t i = 0; i < matchers_.size(); ++i) {
                 if (matchers_[i].matches(metric.name)) {
                     TRY(add(run, i, metric.name, metric.axis));
@@ -118,7 +118,7 @@ Error Selector::metric_not_found(const Pattern& pattern) const {
     std::vector<std::string> names;
     for (size_t i = 0; i < std::min(bound_.runs.size(), kRunsAsked); ++i) {
         const SelectedRun& selected = bound_.runs[i];
-        for (MetricInfo& metric : source_.metrics(*selected.run, selected.attempt)) {
+        for (MetricInfo& metric : source_.metrics(selected.view())) {
             names.push_back(std::move(metric.name));
         }
     }

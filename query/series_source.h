@@ -19,13 +19,14 @@ class SeriesSource {
   public:
     virtual ~SeriesSource() = default;
 
-    virtual std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const = 0;
+    virtual std::vector<MetricInfo> metrics(RunView view) const = 0;
     // The axis of a metric, if the run has it.
-    virtual std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
-                                            std::string_view metric) const = 0;
-    virtual std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
-                                                      std::string_view metric, KeyRange range) = 0;
-    virtual Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
+    virtual std::optional<Axis> find_metric(RunView view, std::string_view metric) const = 0;
+    virtual std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,
+                                                      KeyRange range) = 0;
+    virtual Task<Result<Summary>> summarize(RunView view, std::string_view metric,
+                                            KeyRange range) = 0;
+    virtual Task<Result<std::optional<KeyRange>>> key_range(RunView view,
                                                             std::string_view metric) = 0;
     virtual ReadCost cost() const = 0;
     // Of another run, such as a parent; null if it is not there.
@@ -39,9 +40,8 @@ class SeriesSource {
         return {};
     }
     // Why not all of a run can be read, if that is known before reading.
-    virtual std::shared_ptr<const Error> damage(const Run& run, uint32_t attempt) const {
-        static_cast<void>(run);
-        static_cast<void>(attempt);
+    virtual std::shared_ptr<const Error> damage(RunView view) const {
+        static_cast<void>(view);
         return nullptr;
     }
 };

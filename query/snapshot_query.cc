@@ -8,28 +8,31 @@ class SnapshotQuery::Source final : public SeriesSource {
            std::shared_ptr<MemoryBudget> memory)
         : reader_(files, std::move(snapshot), std::move(memory)) {}
 
-    std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const override {
-        return reader_.snapshot().metrics(run, attempt);
+    std::vector<MetricInfo> metrics(RunView view) const override {
+        return reader_.snapshot().metrics(view);
     }
-    std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
-                                    std::string_view metric) const override {
-        return reader_.snapshot().find_metric(run, attempt, metric);
+    std::optional<Axis> find_metric(RunView view, std::string_view metric) const override {
+        return reader_.snapshot().find_metric(view, metric);
     }
-    std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
-                                              std::string_view metric, KeyRange range) override {
-        return reader_.open_series(run, attempt, metric, range);
+    std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,
+                                              KeyRange range) override {
+        return reader_.open_series(view, metric, range);
     }
-    Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
+    Task<Result<Summary>> summarize(RunView view, std::string_view metric,
+                                    KeyRange range) override {
+        return reader_.summarize(view, metric, range);
+    }
+    Task<Result<std::optional<KeyRange>>> key_range(RunView view,
                                                     std::string_view metric) override {
-        return reader_.key_range(run, attempt, metric);
+        return reader_.key_range(view, metric);
     }
     ReadCost cost() const override { return reader_.cost(); }
     std::shared_ptr<const Run> find_run(uint64_t id) const override {
         return reader_.snapshot().catalog().find_run(id);
     }
     RunActivity activity(const Run& run) const override { return reader_.snapshot().activity(run); }
-    std::shared_ptr<const Error> damage(const Run& run, uint32_t attempt) const override {
-        return reader_.snapshot().damage(run, attempt);
+    std::shared_ptr<const Error> damage(RunView view) const override {
+        return reader_.snapshot().damage(view);
     }
 
   private:

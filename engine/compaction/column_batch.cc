@@ -89,7 +89,8 @@ void ColumnBatch::add(uint32_t column, ColumnPoints points) {
 }
 
 std::shared_ptr<const EncodedBlock> ColumnBatch::take(const BlockInfo& info,
-                                                      const AxisColumns& axis) {
+                                                      const AxisColumns& axis,
+                                                      size_t summary_values_min) {
     std::vector<uint32_t> row_at(axis.keys.size(), kNowhere);
     for (const Column& column : columns_) {
         for (const uint32_t place : column.points.places) {
@@ -109,7 +110,7 @@ std::shared_ptr<const EncodedBlock> ColumnBatch::take(const BlockInfo& info,
         std::iota(rows.begin(), rows.end(), 0U);
     }
     BlockBuilder builder(info, picked(axis.keys, rows), picked(axis.times, rows),
-                         picked(axis.sequences, rows));
+                         picked(axis.sequences, rows), summary_values_min);
     std::vector<int64_t> present;
     for (Column& column : columns_) {
         present.clear();

@@ -39,7 +39,8 @@ class ColumnBatch {
     // The block of what has been added, without the rows that have no value in it (of an empty
     // batch, all rows without values); the batch is empty again. `info` carries run, schema,
     // attempt, axis and columns.
-    std::shared_ptr<const EncodedBlock> take(const BlockInfo& info, const AxisColumns& axis);
+    std::shared_ptr<const EncodedBlock> take(const BlockInfo& info, const AxisColumns& axis,
+                                             size_t summary_values_min);
 
   private:
     struct Column {

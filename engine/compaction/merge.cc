@@ -215,7 +215,12 @@ class Merge {
         }
         // Metrics that were named and never had a value stay known by one row.
         ColumnBatch empty;
-        co_return co_await write_block(empty.take(info_of(*group, first), *first_row));
+        co_return co_await write_block(taken(empty, info_of(*group, first), *first_row));
+    }
+
+    std::shared_ptr<const EncodedBlock> taken(ColumnBatch& batch, const BlockInfo& info,
+                                              const AxisColumns& axis) const {
+        return batch.take(info, axis, input_.limits.summary_values);
     }
 
     static AxisColumns first_row_of(const AxisColumns& axis) {
@@ -294,9 +299,14 @@ class Merge {
             outcome_.unreadable = block->segment_id();
             co_return parsed;
         }
+        const Result<std::vector<std::byte>> summaries = co_await block->read_summaries_section();
+        if (!summaries) {
+            outcome_.unreadable = block->segment_id();
+            co_return summaries.error();
+        }
         Status status = co_await begin_file();
         if (status) {
-            status = co_await writer_.begin_block(block->info(), *axis, *directory);
+            status = co_await writer_.begin_block(block->info(), *axis, *directory, *summaries);
         }
         for (size_t strip = 0; status && strip < block->directory().strips().size(); ++strip) {
             const Result<std::vector<std::byte>> bytes = co_await block->read_strip(strip);
@@ -304,7 +314,10 @@ class Merge {
                 outcome_.unreadable = block->segment_id();
                 co_return bytes.error();
             }
-            status = co_await writer_.put_strips(*bytes);
+            status = co_await writer_.put_rest(*bytes);
+        }
+        if (status) {
+            status = co_await writer_.put_rest(*summaries);
         }
         note_written(block->info());
         if (status) {
@@ -335,7 +348,7 @@ class Merge {
                 continue;
             }
             if (!batch.has_room(points, input_.limits.values)) {
-                const Status written = co_await write_block(batch.take(info, window->axis()));
+                const Status written = co_await write_block(taken(batch, info, window->axis()));
                 if (!written) {
                     co_return written;
                 }
@@ -343,7 +356,7 @@ class Merge {
             batch.add(column, std::move(points));
         }
         if (!batch.empty()) {
-            const Status written = co_await write_block(batch.take(info, window->axis()));
+            const Status written = co_await write_block(taken(batch, info, window->axis()));
             if (!written) {
                 co_return written;
             }

@@ -6,13 +6,15 @@
 #include <cstdint>
 
 #include "engine/model/limits.h"
+#include "engine/segment/block.h"
 
 namespace stepdb {
 
 struct MergeLimits {
-    uint32_t rows = kMergedRowsMax;          // of a block
-    size_t values = kMergedValuesMax;        // of a block
-    size_t kept_bytes = kMergeBytesMax / 4;  // of source blocks, between two columns
+    uint32_t rows = kMergedRowsMax;             // of a block
+    size_t values = kMergedValuesMax;           // of a block
+    size_t summary_values = kSummaryValuesMin;  // from how many on a column gets a summary
+    size_t kept_bytes = kMergeBytesMax / 4;     // of source blocks, between two columns
 
     // For a merge that takes about `bytes`: a value takes 12 bytes with its place, up to 8 encoded,
     // and these once more while the block is put together.
@@ -20,6 +22,7 @@ struct MergeLimits {
         MergeLimits limits;
         limits.values = std::clamp<size_t>(bytes / 32, 64, kMergedValuesMax);
         limits.rows = static_cast<uint32_t>(std::min<size_t>(limits.values / 8, kMergedRowsMax));
+        limits.summary_values = std::min<size_t>(kSummaryValuesMin, limits.rows / 16);
         limits.kept_bytes = bytes / 4;
         return limits;
     }

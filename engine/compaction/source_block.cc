@@ -63,6 +63,16 @@ Task<Result<std::vector<std::byte>>> SourceBlock::read_directory_section() {
                         seed_at(at.directory_offset()), at.directory_checksum);
 }
 
+// Without summaries, no bytes.
+Task<Result<std::vector<std::byte>>> SourceBlock::read_summaries_section() {
+    const SegmentBlock& at = place();
+    if (at.info.summaries_bytes == 0) {
+        co_return std::vector<std::byte>();
+    }
+    co_return co_await read_checked(at.summaries_offset(), at.info.summaries_bytes,
+                                    seed_at(at.summaries_offset()), at.summaries_checksum);
+}
+
 Task<Result<std::vector<std::byte>>> SourceBlock::read_strip(size_t strip) {
     const Strip& wanted = directory_->strips()[strip];
     return read_checked(place().strips_offset() + wanted.offset, wanted.bytes, content_seed(info()),

@@ -36,6 +36,7 @@ class SourceBlock {
     // directory().strips(), which is there after read_directory.
     Task<Result<std::vector<std::byte>>> read_axis_section();
     Task<Result<std::vector<std::byte>>> read_directory_section();
+    Task<Result<std::vector<std::byte>>> read_summaries_section();
     Task<Status> read_directory();
     const BlockDirectory& directory() const { return *directory_; }
     Task<Result<std::vector<std::byte>>> read_strip(size_t strip);

@@ -9,6 +9,7 @@
 #include "engine/model/limits.h"
 #include "engine/segment/block_directory.h"
 #include "engine/segment/chunk.h"
+#include "engine/segment/summary_section.h"
 
 namespace stepdb {
 
@@ -115,8 +116,9 @@ Status check_size(const BlockInfo& info) {
 }  // namespace
 
 BlockBuilder::BlockBuilder(const BlockInfo& info, std::span<const Key> keys,
-                           std::span<const int64_t> times, std::span<const uint64_t> sequences)
-    : info_(info) {
+                           std::span<const int64_t> times, std::span<const uint64_t> sequences,
+                           size_t summary_values_min)
+    : info_(info), summary_values_min_(summary_values_min) {
     CHECK(!keys.empty() && keys.size() <= kBlockRowsMax && times.size() == keys.size() &&
               sequences.size() == keys.size(),
           "{} keys, {} times, {} sequences", keys.size(), times.size(), sequences.size());
@@ -152,13 +154,11 @@ void BlockBuilder::add_column(uint32_t column, std::span<const double> values,
           "column {}: {} values, {} presence bytes for {} rows", column, values.size(),
           present.size(), info_.rows);
     begin_column(column);
-    const size_t at = chunks_.size();
     if (present.empty() || std::ranges::find(present, uint8_t{0}) == present.end()) {
         add_full(values);
     } else {
         add_sparse(values, present);
     }
-    chunk_bytes_.push_back(static_cast<uint32_t>(chunks_.size() - at));
 }
 
 void BlockBuilder::add_present(uint32_t column, std::span<const int64_t> rows,
@@ -168,13 +168,7 @@ void BlockBuilder::add_present(uint32_t column, std::span<const int64_t> rows,
           "column {}: {} values of {} among {} rows, {} out of order", column, values.size(),
           rows.size(), info_.rows, order_.size());
     begin_column(column);
-    const size_t at = chunks_.size();
-    if (rows.size() == info_.rows) {
-        encode_full_chunk(values, chunks_);
-    } else {
-        encode_sparse_chunk(info_.rows, rows, values, chunks_);
-    }
-    chunk_bytes_.push_back(static_cast<uint32_t>(chunks_.size() - at));
+    add_sorted(rows, values);
 }
 
 // Columns since the last one stay without a value.
@@ -185,14 +179,15 @@ void BlockBuilder::begin_column(uint32_t column) {
 }
 
 void BlockBuilder::add_full(std::span<const double> values) {
-    if (order_.empty()) {
-        encode_full_chunk(values, chunks_);
-        return;
+    rows_.resize(info_.rows);
+    std::iota(rows_.begin(), rows_.end(), 0);
+    if (!order_.empty()) {
+        for (size_t i = 0; i < order_.size(); ++i) {
+            values_[i] = values[order_[i]];
+        }
+        values = values_;
     }
-    for (size_t i = 0; i < order_.size(); ++i) {
-        values_[i] = values[order_[i]];
-    }
-    encode_full_chunk(values_, chunks_);
+    add_sorted(rows_, values);
 }
 
 void BlockBuilder::add_sparse(std::span<const double> values, std::span<const uint8_t> present) {
@@ -206,9 +201,28 @@ void BlockBuilder::add_sparse(std::span<const double> values, std::span<const ui
             ++count;
         }
     }
-    if (count != 0) {
-        encode_sparse_chunk(info_.rows, std::span(rows_).first(count),
-                            std::span(values_).first(count), chunks_);
+    add_sorted(std::span(rows_).first(count), std::span(values_).first(count));
+}
+
+// The chunk of the column begun: `rows` have a value, ascending.
+void BlockBuilder::add_sorted(std::span<const int64_t> rows, std::span<const double> values) {
+    const size_t at = chunks_.size();
+    if (rows.size() == info_.rows) {
+        encode_full_chunk(values, chunks_);
+    } else if (!rows.empty()) {
+        encode_sparse_chunk(info_.rows, rows, values, chunks_);
+    }
+    if (rows.size() >= summary_values_min_) {
+        add_summary(rows, values);
+    }
+    chunk_bytes_.push_back(static_cast<uint32_t>(chunks_.size() - at));
+}
+
+void BlockBuilder::add_summary(std::span<const int64_t> rows, std::span<const double> values) {
+    Summary summary = summarize_rows(axis_, rows, values);
+    // Deviations beyond float64 are left to those who look at the values.
+    if (summary.deviations.is_plain()) {
+        summaries_.push_back({static_cast<uint32_t>(chunk_bytes_.size()), std::move(summary)});
     }
 }
 
@@ -226,14 +240,52 @@ std::shared_ptr<const EncodedBlock> BlockBuilder::finish(std::shared_ptr<MemoryB
     const std::vector<std::byte> directory = encode_directory(info_, chunk_bytes_, chunks_);
     info_.axis_bytes = static_cast<uint32_t>(axis.size());
     info_.directory_bytes = static_cast<uint32_t>(directory.size());
+    std::vector<std::byte> summaries;
+    if (!summaries_.empty()) {
+        summaries = encode_summaries(summaries_, info_.axis);
+    }
+    info_.summaries_bytes = static_cast<uint32_t>(summaries.size());
     auto block = std::make_shared<EncodedBlock>();
     block->info = info_;
     block->bytes.reserve(info_.total_bytes());
     block->bytes.insert(block->bytes.end(), axis.begin(), axis.end());
     block->bytes.insert(block->bytes.end(), directory.begin(), directory.end());
     block->bytes.insert(block->bytes.end(), chunks_.begin(), chunks_.end());
+    block->bytes.insert(block->bytes.end(), summaries.begin(), summaries.end());
     block->charge = MemoryCharge(std::move(budget), block->memory_bytes());
     return block;
+}
+
+Summary summarize_rows(const AxisColumns& axis, std::span<const int64_t> rows,
+                       std::span<const double> values) {
+    std::vector<Key> keys;
+    std::vector<int64_t> times;
+    std::vector<double> kept;
+    keys.reserve(rows.size());
+    times.reserve(rows.size());
+    kept.reserve(rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+        const auto row = static_cast<size_t>(rows[i]);
+        const bool replaced =
+            i + 1 < rows.size() && axis.keys[static_cast<size_t>(rows[i + 1])] == axis.keys[row];
+        if (!replaced) {
+            keys.push_back(axis.keys[row]);
+            times.push_back(axis.times[row]);
+            kept.push_back(values[i]);
+        }
+    }
+    return summarize(keys, times, kept);
+}
+
+Summary summarize_column(const AxisColumns& axis, const ColumnValues& column) {
+    std::vector<int64_t> rows;
+    rows.reserve(column.values.size());
+    for (size_t row = 0; row < axis.keys.size(); ++row) {
+        if (column.presence.empty() || (column.presence[row / 64] >> (row % 64) & 1U) != 0) {
+            rows.push_back(static_cast<int64_t>(row));
+        }
+    }
+    return summarize_rows(axis, rows, column.values);
 }
 
 Result<AxisColumns> decode_axis(Bytes section, const BlockInfo& info) {
@@ -291,7 +343,11 @@ Bytes directory_section(const EncodedBlock& block) {
     return Bytes(block.bytes).subspan(block.info.axis_bytes, block.info.directory_bytes);
 }
 Bytes strips_section(const EncodedBlock& block) {
-    return Bytes(block.bytes).subspan(block.info.axis_bytes + block.info.directory_bytes);
+    return Bytes(block.bytes)
+        .subspan(block.info.axis_bytes + block.info.directory_bytes, block.info.strips_bytes);
+}
+Bytes summaries_section(const EncodedBlock& block) {
+    return Bytes(block.bytes).last(block.info.summaries_bytes);
 }
 
 }  // namespace stepdb

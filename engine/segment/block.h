@@ -6,8 +6,9 @@
 //   directory section   where each column's chunk lies; strips and their checksums
 //   strips              chunks of the columns in column order; chunks share a checksum up to
 //                       kStripBytes (a longer chunk is a strip of its own)
+//   summaries section   what is known of long columns without their values; often empty
 //
-// All three are read and verified apart, so that one series of a wide block costs its own strip.
+// All four are read and verified apart, so that one series of a wide block costs its own strip.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,13 @@
 #include "engine/base/memory_budget.h"
 #include "engine/base/result.h"
 #include "engine/model/key.h"
+#include "engine/model/summary.h"
 
 namespace stepdb {
+
+// Columns with fewer values have no summary: decoding them takes no longer than reading one, and a
+// summary of some 40 bytes would show in their size.
+inline constexpr size_t kSummaryValuesMin = 1024;
 
 // What is known of a block without reading it.
 struct BlockInfo {
@@ -43,10 +49,13 @@ struct BlockInfo {
     uint64_t sequence_max = 0;
     uint32_t axis_bytes = 0;  // section lengths
     uint32_t directory_bytes = 0;
+    uint32_t summaries_bytes = 0;  // 0: no column has one
     uint64_t strips_bytes = 0;
 
     bool may_hold(uint32_t column) const { return first_column <= column && column < end_column; }
-    uint64_t total_bytes() const { return uint64_t{axis_bytes} + directory_bytes + strips_bytes; }
+    uint64_t total_bytes() const {
+        return uint64_t{axis_bytes} + directory_bytes + strips_bytes + summaries_bytes;
+    }
 };
 
 // Immutable once built; shared between the engine and snapshots.
@@ -71,6 +80,12 @@ struct ColumnValues {
     std::vector<uint64_t> presence;  // bit r of word r/64; empty if every row is present
 };
 
+// Of one column: of the points that count in the block, the last of each key.
+struct ColumnSummary {
+    uint32_t column = 0;
+    Summary summary;
+};
+
 // Where a chunk lies, relative to the start of the strips section.
 struct ChunkPlace {
     uint64_t offset = 0;
@@ -85,8 +100,10 @@ class BlockBuilder {
   public:
     // `info` carries run, schema, attempt, axis and columns; the rest is filled in. Arrays have one
     // entry per row.
+    // Columns with at least `summary_values_min` values get a summary.
     BlockBuilder(const BlockInfo& info, std::span<const Key> keys, std::span<const int64_t> times,
-                 std::span<const uint64_t> sequences);
+                 std::span<const uint64_t> sequences,
+                 size_t summary_values_min = kSummaryValuesMin);
 
     // Columns in ascending order, each at most once; skipped ones are absent throughout. `values`
     // has one entry per row in the order given to the constructor; entries of absent rows are
@@ -104,17 +121,27 @@ class BlockBuilder {
 
   private:
     void begin_column(uint32_t column);
+    void add_sorted(std::span<const int64_t> rows, std::span<const double> values);
+    void add_summary(std::span<const int64_t> rows, std::span<const double> values);
     void add_full(std::span<const double> values);
     void add_sparse(std::span<const double> values, std::span<const uint8_t> present);
 
     BlockInfo info_;
+    size_t summary_values_min_;
     std::vector<uint32_t> order_;  // rows as given, in sorted order; empty if they came sorted
     AxisColumns axis_;
     std::vector<uint32_t> chunk_bytes_;
     std::vector<std::byte> chunks_;
+    std::vector<ColumnSummary> summaries_;
     std::vector<double> values_;  // scratch of add_column, reused
     std::vector<int64_t> rows_;   // likewise: rows present
 };
+
+// Of the points that count among these: `rows` of a block, ascending, have `values`, and of equal
+// keys the last one counts.
+Summary summarize_rows(const AxisColumns& axis, std::span<const int64_t> rows,
+                       std::span<const double> values);
+Summary summarize_column(const AxisColumns& axis, const ColumnValues& column);
 
 // Decoders of untrusted sections; kCorruption saying what is wrong (the caller adds the place).
 Result<AxisColumns> decode_axis(Bytes section, const BlockInfo& info);
@@ -125,5 +152,6 @@ Result<ColumnValues> decode_chunk(Bytes chunk, const BlockInfo& info);
 Bytes axis_section(const EncodedBlock& block);
 Bytes directory_section(const EncodedBlock& block);
 Bytes strips_section(const EncodedBlock& block);
+Bytes summaries_section(const EncodedBlock& block);
 
 }  // namespace stepdb

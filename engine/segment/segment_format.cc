@@ -16,11 +16,11 @@ namespace stepdb {
 namespace {
 
 constexpr std::string_view kFooterMagic = "STEPDBSF";
-constexpr uint8_t kIndexFormat = 2;
-constexpr size_t kIndexColumns = 17;
-// Of format 1, which does not say which columns have values.
-constexpr uint8_t kIndexFormatWithoutRange = 1;
-constexpr size_t kIndexColumnsWithoutRange = 15;
+constexpr uint8_t kIndexFormat = 3;
+// Integers a block in each format. Format 1 does not say which columns have values, and 1 and 2
+// know no summaries.
+constexpr std::array<size_t, kIndexFormat + 1> kIndexColumnsOf = {0, 15, 17, 18};
+constexpr size_t kIndexColumns = kIndexColumnsOf[kIndexFormat];
 constexpr size_t kNamesPieceBytes = 4U << 20U;
 constexpr size_t kChecksumAt = kPageBytes - 8;
 
@@ -49,7 +49,8 @@ std::array<int64_t, kIndexColumns> fields_of(const BlockInfo& info) {
             info.directory_bytes,
             static_cast<int64_t>(info.strips_bytes),
             info.first_column,
-            info.end_column};
+            info.end_column,
+            info.summaries_bytes};
 }
 
 bool fits_u32(int64_t value) {
@@ -61,7 +62,7 @@ bool read_fields(const std::array<int64_t, kIndexColumns>& fields, BlockInfo& in
     const bool in_range = fits_u32(fields[1]) && fields[3] >= 0 && fields[3] <= 1 &&
                           fields[4] >= 1 && fields[4] <= int64_t{kBlockRowsMax} && fields[5] >= 1 &&
                           fields[5] <= int64_t{kSchemaMetricsMax} && fits_u32(fields[12]) &&
-                          fits_u32(fields[13]) && fields[14] >= 0;
+                          fits_u32(fields[13]) && fields[14] >= 0 && fits_u32(fields[17]);
     info.run = static_cast<uint64_t>(fields[0]);
     info.attempt = static_cast<uint32_t>(fields[1]);
     info.schema = static_cast<uint64_t>(fields[2]);
@@ -79,6 +80,7 @@ bool read_fields(const std::array<int64_t, kIndexColumns>& fields, BlockInfo& in
     info.strips_bytes = static_cast<uint64_t>(fields[14]);
     info.first_column = static_cast<uint32_t>(fields[15]);
     info.end_column = static_cast<uint32_t>(fields[16]);
+    info.summaries_bytes = static_cast<uint32_t>(fields[17]);
     const bool range_fits = fields[15] >= 0 && fields[15] <= fields[16] &&
                             fields[16] <= fields[5] && (fields[15] < fields[16] || fields[16] == 0);
     return in_range && range_fits && info.key_min <= info.key_max &&
@@ -155,6 +157,11 @@ std::vector<std::byte> encode_block_index(const std::vector<SegmentBlock>& block
     for (const SegmentBlock& block : blocks) {
         writer.put(block.directory_checksum);
     }
+    for (const SegmentBlock& block : blocks) {
+        if (block.info.summaries_bytes != 0) {
+            writer.put(block.summaries_checksum);
+        }
+    }
     return writer.take();
 }
 
@@ -162,20 +169,18 @@ Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count
     ByteReader reader(index);
     const auto format = reader.get<uint8_t>();
     const Bytes reserved = reader.get_bytes(3);
-    if (!reader.failed() && format != kIndexFormat && format != kIndexFormatWithoutRange) {
+    if (!reader.failed() && (format < 1 || format > kIndexFormat)) {
         return make_error(ErrorCode::kUnsupportedVersion,
-                          "block index has format {}; this program reads {} and {}", format,
-                          kIndexFormatWithoutRange, kIndexFormat);
+                          "block index has format {}; this program reads 1 to {}", format,
+                          kIndexFormat);
     }
-    const bool has_range = format == kIndexFormat;
     // A block takes at least its two checksums here: an absurd count costs no memory.
     if (reader.failed() || !all_zero(reserved) || count > index.size() / 16) {
         return bad(fmt::format("block index of {} bytes for {} blocks", index.size(), count));
     }
     std::vector<std::array<int64_t, kIndexColumns>> fields(count);
     std::vector<int64_t> column(count);
-    const size_t columns = has_range ? kIndexColumns : kIndexColumnsWithoutRange;
-    for (size_t field = 0; field < columns; ++field) {
+    for (size_t field = 0; !reader.failed() && field < kIndexColumnsOf[format]; ++field) {
         uint64_t bytes = 0;
         if (!read_varint(reader, bytes) || bytes > reader.remaining()) {
             return bad(fmt::format("block index ends within its column {}", field));
@@ -187,7 +192,7 @@ Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count
     }
     std::vector<SegmentBlock> blocks(count);
     for (size_t i = 0; i < count; ++i) {
-        if (!has_range) {
+        if (kIndexColumnsOf[format] <= 16) {
             fields[i][16] = fields[i][5];
         }
         if (!read_fields(fields[i], blocks[i].info)) {
@@ -197,6 +202,11 @@ Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count
     }
     for (SegmentBlock& block : blocks) {
         block.directory_checksum = reader.get<uint64_t>();
+    }
+    for (SegmentBlock& block : blocks) {
+        if (block.info.summaries_bytes != 0) {
+            block.summaries_checksum = reader.get<uint64_t>();
+        }
     }
     if (!reader.finished()) {
         return bad(fmt::format("block index of {} bytes is not {} entries", index.size(), count));

@@ -1,7 +1,7 @@
 // The layout of a segment: an immutable file of blocks. docs/format.md, "Segment".
 //
 //   0              header page      engine/model/file_header.h, magic "STEPDBSG"
-//   4096           blocks           each its axis section, directory section and strips section,
+//   4096           blocks           each its axis, directory, strips and summaries section,
 //                                   sorted by (run, attempt, schema), no gaps
 //   names offset   names            runs and schemas used, in pieces of LZ4
 //   index offset   block index      what is known of each block, in columns
@@ -38,9 +38,11 @@ struct SegmentBlock {
     uint64_t offset = 0;  // derived: blocks follow each other from kFileHeaderBytes on
     uint64_t axis_checksum = 0;
     uint64_t directory_checksum = 0;
+    uint64_t summaries_checksum = 0;  // if there are summaries
 
     uint64_t directory_offset() const { return offset + info.axis_bytes; }
     uint64_t strips_offset() const { return directory_offset() + info.directory_bytes; }
+    uint64_t summaries_offset() const { return strips_offset() + info.strips_bytes; }
     uint64_t end() const { return offset + info.total_bytes(); }
 };
 
@@ -48,15 +50,17 @@ struct SegmentBlock {
 bool sorts_before(const BlockInfo& a, const BlockInfo& b);
 
 // Block index:
-//   u8 format        2
+//   u8 format        3
 //   u8[3] reserved   0
-//   17 times         varint n, n bytes of integers (codec/integer_codec.h), one per block: run,
+//   18 times         varint n, n bytes of integers (codec/integer_codec.h), one per block: run,
 //                    attempt, schema, axis, rows, columns, key min, key max, time min, time max,
 //                    sequence min, sequence max, bytes of axis, directory and strips section,
-//                    first column with values, end of the columns with values
+//                    first column with values, end of the columns with values, bytes of the
+//                    summaries section
 //   u64 each block   checksum of the axis section
 //   u64 each block   checksum of the directory section
-// Format 1 lacks the last two columns: every column may have values.
+//   u64 each block that has summaries   checksum of the summaries section
+// Format 2 knows no summaries. Format 1 neither, nor which columns may have values: all may.
 std::vector<std::byte> encode_block_index(const std::vector<SegmentBlock>& blocks);
 // `end` is the offset where the last block must end.
 Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count, uint64_t end);

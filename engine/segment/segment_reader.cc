@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/segment/block_directory.h"
+#include "engine/segment/summary_section.h"
 
 namespace stepdb {
 
@@ -280,6 +281,40 @@ Task<Result<ColumnValues>> read_column(File& file, const SegmentMeta& segment, s
         co_return place.error().within(segment.describe(block));
     }
     co_return co_await read_column_at(file, segment, block, *place);
+}
+
+Task<Result<std::vector<std::byte>>> read_summaries_section(File& file, const SegmentMeta& segment,
+                                                            size_t index) {
+    CHECK(index < segment.blocks().size(), "block {} of {}", index, segment.blocks().size());
+    const SegmentBlock& block = segment.blocks()[index];
+    if (block.info.summaries_bytes == 0) {
+        co_return std::vector<std::byte>();
+    }
+    Result<std::vector<std::byte>> section =
+        co_await read_section(file, segment, block.summaries_offset(), block.info.summaries_bytes,
+                              block.summaries_checksum);
+    if (!section) {
+        co_return section.error().within("summaries").within(segment.describe(index));
+    }
+    co_return section;
+}
+
+Task<Result<std::vector<ColumnSummary>>> read_summaries(File& file, const SegmentMeta& segment,
+                                                        size_t index) {
+    const Result<std::vector<std::byte>> section =
+        co_await read_summaries_section(file, segment, index);
+    if (!section) {
+        co_return section.error();
+    }
+    if (section->empty()) {
+        co_return std::vector<ColumnSummary>();
+    }
+    Result<std::vector<ColumnSummary>> summaries =
+        decode_summaries(*section, segment.blocks()[index].info);
+    if (!summaries) {
+        co_return summaries.error().within(segment.describe(index));
+    }
+    co_return summaries;
 }
 
 Task<Status> verify_segment(FileSystem& files, std::string path, Id128 store, uint64_t file_id) {

@@ -77,6 +77,13 @@ Task<Result<std::vector<std::byte>>> read_directory(File& file, const SegmentMet
 Task<Result<ColumnValues>> read_column_at(File& file, const SegmentMeta& segment, size_t block,
                                           ChunkPlace place);
 
+// What is known of the block's columns; empty if it has no summaries.
+Task<Result<std::vector<ColumnSummary>>> read_summaries(File& file, const SegmentMeta& segment,
+                                                        size_t block);
+// The verified bytes of it.
+Task<Result<std::vector<std::byte>>> read_summaries_section(File& file, const SegmentMeta& segment,
+                                                            size_t block);
+
 // Reads and decodes everything: header, footer, index, names, every block, padding.
 Task<Status> verify_segment(FileSystem& files, std::string path, Id128 store, uint64_t file_id);
 

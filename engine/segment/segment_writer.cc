@@ -53,20 +53,27 @@ Task<Status> SegmentWriter::create() {
     co_return co_await put(header);
 }
 
-Task<Status> SegmentWriter::begin_block(BlockInfo info, Bytes axis, Bytes directory) {
+Task<Status> SegmentWriter::begin_block(BlockInfo info, Bytes axis, Bytes directory,
+                                        Bytes summaries) {
     CHECK(placed_.empty() || placed_.back().end() == bytes(), "{}: block {} ends at {}, not {}",
           path_, placed_.size() - 1, bytes(), placed_.back().end());
     CHECK(placed_.empty() || !sorts_before(info, placed_.back().info),
           "{}: block {} sorts before the one before", path_, placed_.size());
-    CHECK(axis.size() == info.axis_bytes && directory.size() == info.directory_bytes,
-          "{}: sections of {} and {} bytes, expected {} and {}", path_, axis.size(),
-          directory.size(), info.axis_bytes, info.directory_bytes);
+    CHECK(axis.size() == info.axis_bytes && directory.size() == info.directory_bytes &&
+              summaries.size() == info.summaries_bytes,
+          "{}: sections of {}, {} and {} bytes, expected {}, {} and {}", path_, axis.size(),
+          directory.size(), summaries.size(), info.axis_bytes, info.directory_bytes,
+          info.summaries_bytes);
     SegmentBlock entry;
     entry.info = info;
     entry.offset = bytes();
     entry.axis_checksum = xxh3(axis, place_seed(store_, file_id_, entry.offset));
     entry.directory_checksum =
         xxh3(directory, place_seed(store_, file_id_, entry.directory_offset()));
+    if (info.summaries_bytes != 0) {
+        entry.summaries_checksum =
+            xxh3(summaries, place_seed(store_, file_id_, entry.summaries_offset()));
+    }
     placed_.push_back(entry);
     const Status axis_put = co_await put(axis);
     if (!axis_put) {
@@ -75,17 +82,21 @@ Task<Status> SegmentWriter::begin_block(BlockInfo info, Bytes axis, Bytes direct
     co_return co_await put(directory);
 }
 
-Task<Status> SegmentWriter::put_strips(Bytes strips) {
-    return put(strips);
+Task<Status> SegmentWriter::put_rest(Bytes bytes) {
+    return put(bytes);
 }
 
 Task<Status> SegmentWriter::put_block(std::shared_ptr<const EncodedBlock> block) {
-    const Status begun =
-        co_await begin_block(block->info, axis_section(*block), directory_section(*block));
+    const Status begun = co_await begin_block(block->info, axis_section(*block),
+                                              directory_section(*block), summaries_section(*block));
     if (!begun) {
         co_return begun;
     }
-    co_return co_await put(strips_section(*block));
+    const Status strips_put = co_await put(strips_section(*block));
+    if (!strips_put) {
+        co_return strips_put;
+    }
+    co_return co_await put(summaries_section(*block));
 }
 
 Task<Status> SegmentWriter::put(Bytes bytes) {

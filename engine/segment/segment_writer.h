@@ -24,9 +24,9 @@ class SegmentWriter {
     Task<Status> create();
 
     // Begins a block; blocks come in the order of sorts_before. Its strips follow, in as many parts
-    // as the caller likes. `info` says how long each section is.
-    Task<Status> begin_block(BlockInfo info, Bytes axis, Bytes directory);
-    Task<Status> put_strips(Bytes strips);
+    // as the caller likes, then once more its summaries. `info` says how long each section is.
+    Task<Status> begin_block(BlockInfo info, Bytes axis, Bytes directory, Bytes summaries);
+    Task<Status> put_rest(Bytes bytes);
     Task<Status> put_block(std::shared_ptr<const EncodedBlock> block);
 
     size_t blocks() const { return placed_.size(); }

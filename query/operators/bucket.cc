@@ -1,6 +1,9 @@
 #include "query/operators/bucket.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "engine/base/float_bits.h"
 
 namespace stepdb {
 

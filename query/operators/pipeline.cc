@@ -48,7 +48,7 @@ Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, co
         // The ends of the series tell without reading it.
         const SelectedRun& selected = context.bound.runs[series.run];
         Result<std::optional<KeyRange>> whole =
-            co_await context.source.key_range(*selected.run, selected.attempt, series.metric);
+            co_await context.source.key_range(selected.view(), series.metric);
         if (!whole) {
             co_return name_series(whole.error(), context, series);
         }
@@ -73,6 +73,38 @@ Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, co
             co_return seen;
         }
         widen_range(seen, {batch.keys.front(), batch.keys.back()});
+    }
+}
+
+Task<Result<Summary>> summarize(ExecutionContext& context, const Series& series,
+                                const Pipeline& pipeline) {
+    if (pipeline.scan.empty()) {
+        co_return Summary();
+    }
+    if (pipeline.steps.empty()) {
+        // Chunks with a summary tell without being read.
+        if (context.cancelled.load(std::memory_order_relaxed)) {
+            co_return Error(ErrorCode::kCancelled, "the query was cancelled");
+        }
+        Result<Summary> stored = co_await context.source.summarize(
+            context.bound.runs[series.run].view(), series.metric, pipeline.scan);
+        if (!stored) {
+            co_return name_series(stored.error(), context, series);
+        }
+        co_return stored;
+    }
+    const std::unique_ptr<SeriesCursor> cursor = make_pipeline(context, series, pipeline);
+    Summary summary;
+    Points batch;
+    while (true) {
+        const Result<bool> more = co_await cursor->next(batch);
+        if (!more) {
+            co_return more.error();
+        }
+        if (!*more) {
+            co_return summary;
+        }
+        summary.append(stepdb::summarize(batch.keys, batch.times, batch.values));
     }
 }
 

@@ -18,6 +18,10 @@ std::unique_ptr<SeriesCursor> make_pipeline(ExecutionContext& context, const Ser
 Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, const Series& series,
                                                    const Pipeline& pipeline);
 
+// What is to be known of the points that come out of it; without points if none does.
+Task<Result<Summary>> summarize(ExecutionContext& context, const Series& series,
+                                const Pipeline& pipeline);
+
 // Widens `range` to hold `by`.
 void widen_range(std::optional<KeyRange>& range, const KeyRange& by);
 

@@ -33,13 +33,12 @@ class RunsAnswer : public Answer {
                 shown_state(run, context_.source.activity(run), context_.now_us));
             block.column(2).append_time(run.created_us);
             block.column(3).append_uint64(run.attempts.size());
-            const auto damage = context_.source.damage(run, runs[at_].attempt);
+            const auto damage = context_.source.damage(runs[at_].view());
             if (damage) {
                 block.column(4).append_null();
                 note_damage(runs[at_].label, *damage);
             } else {
-                block.column(4).append_uint64(
-                    context_.source.metrics(run, runs[at_].attempt).size());
+                block.column(4).append_uint64(context_.source.metrics(runs[at_].view()).size());
             }
         }
         if (block.rows() == 0) {

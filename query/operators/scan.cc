@@ -45,8 +45,7 @@ std::unique_ptr<SeriesCursor> make_scan(ExecutionContext& context, const Series&
                                         KeyRange range) {
     const SelectedRun& selected = context.bound.runs[series.run];
     return std::make_unique<Scan>(
-        context, series,
-        context.source.open_series(*selected.run, selected.attempt, series.metric, range));
+        context, series, context.source.open_series(selected.view(), series.metric, range));
 }
 
 }  // namespace stepdb

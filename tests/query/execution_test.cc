@@ -56,7 +56,8 @@ TEST(Execution, ExplainCountsWhatTheQueryTook) {
     fill(store, "y", 10);
     EXPECT_THAT(store.query("explain * @ a/r | steps 1..5 | buckets 3", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,2", "pieces,2", "chunks decoded,0",
-                            "vectors decoded,0", "values decoded,10", "bytes read,0", "rows,6"));
+                            "vectors decoded,0", "values decoded,10", "summaries used,0",
+                            "bytes read,0", "rows,6"));
 }
 
 // Two blocks of 16 rows and a tail of 8; then all in a segment. A block is decoded as a whole: a
@@ -73,21 +74,25 @@ TEST(Execution, ExplainTellsTailsBlocksAndSegmentsApart) {
     }
     EXPECT_THAT(store.query("explain x @ a/r", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,3", "chunks decoded,2",
-                            "vectors decoded,8", "values decoded,40", "bytes read,0", "rows,40"));
+                            "vectors decoded,8", "values decoded,40", "summaries used,0",
+                            "bytes read,0", "rows,40"));
     EXPECT_THAT(store.query("explain x @ a/r | steps 35..", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,1", "chunks decoded,0",
-                            "vectors decoded,0", "values decoded,5", "bytes read,0", "rows,5"));
+                            "vectors decoded,0", "values decoded,5", "summaries used,0",
+                            "bytes read,0", "rows,5"));
     EXPECT_THAT(store.query("explain x @ a/r | steps 10..11", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,1", "chunks decoded,1",
-                            "vectors decoded,4", "values decoded,2", "bytes read,0", "rows,2"));
+                            "vectors decoded,4", "values decoded,2", "summaries used,0",
+                            "bytes read,0", "rows,2"));
     ASSERT_TRUE(store.flush().has_value());
     EXPECT_THAT(store.query("explain x @ a/r", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,3", "chunks decoded,3",
-                            "vectors decoded,12", "values decoded,40", StartsWith("bytes read,"),
-                            "rows,40"));
+                            "vectors decoded,12", "values decoded,40", "summaries used,0",
+                            StartsWith("bytes read,"), "rows,40"));
     EXPECT_THAT(store.query("explain x @ a/r | steps 41..", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,0", "chunks decoded,0",
-                            "vectors decoded,0", "values decoded,0", "bytes read,0", "rows,0"));
+                            "vectors decoded,0", "values decoded,0", "summaries used,0",
+                            "bytes read,0", "rows,0"));
     EXPECT_THAT(store.query("explain x @ a/r", 0).value(), Not(Contains("bytes read,0")));
 }
 
@@ -131,24 +136,25 @@ class DamagedStore final : public SeriesSource {
   public:
     explicit DamagedStore(MapStore& good) : good_(good) {}
 
-    std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const override {
-        return good_.metrics(run, attempt);
+    std::vector<MetricInfo> metrics(RunView view) const override { return good_.metrics(view); }
+    std::optional<Axis> find_metric(RunView view, std::string_view metric) const override {
+        return good_.find_metric(view, metric);
     }
-    std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
-                                    std::string_view metric) const override {
-        return good_.find_metric(run, attempt, metric);
+    std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,
+                                              KeyRange range) override {
+        return std::make_unique<Cursor>(good_.open_series(view, metric, range));
     }
-    std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
-                                              std::string_view metric, KeyRange range) override {
-        return std::make_unique<Cursor>(good_.open_series(run, attempt, metric, range));
+    Task<Result<Summary>> summarize(RunView view, std::string_view metric,
+                                    KeyRange range) override {
+        return good_.summarize(view, metric, range);
     }
-    Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
+    Task<Result<std::optional<KeyRange>>> key_range(RunView view,
                                                     std::string_view metric) override {
-        return good_.key_range(run, attempt, metric);
+        return good_.key_range(view, metric);
     }
     ReadCost cost() const override { return good_.cost(); }
-    std::shared_ptr<const Error> damage(const Run& run, uint32_t) const override {
-        return run.name.starts_with("lost") ? lost_ : nullptr;
+    std::shared_ptr<const Error> damage(RunView view) const override {
+        return view.run->name.starts_with("lost") ? lost_ : nullptr;
     }
 
   private:

@@ -89,9 +89,9 @@ Result<AnswerLines> MapStore::query(const std::string& text, int64_t now_us) {
     return run_task(executor, collect_lines(*execution));
 }
 
-std::vector<MetricInfo> MapStore::metrics(const Run& run, uint32_t /*attempt*/) const {
+std::vector<MetricInfo> MapStore::metrics(RunView view) const {
     std::vector<MetricInfo> found;
-    const auto at = series_.find(run.id);
+    const auto at = series_.find(view.run->id);
     if (at != series_.end()) {
         for (const auto& [name, series] : at->second) {
             MetricInfo info;
@@ -115,22 +115,35 @@ const MapStore::StoredSeries* MapStore::find(uint64_t run, std::string_view metr
     return found == at->second.end() ? nullptr : &found->second;
 }
 
-std::optional<Axis> MapStore::find_metric(const Run& run, uint32_t /*attempt*/,
-                                          std::string_view metric) const {
-    const StoredSeries* series = find(run.id, metric);
+std::optional<Axis> MapStore::find_metric(RunView view, std::string_view metric) const {
+    const StoredSeries* series = find(view.run->id, metric);
     return series == nullptr ? std::nullopt : std::optional(series->axis);
 }
 
-std::unique_ptr<SeriesCursor> MapStore::open_series(const Run& run, uint32_t /*attempt*/,
-                                                    std::string_view metric, KeyRange range) {
+std::unique_ptr<SeriesCursor> MapStore::open_series(RunView view, std::string_view metric,
+                                                    KeyRange range) {
     ++cost_.pieces;
-    return std::make_unique<MapCursor>(find(run.id, metric), range, batch_points_, cost_);
+    return std::make_unique<MapCursor>(find(view.run->id, metric), range, batch_points_, cost_);
 }
 
-Task<Result<std::optional<KeyRange>>> MapStore::key_range(const Run& run, uint32_t /*attempt*/,
-                                                          std::string_view metric) {
+Task<Result<Summary>> MapStore::summarize(RunView view, std::string_view metric, KeyRange range) {
+    Points points;
+    const StoredSeries* series = find(view.run->id, metric);
+    if (series != nullptr) {
+        for (const auto& [key, point] : series->points) {
+            if (range.contains(key)) {
+                points.keys.push_back(key);
+                points.times.push_back(point.time_us);
+                points.values.push_back(point.value);
+            }
+        }
+    }
+    co_return stepdb::summarize(points.keys, points.times, points.values);
+}
+
+Task<Result<std::optional<KeyRange>>> MapStore::key_range(RunView view, std::string_view metric) {
     std::optional<KeyRange> range;
-    const StoredSeries* series = find(run.id, metric);
+    const StoredSeries* series = find(view.run->id, metric);
     if (series != nullptr && !series->points.empty()) {
         range = KeyRange{series->points.begin()->first, series->points.rbegin()->first};
     }

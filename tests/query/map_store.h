@@ -34,13 +34,12 @@ class MapStore final : public ScriptStore, public SeriesSource {
     Status reopen() override { return {}; }
     Result<AnswerLines> query(const std::string& text, int64_t now_us) override;
 
-    std::vector<MetricInfo> metrics(const Run& run, uint32_t attempt) const override;
-    std::optional<Axis> find_metric(const Run& run, uint32_t attempt,
-                                    std::string_view metric) const override;
-    std::unique_ptr<SeriesCursor> open_series(const Run& run, uint32_t attempt,
-                                              std::string_view metric, KeyRange range) override;
-    Task<Result<std::optional<KeyRange>>> key_range(const Run& run, uint32_t attempt,
-                                                    std::string_view metric) override;
+    std::vector<MetricInfo> metrics(RunView view) const override;
+    std::optional<Axis> find_metric(RunView view, std::string_view metric) const override;
+    std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,
+                                              KeyRange range) override;
+    Task<Result<Summary>> summarize(RunView view, std::string_view metric, KeyRange range) override;
+    Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric) override;
     ReadCost cost() const override { return cost_; }
 
   private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/model/rows.h"
+#include "engine/segment/summary_section.h"
 #include "engine/snapshot.h"
 #include "engine/verify.h"
 
@@ -16,10 +17,49 @@ std::pair<std::string_view, std::string_view> split_run(std::string_view path) {
     return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
+// The summary of a series, or of a part of it, is that of a scan.
+Task<Status> check_summary(SnapshotReader& reader, RunView view, std::string metric,
+                           const ReferenceModel::Series* series, KeyRange range) {
+    Points points;
+    for (const auto& [key, point] : *series) {
+        if (range.contains(key)) {
+            points.keys.push_back(key);
+            points.times.push_back(point.time_us);
+            points.values.push_back(std::bit_cast<double>(point.value_bits));
+        }
+    }
+    const Result<Summary> read = co_await reader.summarize(view, metric, range);
+    if (!read) {
+        co_return read.error();
+    }
+    const Summary scanned = summarize(points.keys, points.times, points.values);
+    CHECK(agrees(*read, scanned),
+          "summary of {} of {}#{} in keys {}..{}: {} finite of {}, {} to {}, mean {}; of its {} "
+          "points {} finite, {} to {}, mean {}",
+          metric, view.run->path(), view.attempt, range.first, range.last, read->count,
+          read->points(), read->first.key, read->last.key, read->count == 0 ? 0 : read->mean(),
+          scanned.points(), scanned.count, scanned.first.key, scanned.last.key,
+          scanned.count == 0 ? 0 : scanned.mean());
+    co_return Status();
+}
+
+// Of the whole, and of what lies between two of its points.
+Task<Status> check_summaries(SnapshotReader& reader, RunView view, std::string metric,
+                             const ReferenceModel::Series* series) {
+    const Status whole = co_await check_summary(reader, view, metric, series, KeyRange());
+    if (!whole || series->size() < 4) {
+        co_return whole;
+    }
+    const auto quarter = static_cast<ptrdiff_t>(series->size() / 4);
+    const KeyRange middle{std::next(series->begin(), quarter)->first,
+                          std::prev(series->end(), quarter)->first};
+    co_return co_await check_summary(reader, view, metric, series, middle);
+}
+
 Task<Result<ReferenceModel::Series>> read_series(SnapshotReader& reader, const Run& run,
                                                  uint32_t attempt, std::string metric) {
     const std::unique_ptr<SeriesCursor> cursor =
-        reader.open_series(run, attempt, metric, KeyRange());
+        reader.open_series({run, attempt}, metric, KeyRange());
     ReferenceModel::Series series;
     Points batch;
     while (true) {
@@ -28,6 +68,10 @@ Task<Result<ReferenceModel::Series>> read_series(SnapshotReader& reader, const R
             co_return more.error();
         }
         if (!*more) {
+            const Status agreed = co_await check_summaries(reader, {run, attempt}, metric, &series);
+            if (!agreed) {
+                co_return agreed.error();
+            }
             co_return series;
         }
         for (size_t i = 0; i < batch.size(); ++i) {
@@ -140,7 +184,7 @@ Result<ReferenceModel::Contents> SimStore::contents(std::shared_ptr<const Snapsh
             const bool newest = attempt.number == run->newest_attempt().number;
             const std::string name =
                 newest ? run->path() : fmt::format("{}#{}", run->path(), attempt.number);
-            for (const MetricInfo& metric : snapshot->metrics(*run, attempt.number)) {
+            for (const MetricInfo& metric : snapshot->metrics({*run, attempt.number})) {
                 Result<ReferenceModel::Series> series =
                     run_task(*executor_, read_series(reader, *run, attempt.number, metric.name));
                 if (!series) {
@@ -152,6 +196,7 @@ Result<ReferenceModel::Contents> SimStore::contents(std::shared_ptr<const Snapsh
             }
         }
     }
+    summaries_used_ += reader.cost().summaries_used;
     return contents;
 }
 

@@ -160,12 +160,16 @@ class SimStore {
     std::map<std::string, ModelFacts> facts();
     // The same through a snapshot taken before.
     Result<ReferenceModel::Contents> contents(std::shared_ptr<const Snapshot> snapshot);
+    // Chunks whose own summary told, in all reads of contents so far: each is checked against a
+    // scan.
+    uint64_t summaries_used() const { return summaries_used_; }
 
   private:
     void discard_engine();
 
     SimDisk& disk_;
     SimRandom random_;
+    uint64_t summaries_used_ = 0;
     SimClock clock_;
     EngineOptions options_;
     uint64_t crash_open_at_ = 0;
