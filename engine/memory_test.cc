@@ -1,10 +1,13 @@
 // The bounds of what the engine keeps in memory.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
+#include <map>
 #include <random>
 
 #include "engine/engine.h"
+#include "engine/model/life_frame.h"
 #include "tests/support/engine_fixture.h"
 
 namespace stepdb {
@@ -104,6 +107,94 @@ TEST_F(BoundedEngineTest, TheCatalogStopsGrowingWithAnErrorThatSaysWhy) {
     store_.run();
     EXPECT_EQ(writer_.refusals().size(), refusals);
     EXPECT_LE(store_.engine().stats().resident_bytes, 64U << 10U);
+}
+
+// A series in many pieces that all overlap: rows of several attempts, each flushed several times.
+class CrowdedSeriesTest : public EngineTest {
+  protected:
+    static EngineOptions quiet() {
+        EngineOptions options = SimStore::small_options();
+        options.merge_automatically = false;
+        options.tail_rows_max = 128;
+        options.tail_bytes_max = 64U << 10U;
+        return options;
+    }
+    CrowdedSeriesTest() : EngineTest(quiet()) {}
+
+    void write_attempt(uint32_t attempt) {
+        for (int part = 0; part < 3; ++part) {
+            for (int i = 0; i < 100; ++i) {
+                // Some steps are logged by several parts and attempts.
+                ModelChange row = one_row("p/r", loss_, (i * 3 + part * (i % 2)) % 250,
+                                          {1000.0 * attempt + 100.0 * part + i});
+                row.attempt = attempt;
+                send(row);
+            }
+            store_.run();
+            ASSERT_TRUE(store_.flush().has_value());
+        }
+    }
+    void restart(uint32_t attempt, double step) {
+        writer_.send_life("p/r", [&](uint32_t handle, uint64_t number) {
+            RestartRunFrame frame;
+            frame.handle = handle;
+            frame.attempt = attempt;
+            frame.step = step;
+            return encode_restart_run_frame(frame, number);
+        });
+        model_.restart("p/r", attempt, step);
+    }
+
+    // Reads the run's newest attempt; the error, if it does not fit.
+    Result<std::map<Key, double>> read(size_t bytes_max) {
+        const auto run = store_.engine().catalog()->find_run("p", "r");
+        const auto budget = std::make_shared<MemoryBudget>(bytes_max);
+        SnapshotReader reader(store_.files(), store_.engine().snapshot(std::span(&run->id, 1)),
+                              budget);
+        const auto cursor =
+            reader.open_series(*run, run->newest_attempt().number, "loss", KeyRange());
+        std::map<Key, double> found;
+        Points batch;
+        for (;;) {
+            TRY_ASSIGN(const bool more, run_task(store_.executor(), cursor->next(batch)));
+            if (!more) {
+                return found;
+            }
+            EXPECT_TRUE(std::ranges::is_sorted(batch.keys));
+            for (size_t i = 0; i < batch.size(); ++i) {
+                EXPECT_TRUE(found.emplace(batch.keys[i], batch.values[i]).second);
+            }
+        }
+    }
+};
+
+TEST_F(CrowdedSeriesTest, IsReadTheSameInWhateverMemoryOnePieceFitsInto) {
+    write_attempt(0);
+    restart(1, 150);
+    write_attempt(1);
+    restart(2, 200);
+    write_attempt(2);
+    const auto whole = read(64U << 20U);
+    ASSERT_TRUE(whole.has_value()) << whole.error().to_string();
+    EXPECT_GT(whole->size(), 150U);
+    const auto want = model_.contents().at({"p/r", "loss"});
+    ASSERT_EQ(whole->size(), want.size());
+    for (const auto& [key, value] : *whole) {
+        EXPECT_EQ(std::bit_cast<uint64_t>(value), want.at(key).value_bits) << key;
+    }
+    size_t fitting = 0;
+    for (size_t bytes_max = 512; bytes_max < (96U << 10U); bytes_max += 512) {
+        const auto found = read(bytes_max);
+        if (found) {
+            EXPECT_EQ(*found, *whole) << bytes_max;
+            ++fitting;
+        } else {
+            EXPECT_EQ(fitting, 0U) << "more memory is no worse: " << bytes_max;
+            EXPECT_EQ(found.error().code(), ErrorCode::kResourceExhausted);
+            EXPECT_LE(bytes_max, 12U << 10U) << "a piece of 100 rows alone takes 6 KiB";
+        }
+    }
+    EXPECT_GT(fitting, 100U);
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "engine/catalog/lineage.h"
+#include "engine/crowded_cursor.h"
 #include "engine/model/limits.h"
-#include "engine/query_memory.h"
 
 namespace stepdb {
 
@@ -178,8 +178,6 @@ struct LoadedPiece {
     bool done() const { return at == rows.keys.size(); }
 };
 
-// What a loaded row takes, with its share of what decoding and merging need for a moment.
-constexpr size_t kLoadedRowBytes = 2 * (sizeof(Key) + sizeof(int64_t) + sizeof(uint64_t) + 8);
 // Rows loaded at once, unless a single piece has more.
 constexpr size_t kWindowRowsMax = 128U << 10U;
 
@@ -194,46 +192,49 @@ class PieceCursor final : public SeriesCursor {
 
     Task<Result<bool>> next(Points& batch) override {
         batch.clear();
-        while (batch.keys.empty() && (at_ < pieces_.size() || !open_.empty())) {
+        while (crowded_ == nullptr && batch.keys.empty() &&
+               (at_ < pieces_.size() || !open_.empty())) {
             const Status loaded = co_await load_window();
             if (!loaded) {
                 co_return loaded.error();
             }
             hand_out(batch);
         }
+        if (crowded_ != nullptr) {
+            co_return co_await crowded_->next(batch);
+        }
         co_return !batch.keys.empty();
     }
 
   private:
-    // At most, before a piece is read: what is in range is known only then.
-    static size_t piece_rows(const SeriesPiece& piece) {
-        if (piece.tail != nullptr) {
-            return piece.tail->rows;
-        }
-        return piece.block != nullptr
-                   ? piece.block->info.rows
-                   : piece.segment_block->segment->blocks()[piece.segment_block->block].info.rows;
-    }
-
     Task<Status> load_window() {
         size_t rows = 0;
         size_t end = at_;
         while (end < pieces_.size() && end - at_ < kReadsInFlightMax &&
-               (end == at_ || rows + piece_rows(pieces_[end]) <= kWindowRowsMax)) {
-            rows += piece_rows(pieces_[end++]);
+               (end == at_ || rows + rows_at_most(pieces_[end]) <= kWindowRowsMax)) {
+            rows += rows_at_most(pieces_[end++]);
         }
         for (const LoadedPiece& piece : open_) {
             rows += piece.rows.keys.size();
         }
-        const Status charged = charge_query_memory(charge_, rows * kLoadedRowBytes);
-        if (!charged) {
-            co_return charged;
+        if (!charge_.try_set(rows * kLoadedRowBytes)) {
+            read_crowded();
+            co_return Status();
         }
         const size_t first = std::exchange(at_, end);
         if (first < end) {
             co_return co_await load(first, end);
         }
         co_return Status();
+    }
+
+    // So many pieces overlap here that they do not fit into memory together. Everything below the
+    // next one's first key has been handed out.
+    void read_crowded() {
+        open_.clear();
+        crowded_ =
+            make_crowded_cursor(files_, cost_, pieces_, pieces_[at_].key_min, charge_.budget());
+        charge_.set(0);
     }
 
     Task<Status> load(size_t first, size_t last) {
@@ -282,17 +283,7 @@ class PieceCursor final : public SeriesCursor {
                 piece.at += count;
             }
         }
-        std::ranges::stable_sort(slices, {}, &PieceSlice::first_key);
-        for (size_t i = 0; i < slices.size();) {
-            Key reach = slices[i].last_key();
-            size_t end = i + 1;
-            while (end < slices.size() && slices[end].first_key() <= reach) {
-                reach = std::max(reach, slices[end].last_key());
-                ++end;
-            }
-            merge_slices(std::span(slices).subspan(i, end - i), batch);
-            i = end;
-        }
+        merge_in_groups(std::move(slices), batch);
         std::erase_if(open_, [](const LoadedPiece& piece) { return piece.done(); });
     }
 
@@ -306,6 +297,7 @@ class PieceCursor final : public SeriesCursor {
     std::optional<Error> failure_;
     size_t waiting_ = 0;
     Signal done_;
+    std::unique_ptr<SeriesCursor> crowded_;  // reads what is left, if it does not fit
 };
 
 }  // namespace
@@ -381,6 +373,15 @@ Task<Result<PieceRows>> load_piece(SegmentFiles& files, SeriesPiece piece, ReadC
     co_return rows;
 }
 
+size_t rows_at_most(const SeriesPiece& piece) {
+    if (piece.tail != nullptr) {
+        return piece.tail->rows;
+    }
+    return piece.block != nullptr
+               ? piece.block->info.rows
+               : piece.segment_block->segment->blocks()[piece.segment_block->block].info.rows;
+}
+
 void merge_slices(std::span<const PieceSlice> slices, Points& points) {
     if (slices.size() == 1 && slices[0].has_distinct_keys()) {
         const auto append = [&](auto& to, const auto& from) {
@@ -420,6 +421,20 @@ void merge_slices(std::span<const PieceSlice> slices, Points& points) {
             points.times.push_back(truth.rows->times[truth.row]);
             points.values.push_back(truth.rows->values[truth.row]);
         }
+    }
+}
+
+void merge_in_groups(std::vector<PieceSlice> slices, Points& points) {
+    std::ranges::stable_sort(slices, {}, &PieceSlice::first_key);
+    for (size_t i = 0; i < slices.size();) {
+        Key reach = slices[i].last_key();
+        size_t end = i + 1;
+        while (end < slices.size() && slices[end].first_key() <= reach) {
+            reach = std::max(reach, slices[end].last_key());
+            ++end;
+        }
+        merge_slices(std::span(slices).subspan(i, end - i), points);
+        i = end;
     }
 }
 

@@ -75,8 +75,13 @@ std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, RunView view,
 // Reads and decodes one piece.
 Task<Result<PieceRows>> load_piece(SegmentFiles& files, SeriesPiece piece, ReadCost& cost);
 
+// Rows of a piece, before it is read: how many of them are present and in range is known only then.
+size_t rows_at_most(const SeriesPiece& piece);
+
 // Appends the points of overlapping slices to `points`, one per key.
 void merge_slices(std::span<const PieceSlice> slices, Points& points);
+// The same of any slices: those that no other overlaps are copied.
+void merge_in_groups(std::vector<PieceSlice> slices, Points& points);
 
 // Loaded rows are charged to `budget`, if there is one.
 std::unique_ptr<SeriesCursor> make_cursor(SegmentFiles& files, ReadCost& cost,
