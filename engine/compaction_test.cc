@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/model/life_frame.h"
 #include "engine/pieces.h"
 #include "engine/segment/segment_reader.h"
 #include "tests/support/engine_fixture.h"
@@ -332,6 +333,35 @@ TEST_F(CompactionTest, AMetricOfSeveralSchemasBecomesOneSequenceOfBlocks) {
     EXPECT_EQ(pieces_of("epoch"), 2U);
     EXPECT_EQ(store_.engine().stats().schemas, schemas + 1);
     expect_sound();
+}
+
+TEST_F(CompactionTest, RowsAreCountedOnceWhereverTheirColumnsWent) {
+    const auto train = stepped({"epoch", "loss"});
+    const auto eval = stepped({"epoch", "accuracy"});
+    for (int step = 0; step < 40; ++step) {
+        send(one_row("p/r", train, step, {0.5, 1.5}));
+        send(one_row("p/r", eval, step + 0.5, {0.1, 0.9}));
+    }
+    send(one_row("p/gone", train, 1, {1.0, 2.0}));
+    flush();
+    compact();
+    send(one_row("p/r", train, 100, {1.0, 2.0}));
+    store_.run();
+    const auto sound = store_.verify_report();
+    ASSERT_TRUE(sound.has_value());
+    EXPECT_EQ(sound->rows, 82U);
+    EXPECT_EQ(sound->points, 164U);
+    EXPECT_EQ(sound->deleted_rows, 0U);
+    // A run that was deleted has no rows, neither those in segments nor those in the log.
+    send(one_row("p/gone", train, 2, {1.0, 2.0}));
+    writer_.send_life("p/gone", encode_delete_run_frame);
+    store_.run();
+    const auto deleted = store_.verify_report();
+    ASSERT_TRUE(deleted.has_value());
+    EXPECT_TRUE(deleted->good());
+    EXPECT_EQ(deleted->rows, 81U);
+    EXPECT_EQ(deleted->points, 162U);
+    EXPECT_EQ(deleted->deleted_rows, 2U);
 }
 
 TEST_F(CompactionTest, LateRowsAreCountedAsBeforeWhereverTheirBlocksWent) {

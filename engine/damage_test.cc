@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/engine.h"
+#include "engine/model/life_frame.h"
 #include "tests/support/engine_fixture.h"
 
 namespace stepdb {
@@ -112,6 +113,90 @@ TEST_F(DamageTest, ALostCatalogIsMadeAnewFromSegmentsAndLog) {
     ASSERT_EQ(store_.engine().recovery().damage.size(), 1U);
     EXPECT_NE(store_.engine().recovery().damage[0].find(catalog), std::string::npos);
     EXPECT_TRUE(store_.engine().read_only_reason().has_value());
+    expect_model();
+}
+
+// Restarts, as `all ranks` send them.
+TestWriter::EncodeLife restart(uint32_t attempt, double step) {
+    return [=](uint32_t handle, uint64_t number) {
+        RestartRunFrame frame;
+        frame.handle = handle;
+        frame.attempt = attempt;
+        frame.step = step;
+        return encode_restart_run_frame(frame, number);
+    };
+}
+
+TEST_F(DamageTest, ALostCatalogSaysWhatIsLostWithItAndWhatMayBeShown) {
+    send(one_row("p/a", loss_, 1, {1.0}));
+    send(one_row("p/a", loss_, 2, {2.0}));
+    writer_.send_life("p/a", restart(1, 1));
+    ModelChange again = one_row("p/a", loss_, 3, {30.0});
+    again.attempt = 1;
+    writer_.send(again);
+    store_.run();
+    writer_.disconnect();
+    // Into a segment, and out of the log.
+    store_.crash(CrashKind::kProcessKill);
+    ASSERT_TRUE(store_.open().has_value());
+    writer_.connect(store_);
+    writer_.send(one_row("p/b", loss_, 1, {1.0}));
+    store_.run();
+    ASSERT_TRUE(store_.flush().has_value());
+    store_.crash(CrashKind::kProcessKill);
+    disk_.put_file(find_file("/catalog-"), {});
+    ASSERT_TRUE(store_.open().has_value());
+    ASSERT_EQ(store_.engine().recovery().damage.size(), 1U);
+    const std::string& said = store_.engine().recovery().damage[0];
+    for (const char* lost : {"restarts", "forks", "deletes", "discarded attempts", "attributes",
+                             "finished", "retention", "writers", "from a backup"}) {
+        EXPECT_NE(said.find(lost), std::string::npos) << lost << ": " << said;
+    }
+    // The newest attempt is read, and what it had hidden of the one before is shown.
+    const auto contents = store_.contents();
+    ASSERT_TRUE(contents.has_value()) << contents.error().to_string();
+    const auto& series = contents->at({"p/a", "loss"});
+    EXPECT_EQ(series.size(), 3U);
+    EXPECT_TRUE(series.contains(key_of_step(2))) << "hidden by a restart of which nobody knows";
+    EXPECT_TRUE(series.contains(key_of_step(3))) << "of the newest attempt";
+    EXPECT_EQ(contents->at({"p/a#0", "loss"}).size(), 2U);
+}
+
+TEST_F(DamageTest, WhatTheLogStillKnowsOfRestartsCountsMoreThanAGuess) {
+    send(one_row("p/a", loss_, 1, {1.0}));
+    send(one_row("p/a", loss_, 2, {2.0}));
+    for (const uint32_t attempt : {1U, 3U}) {
+        writer_.send_life("p/a", restart(attempt, 1));
+        model_.restart("p/a", attempt, 1);
+        ModelChange again = one_row("p/a", loss_, 3, {30.0 + attempt});
+        again.attempt = attempt;
+        send(again);
+    }
+    store_.run();
+    // The log file in use stays.
+    ASSERT_TRUE(store_.flush().has_value());
+    store_.crash(CrashKind::kProcessKill);
+    disk_.put_file(find_file("/catalog-"), {});
+    ASSERT_TRUE(store_.open().has_value());
+    ASSERT_EQ(store_.engine().recovery().damage.size(), 1U);
+    expect_model();
+}
+
+TEST_F(DamageTest, ALostManifestRaisesNoAlarmAboutALogInWhichNothingIsMissing) {
+    send(one_row("p/a", loss_, 1, {1.0}));
+    store_.run();
+    ASSERT_TRUE(store_.flush().has_value());
+    // A life in which nothing came: its log is empty.
+    reopen();
+    writer_.disconnect();
+    ASSERT_TRUE(store_.flush().has_value());
+    ASSERT_TRUE(store_.close().has_value());
+    ASSERT_TRUE(store_.open().has_value());
+    ASSERT_TRUE(store_.close().has_value());
+    disk_.put_file(find_file("/manifest-"), {});
+    ASSERT_TRUE(store_.open().has_value());
+    ASSERT_EQ(store_.engine().recovery().damage.size(), 1U) << store_.engine().recovery().damage[1];
+    EXPECT_NE(store_.engine().recovery().damage[0].find("manifest"), std::string::npos);
     expect_model();
 }
 

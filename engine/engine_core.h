@@ -79,6 +79,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Status> replay_logs(ManifestState state);
     Task<Result<LogFileContents>> replay_log(uint64_t file_id, uint64_t expected,
                                              uint64_t checkpoint);
+    void forget_guessed_attempts(const RecordHeader& record, Bytes frame);
     Status replay_record(const RecordHeader& record, Bytes frame, uint64_t checkpoint);
     struct ReplayProgress;
     void note_log_damage(const ManifestState& state, uint64_t file_id,

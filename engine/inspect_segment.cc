@@ -269,6 +269,25 @@ Status inspect_block(const Segment& segment, uint64_t number, InspectSink& sink)
     return status;
 }
 
+// Blocks with damage, each with the first of it, so that nobody has to look into all of them.
+Status find_damage(const Segment& segment, InspectSink& sink) {
+    InspectTable damaged("damaged blocks",
+                         {{"block", ColumnType::kUint64}, {"what", ColumnType::kText}});
+    SilentSink silent;
+    Status first;
+    for (uint64_t number = 0; number < segment.blocks.size(); ++number) {
+        const Status status = inspect_block(segment, number, silent);
+        if (!status) {
+            damaged.number(number).text(status.error().message());
+            keep_first(first, status.error().within(fmt::format("block {}", number)));
+        }
+    }
+    if (!first) {
+        damaged.show(sink);
+    }
+    return first;
+}
+
 }  // namespace
 
 Status inspect_segment(Bytes file, const FileHeader& header, const InspectOptions& options,
@@ -283,8 +302,9 @@ Status inspect_segment(Bytes file, const FileHeader& header, const InspectOption
     Status status = read_names(segment, listing);
     const Status index = read_index(segment, listing);
     keep_first(status, index);
-    if (options.block && index) {
-        keep_first(status, inspect_block(segment, *options.block, sink));
+    if (index) {
+        keep_first(status, options.block ? inspect_block(segment, *options.block, sink)
+                                         : find_damage(segment, sink));
     }
     return status;
 }

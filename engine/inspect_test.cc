@@ -76,6 +76,7 @@ TEST_F(InspectTest, ShowsEveryKindOfFile) {
     parts = inspect(file("segment-"));
     EXPECT_EQ(error_, "");
     EXPECT_GE(parts.at("blocks"), 2U);
+    EXPECT_FALSE(parts.contains("damaged blocks"));
     parts = inspect(file("segment-"), 0);
     EXPECT_EQ(error_, "");
     EXPECT_FALSE(parts.contains("blocks"));
@@ -98,6 +99,10 @@ TEST_F(InspectTest, NamesTheDamageAndShowsTheRest) {
     parts = inspect(segment, 0);
     EXPECT_THAT(error_, HasSubstr("byte 4096: axis: checksum"));
     EXPECT_GE(parts.at("columns"), 1U);
+    parts = inspect(segment);
+    EXPECT_THAT(error_, HasSubstr("block 0: byte 4096: axis: checksum"));
+    EXPECT_EQ(parts.at("damaged blocks"), 1U);
+    EXPECT_GE(parts.at("blocks"), 2U);
     segment[20] ^= std::byte{1};
     parts = inspect(segment, 0);
     EXPECT_THAT(error_, HasSubstr("byte 0: segment header: checksum"));

@@ -132,7 +132,8 @@ Task<Status> EngineCore::replay_logs(ManifestState state) {
     }
     if (progress.unread) {
         note_missing(state, progress.unread->first_sequence, 0, progress.unread->what);
-    } else if (state.durable_sequence >= progress.expected) {
+    } else if (state.durable_sequence != 0 && state.durable_sequence >= progress.expected) {
+        // Without a manifest nothing is known to be durable, and nothing is due (0 and 0).
         note_missing(state, progress.expected, state.durable_sequence,
                      progress.file_before.empty()
                          ? fmt::format("{}: no log file can be read", options_.directory)
@@ -218,11 +219,32 @@ Task<Result<LogFileContents>> EngineCore::replay_log(uint64_t file_id, uint64_t 
     co_return contents;
 }
 
+// The log knows what was made up for want of a catalog: attempts from blocks alone. Later ones are
+// in the log too.
+void EngineCore::forget_guessed_attempts(const RecordHeader& record, Bytes frame) {
+    const std::shared_ptr<const Run> run = state_.published.get().find_run(record.run);
+    if (static_cast<FrameType>(load_le<uint8_t>(frame.data() + 5)) != FrameType::kRestartRun ||
+        run == nullptr) {
+        return;
+    }
+    const auto is_guessed = [&](const Attempt& attempt) {
+        return attempt.number >= record.attempt && attempt.opened_sequence == 0;
+    };
+    auto changed = std::make_shared<Run>(*run);
+    if (std::erase_if(changed->attempts, is_guessed) != 0) {
+        state_.published.edit().put_run(std::move(changed));
+    }
+}
+
 Status EngineCore::replay_record(const RecordHeader& record, Bytes frame, uint64_t checkpoint) {
     if (record.last_sequence() <= checkpoint) {
         const bool rows = record.schema != 0 && record.run != 0;
+        if (!catalog_lost_ || rows) {
+            return {};
+        }
         // What the lost catalog would have said of these.
-        return catalog_lost_ && !rows ? publish_record(state_, record, frame, nullptr) : Status();
+        forget_guessed_attempts(record, frame);
+        return publish_record(state_, record, frame, nullptr);
     }
     ++report_.records_replayed;
     report_.rows_replayed += record.schema != 0 && record.run != 0 ? record.sequence_count : 0;

@@ -43,6 +43,33 @@ std::optional<uint64_t> any_file_id(std::string_view name) {
     return std::nullopt;
 }
 
+// Whoever reads such a store must know what may look other than it was.
+std::string describe_lost_catalog(const Error& why) {
+    return fmt::format(
+        "{}; runs and metrics are taken from segments and log instead. What else it told of the "
+        "time before the log is lost, so that answers may differ: restarts (points that one hid "
+        "are shown), forks (what one inherited is not), deletes (what they removed may be shown), "
+        "runs that have no rows there, discarded attempts, attributes and tags, whether a run "
+        "finished or failed, when it was created, the numbers of writers, and the retention of "
+        "projects. Restore the file from a backup",
+        why.message());
+}
+
+// The run with an attempt that blocks tell of and no catalog any more. It reads all of the attempt
+// before it, because nobody knows up to which step it did.
+std::shared_ptr<const Run> with_attempt(const Run& run, uint32_t number) {
+    auto changed = std::make_shared<Run>(run);
+    Attempt attempt;
+    attempt.number = number;
+    const auto after = std::ranges::upper_bound(changed->attempts, number, {}, &Attempt::number);
+    changed->attempts.insert(after, attempt);
+    for (size_t i = 1; i < changed->attempts.size(); ++i) {
+        changed->attempts[i].parent_run = run.id;
+        changed->attempts[i].parent_attempt = changed->attempts[i - 1].number;
+    }
+    return changed;
+}
+
 }  // namespace
 
 Task<Status> EngineCore::recover() {
@@ -196,11 +223,7 @@ Task<void> EngineCore::load_checkpoint(ManifestState state) {
             count_as_written_now(*checkpoint);
         } else {
             catalog_lost_ = true;
-            report_.damage.push_back(fmt::format(
-                "{}; runs and metrics are taken from segments and log instead, without runs that "
-                "have no rows there and without the numbers of writers. Restore the file from a "
-                "backup",
-                checkpoint.error().message()));
+            report_.damage.push_back(describe_lost_catalog(checkpoint.error()));
         }
     }
     for (const auto& [file_id, bytes] : state.segments) {
@@ -316,6 +339,9 @@ Task<Status> EngineCore::take_names(std::shared_ptr<const SegmentMeta> segment) 
         const auto schema = std::ranges::find_if(
             names->schemas, [&](const auto& named) { return named.id == block.info.schema; });
         const std::shared_ptr<const Run> run = catalog.find_run(block.info.run);
+        if (run != nullptr && run->find_attempt(block.info.attempt) == nullptr) {
+            catalog.put_run(with_attempt(*run, block.info.attempt));
+        }
         if (schema != names->schemas.end() && run != nullptr) {
             catalog.put_schema(run->project, schema->id, schema->schema);
         }

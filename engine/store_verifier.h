@@ -47,6 +47,7 @@ class StoreVerifier {
     Task<void> verify_catalog();
     Task<void> verify_catalog_file(uint64_t file_id);
     void check_runs();
+    void sum_up();
     void check_names();
     void note_unnamed();
     std::vector<std::string> named_files() const;
@@ -67,6 +68,7 @@ class StoreVerifier {
     void check_block_summaries(const OpenSegment& segment, size_t index, Bytes bytes);
     void check_block_strips(const OpenSegment& segment, size_t index, Bytes directory,
                             Bytes strips);
+    void count_rows(const BlockInfo& info, const AxisColumns& axis);
 
     // verify_logs.cc
     // Something wrong in a log file, and what to do if it matters.
@@ -124,6 +126,13 @@ class StoreVerifier {
     // Of segments. The columns of a row may be in several blocks, of other schemas or with other
     // first columns: by schema and first column.
     std::map<std::pair<uint64_t, uint32_t>, SequenceSet> sequences_;
+    // Of segments and log, so that a row whose columns are in several blocks counts once.
+    SequenceSet counted_;
+    struct RunTotals {
+        uint64_t rows = 0;
+        uint64_t points = 0;
+    };
+    std::map<uint64_t, RunTotals> totals_;  // by run; which of them exist the end of the log tells
 
     uint64_t sequence_due_ = 0;        // in the log; 0: not known
     std::string last_log_;             // with groups

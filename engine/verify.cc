@@ -90,6 +90,7 @@ Task<Result<VerifyReport>> StoreVerifier::run() {
         co_await verify_segments();
         co_await verify_logs();
         check_runs();
+        sum_up();
         report_.runs = catalog_.runs().size();
         report_.schemas = catalog_.schema_count();
     }
@@ -364,6 +365,18 @@ void StoreVerifier::check_runs() {
                                     attempt.number, run->path(), attempt.parent_run),
                         kRestoreStore);
             }
+        }
+    }
+}
+
+// Rows of a run that was deleted are still there, in the log or until a merge leaves them out.
+void StoreVerifier::sum_up() {
+    for (const auto& [run, totals] : totals_) {
+        if (has_catalog_ && catalog_.find_run(run) == nullptr) {
+            report_.deleted_rows += totals.rows;
+        } else {
+            report_.rows += totals.rows;
+            report_.points += totals.points;
         }
     }
 }

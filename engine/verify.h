@@ -54,9 +54,10 @@ struct VerifyReport {
     uint64_t segments = 0;
     uint64_t blocks = 0;
     uint64_t log_groups = 0;
-    uint64_t log_records = 0;  // above the checkpoint
-    uint64_t rows = 0;         // of segments, and of the log above the checkpoint
-    uint64_t points = 0;       // likewise; values that a later one replaces are counted
+    uint64_t log_records = 0;   // above the checkpoint
+    uint64_t rows = 0;          // of the runs there are, each once; replaced and deleted ones too
+    uint64_t points = 0;        // in these rows
+    uint64_t deleted_rows = 0;  // of runs that are deleted; merges will leave them out
     std::vector<StoreProblem> problems;
     uint64_t problems_left_out = 0;
     std::vector<StoreNote> notes;

@@ -264,7 +264,6 @@ void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes
     const Bytes axis = bytes.first(block.info.axis_bytes);
     const Bytes directory = bytes.subspan(axis.size(), block.info.directory_bytes);
     const Bytes strips = bytes.subspan(axis.size() + directory.size(), block.info.strips_bytes);
-    report_.rows += block.info.rows;
     const uint64_t axis_computed = xxh3(axis, segment.place_seed(block.offset));
     if (axis_computed != block.axis_checksum) {
         problem(segment.name, block.offset,
@@ -297,6 +296,7 @@ void StoreVerifier::check_block_axis(const OpenSegment& segment, size_t index, B
                 kRestoreSegment);
         return;
     }
+    count_rows(block.info, *axis);
     if (from_files_ || block.info.sequence_max > manifest_.checkpoint_sequence) {
         // Reported, and no bound for a set of them. Without a manifest, what a flush that was cut
         // short left cannot be told from what it was then written to again.
@@ -353,6 +353,18 @@ void StoreVerifier::check_block_summaries(const OpenSegment& segment, size_t ind
     }
 }
 
+void StoreVerifier::count_rows(const BlockInfo& info, const AxisColumns& axis) {
+    RunTotals& totals = totals_[info.run];
+    if (!from_files_ && info.sequence_max > manifest_.checkpoint_sequence) {
+        // Reported, and again no bound for a set.
+        totals.rows += info.first_column == 0 ? info.rows : 0U;
+        return;
+    }
+    for (const uint64_t sequence : axis.sequences) {
+        totals.rows += counted_.insert(sequence) ? 1U : 0U;
+    }
+}
+
 void StoreVerifier::check_block_strips(const OpenSegment& segment, size_t index, Bytes section,
                                        Bytes strips) {
     const SegmentBlock& block = segment.blocks[index];
@@ -394,7 +406,7 @@ void StoreVerifier::check_block_strips(const OpenSegment& segment, size_t index,
                                   values.error().message()));
                 continue;
             }
-            report_.points += values->values.size();
+            totals_[block.info.run].points += values->values.size();
         }
     }
 }

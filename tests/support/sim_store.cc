@@ -148,12 +148,16 @@ void SimStore::discard_engine() {
     files_.reset();
 }
 
-std::string SimStore::verify() {
+Result<VerifyReport> SimStore::verify_report() {
     run();
     VerifyOptions options;
     options.directory = options_.directory;
     options.take_lock = false;
-    const Result<VerifyReport> report = run_task(*executor_, verify_store(*files_, options));
+    return run_task(*executor_, verify_store(*files_, options));
+}
+
+std::string SimStore::verify() {
+    const Result<VerifyReport> report = verify_report();
     if (!report) {
         return report.error().to_string();
     }

@@ -13,6 +13,7 @@
 
 #include "engine/engine.h"
 #include "engine/model/life_frame.h"
+#include "engine/verify.h"
 #include "tests/support/sim_executor.h"
 #include "tests/support/sim_file_system.h"
 
@@ -154,6 +155,8 @@ class SimStore {
     // What verify_store finds wrong with the files of the open store, in words; "" if all is well.
     // Lets everything under way come to its end first.
     std::string verify();
+    // All that verify_store tells of them.
+    Result<VerifyReport> verify_report();
 
     // Every point of every run and attempt, read through a snapshot.
     Result<ReferenceModel::Contents> contents();
