@@ -148,10 +148,15 @@ struct MetricsQuery {
     std::vector<RunPattern> runs;
 };
 
+// `projects`
+struct ProjectsQuery {
+    std::vector<RunPattern> runs;  // none
+};
+
 struct Query {
     std::string text;      // as given, for messages
     bool explain = false;  // tell how it is answered instead of answering
-    std::variant<SeriesQuery, RunsQuery, AttributesQuery, MetricsQuery> what;
+    std::variant<SeriesQuery, RunsQuery, AttributesQuery, MetricsQuery, ProjectsQuery> what;
 };
 
 }  // namespace stepdb

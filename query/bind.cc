@@ -80,29 +80,40 @@ std::optional<SelectedRun> parent_of(const SelectedRun& selected, const Catalog:
     return parent;
 }
 
-// Each of these runs becomes what it was forked from; those that were not go.
+// Each of these runs becomes what it was forked from; those go that were not, or from an attempt
+// that was discarded. If none is left, the first of them says why.
 Status take_parents(const RunPattern& pattern, size_t from, const Catalog::RunMap& runs,
                     BoundQuery& bound) {
     std::vector<SelectedRun> parents;
     std::string without;
+    std::vector<std::string> discarded;
     for (size_t i = from; i < bound.runs.size(); ++i) {
-        if (std::optional<SelectedRun> parent = parent_of(bound.runs[i], runs)) {
-            if (!has_attempt(*parent->run, parent->attempt)) {
-                return query_error(
-                    bound.query.text, pattern.path.span,
-                    fmt::format("the parent of {} is {}, an attempt that was discarded",
-                                bound.runs[i].label, parent->label),
-                    ErrorCode::kNotFound);
-            }
+        std::optional<SelectedRun> parent = parent_of(bound.runs[i], runs);
+        if (parent && has_attempt(*parent->run, parent->attempt)) {
             parents.push_back(std::move(*parent));
+        } else if (parent) {
+            discarded.push_back(fmt::format("the parent of {} is {}, an attempt that was discarded",
+                                            bound.runs[i].label, parent->label));
         } else if (without.empty()) {
             without = bound.runs[i].label;
         }
+    }
+    if (parents.empty() && !discarded.empty()) {
+        return query_error(bound.query.text, pattern.path.span, discarded.front(),
+                           ErrorCode::kNotFound);
     }
     if (parents.empty() && !without.empty()) {
         return query_error(bound.query.text, pattern.path.span,
                            fmt::format("run {} is no fork and has no parent", without),
                            ErrorCode::kFailedPrecondition);
+    }
+    if (!discarded.empty()) {
+        bound.notes.push_back(
+            discarded.front() +
+            (discarded.size() == 1
+                 ? std::string()
+                 : fmt::format("; so {} {} more", discarded.size() == 2 ? "is" : "are",
+                               discarded.size() - 1)));
     }
     bound.runs.resize(from);
     bound.runs.insert(bound.runs.end(), parents.begin(), parents.end());

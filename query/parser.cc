@@ -133,16 +133,17 @@ std::string Parser::misspelled_keyword() const {
     if (!is_first || tokens_[at_ - 1].kind != TokenKind::kWord) {
         return {};
     }
-    static const std::vector<std::string> keywords = {"attributes", "explain", "metrics", "runs"};
+    static const std::vector<std::string> keywords = {"attributes", "explain", "metrics",
+                                                      "projects", "runs"};
     return did_you_mean(tokens_[at_ - 1].text, keywords);
 }
 
-// A stage behind `runs` or `metrics`.
+// A stage behind `runs`, `metrics` and their like.
 Error Parser::stages_without_points(const Query& query) const {
-    const std::string_view kind = std::holds_alternative<RunsQuery>(query.what) ? "runs"
-                                  : std::holds_alternative<AttributesQuery>(query.what)
-                                      ? "attributes"
-                                      : "metrics";
+    constexpr std::array<std::string_view, 5> kKinds = {"", "runs", "attributes", "metrics",
+                                                        "projects"};
+    static_assert(std::variant_size_v<decltype(query.what)> == kKinds.size());
+    const std::string_view kind = kKinds.at(query.what.index());
     return error_at(peek().span, fmt::format("`{}` takes no stages: they work on points, as in "
                                              "train/loss @ gpt/* | last 1",
                                              kind));
@@ -163,6 +164,9 @@ Result<Query> Parser::parse_query() {
         AttributesQuery attributes;
         TRY_ASSIGN(attributes.runs, parse_all_or_runs());
         query.what = std::move(attributes);
+    } else if (at_keyword("projects")) {
+        take();
+        query.what = ProjectsQuery();
     } else if (at_keyword("metrics")) {
         take();
         TRY_ASSIGN(query.what, parse_metrics_query());
@@ -174,11 +178,13 @@ Result<Query> Parser::parse_query() {
         if (!series && peek().kind == TokenKind::kPipe) {
             return stages_without_points(query);
         }
-        return error_at(
-            peek().span,
-            fmt::format("expected {}, found {}{}",
-                        series ? "',', '|' or the end of the query" : "',' or the end of the query",
-                        describe(peek()), series ? missing_pipe() : std::string()));
+        return error_at(peek().span,
+                        fmt::format("expected {}, found {}{}",
+                                    series ? "',', '|' or the end of the query"
+                                    : std::holds_alternative<ProjectsQuery>(query.what)
+                                        ? "the end of the query"
+                                        : "',' or the end of the query",
+                                    describe(peek()), series ? missing_pipe() : std::string()));
     }
     return query;
 }

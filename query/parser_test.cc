@@ -26,6 +26,9 @@ const char* const kGood[] = {
     "metrics a, b @ gpt/run-17",
     "explain train/loss @ gpt/run-17 | steps .. | buckets 4",
     "explain runs gpt/*",
+    "projects",
+    "explain projects",
+    "projects, runs @ gpt/run-1",
     "runs @ gpt/run-1",
     "metrics, explain @ gpt/run-1",
 };
@@ -123,8 +126,7 @@ TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
         {"a @ a/b | buckets 5 | first 1", "column 23 ", "no stage can follow `buckets`"},
         {"a @ a/b | steps 5", "column 17 ", "expected a range of steps such as"},
         {"a @ a/b | steps strat..", "column 17 ", "found 'strat'; did you mean 'start'?"},
-        {"a @ a/b | steps 5..x", "column 20 ",
-         "expected start, end, now, fork or a step, found 'x'"},
+        {"a @ a/b | steps 5..x", "column 20 ", "expected start, end, fork or a step, found 'x'"},
         {"a @ a/b | steps 5K..", "column 17 ", "'5K' is not a number"},
         {"a @ a/b | steps now..", "column 17 ", "`now` is a time, not a step"},
         {"a @ a/b | steps end*2..", "column 20 ", "expected +, - or the end of the range"},
@@ -139,6 +141,8 @@ TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
         {"runs gpt/a#1", "column 6 ", "whole runs"},
         {"metrics", "column 8 ", "expected a metric"},
         {"explain", "column 8 ", "expected a metric"},
+        {"projects gpt", "column 10 ", "expected the end of the query, found 'gpt'"},
+        {"projects | last 1", "column 10 ", "`projects` takes no stages"},
     };
     for (const Wrong& wrong : cases) {
         const std::string error = error_of(wrong.text);

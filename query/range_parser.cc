@@ -78,11 +78,13 @@ class RangeReader {
         }
         const SourceSpan letters_span = {end.span.offset, letters.size()};
         if (end.anchor == RangeEnd::Anchor::kOpen) {
-            const std::vector<std::string> names = {"start", "end", "now", "fork"};
-            return error_at(letters_span, fmt::format("expected start, end, now, fork or a {}, "
-                                                      "found '{}'{}",
-                                                      axis_ == RangeAxis::kStep ? "step" : "time",
-                                                      letters, did_you_mean(letters, names)));
+            // Of the four, a step is never now, and a time never a fork.
+            const bool is_step = axis_ == RangeAxis::kStep;
+            const std::vector<std::string> names = {"start", "end", is_step ? "fork" : "now"};
+            return error_at(
+                letters_span,
+                fmt::format("expected {} or a {}, found '{}'{}", fmt::join(names, ", "),
+                            is_step ? "step" : "time", letters, did_you_mean(letters, names)));
         }
         if (end.anchor == RangeEnd::Anchor::kNow && axis_ == RangeAxis::kStep) {
             return error_at(letters_span, "`now` is a time, not a step; use it in `time`");

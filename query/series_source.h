@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,15 @@
 #include "engine/snapshot.h"
 
 namespace stepdb {
+
+// What is known of a project as a whole.
+struct ProjectInfo {
+    ProjectInfo() = default;
+
+    std::string name;
+    uint64_t runs = 0;
+    int64_t retention_us = 0;  // since the last write; 0: runs are kept
+};
 
 // Contracts are those of Snapshot and SnapshotReader. Used on one executor, outlives the execution.
 class SeriesSource {
@@ -34,6 +44,8 @@ class SeriesSource {
         static_cast<void>(id);
         return nullptr;
     }
+    // Those that have runs or a retention, by name.
+    virtual std::vector<ProjectInfo> projects() const { return {}; }
     // When a run was last heard of.
     virtual RunActivity activity(const Run& run) const {
         static_cast<void>(run);

@@ -1,5 +1,7 @@
 #include "query/snapshot_query.h"
 
+#include <map>
+
 namespace stepdb {
 
 class SnapshotQuery::Source final : public SeriesSource {
@@ -29,6 +31,23 @@ class SnapshotQuery::Source final : public SeriesSource {
     ReadCost cost() const override { return reader_.cost(); }
     std::shared_ptr<const Run> find_run(uint64_t id) const override {
         return reader_.snapshot().catalog().find_run(id);
+    }
+    std::vector<ProjectInfo> projects() const override {
+        const Catalog& catalog = reader_.snapshot().catalog();
+        std::map<std::string, ProjectInfo> projects;
+        for (const auto& [key, run] : catalog.runs()) {
+            ++projects[run->project].runs;
+        }
+        for (const auto& [name, age_us] : catalog.retention()) {
+            projects[name].retention_us = age_us;
+        }
+        std::vector<ProjectInfo> listed;
+        listed.reserve(projects.size());
+        for (auto& [name, project] : projects) {
+            project.name = name;
+            listed.push_back(std::move(project));
+        }
+        return listed;
     }
     RunActivity activity(const Run& run) const override { return reader_.snapshot().activity(run); }
     std::shared_ptr<const Error> damage(RunView view) const override {

@@ -87,6 +87,22 @@ class AttributesAnswer : public Answer {
     }
 
   private:
+    // Which can be read and which cannot any more, of a run that was restarted.
+    static void add_attempts(const Run& run, Attributes& all) {
+        std::string readable;
+        std::string discarded;
+        for (const Attempt& attempt : run.attempts) {
+            std::string& numbers = attempt.discarded ? discarded : readable;
+            numbers += fmt::format("{}{}", numbers.empty() ? "" : ", ", attempt.number);
+        }
+        if (run.attempts.size() > 1) {
+            all["sys/attempts"] = readable;
+        }
+        if (!discarded.empty()) {
+            all["sys/discarded"] = discarded;
+        }
+    }
+
     // The user's and the system's.
     Attributes all_of(const SelectedRun& selected) const {
         const Run& run = *selected.run;
@@ -95,6 +111,7 @@ class AttributesAnswer : public Answer {
         all["sys/state"] = std::string(shown_state(run, activity, context_.now_us));
         all["sys/created"].emplace<Datetime>(run.created_us);
         all["sys/attempt"] = static_cast<int64_t>(selected.attempt);
+        add_attempts(run, all);
         all["sys/writers"] = static_cast<int64_t>(activity.writers);
         if (activity.last_write_us != 0) {
             all["sys/last_write"].emplace<Datetime>(activity.last_write_us);

@@ -106,6 +106,17 @@ std::vector<MetricInfo> MapStore::metrics(RunView view) const {
     return found;
 }
 
+std::vector<ProjectInfo> MapStore::projects() const {
+    std::vector<ProjectInfo> found;
+    for (const auto& [key, run] : runs_) {
+        if (found.empty() || found.back().name != run->project) {
+            found.emplace_back().name = run->project;
+        }
+        ++found.back().runs;
+    }
+    return found;
+}
+
 const MapStore::StoredSeries* MapStore::find(uint64_t run, std::string_view metric) const {
     const auto at = series_.find(run);
     if (at == series_.end()) {

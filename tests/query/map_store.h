@@ -41,6 +41,7 @@ class MapStore final : public ScriptStore, public SeriesSource {
     Task<Result<Summary>> summarize(RunView view, std::string_view metric, KeyRange range) override;
     Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric) override;
     ReadCost cost() const override { return cost_; }
+    std::vector<ProjectInfo> projects() const override;
 
   private:
     uint64_t ensure_run(const std::string& project, const std::string& run);
