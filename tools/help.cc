@@ -84,6 +84,9 @@ std::string HelpFormatter::make_usage(const CLI::App* app, std::string name) con
             usage += option->get_items_expected_max() > 1 ? "..." : "";
         } else if (option->get_required()) {
             usage += " --" + option->get_lnames().front() + " " + value_name(*option);
+        } else if (!option->nonpositional()) {
+            usage += " [" + value_name(*option);
+            usage += option->get_items_expected_max() > 1 ? "...]" : "]";
         }
     }
     usage += app->get_subcommands({}).empty() ? " [OPTION...]\n" : " COMMAND ...\n";

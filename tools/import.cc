@@ -179,6 +179,8 @@ class Import {
         TRY_ASSIGN(OutputFormat output, read_output_format(options_.format));
         FoundFiles found = find_files(options_.paths, format_.files);
         broken_ = std::move(found.errors);
+        // What is not there was meant for a run only if that was named.
+        is_all_found_ = broken_.empty() || options_.run.empty();
         if (found.files.empty()) {
             return broken_files();
         }
@@ -200,6 +202,13 @@ class Import {
         for (const ImportReport& report : reports_) {
             print_notes(report, format_);
         }
+        for (const std::string& path : empty_) {
+            fmt::print(stderr, "note: {}: there is no value in it\n", path);
+        }
+        for (const std::string& run : unfinished_) {
+            fmt::print(stderr, "note: {}: not marked as finished, because not all of it is there\n",
+                       run);
+        }
         return status ? broken_files() : status;
     }
 
@@ -220,13 +229,18 @@ class Import {
         ImportTarget target;
         target.project = options_.project;
         target.run = run.run;
-        target.finish = options_.finish && files.size() == run.paths.size() &&
-                        std::ranges::none_of(
-                            files, [](const PlannedFile& file) { return file.broken.has_value(); });
+        const bool is_whole = is_all_found_ && files.size() == run.paths.size() &&
+                              std::ranges::none_of(files, [](const PlannedFile& file) {
+                                  return file.broken.has_value();
+                              });
+        target.finish = options_.finish && is_whole;
         const auto progress = make_progress("importing " + run.run, "points", points);
         TRY_ASSIGN(ImportReport report, import_run(client, target, files,
                                                    [&](uint64_t sent) { progress->update(sent); }));
         progress->finish();
+        if (options_.finish && !is_whole && report.sent > 0) {
+            unfinished_.push_back(report.project + "/" + report.run);
+        }
         reports_.push_back(std::move(report));
         return {};
     }
@@ -246,10 +260,14 @@ class Import {
         Result<PlannedFile> file =
             plan_file(path, open, [&](uint64_t bytes) { progress->update(bytes); });
         if (!file) {
-            broken_.emplace_back(file.error().within("nothing imported"));
+            broken_.emplace_back(file.error().code(),
+                                 file.error().message() + "; nothing of it was imported");
             return std::nullopt;
         }
         file->place_word = format_.place_word;
+        if (!file->broken && file->counts.read == 0) {
+            empty_.push_back(path);
+        }
         if (file->broken) {
             broken_.emplace_back(
                 file->broken->code(),
@@ -276,6 +294,9 @@ class Import {
     const ImportOptions& options_;
     std::vector<ImportReport> reports_;
     std::vector<Error> broken_;
+    bool is_all_found_ = true;             // of what was named
+    std::vector<std::string> empty_;       // files
+    std::vector<std::string> unfinished_;  // runs that --finish has left as they are
 };
 
 // --- Help ---

@@ -3,12 +3,16 @@
 
 #include <charconv>
 #include <memory>
+#include <set>
 
 #include "engine/base/text.h"
 #include "engine/model/life_frame.h"
+#include "tools/address.h"
 #include "tools/command.h"
 #include "tools/import/number_text.h"
 #include "tools/import/time_text.h"
+#include "tools/output/format_cell.h"
+#include "tools/run_change.h"
 
 namespace stepdb {
 
@@ -28,16 +32,30 @@ Error invalid(std::string message) {
     return Error(ErrorCode::kInvalidArgument, std::move(message));
 }
 
-// null, true, false, an integer, a number, a time, or else a string.
-void parse_attribute(const std::string& text, AttributeValue& value) {
+// null, true, false, an integer, a number, a time, or else a string. A number that no type holds is
+// refused: as a string, or rounded, it would not be what was meant.
+Status parse_attribute(const std::string& text, AttributeValue& value) {
     int64_t integer = 0;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), integer);
+    const char* const end = text.data() + text.size();
+    const auto [stop, code] = std::from_chars(text.data(), end, integer);
     if (text == "null") {
-        return;
+        return {};
+    }
+    if (stop == end && code == std::errc::result_out_of_range) {
+        return invalid(
+            fmt::format("the integer {} does not fit into 64 bits; write it as a number "
+                        "such as 1.8e19, or give --text to keep its digits",
+                        text));
+    }
+    if (!parse_value(text) && parse_logged_number(text)) {
+        return invalid(
+            fmt::format("the number {} is out of the range of float64; write inf or 0, "
+                        "or give --text to keep it as it is",
+                        text));
     }
     if (text == "true" || text == "false") {
         value.emplace<bool>(text == "true");
-    } else if (code == std::errc() && end == text.data() + text.size()) {
+    } else if (code == std::errc() && stop == end) {
         value.emplace<int64_t>(integer);
     } else if (const std::optional<double> number = parse_value(text)) {
         value.emplace<double>(*number);
@@ -46,6 +64,25 @@ void parse_attribute(const std::string& text, AttributeValue& value) {
     } else {
         value.emplace<std::string>(text);
     }
+    return {};
+}
+
+// What would be done twice, or done and undone.
+Status check_named_once(const std::vector<std::string>& names,
+                        const std::vector<std::string>& others, std::string_view twice,
+                        std::string_view both) {
+    std::set<std::string_view> seen;
+    for (const std::string& name : names) {
+        if (!seen.insert(name).second) {
+            return invalid(fmt::format("'{}' is {} twice", printable(name), twice));
+        }
+    }
+    for (const std::string& name : others) {
+        if (seen.contains(name)) {
+            return invalid(fmt::format("'{}' is {}", printable(name), both));
+        }
+    }
+    return {};
 }
 
 void change_tags(const std::vector<std::string>& tags, AttributeChange::Kind kind,
@@ -58,6 +95,7 @@ void change_tags(const std::vector<std::string>& tags, AttributeChange::Kind kin
 
 Result<SetAttributesFrame> make_frame(const SetOptions& options) {
     SetAttributesFrame frame;
+    std::vector<std::string> names;
     for (const std::string& text : options.values) {
         const size_t equals = text.find('=');
         if (equals == std::string::npos || equals == 0) {
@@ -69,10 +107,17 @@ Result<SetAttributesFrame> make_frame(const SetOptions& options) {
         if (options.text || change.name == kNameAttribute || change.name == kOwnerAttribute) {
             change.value.emplace<std::string>(value);
         } else {
-            parse_attribute(value, change.value);
+            const Status parsed = parse_attribute(value, change.value);
+            if (!parsed) {
+                return parsed.error().within(printable(change.name));
+            }
         }
+        names.push_back(change.name);
         frame.changes.push_back(std::move(change));
     }
+    TRY(check_named_once(names, options.unset, "set", "both set and --unset"));
+    TRY(check_named_once(options.tags, options.untags, "given to --tag",
+                         "given to both --tag and --untag"));
     for (const std::string& name : options.unset) {
         frame.changes.emplace_back(AttributeChange::Kind::kRemove, name);
     }
@@ -87,21 +132,31 @@ Result<SetAttributesFrame> make_frame(const SetOptions& options) {
     return frame;
 }
 
+// "run demo/tiny: 2 attributes set, 1 tag added".
+void print_done(const RunName& name, const SetOptions& options) {
+    std::string done;
+    const auto add = [&](size_t count, std::string_view what, std::string_view verb) {
+        if (count != 0) {
+            done += fmt::format("{}{} {}", done.empty() ? "" : ", ", count_of(count, what), verb);
+        }
+    };
+    add(options.values.size(), "attribute", "set");
+    add(options.unset.size(), "attribute", "removed");
+    add(options.tags.size(), "tag", "added");
+    add(options.untags.size(), "tag", "taken off");
+    fmt::print("run {}: {}\n", name.path(), done);
+}
+
 Status set(const SetOptions& options) {
-    const size_t slash = options.run.find('/');
-    if (slash == std::string::npos) {
-        return invalid(fmt::format("'{}' is not PROJECT/RUN", printable(options.run)));
-    }
+    TRY_ASSIGN(const RunName name, parse_whole_run(options.run));
     TRY_ASSIGN(SetAttributesFrame frame, make_frame(options));
-    TRY_ASSIGN(const auto client, connect_to(options.server, random_id()));
-    TRY_ASSIGN(const ClientRun run,
-               client->open_run(options.run.substr(0, slash), options.run.substr(slash + 1), 0));
-    frame.handle = run.handle;
-    TRY_ASSIGN(const uint64_t ordinal,
-               client->send_change(encode_set_attributes_frame(frame, run.next_number)));
-    static_cast<void>(ordinal);
-    TRY_ASSIGN(const FlushReport report, client->flush());
-    return report.refused_frames == 0 ? Status() : report.refused.front().error.to_error();
+    TRY_ASSIGN(RunWriter writer, RunWriter::open(options.server, name, 0));
+    TRY(writer.change([&](uint32_t handle, uint64_t number) {
+        frame.handle = handle;
+        return encode_set_attributes_frame(frame, number);
+    }));
+    print_done(name, options);
+    return {};
 }
 
 }  // namespace
@@ -128,7 +183,9 @@ Command add_set(CLI::App& stepdb) {
         "The last write of an attribute wins. A fork starts with its parent's.");
     return {app, [=] { return set(*options); },
             [=]() -> Status {
+                TRY(parse_whole_run(options->run));
                 TRY(make_frame(*options));
+                TRY(parse_address(options->server));
                 return {};
             }};
 }

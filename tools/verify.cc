@@ -59,17 +59,22 @@ void print_text(const VerifyReport& report) {
                count_of(report.files, "file"), count_of(report.bytes, "byte"),
                count_of(report.runs, "run"), count_of(report.rows, "row"),
                count_of(report.points, "point"), verdict(report));
+    if (report.deleted_rows != 0) {
+        fmt::print("{} of deleted runs take space until merges leave them out\n",
+                   count_of(report.deleted_rows, "row"));
+    }
 }
 
 // A row for every problem and note, and one that sums up.
 void print_rows(const VerifyReport& report, OutputFormat format) {
     const std::vector<ResultColumn> columns = {
-        {"kind", ColumnType::kText},     {"file", ColumnType::kText},
-        {"byte", ColumnType::kUint64},   {"what", ColumnType::kText},
-        {"remedy", ColumnType::kText},   {"store", ColumnType::kText},
-        {"files", ColumnType::kUint64},  {"bytes", ColumnType::kUint64},
-        {"runs", ColumnType::kUint64},   {"rows", ColumnType::kUint64},
-        {"points", ColumnType::kUint64}, {"problems", ColumnType::kUint64}};
+        {"kind", ColumnType::kText},      {"file", ColumnType::kText},
+        {"byte", ColumnType::kUint64},    {"what", ColumnType::kText},
+        {"remedy", ColumnType::kText},    {"store", ColumnType::kText},
+        {"files", ColumnType::kUint64},   {"bytes", ColumnType::kUint64},
+        {"runs", ColumnType::kUint64},    {"rows", ColumnType::kUint64},
+        {"points", ColumnType::kUint64},  {"deleted_rows", ColumnType::kUint64},
+        {"problems", ColumnType::kUint64}};
     constexpr size_t kStore = 5;
     constexpr size_t kTotals = 6;  // the first column of the sums
     ResultBlock block(columns);
@@ -97,7 +102,7 @@ void print_rows(const VerifyReport& report, OutputFormat format) {
                            : block.column(kStore).append_null();
     size_t column = kTotals;
     for (const uint64_t total : {report.files, report.bytes, report.runs, report.rows,
-                                 report.points, problem_count(report)}) {
+                                 report.points, report.deleted_rows, problem_count(report)}) {
         if (before != 0) {
             block.column(column).append_null(before);
         }

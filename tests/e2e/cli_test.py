@@ -11,7 +11,10 @@ import unittest
 
 from support import ROOT, STEPDB, Case, Server
 
-COMMANDS = (["serve"], ["query"], ["import", "csv"], ["import"], ["log"])
+COMMANDS = (["serve"], ["query"], ["import", "csv"], ["import"], ["log"], ["set"], ["retention"],
+            ["run"])
+# In an order in which their examples can be tried.
+RUN_ACTIONS = ("create", "fork", "restart", "finish", "fail", "heartbeat", "discard", "delete")
 
 
 def examples_of(help_text):
@@ -48,6 +51,21 @@ class CommandLine(Case):
         for line in offline:
             done = self.run_stepdb(*shlex.split(line)[1:])
             self.assertEqual(done.returncode, 0, f"{line}: {done.stderr}")
+
+    def test_examples_of_the_actions_of_run_are_of_these_and_work(self):
+        self.start()
+        for step in range(3):
+            self.stepdb("log", "--project", "demo", "--run", "tiny", "--step", str(step),
+                        "train/loss=1", "val/loss=1")
+        for action in RUN_ACTIONS:
+            lines = examples_of(self.stepdb("run", action, "--help"))
+            self.assertGreater(len(lines), 0)
+            for line in lines:
+                self.assertTrue(line.startswith(f"stepdb run {action} "), line)
+                self.assertNotEqual(self.stepdb(*shlex.split(line)[1:]), "", line)
+        for command in ("set", "retention"):
+            for line in examples_of(self.stepdb(command, "--help")):
+                self.assertNotEqual(self.stepdb(*shlex.split(line)[1:]), "", line)
 
     def test_examples_of_serve_work(self):
         for line in examples_of(self.stepdb("serve", "--help")):
@@ -88,6 +106,30 @@ class CommandLine(Case):
                 (["import", "csv", csv, "--project", "p", "--server", "nowhere"], "HOST:PORT"),
                 ([*log, "loss"], "NAME=VALUE"), ([*log], "NAME=VALUE is missing"),
                 (["query", "a @ p/r", "--server", "nowhere"], "HOST:PORT"),
+                (["run", "fork", "p/f", "--from", "p/r", "--at", "x"], "--at: 'x' is no finite"),
+                (["run", "fork", "p/f", "--from", "r", "--at", "1"], "--from: 'r' is not"),
+                (["run", "fork", "p/f", "--from", "q/r", "--at", "1"], "different projects"),
+                (["run", "fork", "p/f", "--from", "p/r#0", "--at", "1"], "leave out the #0"),
+                (["run", "restart", "p/r", "--at", "inf"], "--at: 'inf'"),
+                (["run", "restart", "p/r#0", "--at", "1"], "write p/r#1, or p/r for the next"),
+                (["run", "create", "p/r#1"], "'p/r#1' names an attempt; write p/r"),
+                (["run", "heartbeat", "p/r#1"], "names an attempt"),
+                (["run", "finish", "p"], "'p' is not PROJECT/RUN"),
+                (["run", "finish", "p/r", "--server", "nowhere"], "HOST:PORT"),
+                (["run", "discard", "p/r"], "'p/r' names no attempt; write p/r#0"),
+                (["run", "delete", "p/r#0", "--metrics", "a"], "write p/r without the #0"),
+                (["run", "delete", "p/r", "--metrics", "a b"], "'a b' is no pattern of metrics"),
+                (["set", "r", "a=1"], "'r' is not PROJECT/RUN"),
+                (["set", "p/r#0", "a=1"], "names an attempt"),
+                (["set", "p/r", "a=1e400"], "a: the number 1e400 is out of the range of float64"),
+                (["set", "p/r", "a=1e-400"], "a: the number 1e-400 is out of the range"),
+                (["set", "p/r", "a=9223372036854775808"], "does not fit into 64 bits"),
+                (["set", "p/r", "a=1", "--unset", "a"], "'a' is both set and --unset"),
+                (["set", "p/r", "a=1", "a=2"], "'a' is set twice"),
+                (["set", "p/r", "--tag", "x", "--untag", "x"], "'x' is given to both"),
+                (["set", "p/r"], "nothing to set"),
+                (["retention", "p", "soon"], "'soon' is no age"),
+                (["retention", "p", "30d", "--server", "nowhere"], "HOST:PORT"),
                 (["serve", "--data", "x", "--memory", "1M"], "--memory 1M is too little"),
                 (["serve", "--data", "x", "--listen", "0.0.0.0:0"], "--listen 0.0.0.0:0"),
                 (["bench", "ingest", "--memory", "1M"], "--memory 1M is too little"),

@@ -93,6 +93,9 @@ class Files(Case):
         flushed(self.data, {})
         segment = self.file("segment-*")
         self.flip(segment, PAGE + 6000)
+        out, inspected = self.run_both("inspect", segment)
+        self.assertRegex(out, r"(?m)^damaged blocks \(1\)$")
+        self.assertRegex(inspected, r"block \d+: byte \d+: .*checksum")
         error = self.refused("query", "filler/* @ p/fill | last 1", "--data", self.data)
         self.assertRegex(error, r"filler/\d+ of run p/fill cannot be read here: .*segment-\d+ block")
         self.assertIn("from a backup", error)
@@ -107,6 +110,9 @@ class Files(Case):
         said = server.said()
         server.close()
         self.assertEqual(said.count("runs and metrics are taken from segments"), 1, said)
+        for lost in ("restarts (points that one hid are shown)", "forks (", "deletes (",
+                     "attributes", "finished or failed", "retention"):
+            self.assertIn(lost, said)
 
     def test_verify_wants_a_store_of_its_own(self):
         self.start()

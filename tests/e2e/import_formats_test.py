@@ -130,8 +130,8 @@ class TensorBoard(ImportFormats):
         where = os.path.getsize(torn) - len(record(event(2, 1, simple("x", 2)))) + 1
         self.assertIn(f"{torn}: byte {where}, record 3: the file ends within this record", said)
         self.assertIn("the point before it was imported", said)
-        self.assertRegex(said, "nothing imported: .*c/tfevents: byte 0, record 1: this is no event "
-                               "file")
+        self.assertRegex(said, "c/tfevents: byte 0, record 1: this is no event file.*; nothing of it "
+                               "was imported\n")
 
     def test_a_damaged_record_ends_the_file(self):
         bad = bytearray(record(event(2, 1, simple("x", 2))))
@@ -228,9 +228,17 @@ class JsonLines(ImportFormats):
                 self.assertIn(part, said)
 
     def test_what_is_no_log_is_refused(self):
-        for text in ("", "\n\n", '[\n{"step": 1}\n]', "step,x\n0,1\n", '{"x": 1}\n'):
+        for text in ('[\n{"step": 1}\n]', "step,x\n0,1\n", '{"x": 1}\n'):
             path = self.write("log.jsonl", text)
             self.assertIn(path, self.refused("import", "jsonl", path, "--project", "p"))
+        self.assertEqual(self.query("runs"), [])
+
+    def test_a_file_with_nothing_in_it_is_no_failure(self):
+        for kind, text in (("jsonl", ""), ("jsonl", "\n\n"), ("tb", "")):
+            path = self.write("tfevents", text)
+            (report,), said = self.import_logs(kind, path, "--run", "r")
+            self.assertEqual((report["read"], report["sent"]), (0, 0))
+            self.assertIn(f"note: {path}: there is no value in it\n", said)
         self.assertEqual(self.query("runs"), [])
 
     def test_directories(self):

@@ -4,7 +4,7 @@ import json
 import os
 import unittest
 
-from support import Case
+from support import STEPDB, Case
 
 
 class Import(Case):
@@ -164,7 +164,6 @@ class Import(Case):
 
     def test_what_is_wrong_is_named_and_nothing_is_sent(self):
         wrong = [
-            ("", "is empty", ":"),
             ("1,2\n3,4\n", ": line 1: ", "only numbers"),
             ("step,x,x\n", ": line 1: columns 2 and 3", "'x'"),
             ("a,b\n1,2\n", ": line 1: ", "--step-column"),
@@ -197,13 +196,13 @@ class Import(Case):
             self.assertEqual(self.points(f"r{number}"), [("x", "0", "1")])
 
     def test_one_bad_file_stops_no_other(self):
-        self.write("logs/a.csv", "")
+        self.write("logs/a.csv", "a,b\n")
         self.write("logs/b.csv", "step,x\n0,1\n")
         done = self.run_stepdb("import", "csv", self.path("logs"), "--project", "p", "--format",
                                "json")
         self.assertEqual(done.returncode, 1)
         self.assertEqual(json.loads(done.stdout)["run"], "b.csv")
-        self.assertIn("a.csv is empty", done.stderr)
+        self.assertRegex(done.stderr, "a.csv: line 1: no column .*; nothing of it was imported\n")
         self.assertEqual([row["run"] for row in self.query("runs")], ["p/b.csv"])
 
     def test_name_from(self):
@@ -287,8 +286,39 @@ class Import(Case):
         self.assertEqual(done.returncode, 1)
         states = {row["run"]: row["state"] for row in self.query("runs")}
         self.assertEqual(states, {"p/a.csv": "finished", "p/b.csv": "running"})
+        self.assertIn("note: p/b.csv: not marked as finished, because not all of it is there\n",
+                      done.stderr)
         self.import_csv(self.path("logs/a.csv"))
         self.assertEqual(self.query("runs p/a.csv")[0]["state"], "finished")
+
+    def test_finish_waits_for_all_that_was_named_for_a_run(self):
+        path = self.write("a.csv", "step,x\n0,1\n")
+        for number, missing in enumerate((self.path("nowhere.csv"), os.path.dirname(STEPDB))):
+            done = self.run_stepdb("import", "csv", path, missing, "--project", "p", "--run",
+                                   f"r{number}", "--finish")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"note: p/r{number}: not marked as finished", done.stderr)
+            self.assertEqual(self.query(f"runs p/r{number}")[0]["state"], "running")
+        done = self.run_stepdb("import", "csv", path, self.path("nowhere.csv"), "--project", "p",
+                               "--finish")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(self.query("runs p/a.csv")[0]["state"], "finished")
+
+    def test_a_file_with_nothing_in_it_is_no_failure_and_is_named(self):
+        for text, options in (("", []), ("\n\n", []), ("step,x\n", []), ("step,x\n0,\n", ["--finish"])):
+            path = self.write("log.csv", text)
+            done = self.run_stepdb("import", "csv", path, "--project", "p", "--run", "r",
+                                   "--format", "json", *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["read"], 0)
+            self.assertIn("note: p/r: no point to import; no run was opened for it\n", done.stderr)
+            self.assertIn(f"note: {path}: there is no value in it\n", done.stderr)
+        self.assertEqual(self.query("runs"), [])
+        # Beside another file of its run it is named too.
+        other = self.write("other.csv", "step,x\n0,1\n")
+        done = self.run_stepdb("import", "csv", path, other, "--project", "p", "--run", "r")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(f"note: {path}: there is no value in it\n", done.stderr)
 
 
 if __name__ == "__main__":

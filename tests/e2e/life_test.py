@@ -34,7 +34,7 @@ class Life(Case):
     def test_a_restart_reads_what_was_before_up_to_its_step(self):
         for step in (1, 2, 3):
             self.log("r", step, f"loss={step}")
-        self.stepdb("run", "finish", "p/r")
+        self.assertEqual(self.stepdb("run", "finish", "p/r"), "run p/r finished\n")
         self.assertEqual(self.stepdb("run", "restart", "p/r", "--at", "2"),
                          "attempt 1 of run p/r reads what was before up to step 2\n")
         # Every rank says the same.
@@ -100,10 +100,26 @@ class Life(Case):
                       self.refused("run", "delete", "p/r", "--metrics", "loss", "--yes"))
         self.assertIn("cannot be deleted while these forks of it exist: p/f; discarding it keeps",
                       self.refused("run", "delete", "p/r#0", "--yes"))
+        # Without --yes they are found as well.
+        for what, *arguments in (("run p/r", "p/r"), ("attempt 0 of run p/r", "p/r#0"),
+                                 ("metrics of run p/r", "p/r", "--metrics", "loss")):
+            self.assertIn(f"{what} cannot be deleted while there are forks that read it: p/f; ",
+                          self.refused("run", "delete", *arguments))
+        self.assertIn("what newer attempts and forks (p/f) read of it stays",
+                      self.stepdb("run", "discard", "p/r#0"))
         self.stepdb("run", "discard", "p/r#0", "--yes")
         self.assertEqual(len(self.points("loss @ p/f")), 4)
         self.assertIn("the parent of p/f is p/r#0, an attempt that was discarded",
                       self.refused("query", "loss @ parent(p/f)"))
+        # Of many parents the others are read, and the answer says which is not.
+        self.assertIn("the parent of p/f is p/r#0, an attempt that was discarded",
+                      self.refused("query", "loss @ parent(p/*)"))
+        self.stepdb("run", "fork", "p/g", "--from", "p/f", "--at", "1")
+        done = self.run_stepdb("query", "loss @ parent(p/*)", "--format", "csv")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.count("p/f,loss,"), 4)
+        self.assertIn("note: the parent of p/f is p/r#0, an attempt that was discarded\n",
+                      done.stderr)
 
     def test_what_is_discarded_is_read_no_more_and_takes_no_rows(self):
         self.log("r", 1, "loss=1")
@@ -114,7 +130,17 @@ class Life(Case):
         self.assertIn("would discard attempt 0 of run p/r, which reads 1 series",
                       self.stepdb("run", "discard", "p/r#0"))
         self.assertEqual(len(self.query("loss @ p/r#0")), 2)
+        self.assertEqual(self.stepdb("run", "discard", "p/r#0", "--yes"),
+                         "attempt 0 of run p/r discarded\n")
+        # Again it is nothing new, with --yes or without.
+        self.assertEqual(self.stepdb("run", "discard", "p/r#0"),
+                         "attempt 0 of run p/r has been discarded; there is nothing to do\n")
         self.stepdb("run", "discard", "p/r#0", "--yes")
+        for more in ([], ["--yes"]):
+            self.assertIn("error: run p/r has no attempt 7; its newest is 1\n",
+                          self.refused("run", "discard", "p/r#7", *more))
+        self.assertEqual(self.attributes("p/r")["sys/attempts"], ("string", "1"))
+        self.assertEqual(self.attributes("p/r")["sys/discarded"], ("string", "0"))
         self.always(lambda: self.assertEqual(self.points("loss @ p/r"), [("p/r", 1, 1)]))
         self.assertIn("of run p/r, attempt 0 was discarded; its newest is 1", self.refused("query", "loss @ p/r#0"))
         self.assertIn("attempt 0 of run p/r was discarded and takes no rows",
@@ -153,10 +179,12 @@ class Life(Case):
         self.stepdb("run", "create", "p/r")
         self.stepdb("set", "p/r", "a=1", "b=0.5", "c=true", "d=null", "e=adam w",
                     "f=2026-03-01T12:00:00Z", "sys/name=the first", "--tag", "x", "--tag", "y")
-        self.stepdb("set", "p/r", "b=2", "--untag", "x", "--unset", "c")
+        self.assertEqual(self.stepdb("set", "p/r", "b=2", "--untag", "x", "--unset", "c"),
+                         "run p/r: 1 attribute set, 1 attribute removed, 1 tag taken off\n")
         self.assertIn("what is under sys/ is kept by the server",
                       self.refused("set", "p/r", "sys/attempt=3"))
-        self.assertIn("does not exist", self.refused("set", "p/nobody", "a=1"))
+        self.assertEqual(self.refused("set", "p/rr", "a=1"),
+                         "stepdb set: error: there is no run 'p/rr'; did you mean 'p/r'?\n")
 
         def check():
             there = self.attributes("p/r")
@@ -179,6 +207,46 @@ class Life(Case):
         self.assertEqual(self.stepdb("retention", "p", "off"), "runs of p are kept for ever\n")
         self.assertIn("'soon' is no age", self.refused("retention", "p", "soon"))
         self.assertEqual(len(self.query("runs")), 1)
+
+    def test_what_retention_is_set_can_be_asked(self):
+        self.assertEqual(self.stepdb("retention"), "the store has no project yet\n")
+        self.log("r", 1, "loss=1")
+        self.stepdb("retention", "later", "36h")
+
+        def check():
+            self.assertEqual(self.stepdb("retention", "p"), "runs of p are kept for ever\n")
+            self.assertEqual(self.stepdb("retention"),
+                             "runs of later are deleted 36h after their last write, unless they "
+                             "are tagged keep\nruns of p are kept for ever\n")
+            self.assertEqual(self.query("projects"),
+                             [{"project": "later", "runs": "0", "retention": "36h"},
+                              {"project": "p", "runs": "1", "retention": ""}])
+        self.always(check)
+        self.assertIn("there is no project 'latr'; did you mean 'later'?",
+                      self.refused("retention", "latr"))
+
+    def test_what_an_action_did_is_said(self):
+        self.log("r", 1, "loss=1")
+        for action, said in (("heartbeat", "run p/r has shown that it is alive\n"),
+                             ("fail", "run p/r failed\n"), ("finish", "run p/r finished\n")):
+            self.assertEqual(self.stepdb("run", action, "p/r"), said)
+        self.stepdb("run", "restart", "p/r", "--at", "1")
+        self.assertEqual(self.stepdb("run", "finish", "p/r#0"),
+                         "run p/r stays as it is: only its newest attempt, 1, can end it\n")
+        self.assertEqual(self.query("runs")[0]["state"], "running")
+        self.assertEqual(self.stepdb("run", "finish", "p/r#1"), "run p/r finished\n")
+
+    def test_a_run_that_is_not_there_is_told_with_the_nearest_name(self):
+        self.log("tiny", 1, "loss=1")
+        said = "there is no run 'p/tinny'; did you mean 'p/tiny'?\n"
+        for arguments in (["finish", "p/tinny"], ["heartbeat", "p/tinny"], ["delete", "p/tinny"],
+                          ["restart", "p/tinny", "--at", "1"], ["discard", "p/tinny#0"],
+                          ["delete", "p/tinny", "--yes"], ["delete", "p/tinny", "--metrics", "x"],
+                          ["fork", "p/f", "--from", "p/tinny", "--at", "1"]):
+            self.assertEqual(self.refused("run", *arguments), "stepdb run: error: " + said)
+        self.assertIn("there is no metric 'lost' in run p/tiny#0; did you mean 'loss'?\n",
+                      self.refused("run", "delete", "p/tiny", "--metrics", "lost"))
+        self.assertEqual([row["run"] for row in self.query("runs")], ["p/tiny"])
 
 
 if __name__ == "__main__":

@@ -34,7 +34,10 @@ Result<std::unique_ptr<LogSource>> CsvLog::open(const std::string& path, const L
                                                 uint64_t bytes_max) {
     std::unique_ptr<CsvLog> log(new CsvLog(path, options));
     TRY(log->open_source(bytes_max));
-    TRY(log->read_header());
+    TRY_ASSIGN(const bool has_header, log->read_header());
+    if (!has_header) {
+        return make_empty_log();
+    }
     TRY(log->check_header());
     TRY(log->find_roles());
     TRY(log->choose_axis());
@@ -61,16 +64,14 @@ Status CsvLog::open_source(uint64_t bytes_max) {
 
 // --- The header ---
 
-Status CsvLog::read_header() {
+Result<bool> CsvLog::read_header() {
     TRY_ASSIGN(const bool more, reader_->next(cells_));
-    if (!more) {
-        return make_error(ErrorCode::kInvalidArgument,
-                          "{} is empty; its first line must name the columns", path_);
+    if (more) {
+        for (const std::string_view cell : cells_) {
+            header_.emplace_back(trim(cell));
+        }
     }
-    for (const std::string_view cell : cells_) {
-        header_.emplace_back(trim(cell));
-    }
-    return {};
+    return more;
 }
 
 Status CsvLog::check_header() {

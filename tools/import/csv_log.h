@@ -68,7 +68,8 @@ class CsvLog final : public LogSource {
 
     bool is_long() const { return roles_.series.has_value() || !roles_.name_from.empty(); }
     Status open_source(uint64_t bytes_max);
-    Status read_header();
+    // False if there is nothing in the file.
+    Result<bool> read_header();
     Status check_header();
     Result<std::optional<size_t>> find_named(const std::string& wanted, std::string_view option,
                                              const std::vector<std::string_view>& usual) const;

@@ -42,7 +42,10 @@ std::optional<double> number_in_string(std::string_view text) {
 Result<std::unique_ptr<LogSource>> JsonLog::open(const std::string& path, const LogOptions& options,
                                                  uint64_t bytes_max) {
     std::unique_ptr<JsonLog> log(new JsonLog(path, options));
-    TRY(log->find_fields(bytes_max));
+    TRY_ASSIGN(const bool has_lines, log->find_fields(bytes_max));
+    if (!has_lines) {
+        return make_empty_log();
+    }
     TRY(log->open_source(bytes_max));
     return std::unique_ptr<LogSource>(std::move(log));
 }
@@ -55,9 +58,10 @@ Status JsonLog::open_source(uint64_t bytes_max) {
 
 // --- Fields ---
 
-Status JsonLog::find_fields(uint64_t bytes_max) {
+Result<bool> JsonLog::find_fields(uint64_t bytes_max) {
     TRY(open_source(bytes_max));
     std::set<std::string> fields;
+    bool has_lines = false;
     const JsonSink collect = [&](const JsonLeaf& leaf) -> Status {
         const bool can_be_key = leaf.kind == JsonKind::kNumber || leaf.kind == JsonKind::kString;
         if (can_be_key && fields.size() < kFieldsKept) {
@@ -73,11 +77,12 @@ Status JsonLog::find_fields(uint64_t bytes_max) {
         if (!more || !*more) {
             break;  // what is wrong is told when it is read
         }
+        has_lines = true;
     }
-    if (lines_->number() == 0) {
-        return make_error(ErrorCode::kInvalidArgument, "{} is empty", path_);
+    if (has_lines) {
+        TRY(choose_axis({fields.begin(), fields.end()}));
     }
-    return choose_axis({fields.begin(), fields.end()});
+    return has_lines;
 }
 
 Status JsonLog::choose_axis(const std::vector<std::string>& fields) {

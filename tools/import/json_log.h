@@ -43,7 +43,8 @@ class JsonLog final : public LogSource {
         : path_(std::move(path)), options_(std::move(options)) {}
 
     Status open_source(uint64_t bytes_max);
-    Status find_fields(uint64_t bytes_max);
+    // False if there is nothing in the file.
+    Result<bool> find_fields(uint64_t bytes_max);
     // `fields` are sorted.
     Status choose_axis(const std::vector<std::string>& fields);
     // The next object; false at the end.

@@ -18,7 +18,24 @@ std::string lower(std::string_view text) {
     return lowered;
 }
 
+class EmptyLog final : public LogSource {
+  public:
+    Axis axis() const override { return Axis::kStepped; }
+    const std::vector<std::string>& metrics() const override { return metrics_; }
+    Result<bool> next(LogRow& /*row*/) override { return false; }
+    const LogCounts& counts() const override { return counts_; }
+    uint64_t bytes_read() const override { return 0; }
+
+  private:
+    std::vector<std::string> metrics_;
+    LogCounts counts_;
+};
+
 }  // namespace
+
+std::unique_ptr<LogSource> make_empty_log() {
+    return std::make_unique<EmptyLog>();
+}
 
 const std::vector<std::string_view>& step_column_names() {
     static const std::vector<std::string_view> names = {"step", "_step", "global_step",

@@ -92,6 +92,9 @@ class LogSource {
     virtual uint64_t bytes_read() const = 0;
 };
 
+// The log of a file in which there is nothing yet.
+std::unique_ptr<LogSource> make_empty_log();
+
 // Opens a file as a log, as if it ended after `bytes_max` bytes. kNotFound and kIoError for the
 // file; kInvalidArgument if nothing of it can be read like this.
 using LogOpener =

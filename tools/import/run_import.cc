@@ -115,7 +115,7 @@ Result<ImportReport> import_run(Client& client, const ImportTarget& target,
         for (const auto& [kind, count] : file.counts.kinds) {
             report.skipped_kinds[kind] += count;
         }
-        report.is_stepped = report.is_stepped || file.axis == Axis::kStepped;
+        report.is_stepped = report.is_stepped || (file.points > 0 && file.axis == Axis::kStepped);
         if (report.first_skipped.empty()) {
             report.first_skipped = file.counts.first_skipped;
         }

@@ -1,0 +1,217 @@
+// `stepdb run discard` and `stepdb run delete`: first what would go, with --yes it goes.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/text.h"
+#include "engine/model/life_frame.h"
+#include "query/parser.h"
+#include "tools/command.h"
+#include "tools/output/format_cell.h"
+#include "tools/run_actions.h"
+#include "tools/run_change.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr std::string_view kSayYes = "Say --yes to do it.";
+
+std::string series_text(uint64_t count) {
+    return count == 1 ? "1 series" : fmt::format("{} series", count);
+}
+
+// "a, b and 5 more".
+std::string list_of(const std::vector<std::string>& names) {
+    constexpr size_t kNamed = 20;
+    const size_t shown = std::min(names.size(), kNamed);
+    std::string list = fmt::format(
+        "{}", fmt::join(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown), ", "));
+    return shown == names.size() ? list : fmt::format("{} and {} more", list, names.size() - shown);
+}
+
+Error forks_in_the_way(const std::string& what, const std::vector<std::string>& forks,
+                       std::string_view way_out) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "{} cannot be deleted while there are forks that read it: {}; {}", what,
+                      list_of(forks), way_out);
+}
+
+Status refuse_newest(const RunName& name) {
+    return make_error(ErrorCode::kFailedPrecondition,
+                      "attempt {} is the newest of run {} and cannot be discarded; restart the run "
+                      "first, or delete it as a whole",
+                      *name.attempt, name.path());
+}
+
+// What discarding an attempt would do. Nothing is changed, not even a writer opened.
+Status preview_discard(const RunOptions& options, const RunName& name, bool refuse_if_forked) {
+    TRY_ASSIGN(const auto client, connect_to(options.server));
+    TRY_ASSIGN(const RunFacts facts, read_run_facts(*client, name));
+    const uint32_t attempt = *name.attempt;
+    if (std::ranges::find(facts.discarded, attempt) != facts.discarded.end()) {
+        fmt::print("attempt {} of run {} has been discarded; there is nothing to do\n", attempt,
+                   name.path());
+        return {};
+    }
+    if (std::ranges::find(facts.readable, attempt) == facts.readable.end()) {
+        return make_error(ErrorCode::kNotFound, "run {} has no attempt {}; its newest is {}",
+                          name.path(), attempt, facts.newest);
+    }
+    if (attempt == facts.newest) {
+        return refuse_newest(name);
+    }
+    TRY_ASSIGN(const std::vector<std::string> forks, find_forks(*client, name));
+    if (refuse_if_forked && !forks.empty()) {
+        return forks_in_the_way(fmt::format("attempt {} of run {}", attempt, name.path()), forks,
+                                "`stepdb run discard` keeps what they read");
+    }
+    TRY_ASSIGN(const auto series,
+               ask_for_texts(*client, fmt::format("metrics ** @ '{}#{}'", name.path(), attempt)));
+    fmt::print(
+        "would discard attempt {} of run {}, which reads {}; what newer attempts{} read of "
+        "it stays. {}\n",
+        attempt, name.path(), series_text(series.size()),
+        forks.empty() ? "" : fmt::format(" and forks ({})", list_of(forks)), kSayYes);
+    return {};
+}
+
+Status discard(const RunOptions& options, bool refuse_if_forked) {
+    TRY_ASSIGN(const RunName name, parse_attempt_name(options.run));
+    if (!options.yes) {
+        return preview_discard(options, name, refuse_if_forked);
+    }
+    TRY_ASSIGN(RunWriter writer, RunWriter::open(options.server, name, 0));
+    DiscardAttemptFrame frame;
+    frame.attempt = *name.attempt;
+    frame.refuse_if_forked = refuse_if_forked;
+    TRY(writer.change([&](uint32_t handle, uint64_t number) {
+        frame.handle = handle;
+        return encode_discard_attempt_frame(frame, number);
+    }));
+    fmt::print("attempt {} of run {} discarded\n", *name.attempt, name.path());
+    return {};
+}
+
+std::string patterns_of(const RunOptions& options) {
+    return fmt::format("{}", fmt::join(options.metrics, ", "));
+}
+
+// In all attempts: patterns that only an older one has a metric for count too.
+Result<std::vector<std::string>> find_metrics(Client& client, const RunOptions& options,
+                                              const RunName& name) {
+    TRY_ASSIGN(const RunFacts facts, read_run_facts(client, name));
+    std::string attempts;
+    for (const uint32_t attempt : facts.readable) {
+        attempts += fmt::format("{}'{}#{}'", attempts.empty() ? "" : ", ", name.path(), attempt);
+    }
+    TRY_ASSIGN(const auto rows, ask_for_texts(client, fmt::format("metrics {} @ {}",
+                                                                  patterns_of(options), attempts)));
+    std::vector<std::string> metrics;
+    metrics.reserve(rows.size());
+    for (const std::vector<std::string>& row : rows) {
+        metrics.push_back(row.at(1));
+    }
+    std::ranges::sort(metrics);
+    metrics.erase(std::unique(metrics.begin(), metrics.end()), metrics.end());
+    if (metrics.empty()) {
+        return make_error(ErrorCode::kNotFound, "no metric of run {} matches {}", name.path(),
+                          patterns_of(options));
+    }
+    return metrics;
+}
+
+Status preview_delete_metrics(Client& client, const RunName& name,
+                              const std::vector<std::string>& metrics) {
+    TRY_ASSIGN(const std::vector<std::string> forks, find_forks(client, name));
+    if (!forks.empty()) {
+        return forks_in_the_way("metrics of run " + name.path(), forks, "delete them first");
+    }
+    fmt::print("would delete the points that run {} has logged of {}:\n", name.path(),
+               count_of(metrics.size(), "metric"));
+    for (const std::string& metric : metrics) {
+        fmt::print("  {}\n", safe_text(metric));
+    }
+    fmt::print("Points inherited from a parent stay visible. {}\n", kSayYes);
+    return {};
+}
+
+Status delete_metrics(const RunOptions& options, const RunName& name) {
+    DeleteMetricsFrame frame;
+    if (!options.yes) {
+        TRY_ASSIGN(const auto client, connect_to(options.server));
+        TRY_ASSIGN(frame.metrics, find_metrics(*client, options, name));
+        return preview_delete_metrics(*client, name, frame.metrics);
+    }
+    TRY_ASSIGN(RunWriter writer, RunWriter::open(options.server, name, 0));
+    TRY_ASSIGN(frame.metrics, find_metrics(writer.client(), options, name));
+    TRY(writer.change([&](uint32_t handle, uint64_t number) {
+        frame.handle = handle;
+        return encode_delete_metrics_frame(frame, number);
+    }));
+    fmt::print("{} of run {} deleted\n", count_of(frame.metrics.size(), "metric"), name.path());
+    return {};
+}
+
+Status preview_delete_run(const RunOptions& options, const RunName& name) {
+    TRY_ASSIGN(const auto client, connect_to(options.server));
+    TRY_ASSIGN(const RunFacts facts, read_run_facts(*client, name));
+    TRY_ASSIGN(const std::vector<std::string> forks, find_forks(*client, name));
+    if (!forks.empty()) {
+        return forks_in_the_way("run " + name.path(), forks, "delete them first");
+    }
+    TRY_ASSIGN(const auto series,
+               ask_for_texts(*client, fmt::format("metrics ** @ '{}'", name.path())));
+    const size_t attempts = facts.readable.size() + facts.discarded.size();
+    fmt::print("would delete run {} with {}{}. {}\n", name.path(), series_text(series.size()),
+               attempts == 1 ? "" : fmt::format(" and all its {} attempts", attempts), kSayYes);
+    return {};
+}
+
+}  // namespace
+
+Status check_discard_options(const RunOptions& options) {
+    TRY(parse_attempt_name(options.run));
+    return {};
+}
+
+Status discard_attempt(const RunOptions& options) {
+    return discard(options, false);
+}
+
+Status check_delete_options(const RunOptions& options) {
+    TRY_ASSIGN(const RunName name, parse_run_name(options.run));
+    if (name.attempt && !options.metrics.empty()) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "metrics are deleted in all attempts of a run; write {} without the #{}",
+                          name.path(), *name.attempt);
+    }
+    for (const std::string& pattern : options.metrics) {
+        if (!parse_query(fmt::format("metrics {} @ p/r", pattern))) {
+            return make_error(ErrorCode::kInvalidArgument,
+                              "--metrics: '{}' is no pattern of metrics; write them as in a query: "
+                              "'debug/**', or '\"my loss\"' with quotes of its own",
+                              printable(pattern));
+        }
+    }
+    return {};
+}
+
+Status delete_run_or_part(const RunOptions& options) {
+    TRY_ASSIGN(const RunName name, parse_run_name(options.run));
+    if (name.attempt) {
+        return discard(options, true);
+    }
+    if (!options.metrics.empty()) {
+        return delete_metrics(options, name);
+    }
+    if (!options.yes) {
+        return preview_delete_run(options, name);
+    }
+    TRY_ASSIGN(RunWriter writer, RunWriter::open(options.server, name, 0));
+    TRY(writer.change(encode_delete_run_frame));
+    fmt::print("run {} deleted; its space comes back with compaction\n", name.path());
+    return {};
+}
+
+}  // namespace stepdb
