@@ -1,5 +1,6 @@
 """`stepdb import csv`: the forms it takes, what it counts, and what it refuses."""
 
+import glob
 import json
 import os
 import unittest
@@ -112,6 +113,28 @@ class Import(Case):
         self.import_csv(path, "--run", "r")
         self.assertEqual(len(self.query("loss @ p/r | time 1970-01-12T13:46:40Z.."
                                         "1970-01-12T13:46:40Z")), 1)
+
+    def rows_in_log(self):
+        """Rows as they were sent: one sequence each."""
+        (log,) = glob.glob(os.path.join(self.data, "log-*"))
+        lines = self.stepdb("inspect", log, "--format", "jsonl").splitlines()
+        records = [json.loads(line) for line in lines]
+        return sum(record["sequences"] for record in records if record.get("type") == "rows")
+
+    def test_lines_of_one_step_become_one_row(self):
+        """Wide, but with a cell a line; a metric that comes again begins another row."""
+        lines = ["step,a,b,c"]
+        for step in range(10):
+            lines += [f"{step},1,,", f"{step},,2,", f"{step},,,3"]
+        report = self.import_text("\n".join([*lines, "9,,5,", "9,,,6"]) + "\n")
+        self.assertEqual((report["sent"], report["stored"], report["replaced"]), (32, 30, 2))
+        self.assertEqual(self.rows_in_log(), 11)
+        self.assertEqual(self.points()[-1], ("c", "9", "6"))
+        self.assertEqual(self.points(metrics="b")[-1], ("b", "9", "5"))
+
+    def test_lines_of_one_step_and_several_times_stay_apart(self):
+        self.import_text("step,wall_time,a,b\n0,1,1,\n0,2,,2\n1,3,1,\n1,3,,2\n")
+        self.assertEqual(self.rows_in_log(), 3)
 
     def test_long_form(self):
         report = self.import_text("series,step,wall_time,value\na,0,1.5,1\nb,0,1.5,2\na,1,2.5,3\n"

@@ -201,10 +201,6 @@ Status CsvLog::name_metrics() {
 
 // --- Records ---
 
-Result<bool> CsvLog::next(LogRow& row) {
-    return is_long() ? next_long(row) : next_wide(row);
-}
-
 Result<bool> CsvLog::next_record() {
     TRY_ASSIGN(const bool more, reader_->next(cells_));
     if (!more) {
@@ -274,27 +270,11 @@ std::optional<double> CsvLog::take_value(size_t column) {
     return value;
 }
 
-Result<bool> CsvLog::next_wide(LogRow& row) {
-    for (;;) {
-        TRY_ASSIGN(const bool more, next_record());
-        if (!more) {
-            return false;
-        }
-        const std::optional<RecordKey> key = record_key();
-        if (!key) {
-            continue;
-        }
-        row.values.clear();
-        for (uint32_t metric = 0; metric < measure_columns_.size(); ++metric) {
-            if (const auto value = take_value(measure_columns_[metric])) {
-                row.values.emplace_back(metric, *value);
-            }
-        }
-        if (!row.values.empty()) {
-            row.step = key->step;
-            row.time_us = key->time_us;
-            row.place = reader_->line();
-            return true;
+// Of the wide form.
+void CsvLog::take_cells() {
+    for (uint32_t metric = 0; metric < measure_columns_.size(); ++metric) {
+        if (const auto value = take_value(measure_columns_[metric])) {
+            points_.emplace_back(metric, *value);
         }
     }
 }
@@ -378,7 +358,11 @@ Result<std::optional<CsvLog::RecordKey>> CsvLog::next_points() {
         if (!key) {
             continue;
         }
-        TRY(roles_.series ? take_point(*key) : take_measures(*key));
+        if (!is_long()) {
+            take_cells();
+        } else {
+            TRY(roles_.series ? take_point(*key) : take_measures(*key));
+        }
         if (!points_.empty()) {
             return key;
         }
@@ -391,7 +375,7 @@ bool CsvLog::joins(const RecordKey& key) const {
                         [&](const auto& point) { return rows_.has(point.first); });
 }
 
-Result<bool> CsvLog::next_long(LogRow& row) {
+Result<bool> CsvLog::next(LogRow& row) {
     if (broken_) {
         return *broken_;
     }

@@ -1,11 +1,11 @@
 // A CSV file as rows of a run.
 //
-// Wide form: a column per metric, named by the header; one record is one row. Long forms: either
+// Wide form: a column per metric, named by the header. Long forms: either
 // the columns `series`, `step`, `wall_time`, `value` in any order, where one of step and wall_time
 // may be missing, and a record is a point; or, with LogOptions::name_from, a column per measure,
 // and the metric is the cells of the named columns and the measure's name, joined by `/`. Records
-// of a long form that follow each other with equal step and time and different metrics make up one
-// row, as they did when they were logged.
+// that follow each other with equal step and time and different metrics make up one row, as they
+// did when they were logged: also of the wide form, of which some writers fill a cell a record.
 //
 // Cells: empty ones are absent. A number is a value, nan and inf in any spelling and case
 // included; anything else is text and skipped. A record whose step (of a timed log: time) is no
@@ -80,10 +80,9 @@ class CsvLog final : public LogSource {
     Status name_metrics();
 
     Result<bool> next_record();
-    Result<bool> next_wide(LogRow& row);
-    Result<bool> next_long(LogRow& row);
-    // Fills points_ from the next record of a long form that has any, and tells its key.
+    // Fills points_ from the next record that has any, and tells its key.
     Result<std::optional<RecordKey>> next_points();
+    void take_cells();
     Status take_point(RecordKey& key);
     Status take_measures(RecordKey& key);
     // Whether the points go with those that have been collected.
@@ -113,12 +112,13 @@ class CsvLog final : public LogSource {
     uint64_t records_ = 0;
     LogCounts counts_;
 
-    // Of long forms.
     std::vector<std::pair<uint32_t, double>> points_;  // of the current record
-    std::vector<uint64_t> points_of_metric_;
-    std::unordered_map<std::string, Prefix, NameHash, std::equal_to<>> prefixes_;
     RowCollector rows_;
     std::optional<Error> broken_;  // to be told after what has been collected
+
+    // Of long forms.
+    std::vector<uint64_t> points_of_metric_;
+    std::unordered_map<std::string, Prefix, NameHash, std::equal_to<>> prefixes_;
 };
 
 }  // namespace stepdb
