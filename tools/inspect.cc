@@ -209,7 +209,8 @@ Command add_inspect(CLI::App& stepdb) {
                   "stepdb inspect ./store/manifest-* --format jsonl"},
                  "Needs the file alone. A damaged one is printed as far as it can be read; the\n"
                  "error names the byte, what was found there and what was expected, and the exit\n"
-                 "status is 1. docs/format.md explains the parts.");
+                 "status is 1. Of a segment every block is checked, and those with damage are\n"
+                 "listed. docs/format.md explains the parts.");
     return {app, [=]() -> Status {
                 TRY_ASSIGN(const OutputFormat format, read_output_format(options->format));
                 return inspect(*options, format);

@@ -30,11 +30,11 @@ std::string list_of(const std::vector<std::string>& names) {
     return shown == names.size() ? list : fmt::format("{} and {} more", list, names.size() - shown);
 }
 
-Error forks_in_the_way(const std::string& what, const std::vector<std::string>& forks,
-                       std::string_view way_out) {
+// As the server will say it.
+Error forks_in_the_way(const std::string& what, const std::vector<std::string>& forks) {
     return make_error(ErrorCode::kFailedPrecondition,
-                      "{} cannot be deleted while there are forks that read it: {}; {}", what,
-                      list_of(forks), way_out);
+                      "{} cannot be deleted while forks of the run exist: {}; delete them first",
+                      what, list_of(forks));
 }
 
 Status refuse_newest(const RunName& name) {
@@ -63,8 +63,10 @@ Status preview_discard(const RunOptions& options, const RunName& name, bool refu
     }
     TRY_ASSIGN(const std::vector<std::string> forks, find_forks(*client, name));
     if (refuse_if_forked && !forks.empty()) {
-        return forks_in_the_way(fmt::format("attempt {} of run {}", attempt, name.path()), forks,
-                                "`stepdb run discard` keeps what they read");
+        return make_error(ErrorCode::kFailedPrecondition,
+                          "attempt {} of run {} cannot be deleted while these forks of it exist: "
+                          "{}; `stepdb run discard` keeps what they read",
+                          attempt, name.path(), list_of(forks));
     }
     TRY_ASSIGN(const auto series,
                ask_for_texts(*client, fmt::format("metrics ** @ '{}#{}'", name.path(), attempt)));
@@ -125,7 +127,7 @@ Status preview_delete_metrics(Client& client, const RunName& name,
                               const std::vector<std::string>& metrics) {
     TRY_ASSIGN(const std::vector<std::string> forks, find_forks(client, name));
     if (!forks.empty()) {
-        return forks_in_the_way("metrics of run " + name.path(), forks, "delete them first");
+        return forks_in_the_way("metrics of run " + name.path(), forks);
     }
     fmt::print("would delete the points that run {} has logged of {}:\n", name.path(),
                count_of(metrics.size(), "metric"));
@@ -158,7 +160,7 @@ Status preview_delete_run(const RunOptions& options, const RunName& name) {
     TRY_ASSIGN(const RunFacts facts, read_run_facts(*client, name));
     TRY_ASSIGN(const std::vector<std::string> forks, find_forks(*client, name));
     if (!forks.empty()) {
-        return forks_in_the_way("run " + name.path(), forks, "delete them first");
+        return forks_in_the_way("run " + name.path(), forks);
     }
     TRY_ASSIGN(const auto series,
                ask_for_texts(*client, fmt::format("metrics ** @ '{}'", name.path())));

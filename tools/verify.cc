@@ -60,8 +60,7 @@ void print_text(const VerifyReport& report) {
                count_of(report.runs, "run"), count_of(report.rows, "row"),
                count_of(report.points, "point"), verdict(report));
     if (report.deleted_rows != 0) {
-        fmt::print("{} of deleted runs take space until merges leave them out\n",
-                   count_of(report.deleted_rows, "row"));
+        fmt::print("{} of deleted runs still take space\n", count_of(report.deleted_rows, "row"));
     }
 }
 

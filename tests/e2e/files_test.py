@@ -46,6 +46,19 @@ class Files(Case):
         self.assertRegex(rows[-1]["store"], "^[0-9a-f]{32}$")
         self.assertIsNone(rows[-1]["file"])
 
+    def test_verify_counts_the_rows_of_runs_that_are_there(self):
+        self.start()
+        for run, rows in (("r", 3), ("gone", 2)):
+            for step in range(rows):
+                self.stepdb("log", "--project", "p", "--run", run, "--step", str(step), "a=1", "b=2")
+        self.stepdb("run", "delete", "p/gone", "--yes")
+        self.server.stop()
+        self.assertRegex(self.stepdb("verify", self.data),
+                         r" 1 run, 3 rows, 6 points: all good\n"
+                         r"2 rows of deleted runs still take space\n$")
+        rows = json.loads(self.stepdb("verify", self.data, "--format", "json"))
+        self.assertEqual((rows[-1]["rows"], rows[-1]["deleted_rows"]), (3, 2))
+
     def test_verify_lists_every_problem_with_its_place(self):
         self.make_store()
         log = self.file("log-*")

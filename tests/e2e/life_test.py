@@ -101,10 +101,13 @@ class Life(Case):
         self.assertIn("cannot be deleted while these forks of it exist: p/f; discarding it keeps",
                       self.refused("run", "delete", "p/r#0", "--yes"))
         # Without --yes they are found as well.
-        for what, *arguments in (("run p/r", "p/r"), ("attempt 0 of run p/r", "p/r#0"),
+        for what, *arguments in (("run p/r", "p/r"),
                                  ("metrics of run p/r", "p/r", "--metrics", "loss")):
-            self.assertIn(f"{what} cannot be deleted while there are forks that read it: p/f; ",
-                          self.refused("run", "delete", *arguments))
+            self.assertEqual(self.refused("run", "delete", *arguments),
+                             f"stepdb run: error: {what} cannot be deleted while forks of the run "
+                             "exist: p/f; delete them first\n")
+        self.assertIn("attempt 0 of run p/r cannot be deleted while these forks of it exist: p/f;",
+                      self.refused("run", "delete", "p/r#0"))
         self.assertIn("what newer attempts and forks (p/f) read of it stays",
                       self.stepdb("run", "discard", "p/r#0"))
         self.stepdb("run", "discard", "p/r#0", "--yes")
