@@ -75,8 +75,7 @@ class CrowdedCursor final : public SeriesCursor {
     // For a piece of so many rows to be decoded. The error if narrowing does not help any more.
     Status make_room(size_t rows) {
         for (;;) {
-            const Status charged =
-                charge_query_memory(charge_, (kept_rows_ + rows) * kLoadedRowBytes);
+            Status charged = charge_query_memory(charge_, (kept_rows_ + rows) * kLoadedRowBytes);
             if (charged || !narrow()) {
                 return charged;
             }

@@ -183,21 +183,28 @@ TEST_F(DamageTest, WhatTheLogStillKnowsOfRestartsCountsMoreThanAGuess) {
 }
 
 TEST_F(DamageTest, ALostManifestRaisesNoAlarmAboutALogInWhichNothingIsMissing) {
-    send(one_row("p/a", loss_, 1, {1.0}));
-    store_.run();
-    ASSERT_TRUE(store_.flush().has_value());
-    // A life in which nothing came: its log is empty.
-    reopen();
-    writer_.disconnect();
-    ASSERT_TRUE(store_.flush().has_value());
-    ASSERT_TRUE(store_.close().has_value());
-    ASSERT_TRUE(store_.open().has_value());
-    ASSERT_TRUE(store_.close().has_value());
-    disk_.put_file(find_file("/manifest-"), {});
-    ASSERT_TRUE(store_.open().has_value());
-    ASSERT_EQ(store_.engine().recovery().damage.size(), 1U) << store_.engine().recovery().damage[1];
-    EXPECT_NE(store_.engine().recovery().damage[0].find("manifest"), std::string::npos);
-    expect_model();
+    // First with a log in which there is nothing, then with one of which all is in a segment.
+    for (const bool has_rows : {false, true}) {
+        if (has_rows) {
+            writer_.connect(store_);
+            send(one_row("p/a", loss_, 1, {1.0}));
+            store_.run();
+            ASSERT_TRUE(store_.flush().has_value());
+        }
+        writer_.disconnect();
+        ASSERT_TRUE(store_.close().has_value());
+        const std::string manifest = find_file("/manifest-");
+        ASSERT_TRUE(disk_.flip_byte(manifest, 40));
+        ASSERT_TRUE(store_.open().has_value());
+        const std::vector<std::string>& damage = store_.engine().recovery().damage;
+        ASSERT_EQ(damage.size(), 1U) << damage.back();
+        EXPECT_NE(damage[0].find("manifest"), std::string::npos) << damage[0];
+        expect_model();
+        ASSERT_TRUE(store_.close().has_value());
+        ASSERT_TRUE(disk_.flip_byte(manifest, 40));
+        ASSERT_TRUE(store_.open().has_value());
+        EXPECT_TRUE(store_.engine().recovery().damage.empty()) << "restored, it is whole again";
+    }
 }
 
 TEST_F(DamageTest, ALostCurrentIsNoNewStoreAndTheManifestBesideItServes) {
