@@ -26,13 +26,31 @@ class CatalogLiveRows final : public LiveRows {
         const std::shared_ptr<const Run> there = catalog_->find_run(run);
         return there == nullptr ? 0 : there->deleted_through(metric);
     }
-    std::optional<Key> kept_through(uint64_t run, uint32_t attempt) const override {
+    uint32_t dead_columns(const BlockInfo& block, uint64_t after) const override {
+        const std::shared_ptr<const Run> there = catalog_->find_run(block.run);
+        if (there == nullptr || there->deletes.empty() ||
+            there->deletes.back().sequence <= std::max(after, block.sequence_max)) {
+            return 0;
+        }
+        const Schema& schema = *catalog_->find_schema(block.schema)->schema;
+        uint32_t dead = 0;
+        for (uint32_t column = block.first_column; column < block.end_column; ++column) {
+            const uint64_t through = there->deleted_through(schema.metric(column));
+            dead += through > after && through >= block.sequence_max ? 1U : 0U;
+        }
+        return dead;
+    }
+    std::optional<Key> kept_through(uint64_t run, uint32_t attempt, Axis axis) const override {
         const std::shared_ptr<const Run> there = catalog_->find_run(run);
-        if (there == nullptr) {
+        const Attempt* of = there == nullptr ? nullptr : there->find_attempt(attempt);
+        if (of == nullptr || !of->discarded) {
             return std::nullopt;
         }
-        const Key kept = kept_of_attempt(*catalog_, *there, attempt).stepped;
-        return kept == kKeyMax ? std::nullopt : std::optional<Key>(kept);
+        const KeptOfAttempt kept = kept_of_attempt(*catalog_, *there, attempt);
+        if (axis == Axis::kTimed) {
+            return kept.timed ? std::nullopt : std::optional<Key>(kKeyMin);
+        }
+        return kept.stepped == kKeyMax ? std::nullopt : std::optional<Key>(kept.stepped);
     }
 
   private:
@@ -86,9 +104,12 @@ std::vector<uint64_t> EngineCore::choose_merge(MergeUrgency urgency) const {
     std::vector<SegmentStats> stats;
     for (const auto& segment : state_.rows.segments()) {
         if (!unreadable_.contains(segment->file_id())) {
-            stats.push_back(
-                measure_segment(*segment, live, MergeLimits::of(options_.merge_bytes_max)));
-            stats.back().merged = merged_.contains(segment->file_id());
+            // Of a merge before the store was opened nobody knows; it may be merged once more.
+            const auto merged = merged_.find(segment->file_id());
+            stats.push_back(measure_segment(*segment, live,
+                                            MergeLimits::of(options_.merge_bytes_max),
+                                            merged == merged_.end() ? 0 : merged->second));
+            stats.back().merged = merged != merged_.end();
         }
     }
     return choose_segments(stats, urgency);
@@ -180,14 +201,16 @@ Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
     input.path = path(segment_file_name(input.file_id));
     input.limits = MergeLimits::of(options_.merge_bytes_max);
     input.cancelled = merge_cancelled_;
+    input.damaged = damaged_blocks_;
     const std::string file = input.path;
+    const uint64_t as_of = write_path_.published_sequence();
     MergeOutcome outcome = co_await run_merge(&input);
     merge_bytes_read_ += outcome.bytes_read;
     Status status;
     if (outcome.error) {
         status = *outcome.error;
     } else {
-        status = co_await publish_merge(std::move(file_ids), &outcome);
+        status = co_await publish_merge(std::move(file_ids), &outcome, as_of);
     }
     if (status) {
         co_return status;
@@ -197,8 +220,12 @@ Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
         static_cast<void>(removed);  // it may not have been made
     }
     if (outcome.unreadable) {
-        // Queries that need what is damaged say so; the segment is left as it is.
-        unreadable_.emplace(*outcome.unreadable, status.error());
+        // Queries that need what is damaged say so. A damaged block is carried along by the next
+        // merge; a segment of which one cannot even be read is left as it is.
+        if (!outcome.damaged_block ||
+            !damaged_blocks_.emplace(*outcome.unreadable, *outcome.damaged_block).second) {
+            unreadable_.emplace(*outcome.unreadable, status.error());
+        }
         co_return Status();
     }
     // Not a full disk, which is waited out: nobody knows what the disk holds.
@@ -252,7 +279,8 @@ Task<MergeOutcome> EngineCore::run_merge(MergeInput* input) {
 }
 
 // The new segment, written and synced, takes the place of its sources. An error if it does not.
-Task<Status> EngineCore::publish_merge(std::vector<uint64_t> file_ids, MergeOutcome* outcome) {
+Task<Status> EngineCore::publish_merge(std::vector<uint64_t> file_ids, MergeOutcome* outcome,
+                                       uint64_t as_of) {
     ManifestEdit edit;
     edit.remove_segments = file_ids;
     if (outcome->segment != nullptr) {
@@ -286,10 +314,13 @@ Task<Status> EngineCore::publish_merge(std::vector<uint64_t> file_ids, MergeOutc
         co_return recorded;
     }
     if (outcome->segment != nullptr) {
-        merged_.insert(outcome->segment->file_id());
+        merged_.emplace(outcome->segment->file_id(), as_of);
     }
     for (const auto& segment : state_.rows.replace_segments(file_ids, outcome->segment)) {
         merged_.erase(segment->file_id());
+        std::erase_if(damaged_blocks_, [&](const BlockPlace& damaged) {
+            return damaged.first == segment->file_id();
+        });
         const std::weak_ptr<RetiredFiles> retired = retired_;
         segment->retire([retired, file = segment->path()] {
             if (const auto there = retired.lock()) {

@@ -135,6 +135,7 @@ struct EngineStats {
     uint64_t flushes = 0;
     std::optional<Error> flush_error;  // why the last flush failed, if it did
     uint64_t merges = 0;               // of segments, since the store was opened
+    bool merging = false;              // by itself, now
     uint64_t merge_bytes_read = 0;
     uint64_t merge_bytes_written = 0;
     // Why the last merge failed, or why a segment is left out of all of them, if so.

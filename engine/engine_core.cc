@@ -280,6 +280,7 @@ EngineStats EngineCore::stats() const {
     }
     state_.rows.count_series_blocks(stats.series_blocks_mean, stats.series_blocks_max);
     stats.merges = merges_;
+    stats.merging = merging_by_itself_;
     stats.merge_bytes_read = merge_bytes_read_;
     stats.merge_bytes_written = merge_bytes_written_;
     stats.merge_error = merge_error_;

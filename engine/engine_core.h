@@ -99,7 +99,8 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Status> merge_while_needed(MergeUrgency urgency);
     Task<Status> merge(std::vector<uint64_t> file_ids);
     Task<void> log_wanted_schemas(const std::vector<std::shared_ptr<const SegmentMeta>>* sources);
-    Task<Status> publish_merge(std::vector<uint64_t> file_ids, MergeOutcome* outcome);
+    Task<Status> publish_merge(std::vector<uint64_t> file_ids, MergeOutcome* outcome,
+                               uint64_t as_of);
     Task<MergeOutcome> run_merge(MergeInput* input);
     std::vector<uint64_t> choose_merge(MergeUrgency urgency) const;
     void start_merges_if_needed(MergeUrgency urgency);
@@ -163,8 +164,11 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::optional<Error> merge_error_;
     std::shared_ptr<std::atomic<bool>> merge_cancelled_ =
         std::make_shared<std::atomic<bool>>(false);
-    std::set<uint64_t> merged_;             // segments that merges have made
-    std::map<uint64_t, Error> unreadable_;  // segments that no merge takes: they are damaged
+    // Segments written by a merge since the store was opened, and up to which sequence it had seen
+    // deletes.
+    std::map<uint64_t, uint64_t> merged_;
+    std::map<uint64_t, Error> unreadable_;  // segments that no merge takes: they cannot be read
+    std::set<BlockPlace> damaged_blocks_;   // that merges found; the next one carries them along
     uint64_t merges_ = 0;
     uint64_t merge_bytes_read_ = 0;
     uint64_t merge_bytes_written_ = 0;

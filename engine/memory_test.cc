@@ -152,7 +152,7 @@ class CrowdedSeriesTest : public EngineTest {
         SnapshotReader reader(store_.files(), store_.engine().snapshot(std::span(&run->id, 1)),
                               budget);
         const auto cursor =
-            reader.open_series(*run, run->newest_attempt().number, "loss", KeyRange());
+            reader.open_series({*run, run->newest_attempt().number}, "loss", KeyRange());
         std::map<Key, double> found;
         Points batch;
         for (;;) {

@@ -62,6 +62,7 @@ class StoreVerifier {
     Task<void> read_segment_names(OpenSegment* segment);
     void check_segment_names(const OpenSegment& segment, const SegmentNames& names);
     Task<void> verify_blocks(OpenSegment* segment);
+    void verify_damaged_block(const OpenSegment& segment, size_t index, Bytes bytes);
     void verify_block(const OpenSegment& segment, size_t index, Bytes bytes);
     void check_block_owner(const OpenSegment& segment, size_t index);
     void check_block_axis(const OpenSegment& segment, size_t index, Bytes section);

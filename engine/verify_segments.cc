@@ -259,8 +259,30 @@ void StoreVerifier::check_block_owner(const OpenSegment& segment, size_t index) 
     }
 }
 
+// Of one that a merge carried along all that can be told is that it is still what it was.
+void StoreVerifier::verify_damaged_block(const OpenSegment& segment, size_t index, Bytes bytes) {
+    const SegmentBlock& block = segment.blocks[index];
+    const DamagedOrigin& origin = *block.damaged;
+    const uint64_t computed = xxh3(bytes, segment.place_seed(block.offset));
+    if (computed != origin.checksum) {
+        problem(segment.name, block.offset,
+                segment.describe(index) + " " +
+                    checksum_words("damaged block", origin.checksum, computed),
+                kRestoreSegment);
+    }
+    problem(segment.name, block.offset,
+            fmt::format("{}: was found damaged at offset {} of {}, from where a merge brought it "
+                        "here as it was",
+                        segment.describe(index), origin.offset, segment_file_name(origin.file_id)),
+            "restore the store from a backup of before, or do without what this block holds");
+}
+
 void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes bytes) {
     const SegmentBlock& block = segment.blocks[index];
+    if (block.damaged != nullptr) {
+        verify_damaged_block(segment, index, bytes);
+        return;
+    }
     const Bytes axis = bytes.first(block.info.axis_bytes);
     const Bytes directory = bytes.subspan(axis.size(), block.info.directory_bytes);
     const Bytes strips = bytes.subspan(axis.size() + directory.size(), block.info.strips_bytes);

@@ -99,6 +99,7 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
         }
         on_engine_side([this, prepared] {
             prepared->snapshot = service_.engine_.snapshot(prepared->bound.run_ids());
+            tell_store(service_.engine_, *prepared);
             on_query_side([this, prepared] { execute(std::move(*prepared)); });
         });
     }

@@ -31,6 +31,7 @@ std::unique_ptr<Answer> make_summary_answer(ExecutionContext& context, const Sum
 std::unique_ptr<Answer> make_runs_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_attributes_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_metrics_answer(ExecutionContext& context);
+std::unique_ptr<Answer> make_stats_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_projects_answer(ExecutionContext& context);
 // Executes `answered` and tells what it took.
 std::unique_ptr<Answer> make_explain_answer(ExecutionContext& context,

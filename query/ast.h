@@ -153,10 +153,16 @@ struct ProjectsQuery {
     std::vector<RunPattern> runs;  // none
 };
 
+// `stats`
+struct StatsQuery {
+    std::vector<RunPattern> runs;  // none
+};
+
 struct Query {
     std::string text;      // as given, for messages
     bool explain = false;  // tell how it is answered instead of answering
-    std::variant<SeriesQuery, RunsQuery, AttributesQuery, MetricsQuery, ProjectsQuery> what;
+    std::variant<SeriesQuery, RunsQuery, AttributesQuery, MetricsQuery, ProjectsQuery, StatsQuery>
+        what;
 };
 
 }  // namespace stepdb

@@ -11,6 +11,7 @@
 #include "engine/base/result.h"
 #include "engine/snapshot.h"
 #include "query/ast.h"
+#include "query/store_facts.h"
 
 namespace stepdb {
 
@@ -29,8 +30,10 @@ struct BoundQuery {
     Query query;
     std::vector<SelectedRun> runs;    // in natural order of their labels, each once
     std::vector<std::string> notes;   // for the user: patterns that matched nothing
+    std::vector<StoreFact> store;     // for `stats`, from whoever has the engine
     std::optional<double> fork_step;  // of the first run named that has one, if the query asks
 
+    bool wants_store() const { return std::holds_alternative<StatsQuery>(query.what); }
     // For Engine::snapshot; each once.
     std::vector<uint64_t> run_ids() const;
 };

@@ -76,6 +76,9 @@ Result<std::unique_ptr<Answer>> QueryExecution::make_answer() {
     if (std::holds_alternative<AttributesQuery>(what)) {
         return make_attributes_answer(context_);
     }
+    if (std::holds_alternative<StatsQuery>(what)) {
+        return make_stats_answer(context_);
+    }
     if (std::holds_alternative<ProjectsQuery>(what)) {
         return make_projects_answer(context_);
     }

@@ -134,14 +134,14 @@ std::string Parser::misspelled_keyword() const {
         return {};
     }
     static const std::vector<std::string> keywords = {"attributes", "explain", "metrics",
-                                                      "projects", "runs"};
+                                                      "projects",   "runs",    "stats"};
     return did_you_mean(tokens_[at_ - 1].text, keywords);
 }
 
 // A stage behind `runs`, `metrics` and their like.
 Error Parser::stages_without_points(const Query& query) const {
-    constexpr std::array<std::string_view, 5> kKinds = {"", "runs", "attributes", "metrics",
-                                                        "projects"};
+    constexpr std::array<std::string_view, 6> kKinds = {"",        "runs",     "attributes",
+                                                        "metrics", "projects", "stats"};
     static_assert(std::variant_size_v<decltype(query.what)> == kKinds.size());
     const std::string_view kind = kKinds.at(query.what.index());
     return error_at(peek().span, fmt::format("`{}` takes no stages: they work on points, as in "
@@ -167,6 +167,9 @@ Result<Query> Parser::parse_query() {
     } else if (at_keyword("projects")) {
         take();
         query.what = ProjectsQuery();
+    } else if (at_keyword("stats")) {
+        take();
+        query.what = StatsQuery();
     } else if (at_keyword("metrics")) {
         take();
         TRY_ASSIGN(query.what, parse_metrics_query());
@@ -181,7 +184,8 @@ Result<Query> Parser::parse_query() {
         return error_at(peek().span,
                         fmt::format("expected {}, found {}{}",
                                     series ? "',', '|' or the end of the query"
-                                    : std::holds_alternative<ProjectsQuery>(query.what)
+                                    : std::holds_alternative<ProjectsQuery>(query.what) ||
+                                            std::holds_alternative<StatsQuery>(query.what)
                                         ? "the end of the query"
                                         : "',' or the end of the query",
                                     describe(peek()), series ? missing_pipe() : std::string()));

@@ -58,11 +58,23 @@ class SnapshotQuery::Source final : public SeriesSource {
     SnapshotReader reader_;
 };
 
+void tell_store(const Engine& engine, PreparedQuery& prepared) {
+    if (!prepared.bound.wants_store()) {
+        return;
+    }
+    const EngineStats stats = engine.stats();
+    prepared.bound.store = list_store_facts(stats);
+    for (std::string& trouble : list_store_troubles(stats)) {
+        prepared.notes.push_back(std::move(trouble));
+    }
+}
+
 Result<PreparedQuery> prepare_query(Query query, const Engine& engine) {
     const std::shared_ptr<const Catalog> catalog = engine.catalog();
     PreparedQuery prepared;
     TRY_ASSIGN(prepared.bound, bind_query(std::move(query), catalog->runs()));
     prepared.snapshot = engine.snapshot(prepared.bound.run_ids());
+    tell_store(engine, prepared);
     return prepared;
 }
 

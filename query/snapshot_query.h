@@ -17,6 +17,9 @@ struct PreparedQuery {
     std::shared_ptr<MemoryBudget> memory;  // what the query takes is charged to it, if it is there
 };
 
+// What the query wants to know of the engine beside its runs. On the engine's executor.
+void tell_store(const Engine& engine, PreparedQuery& prepared);
+
 // Finds the query's runs and takes a snapshot of them. On the engine's executor. Errors are those
 // of bind_query().
 Result<PreparedQuery> prepare_query(Query query, const Engine& engine);

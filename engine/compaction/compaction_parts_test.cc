@@ -65,8 +65,38 @@ class EveryRow final : public LiveRows {
   public:
     bool run_exists(uint64_t) const override { return true; }
     uint64_t dead_through(uint64_t, std::string_view) const override { return 0; }
-    std::optional<Key> kept_through(uint64_t, uint32_t) const override { return std::nullopt; }
+    uint32_t dead_columns(const BlockInfo&, uint64_t) const override { return 0; }
+    std::optional<Key> kept_through(uint64_t, uint32_t, Axis) const override {
+        return std::nullopt;
+    }
 };
+
+// Half of the columns were deleted at sequence 100; attempt 3 was discarded from key 50 on.
+class SomeRows final : public LiveRows {
+  public:
+    bool run_exists(uint64_t) const override { return true; }
+    uint64_t dead_through(uint64_t, std::string_view) const override { return 0; }
+    uint32_t dead_columns(const BlockInfo& block, uint64_t after) const override {
+        return after < 100 ? (block.end_column - block.first_column) / 2 : 0;
+    }
+    std::optional<Key> kept_through(uint64_t, uint32_t attempt, Axis) const override {
+        return attempt == 3 ? std::optional<Key>(50) : std::nullopt;
+    }
+};
+
+TEST(MergePolicy, DeletedColumnsAndDiscardedAttemptsAreDead) {
+    SegmentBlock block = block_of(1, 512, 0, 2000);
+    block.info.axis_bytes = 100;
+    block.info.strips_bytes = 5000;
+    const SegmentMeta half("s", Id128(), 7, SegmentFooter(), {block});
+    EXPECT_EQ(measure_segment(half, SomeRows(), MergeLimits()).dead_bytes, 2500U);
+    EXPECT_EQ(measure_segment(half, SomeRows(), MergeLimits(), 100).dead_bytes, 0U);
+    block.info.attempt = 3;
+    block.info.key_min = 51;
+    block.info.key_max = 60;
+    const SegmentMeta discarded("s", Id128(), 7, SegmentFooter(), {block});
+    EXPECT_EQ(measure_segment(discarded, SomeRows(), MergeLimits()).dead_bytes, 5100U);
+}
 
 // What counts is in how many blocks a series is, not how many there are.
 TEST(MergePolicy, BlocksThatShareOutTheColumnsAreOnePiece) {

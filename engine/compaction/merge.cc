@@ -99,9 +99,10 @@ class Merge {
         co_return Status();
     }
 
-    // The blocks of the next (run, attempt) that still counts; false if there is none.
+    // The blocks of the next (run, attempt) that still counts, in blocks_ and damaged_; false if
+    // there is none.
     bool gather_attempt() {
-        while (blocks_.empty()) {
+        while (blocks_.empty() && damaged_.empty()) {
             std::optional<std::pair<uint64_t, uint32_t>> lowest;
             for (const OpenSource& source : sources_) {
                 if (source.next < source.segment->blocks().size()) {
@@ -124,13 +125,19 @@ class Merge {
                     if (counts) {
                         const StoredSchema* schema = input_.catalog->find_schema(info.schema);
                         CHECK(schema != nullptr, "schema {}", info.schema);
-                        blocks_.push_back(std::make_unique<SourceBlock>(
-                            *source.segment, source.next, *source.file, *schema->schema));
+                        (is_damaged(source) ? damaged_ : blocks_)
+                            .push_back(std::make_unique<SourceBlock>(
+                                *source.segment, source.next, *source.file, *schema->schema));
                     }
                 }
             }
         }
         return true;
+    }
+
+    bool is_damaged(const OpenSource& source) const {
+        return source.segment->blocks()[source.next].damaged != nullptr ||
+               input_.damaged.contains({source.segment->file_id(), source.next});
     }
 
     Task<Status> merge_attempt() {
@@ -150,12 +157,48 @@ class Merge {
         }
         std::ranges::sort(groups, {}, &MergeGroup::schema_id);
         for (const MergeGroup& group : groups) {
-            const Status merged = co_await merge_group(&group);
-            if (!merged) {
-                co_return merged;
+            Status status = co_await carry_damaged(group.schema_id);
+            if (status) {
+                status = co_await merge_group(&group);
+            }
+            if (!status) {
+                co_return status;
             }
         }
+        co_return co_await carry_damaged(std::numeric_limits<uint64_t>::max());
+    }
+
+    // Damaged blocks of the attempt up to this schema, as they are.
+    Task<Status> carry_damaged(uint64_t schema_end) {
+        std::ranges::stable_sort(damaged_, {},
+                                 [](const auto& block) { return block->info().schema; });
+        while (!damaged_.empty() && damaged_.front()->info().schema <= schema_end) {
+            SourceBlock* block = damaged_.front().get();
+            const Result<std::vector<std::byte>> bytes = co_await block->read_bytes();
+            if (!bytes) {
+                note_unreadable(*block, bytes.error());
+                co_return bytes.error();
+            }
+            Status status = co_await begin_file();
+            if (status) {
+                status = co_await writer_.put_damaged(block->place(), block->segment_id(), *bytes);
+            }
+            if (!status) {
+                co_return status;
+            }
+            note_written(block->info());
+            outcome_.bytes_read += block->bytes_read();
+            damaged_.erase(damaged_.begin());
+        }
         co_return Status();
+    }
+
+    // What could not be read of the sources.
+    void note_unreadable(const SourceBlock& block, const Error& error) {
+        outcome_.unreadable = block.segment_id();
+        if (error.code() == ErrorCode::kCorruption) {
+            outcome_.damaged_block = block.number();
+        }
     }
 
     // Runs of a sweep have the same schemas one after the other.
@@ -196,7 +239,7 @@ class Merge {
         while (true) {
             const Result<bool> more = co_await window.next();
             if (!more) {
-                outcome_.unreadable = window.failed()->segment_id();
+                note_unreadable(*window.failed(), more.error());
                 co_return more.error();
             }
             if (!*more) {
@@ -241,11 +284,8 @@ class Merge {
         return info;
     }
 
-    // Timed rows are not cut.
     Key last_key(const BlockInfo& info) const {
-        return info.axis == Axis::kTimed
-                   ? kKeyMax
-                   : input_.live->kept_through(info.run, info.attempt).value_or(kKeyMax);
+        return input_.live->kept_through(info.run, info.attempt, info.axis).value_or(kKeyMax);
     }
 
     // A large block of this schema alone that shares no key with another of the group's columns and
@@ -286,22 +326,22 @@ class Merge {
     Task<Status> copy_block(SourceBlock* block) {
         const Result<std::vector<std::byte>> axis = co_await block->read_axis_section();
         if (!axis) {
-            outcome_.unreadable = block->segment_id();
+            note_unreadable(*block, axis.error());
             co_return axis.error();
         }
         const Result<std::vector<std::byte>> directory = co_await block->read_directory_section();
         if (!directory) {
-            outcome_.unreadable = block->segment_id();
+            note_unreadable(*block, directory.error());
             co_return directory.error();
         }
         const Status parsed = co_await block->read_directory();
         if (!parsed) {
-            outcome_.unreadable = block->segment_id();
+            note_unreadable(*block, parsed.error());
             co_return parsed;
         }
         const Result<std::vector<std::byte>> summaries = co_await block->read_summaries_section();
         if (!summaries) {
-            outcome_.unreadable = block->segment_id();
+            note_unreadable(*block, summaries.error());
             co_return summaries.error();
         }
         Status status = co_await begin_file();
@@ -311,7 +351,7 @@ class Merge {
         for (size_t strip = 0; status && strip < block->directory().strips().size(); ++strip) {
             const Result<std::vector<std::byte>> bytes = co_await block->read_strip(strip);
             if (!bytes) {
-                outcome_.unreadable = block->segment_id();
+                note_unreadable(*block, bytes.error());
                 co_return bytes.error();
             }
             status = co_await writer_.put_rest(*bytes);
@@ -381,7 +421,7 @@ class Merge {
             }
             const Result<ColumnValues> values = co_await source.block->read_column(*theirs);
             if (!values) {
-                outcome_.unreadable = source.block->segment_id();
+                note_unreadable(*source.block, values.error());
                 co_return values.error();
             }
             if (values->values.empty()) {
@@ -390,7 +430,7 @@ class Merge {
             if (!source.places) {
                 Result<RowPlaces> places = co_await window->places_of(source.block);
                 if (!places) {
-                    outcome_.unreadable = source.block->segment_id();
+                    note_unreadable(*source.block, places.error());
                     co_return places.error();
                 }
                 source.places = std::move(*places);
@@ -485,7 +525,8 @@ class Merge {
     bool created_ = false;
     MergeOutcome outcome_;
     std::vector<OpenSource> sources_;
-    std::vector<std::unique_ptr<SourceBlock>> blocks_;  // of the present attempt
+    std::vector<std::unique_ptr<SourceBlock>> blocks_;   // of the present attempt
+    std::vector<std::unique_ptr<SourceBlock>> damaged_;  // likewise, still to be carried along
     std::vector<WindowSource> sources_of_window_;
     bool has_points_ = false;  // the present group
     std::vector<uint64_t> planned_;

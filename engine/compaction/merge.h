@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@
 
 namespace stepdb {
 
+// A block of a segment: the segment's file id and the block's number there.
+using BlockPlace = std::pair<uint64_t, size_t>;
+
 struct MergeInput {
     MergeInput() = default;
 
@@ -36,6 +40,9 @@ struct MergeInput {
     std::vector<std::shared_ptr<const SegmentMeta>> sources;
     std::shared_ptr<const Catalog> catalog;  // knows every schema of the sources
     std::shared_ptr<const LiveRows> live;
+    // Blocks of the sources that were found damaged: carried along as they are, as are those that
+    // have been so before.
+    std::set<BlockPlace> damaged;
     std::string path;  // of the new segment
     uint64_t file_id = 0;
     MergeLimits limits;
@@ -50,8 +57,9 @@ struct MergeOutcome {
     std::shared_ptr<const SegmentMeta> segment;
     // Why there is no result. The file may be there in part; the caller removes it.
     std::optional<Error> error;
-    // The source that could not be read, if that was why.
+    // The source that could not be read, if that was why; and the block, if just that is damaged.
     std::optional<uint64_t> unreadable;
+    std::optional<size_t> damaged_block;
     uint64_t bytes_read = 0;
     uint64_t bytes_written = 0;
 };

@@ -50,10 +50,24 @@ uint64_t divided(uint64_t amount, uint64_t by) {
     return (amount + by - 1) / by;
 }
 
+// Of a run that was deleted, of an attempt that was discarded, or of metrics that were deleted: by
+// their share of the columns.
+uint64_t dead_bytes_of(const BlockInfo& info, const LiveRows& live, bool exists,
+                       uint64_t deletes_done) {
+    if (!exists ||
+        info.key_min > live.kept_through(info.run, info.attempt, info.axis).value_or(kKeyMax)) {
+        return info.total_bytes();
+    }
+    const uint64_t width = info.end_column - info.first_column;
+    const uint64_t dead = live.dead_columns(info, deletes_done);
+    return dead == width && width != 0 ? info.total_bytes()
+                                       : info.strips_bytes * dead / std::max<uint64_t>(1, width);
+}
+
 }  // namespace
 
 SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
-                             const MergeLimits& limits) {
+                             const MergeLimits& limits, uint64_t deletes_done) {
     SegmentStats stats;
     stats.file_id = segment.file_id();
     stats.bytes = segment.file_bytes();
@@ -72,7 +86,7 @@ SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
             end_column = std::max(end_column, info.end_column);
             widths += width;
             values += info.rows * width;
-            stats.dead_bytes += exists ? 0 : info.total_bytes();
+            stats.dead_bytes += dead_bytes_of(info, live, exists, deletes_done);
         }
         // Blocks that share the columns out among them count by their share.
         const uint64_t columns = std::max<uint32_t>(1, end_column - first_column);

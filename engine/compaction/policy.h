@@ -27,8 +27,10 @@ struct SegmentStats {
     bool merged = false;  // written by a merge since the store was opened
 };
 
+// Deletes of metrics up to sequence `deletes_done` have been seen by the merge that wrote the
+// segment: what they killed is gone, though its columns may lie between others.
 SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
-                             const MergeLimits& limits);
+                             const MergeLimits& limits, uint64_t deletes_done = 0);
 
 enum class MergeUrgency : uint8_t {
     kBusy,     // while rows come in

@@ -79,6 +79,17 @@ Task<Result<std::vector<std::byte>>> SourceBlock::read_strip(size_t strip) {
                         wanted.checksum);
 }
 
+Task<Result<std::vector<std::byte>>> SourceBlock::read_bytes() {
+    const SegmentBlock& at = place();
+    std::vector<std::byte> bytes(at.info.total_bytes());
+    const Status status = co_await file_->read(at.offset, bytes);
+    if (!status) {
+        co_return status.error().within(segment_->describe(block_));
+    }
+    bytes_read_ += bytes.size();
+    co_return bytes;
+}
+
 Task<Result<AxisColumns>> SourceBlock::read_axis() {
     const Result<std::vector<std::byte>> section = co_await read_axis_section();
     if (!section) {

@@ -26,6 +26,7 @@ class SourceBlock {
     const SegmentBlock& place() const { return segment_->blocks()[block_]; }
     const Schema& schema() const { return *schema_; }
     uint64_t segment_id() const { return segment_->file_id(); }
+    size_t number() const { return block_; }  // in its segment
 
     // Every error names segment and block.
     Task<Result<AxisColumns>> read_axis();
@@ -40,6 +41,8 @@ class SourceBlock {
     Task<Status> read_directory();
     const BlockDirectory& directory() const { return *directory_; }
     Task<Result<std::vector<std::byte>>> read_strip(size_t strip);
+    // All of the block, unchecked.
+    Task<Result<std::vector<std::byte>>> read_bytes();
 
     // What is kept, and its end.
     size_t kept_bytes() const;

@@ -19,7 +19,7 @@ constexpr std::string_view kFooterMagic = "STEPDBSF";
 constexpr uint8_t kIndexFormat = 3;
 // Integers a block in each format. Format 1 does not say which columns have values, and 1 and 2
 // know no summaries.
-constexpr std::array<size_t, kIndexFormat + 1> kIndexColumnsOf = {0, 15, 17, 18};
+constexpr std::array<size_t, kIndexFormat + 1> kIndexColumnsOf = {0, 15, 17, 19};
 constexpr size_t kIndexColumns = kIndexColumnsOf[kIndexFormat];
 constexpr size_t kNamesPieceBytes = 4U << 20U;
 constexpr size_t kChecksumAt = kPageBytes - 8;
@@ -32,7 +32,8 @@ bool all_zero(Bytes bytes) {
     return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
 }
 
-std::array<int64_t, kIndexColumns> fields_of(const BlockInfo& info) {
+std::array<int64_t, kIndexColumns> fields_of(const SegmentBlock& block) {
+    const BlockInfo& info = block.info;
     return {static_cast<int64_t>(info.run),
             info.attempt,
             static_cast<int64_t>(info.schema),
@@ -50,7 +51,8 @@ std::array<int64_t, kIndexColumns> fields_of(const BlockInfo& info) {
             static_cast<int64_t>(info.strips_bytes),
             info.first_column,
             info.end_column,
-            info.summaries_bytes};
+            info.summaries_bytes,
+            block.damaged == nullptr ? 0 : 1};
 }
 
 bool fits_u32(int64_t value) {
@@ -62,7 +64,8 @@ bool read_fields(const std::array<int64_t, kIndexColumns>& fields, BlockInfo& in
     const bool in_range = fits_u32(fields[1]) && fields[3] >= 0 && fields[3] <= 1 &&
                           fields[4] >= 1 && fields[4] <= int64_t{kBlockRowsMax} && fields[5] >= 1 &&
                           fields[5] <= int64_t{kSchemaMetricsMax} && fits_u32(fields[12]) &&
-                          fits_u32(fields[13]) && fields[14] >= 0 && fits_u32(fields[17]);
+                          fits_u32(fields[13]) && fields[14] >= 0 && fits_u32(fields[17]) &&
+                          fields[18] >= 0 && fields[18] <= 1;
     info.run = static_cast<uint64_t>(fields[0]);
     info.attempt = static_cast<uint32_t>(fields[1]);
     info.schema = static_cast<uint64_t>(fields[2]);
@@ -142,7 +145,7 @@ std::vector<std::byte> encode_block_index(const std::vector<SegmentBlock>& block
     std::vector<std::byte> encoded;
     for (size_t field = 0; field < kIndexColumns; ++field) {
         for (size_t i = 0; i < blocks.size(); ++i) {
-            column[i] = fields_of(blocks[i].info)[field];
+            column[i] = fields_of(blocks[i])[field];
         }
         encoded.clear();
         encode_integers(column, encoded);
@@ -160,6 +163,13 @@ std::vector<std::byte> encode_block_index(const std::vector<SegmentBlock>& block
     for (const SegmentBlock& block : blocks) {
         if (block.info.summaries_bytes != 0) {
             writer.put(block.summaries_checksum);
+        }
+    }
+    for (const SegmentBlock& block : blocks) {
+        if (block.damaged != nullptr) {
+            writer.put(block.damaged->file_id);
+            writer.put(block.damaged->offset);
+            writer.put(block.damaged->checksum);
         }
     }
     return writer.take();
@@ -206,6 +216,15 @@ Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count
     for (SegmentBlock& block : blocks) {
         if (block.info.summaries_bytes != 0) {
             block.summaries_checksum = reader.get<uint64_t>();
+        }
+    }
+    for (size_t i = 0; i < count; ++i) {
+        if (fields[i][18] == 1) {
+            DamagedOrigin origin;
+            origin.file_id = reader.get<uint64_t>();
+            origin.offset = reader.get<uint64_t>();
+            origin.checksum = reader.get<uint64_t>();
+            blocks[i].damaged = std::make_shared<const DamagedOrigin>(origin);
         }
     }
     if (!reader.finished()) {

@@ -32,6 +32,14 @@ inline constexpr FileKind kSegmentFileKind{.magic = "STEPDBSG",
                                            .compatible_known = 0,
                                            .incompatible_known = 0};
 
+// Where a block lay when it was found damaged, and what vouches for its bytes since. The checksums
+// of its sections are those of that place.
+struct DamagedOrigin {
+    uint64_t file_id = 0;
+    uint64_t offset = 0;
+    uint64_t checksum = 0;  // of the block's bytes as they are, seeded with the place they are at
+};
+
 // A block as the index knows it. The axis section lies at `offset`, the others follow.
 struct SegmentBlock {
     BlockInfo info;
@@ -39,6 +47,9 @@ struct SegmentBlock {
     uint64_t axis_checksum = 0;
     uint64_t directory_checksum = 0;
     uint64_t summaries_checksum = 0;  // if there are summaries
+    // Set if the block was damaged before a merge brought it here: its bytes are kept, for a repair
+    // from a backup, and cannot be read as rows.
+    std::shared_ptr<const DamagedOrigin> damaged;
 
     uint64_t directory_offset() const { return offset + info.axis_bytes; }
     uint64_t strips_offset() const { return directory_offset() + info.directory_bytes; }
@@ -52,15 +63,17 @@ bool sorts_before(const BlockInfo& a, const BlockInfo& b);
 // Block index:
 //   u8 format        3
 //   u8[3] reserved   0
-//   18 times         varint n, n bytes of integers (codec/integer_codec.h), one per block: run,
+//   19 times         varint n, n bytes of integers (codec/integer_codec.h), one per block: run,
 //                    attempt, schema, axis, rows, columns, key min, key max, time min, time max,
 //                    sequence min, sequence max, bytes of axis, directory and strips section,
 //                    first column with values, end of the columns with values, bytes of the
-//                    summaries section
+//                    summaries section, 1 if the block is damaged, else 0
 //   u64 each block   checksum of the axis section
 //   u64 each block   checksum of the directory section
 //   u64 each block that has summaries   checksum of the summaries section
-// Format 2 knows no summaries. Format 1 neither, nor which columns may have values: all may.
+//   u64[3] each damaged block           file id and offset where it lay, checksum of all its bytes
+// Format 2 knows no summaries and no damaged blocks. Format 1 neither, nor which columns may have
+// values: all may.
 std::vector<std::byte> encode_block_index(const std::vector<SegmentBlock>& blocks);
 // `end` is the offset where the last block must end.
 Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count, uint64_t end);

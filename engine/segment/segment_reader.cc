@@ -190,6 +190,17 @@ size_t SegmentMeta::memory_bytes() const {
     return sizeof(*this) + path_.capacity() + blocks_.capacity() * sizeof(SegmentBlock);
 }
 
+Status SegmentMeta::check_undamaged(size_t block) const {
+    const auto& damaged = blocks_[block].damaged;
+    if (damaged == nullptr) {
+        return {};
+    }
+    return make_error(ErrorCode::kCorruption,
+                      "{}: was found damaged at offset {} of segment file {}, from where a merge "
+                      "brought it here as it was",
+                      describe(block), damaged->offset, damaged->file_id);
+}
+
 std::string SegmentMeta::describe() const {
     return fmt::format("segment {}", path_);
 }
@@ -230,6 +241,10 @@ Task<Result<SegmentNames>> read_names(File& file, const SegmentMeta& segment) {
 
 Task<Result<AxisColumns>> read_axis(File& file, const SegmentMeta& segment, size_t index) {
     CHECK(index < segment.blocks().size(), "block {} of {}", index, segment.blocks().size());
+    const Status undamaged = segment.check_undamaged(index);
+    if (!undamaged) {
+        co_return undamaged.error();
+    }
     const SegmentBlock& block = segment.blocks()[index];
     const Result<std::vector<std::byte>> section = co_await read_section(
         file, segment, block.offset, block.info.axis_bytes, block.axis_checksum);
@@ -246,6 +261,10 @@ Task<Result<AxisColumns>> read_axis(File& file, const SegmentMeta& segment, size
 Task<Result<std::vector<std::byte>>> read_directory(File& file, const SegmentMeta& segment,
                                                     size_t index) {
     CHECK(index < segment.blocks().size(), "block {} of {}", index, segment.blocks().size());
+    const Status undamaged = segment.check_undamaged(index);
+    if (!undamaged) {
+        co_return undamaged.error();
+    }
     const SegmentBlock& block = segment.blocks()[index];
     Result<std::vector<std::byte>> section =
         co_await read_section(file, segment, block.directory_offset(), block.info.directory_bytes,
@@ -286,6 +305,10 @@ Task<Result<ColumnValues>> read_column(File& file, const SegmentMeta& segment, s
 Task<Result<std::vector<std::byte>>> read_summaries_section(File& file, const SegmentMeta& segment,
                                                             size_t index) {
     CHECK(index < segment.blocks().size(), "block {} of {}", index, segment.blocks().size());
+    const Status undamaged = segment.check_undamaged(index);
+    if (!undamaged) {
+        co_return undamaged.error();
+    }
     const SegmentBlock& block = segment.blocks()[index];
     if (block.info.summaries_bytes == 0) {
         co_return std::vector<std::byte>();

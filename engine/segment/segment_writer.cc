@@ -53,12 +53,16 @@ Task<Status> SegmentWriter::create() {
     co_return co_await put(header);
 }
 
-Task<Status> SegmentWriter::begin_block(BlockInfo info, Bytes axis, Bytes directory,
-                                        Bytes summaries) {
+void SegmentWriter::check_order(const BlockInfo& info) const {
     CHECK(placed_.empty() || placed_.back().end() == bytes(), "{}: block {} ends at {}, not {}",
           path_, placed_.size() - 1, bytes(), placed_.back().end());
     CHECK(placed_.empty() || !sorts_before(info, placed_.back().info),
           "{}: block {} sorts before the one before", path_, placed_.size());
+}
+
+Task<Status> SegmentWriter::begin_block(BlockInfo info, Bytes axis, Bytes directory,
+                                        Bytes summaries) {
+    check_order(info);
     CHECK(axis.size() == info.axis_bytes && directory.size() == info.directory_bytes &&
               summaries.size() == info.summaries_bytes,
           "{}: sections of {}, {} and {} bytes, expected {}, {} and {}", path_, axis.size(),
@@ -97,6 +101,21 @@ Task<Status> SegmentWriter::put_block(std::shared_ptr<const EncodedBlock> block)
         co_return strips_put;
     }
     co_return co_await put(summaries_section(*block));
+}
+
+Task<Status> SegmentWriter::put_damaged(SegmentBlock block, uint64_t file_id, Bytes bytes) {
+    check_order(block.info);
+    CHECK(bytes.size() == block.info.total_bytes(), "{}: {} bytes of a block of {}", path_,
+          bytes.size(), block.info.total_bytes());
+    DamagedOrigin origin;
+    // One that has been carried along before lay somewhere else at first.
+    origin.file_id = block.damaged != nullptr ? block.damaged->file_id : file_id;
+    origin.offset = block.damaged != nullptr ? block.damaged->offset : block.offset;
+    block.offset = this->bytes();
+    origin.checksum = xxh3(bytes, place_seed(store_, file_id_, block.offset));
+    block.damaged = std::make_shared<const DamagedOrigin>(origin);
+    placed_.push_back(std::move(block));
+    return put(bytes);
 }
 
 Task<Status> SegmentWriter::put(Bytes bytes) {

@@ -28,6 +28,8 @@ class SegmentWriter {
     Task<Status> begin_block(BlockInfo info, Bytes axis, Bytes directory, Bytes summaries);
     Task<Status> put_rest(Bytes bytes);
     Task<Status> put_block(std::shared_ptr<const EncodedBlock> block);
+    // A block that was found damaged in file `file_id`, with the bytes that are there.
+    Task<Status> put_damaged(SegmentBlock block, uint64_t file_id, Bytes bytes);
 
     size_t blocks() const { return placed_.size(); }
     // What has been put so far.
@@ -39,6 +41,7 @@ class SegmentWriter {
     Task<Result<std::shared_ptr<const SegmentMeta>>> finish(SegmentNames names, SyncSite site);
 
   private:
+    void check_order(const BlockInfo& info) const;
     Task<Status> put(Bytes bytes);
     Task<Status> write_out();
 

@@ -1,0 +1,70 @@
+#include "query/store_facts.h"
+
+#include <fmt/format.h>
+
+#include "engine/base/text.h"
+#include "engine/engine.h"
+
+namespace stepdb {
+
+namespace {
+
+class Facts {
+  public:
+    void count(std::string what, uint64_t count) {
+        add(std::move(what), static_cast<double>(count), "");
+    }
+    void bytes(std::string what, uint64_t bytes) {
+        add(std::move(what), static_cast<double>(bytes), format_size(bytes));
+    }
+    void add(std::string what, double value, std::string reads_as) {
+        StoreFact& fact = facts_.emplace_back();
+        fact.what = std::move(what);
+        fact.value = value;
+        fact.reads_as = std::move(reads_as);
+    }
+    std::vector<StoreFact> take() { return std::move(facts_); }
+
+  private:
+    std::vector<StoreFact> facts_;
+};
+
+}  // namespace
+
+std::vector<StoreFact> list_store_facts(const EngineStats& stats) {
+    Facts facts;
+    facts.count("runs", stats.runs);
+    facts.count("schemas", stats.schemas);
+    facts.count("durable sequence", stats.sequence_durable);
+    facts.bytes("live log bytes", stats.log_live_bytes);
+    facts.count("log groups", stats.log_groups);
+    facts.count("tails", stats.tails);
+    facts.bytes("rows in memory bytes", stats.memory_block_bytes);
+    facts.bytes("pinned by snapshots bytes", stats.pinned_bytes);
+    facts.bytes("resident bytes", stats.resident_bytes);
+    facts.count("flushes", stats.flushes);
+    facts.count("segments", stats.segments);
+    facts.bytes("segment bytes", stats.segment_bytes);
+    facts.count("segment blocks", stats.segment_blocks);
+    facts.add("blocks of a series, mean", stats.series_blocks_mean,
+              fmt::format("{:.1f}", stats.series_blocks_mean));
+    facts.count("blocks of a series, most", stats.series_blocks_max);
+    facts.count("merges", stats.merges);
+    facts.count("merging now", stats.merging ? 1 : 0);
+    facts.bytes("merges read bytes", stats.merge_bytes_read);
+    facts.bytes("merges wrote bytes", stats.merge_bytes_written);
+    return facts.take();
+}
+
+std::vector<std::string> list_store_troubles(const EngineStats& stats) {
+    std::vector<std::string> troubles;
+    if (stats.flush_error) {
+        troubles.push_back("the last flush failed: " + stats.flush_error->message());
+    }
+    if (stats.merge_error) {
+        troubles.push_back("merging: " + stats.merge_error->message());
+    }
+    return troubles;
+}
+
+}  // namespace stepdb
