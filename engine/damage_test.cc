@@ -134,6 +134,7 @@ TEST_F(DamageTest, ALostCatalogSaysWhatIsLostWithItAndWhatMayBeShown) {
     ModelChange again = one_row("p/a", loss_, 3, {30.0});
     again.attempt = 1;
     writer_.send(again);
+    writer_.send_life("p/a", restart(2, 3));
     store_.run();
     writer_.disconnect();
     // Into a segment, and out of the log.
@@ -143,6 +144,10 @@ TEST_F(DamageTest, ALostCatalogSaysWhatIsLostWithItAndWhatMayBeShown) {
     writer_.send(one_row("p/b", loss_, 1, {1.0}));
     store_.run();
     ASSERT_TRUE(store_.flush().has_value());
+    ModelChange newest = one_row("p/a", loss_, 4, {40.0});
+    newest.attempt = 2;
+    writer_.send(newest);
+    store_.run();
     store_.crash(CrashKind::kProcessKill);
     disk_.put_file(find_file("/catalog-"), {});
     ASSERT_TRUE(store_.open().has_value());
@@ -156,9 +161,10 @@ TEST_F(DamageTest, ALostCatalogSaysWhatIsLostWithItAndWhatMayBeShown) {
     const auto contents = store_.contents();
     ASSERT_TRUE(contents.has_value()) << contents.error().to_string();
     const auto& series = contents->at({"p/a", "loss"});
-    EXPECT_EQ(series.size(), 3U);
+    EXPECT_EQ(series.size(), 4U);
     EXPECT_TRUE(series.contains(key_of_step(2))) << "hidden by a restart of which nobody knows";
-    EXPECT_TRUE(series.contains(key_of_step(3))) << "of the newest attempt";
+    EXPECT_TRUE(series.contains(key_of_step(3))) << "of an attempt that a segment tells of";
+    EXPECT_TRUE(series.contains(key_of_step(4))) << "of one that only the log tells of";
     EXPECT_EQ(contents->at({"p/a#0", "loss"}).size(), 2U);
 }
 

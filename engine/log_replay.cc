@@ -237,8 +237,8 @@ void EngineCore::forget_guessed_attempts(const RecordHeader& record, Bytes frame
 }
 
 Status EngineCore::replay_record(const RecordHeader& record, Bytes frame, uint64_t checkpoint) {
+    const bool rows = record.schema != 0 && record.run != 0;
     if (record.last_sequence() <= checkpoint) {
-        const bool rows = record.schema != 0 && record.run != 0;
         if (!catalog_lost_ || rows) {
             return {};
         }
@@ -246,8 +246,11 @@ Status EngineCore::replay_record(const RecordHeader& record, Bytes frame, uint64
         forget_guessed_attempts(record, frame);
         return publish_record(state_, record, frame, nullptr);
     }
+    if (catalog_lost_ && rows) {
+        guess_attempt(record.run, record.attempt);
+    }
     ++report_.records_replayed;
-    report_.rows_replayed += record.schema != 0 && record.run != 0 ? record.sequence_count : 0;
+    report_.rows_replayed += rows ? record.sequence_count : 0;
     return publish_record(state_, record, frame, nullptr);
 }
 

@@ -55,21 +55,6 @@ std::string describe_lost_catalog(const Error& why) {
         why.message());
 }
 
-// The run with an attempt that blocks tell of and no catalog any more. It reads all of the attempt
-// before it, because nobody knows up to which step it did.
-std::shared_ptr<const Run> with_attempt(const Run& run, uint32_t number) {
-    auto changed = std::make_shared<Run>(run);
-    Attempt attempt;
-    attempt.number = number;
-    const auto after = std::ranges::upper_bound(changed->attempts, number, {}, &Attempt::number);
-    changed->attempts.insert(after, attempt);
-    for (size_t i = 1; i < changed->attempts.size(); ++i) {
-        changed->attempts[i].parent_run = run.id;
-        changed->attempts[i].parent_attempt = changed->attempts[i - 1].number;
-    }
-    return changed;
-}
-
 }  // namespace
 
 Task<Status> EngineCore::recover() {
@@ -339,14 +324,37 @@ Task<Status> EngineCore::take_names(std::shared_ptr<const SegmentMeta> segment) 
         const auto schema = std::ranges::find_if(
             names->schemas, [&](const auto& named) { return named.id == block.info.schema; });
         const std::shared_ptr<const Run> run = catalog.find_run(block.info.run);
-        if (run != nullptr && run->find_attempt(block.info.attempt) == nullptr) {
-            catalog.put_run(with_attempt(*run, block.info.attempt));
-        }
+        guess_attempt(block.info.run, block.info.attempt);
         if (schema != names->schemas.end() && run != nullptr) {
             catalog.put_schema(run->project, schema->id, schema->schema);
         }
     }
     co_return Status();
+}
+
+// Without a catalog, rows alone tell of an attempt. It reads all of the attempt before it, because
+// nobody knows up to which step it did.
+void EngineCore::guess_attempt(uint64_t run_id, uint32_t number) {
+    const std::shared_ptr<const Run> run = state_.published.get().find_run(run_id);
+    if (run == nullptr || run->find_attempt(number) != nullptr) {
+        return;
+    }
+    auto changed = std::make_shared<Run>(*run);
+    Attempt attempt;
+    attempt.number = number;
+    const auto after = std::ranges::upper_bound(changed->attempts, number, {}, &Attempt::number);
+    const auto at = changed->attempts.insert(after, attempt);
+    const auto read_the_one_before = [&](auto each) {
+        each->parent_run = run->id;
+        each->parent_attempt = std::prev(each)->number;
+    };
+    if (at != changed->attempts.begin()) {
+        read_the_one_before(at);
+    }
+    if (std::next(at) != changed->attempts.end() && std::next(at)->opened_sequence == 0) {
+        read_the_one_before(std::next(at));
+    }
+    state_.published.edit().put_run(std::move(changed));
 }
 
 // A segment that cannot be read takes with it the runs that have rows in it; others go on.
