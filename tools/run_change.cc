@@ -121,10 +121,9 @@ Result<RunFacts> read_run_facts(Client& client, const RunName& name) {
     return facts;
 }
 
-Error explain_missing_run(Client& client, const RunName& name, Error otherwise) {
+Error explain_missing_run(Client& client, const RunName& name, const Error& otherwise) {
     const Result<RunFacts> facts = read_run_facts(client, name);
-    return !facts && facts.error().code() == ErrorCode::kNotFound ? facts.error()
-                                                                  : std::move(otherwise);
+    return !facts && facts.error().code() == ErrorCode::kNotFound ? facts.error() : otherwise;
 }
 
 Result<std::vector<std::string>> find_forks(Client& client, const RunName& name) {

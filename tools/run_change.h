@@ -54,7 +54,7 @@ Result<RunFacts> read_run_facts(Client& client, const RunName& name);
 
 // The error that says that a run is not there, with the nearest name there is. `otherwise` if it is
 // there after all.
-Error explain_missing_run(Client& client, const RunName& name, Error otherwise);
+Error explain_missing_run(Client& client, const RunName& name, const Error& otherwise);
 
 // Forks of a run, or of one attempt if the name has one.
 Result<std::vector<std::string>> find_forks(Client& client, const RunName& name);
