@@ -136,6 +136,11 @@ Task<Status> verify_blocks(File& file, const SegmentMeta& segment) {
         if (!directory) {
             co_return directory.error();
         }
+        const Result<std::vector<ColumnSummary>> summaries =
+            co_await read_summaries(file, segment, block);
+        if (!summaries) {
+            co_return summaries.error();
+        }
         const Status strips = co_await verify_strips(file, segment, block, *directory);
         if (!strips) {
             co_return strips.error().within(segment.describe(block));

@@ -164,6 +164,9 @@ bool can_be(const Summary& summary, const BlockInfo& info) {
             return false;
         }
     }
+    if (summary.count != 0 && !std::isfinite(summary.mean())) {
+        return false;
+    }
     const double deviations = summary.deviations.plain();
     return summary.points() >= 1 && summary.points() <= info.rows && keys.first >= info.key_min &&
            keys.last <= info.key_max && std::isfinite(summary.min.value) &&

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "engine/base/float_bits.h"
 #include "engine/codec/integer_codec.h"
@@ -370,6 +372,42 @@ void put_sections(Corpus& corpus) {
     }
 }
 
+// A column of ordinary values, one of NaN alone, one at the ends of float64; stepped and timed.
+void put_summaries(Corpus& corpus) {
+    for (const Axis axis : {Axis::kStepped, Axis::kTimed}) {
+        BlockInfo info;
+        info.axis = axis;
+        info.columns = 4;
+        std::vector<Key> keys;
+        std::vector<int64_t> times;
+        std::vector<uint64_t> sequences;
+        std::vector<double> values;
+        for (int row = 0; row < 40; ++row) {
+            times.push_back(1'700'000'000'000'000 + row * 1000);
+            keys.push_back(axis == Axis::kTimed ? times.back() : key_of_step(row * 0.5));
+            sequences.push_back(static_cast<uint64_t>(row) + 1);
+            values.push_back(row * 0.25 - 3);
+        }
+        BlockBuilder builder(info, keys, times, sequences, 2);
+        builder.add_column(0, values, {});
+        builder.add_column(2, std::vector<double>(values.size(), std::nan("")), {});
+        values[7] = std::numeric_limits<double>::infinity();
+        values[9] = -1e150;
+        builder.add_column(3, values, {});
+        const auto block = builder.finish();
+        ByteWriter section;
+        section.put(static_cast<uint16_t>(info.columns - 1));
+        section.put(axis);
+        section.put(block->info.key_min);
+        section.put(block->info.key_max);
+        section.put(block->info.time_min);
+        section.put(block->info.time_max);
+        section.put_bytes(summaries_section(*block));
+        corpus.put("segments", axis == Axis::kTimed ? "summaries-timed" : "summaries-stepped",
+                   with_count(9, static_cast<uint16_t>(values.size()), {}, section.bytes()));
+    }
+}
+
 // --- Queries ---
 
 void put_queries(Corpus& corpus) {
@@ -397,6 +435,11 @@ void put_queries(Corpus& corpus) {
         "a{b @ gpt/run-2",
         "x @ 'a/r' | buckets 2 min_x, max_x, last, mean",
         "(x @ a/r) - (x @ gpt/run-1) | every 1k last | ema 0.99",
+        "x, y @ own(a/r), parent(gpt/run-2) | steps 3.. | summary",
+        "** @ gpt/* | summary variance, min, min_time, last_step",
+        "attributes gpt/*, own(a/r)",
+        "explain stats",
+        "projects",
         "x @ a/r where config/lr = 1e-3 | group by config/** | sort best | limit 10",
     };
     int number = 0;
@@ -420,6 +463,7 @@ int main(int argc, char** argv) {
     stepdb::put_files(corpus);
     stepdb::put_codecs(corpus);
     stepdb::put_sections(corpus);
+    stepdb::put_summaries(corpus);
     stepdb::put_queries(corpus);
     fmt::print("{} inputs\n", corpus.written());
     return 0;

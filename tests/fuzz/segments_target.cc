@@ -9,6 +9,7 @@
 #include "engine/segment/block_directory.h"
 #include "engine/segment/chunk.h"
 #include "engine/segment/segment_reader.h"
+#include "engine/segment/summary_section.h"
 #include "tests/fuzz/fix_checksums.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/fuzz/inspect_quietly.h"
@@ -33,6 +34,8 @@ void read_blocks(SimExecutor& executor, SimFileSystem& files, const SegmentMeta&
         const BlockInfo& info = segment.blocks()[block].info;
         const auto axis = run_task(executor, read_axis(*file, segment, block));
         CHECK(axis.has_value() || !is_sound, "{}", axis.error().to_string());
+        const auto summaries = run_task(executor, read_summaries(*file, segment, block));
+        CHECK(summaries.has_value() || !is_sound, "{}", summaries.error().to_string());
         for (uint32_t column = 0; column < std::min(info.columns, kColumnsMax); ++column) {
             const auto values = run_task(executor, read_column(*file, segment, block, column));
             CHECK(values.has_value() || !is_sound, "{}", values.error().to_string());
@@ -177,6 +180,39 @@ void read_index(ByteReader& reader) {
     }
 }
 
+void read_summaries_section(ByteReader& reader) {
+    BlockInfo info;
+    info.rows = take_count(reader, 5000);
+    info.columns = take_count(reader, 300);
+    info.end_column = info.columns;
+    info.axis = reader.get<uint8_t>() % 2 == 0 ? Axis::kStepped : Axis::kTimed;
+    info.key_min = reader.get<int64_t>();
+    info.key_max = reader.get<int64_t>();
+    info.time_min = reader.get<int64_t>();
+    info.time_max = reader.get<int64_t>();
+    const auto summaries = decode_summaries(rest_of(reader), info);
+    if (!summaries) {
+        return;
+    }
+    Summary joined;
+    for (const ColumnSummary& of : *summaries) {
+        const Summary& summary = of.summary;
+        CHECK(agrees(summary, summary), "column {}", of.column);
+        CHECK(summary.points() <= info.rows && summary.first.key >= info.key_min &&
+                  summary.last.key <= info.key_max,
+              "column {}: {} points", of.column, summary.points());
+        if (joined.points() == 0 || joined.last.key < summary.first.key) {
+            joined.append(summary);
+            CHECK(
+                joined.count == 0 || (joined.min.value <= joined.mean() &&
+                                      joined.mean() <= joined.max.value && joined.variance() >= 0),
+                "mean {} of {} to {}", joined.mean(), joined.min.value, joined.max.value);
+        }
+    }
+    const auto again = decode_summaries(encode_summaries(*summaries, info.axis), info);
+    CHECK(again && again->size() == summaries->size(), "{} summaries", summaries->size());
+}
+
 void read_segment_names(ByteReader& reader) {
     const auto names = decode_segment_names(rest_of(reader));
     if (names) {
@@ -191,7 +227,7 @@ void read_segment_names(ByteReader& reader) {
 
 void fuzz_one(Bytes input) {
     ByteReader reader(input);
-    switch (reader.get<uint8_t>() % 9) {
+    switch (reader.get<uint8_t>() % 10) {
         case 0:
             return read_segment(rest_of(reader));
         case 1:
@@ -208,8 +244,10 @@ void fuzz_one(Bytes input) {
             return read_values(reader);
         case 7:
             return read_index(reader);
-        default:
+        case 8:
             return read_segment_names(reader);
+        default:
+            return read_summaries_section(reader);
     }
 }
 
