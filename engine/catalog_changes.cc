@@ -331,9 +331,9 @@ std::vector<uint64_t> expired_runs(const Catalog& catalog, const RunActivities& 
     // Forks have higher ids than their parents, so one pass downwards sees them first.
     std::vector<std::shared_ptr<const Run>> runs;
     for (const auto& [project, age_us] : catalog.retention()) {
-        const auto first = catalog.runs().lower_bound(std::pair(project, std::string()));
-        for (auto at = first; at != catalog.runs().end() && at->first.first == project; ++at) {
-            runs.push_back(at->second);
+        auto at = catalog.runs().lower_bound(RunPath{project, ""});
+        for (; at != catalog.runs().end() && (*at)->project == project; ++at) {
+            runs.push_back(*at);
         }
     }
     std::ranges::sort(runs, std::greater(), [](const auto& run) { return run->id; });

@@ -15,6 +15,10 @@ constexpr int64_t kMergeRetryUs = 30'000'000;
 // A store is settled when no row has come for so long.
 constexpr int64_t kSettledUs = 5'000'000;
 
+// What a settled store has in memory goes to a segment if it is more than this: it takes less room
+// there than in the log, and less time to open.
+constexpr uint64_t kSettledFlushBytes = 1U << 20U;
+
 // What of the rows counts as far as the catalog says.
 class CatalogLiveRows final : public LiveRows {
   public:
@@ -110,6 +114,10 @@ std::vector<uint64_t> EngineCore::choose_merge(MergeUrgency urgency) const {
                                             MergeLimits::of(options_.merge_bytes_max),
                                             merged == merged_.end() ? 0 : merged->second));
             stats.back().merged = merged != merged_.end();
+            if (urgency == MergeUrgency::kSettled && !stats.back().merged) {
+                stats.back().pieces_most = std::max(
+                    stats.back().pieces_most, pieces_by_schemas(*segment, state_.published.get()));
+            }
         }
     }
     return choose_segments(stats, urgency);
@@ -154,8 +162,15 @@ void EngineCore::consider_settled() {
         settled_considered_ = false;
     } else if (!settled_considered_ && now >= settled_since_us_ + kSettledUs &&
                !merging_by_itself_) {
-        settled_considered_ = true;
-        start_merges_if_needed(MergeUrgency::kSettled);
+        const bool much = state_.rows.memory_bytes() > kSettledFlushBytes && !flush_error_;
+        if (much && !closing_ && !flush_started_ && log_ != nullptr && !write_path_.latched()) {
+            start_flush();
+        }
+        // What is being flushed is looked at when that is done.
+        if (!flush_started_) {
+            settled_considered_ = true;
+            start_merges_if_needed(MergeUrgency::kSettled);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 // Compaction of whole stores on the simulated disk: what is read before and after is the same.
 #include <algorithm>
+#include <bit>
+#include <random>
 #include <utility>
 
 #include "engine/model/life_frame.h"
@@ -18,6 +20,8 @@ class CompactionTest : public EngineTest {
     static EngineOptions quiet_options() {
         EngineOptions options = SimStore::small_options();
         options.merge_automatically = false;
+        options.memory_blocks_bytes_max = 1U << 20U;  // flushes are asked for
+        options.log_live_bytes_max = 4U << 20U;
         return options;
     }
 
@@ -42,7 +46,7 @@ class CompactionTest : public EngineTest {
     }
     std::shared_ptr<const Snapshot> snapshot() {
         std::vector<uint64_t> ids;
-        for (const auto& [name, run] : store_.engine().catalog()->runs()) {
+        for (const auto& run : store_.engine().catalog()->runs()) {
             ids.push_back(run->id);
         }
         return store_.engine().snapshot(ids);
@@ -334,6 +338,39 @@ TEST_F(CompactionTest, MergesStartByThemselvesAfterFlushesAndInASettledStore) {
     writer_.disconnect();
     ASSERT_TRUE(busy.close().has_value());
     ASSERT_TRUE(store_.open().has_value());
+}
+
+TEST_F(CompactionTest, QuietRunsGetASegmentOfTheirOwnBesideABusyOne) {
+    std::vector<std::string> metrics;
+    for (int metric = 0; metric < 64; ++metric) {
+        metrics.push_back(fmt::format("m{}", metric));
+    }
+    const auto wide = stepped(metrics);
+    std::mt19937_64 random(3);
+    for (int step = 0; step < 256; ++step) {
+        std::vector<std::optional<double>> values;
+        for (size_t i = 0; i < metrics.size(); ++i) {
+            values.emplace_back(std::bit_cast<double>(random() >> 2U));
+        }
+        send(one_row("p/busy", wide, step, values));
+        if (step % 8 == 0) {
+            send(one_row(fmt::format("p/quiet-{}", step), loss_, step, {0.5 * step}));
+        }
+    }
+    flush();
+    EXPECT_EQ(store_.engine().stats().segments, 2U);
+    expect_sound();
+    reopen();
+    expect_sound();
+    // Alone they are one segment.
+    for (int run = 0; run < 256; run += 8) {
+        send(one_row(fmt::format("p/quiet-{}", run), loss_, 1000, {0.25}));
+    }
+    flush();
+    EXPECT_EQ(store_.engine().stats().segments, 3U);
+    compact();
+    EXPECT_EQ(store_.engine().stats().segments, 1U);
+    expect_sound();
 }
 
 TEST_F(CompactionTest, AMetricOfSeveralSchemasBecomesOneSequenceOfBlocks) {

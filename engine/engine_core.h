@@ -91,10 +91,11 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Status> flush_locked();
     Task<Status> write_flush_files(uint64_t checkpoint, ManifestEdit& edit,
                                    const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
-                                   std::shared_ptr<const SegmentMeta>& segment);
+                                   std::vector<std::shared_ptr<const SegmentMeta>>& segments);
     Task<void> discard_flush_files(const ManifestEdit& edit);
     Task<Status> prepare_log_file();
     void start_flush_if_needed();
+    void start_flush();
 
     // compact.cc
     Task<Status> merge_while_needed(MergeUrgency urgency);

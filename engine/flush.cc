@@ -14,6 +14,39 @@ namespace {
 // After a flush for which the disk had no room, which wrote some 100 MB to find out.
 constexpr int64_t kFlushRetryUs = 5'000'000;
 
+// Rows of a group that have come since the last flush: below this many bytes the group is a quiet
+// one.
+constexpr size_t kQuietGroupBytes = 64U << 10U;
+// Quiet groups get a segment of their own when there is so much more of the others.
+constexpr size_t kBusyFactor = 4;
+
+using Blocks = std::vector<std::shared_ptr<const EncodedBlock>>;
+
+// The blocks of a flush, by group, as one segment or two. A run that logs a row a second beside one
+// that logs gigabytes would be in as many pieces as these take segments; by themselves the quiet
+// ones stay in few, and are not written again with every merge of the others.
+std::vector<Blocks> share_out(const Blocks& blocks) {
+    std::vector<Blocks> parts(2);  // quiet, busy
+    size_t bytes[2] = {};
+    for (size_t at = 0; at < blocks.size();) {
+        const BlockInfo& info = blocks[at]->info;
+        size_t of_group = 0;
+        size_t end = at;
+        for (; end < blocks.size() && !sorts_before(info, blocks[end]->info); ++end) {
+            of_group += blocks[end]->bytes.size();
+        }
+        const size_t part = of_group < kQuietGroupBytes ? 0 : 1;
+        bytes[part] += of_group;
+        parts[part].insert(parts[part].end(), blocks.begin() + static_cast<ptrdiff_t>(at),
+                           blocks.begin() + static_cast<ptrdiff_t>(end));
+        at = end;
+    }
+    if (parts[0].empty() || bytes[1] < kBusyFactor * bytes[0]) {
+        return blocks.empty() ? std::vector<Blocks>() : std::vector<Blocks>{blocks};
+    }
+    return parts;
+}
+
 // The runs and schemas that the blocks of a segment use, so that a catalog can be rebuilt from it.
 SegmentNames names_of(const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
                       const Catalog& catalog) {
@@ -50,8 +83,12 @@ RunRanges runs_of(const std::vector<std::shared_ptr<const EncodedBlock>>& blocks
 }  // namespace
 
 void EngineCore::start_flush_if_needed() {
-    const bool much_in_memory = state_.rows.memory_bytes() > options_.memory_blocks_bytes_max ||
-                                (!has_room() && state_.rows.memory_bytes() > 0);
+    // What is resident may have taken a part of what rows have.
+    const size_t rows_max =
+        options_.memory_blocks_bytes_max -
+        std::min(options_.memory_blocks_bytes_max, state_.memory.borrowed.bytes()) / 2;
+    const bool much_in_memory =
+        state_.rows.memory_bytes() > rows_max || (!has_room() && state_.rows.memory_bytes() > 0);
     // Files of earlier lives with little in them count whole: each start leaves one more.
     const bool much_to_replay =
         std::max(log_files_->live_bytes(), log_files_->disk_bytes() - options_.log_file_bytes) >
@@ -71,6 +108,10 @@ void EngineCore::start_flush_if_needed() {
     if (held < flush_retry_bytes_) {
         return;
     }
+    start_flush();
+}
+
+void EngineCore::start_flush() {
     flush_started_ = true;
     begin_background();
     start(flush(), [this](const Status& status) {
@@ -112,8 +153,8 @@ Task<Status> EngineCore::flush_locked() {
     const uint64_t old_catalog = manifest_->state().catalog_file;
     const uint64_t schemas_end = state_.published.get().next_schema_id();
     ManifestEdit edit;
-    std::shared_ptr<const SegmentMeta> segment;
-    const Status written = co_await write_flush_files(checkpoint, edit, blocks, segment);
+    std::vector<std::shared_ptr<const SegmentMeta>> segments;
+    const Status written = co_await write_flush_files(checkpoint, edit, blocks, segments);
     if (!written) {
         // A full disk is waited out: everything stays in memory and in the log. After any other
         // failure nobody knows what the disk holds.
@@ -132,8 +173,8 @@ Task<Status> EngineCore::flush_locked() {
         }
         co_return recorded;
     }
-    if (segment != nullptr) {
-        state_.rows.drop_flushed(blocks, std::move(segment));
+    if (!segments.empty()) {
+        state_.rows.drop_flushed(blocks, std::move(segments));
         merge_due_ = true;
     }
     ++flushes_;
@@ -151,32 +192,37 @@ Task<Status> EngineCore::flush_locked() {
     co_return Status();
 }
 
-// Writes segment and catalog and fills in the edit that makes them count. What the files must hold
+// Writes segments and catalog and fills in the edit that makes them count. What the files must hold
 // is taken before the first wait.
 Task<Status> EngineCore::write_flush_files(
     uint64_t checkpoint, ManifestEdit& edit,
     const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
-    std::shared_ptr<const SegmentMeta>& segment) {
+    std::vector<std::shared_ptr<const SegmentMeta>>& segments) {
     FileSystem& files = environment_.file_system;
     state_.writers.forget_before(environment_.clock.now_us() - kWriterKeptUs);
     std::vector<std::byte> body = encode_checkpoint(state_.published.get(), state_.writers,
                                                     state_.activities, state_.rows.highest_keys());
-    SegmentNames names = names_of(blocks, state_.published.get());
+    const std::vector<Blocks> parts = share_out(blocks);
+    std::vector<SegmentNames> names;
+    for (const Blocks& part : parts) {
+        names.push_back(names_of(part, state_.published.get()));
+    }
     edit.checkpoint_sequence = checkpoint;
     edit.durable_sequence = checkpoint;
-    if (!blocks.empty()) {
+    for (size_t part = 0; part < parts.size(); ++part) {
         const uint64_t file_id = manifest_->take_file_id();
+        edit.add_segments[file_id] = 0;  // known when it is written, removed when that fails
         Result<std::shared_ptr<const SegmentMeta>> meta =
             co_await write_segment(files, path(segment_file_name(file_id)), state_.store, file_id,
-                                   blocks, std::move(names));
+                                   parts[part], std::move(names[part]));
         if (!meta) {
-            const Status removed = co_await files.remove(path(segment_file_name(file_id)));
-            static_cast<void>(removed);
+            co_await discard_flush_files(edit);
+            segments.clear();
             co_return meta.error();
         }
-        segment = std::move(*meta);
-        edit.add_segments[file_id] = segment->file_bytes();
-        edit.segment_runs[file_id] = runs_of(blocks);
+        edit.add_segments[file_id] = (*meta)->file_bytes();
+        edit.segment_runs[file_id] = runs_of(parts[part]);
+        segments.push_back(std::move(*meta));
     }
     const uint64_t catalog_id = manifest_->take_file_id();
     edit.catalog_file = catalog_id;
@@ -190,7 +236,7 @@ Task<Status> EngineCore::write_flush_files(
     if (!done) {
         // Nothing names these files yet; their room is wanted back.
         co_await discard_flush_files(edit);
-        segment = nullptr;
+        segments.clear();
     }
     co_return done;
 }
@@ -201,8 +247,10 @@ Task<void> EngineCore::discard_flush_files(const ManifestEdit& edit) {
         const Status removed = co_await files.remove(path(segment_file_name(file_id)));
         static_cast<void>(removed);
     }
-    const Status removed = co_await files.remove(path(catalog_file_name(*edit.catalog_file)));
-    static_cast<void>(removed);
+    if (edit.catalog_file) {
+        const Status removed = co_await files.remove(path(catalog_file_name(*edit.catalog_file)));
+        static_cast<void>(removed);
+    }
 }
 
 void EngineCore::on_log_file_wanted() {

@@ -119,7 +119,7 @@ void show_catalog(const CatalogCheckpoint& checkpoint, InspectSink& sink) {
                                {"parent run", ColumnType::kUint64},
                                {"parent attempt", ColumnType::kUint64},
                                {"opened at", ColumnType::kUint64}});
-    for (const auto& [key, run] : catalog.runs()) {
+    for (const auto& run : catalog.runs()) {
         for (const Attempt& attempt : run->attempts) {
             runs.number(run->id).text(run->path()).text(run_state_name(run->state));
             runs.time(run->created_us).number(run->created_sequence).number(attempt.number);

@@ -93,6 +93,7 @@ Task<Status> EngineCore::recover() {
         co_return replayed;
     }
     state_.accepted = state_.published.get();
+    state_.accepted.charge_replaced_to(state_.memory.rows);
     state_.count_resident();
     if (!report_.damage.empty()) {
         write_path_.latch_damaged(make_error(ErrorCode::kUnavailable,
@@ -258,7 +259,7 @@ void EngineCore::count_as_written_now(const CatalogCheckpoint& checkpoint) {
         return;
     }
     const int64_t now = environment_.clock.now_us();
-    for (const auto& [name, run] : state_.published.get().runs()) {
+    for (const auto& run : state_.published.get().runs()) {
         RunActivity& activity = state_.activities.of(run->id);
         activity.last_write_us = now;
         activity.last_sign_us = now;

@@ -7,28 +7,31 @@
 namespace stepdb {
 
 SeriesGroup& RowStore::group(uint64_t run, uint32_t attempt, const StoredSchema& schema) {
-    auto& slot = runs_[run].groups[{attempt, schema.id}];
-    if (slot == nullptr) {
-        slot = std::make_unique<SeriesGroup>(memory_.rows);
-        ++groups_;
-        slot->run = run;
-        slot->attempt = attempt;
-        slot->schema_id = schema.id;
-        slot->schema = schema.schema;
+    SeriesGroup& group = groups_[{run, attempt, schema.id}];
+    if (group.schema == nullptr) {
+        group.run = run;
+        group.attempt = attempt;
+        group.schema_id = schema.id;
+        group.schema = schema.schema;
     }
-    return *slot;
+    return group;
 }
 
 void RowStore::append(SeriesGroup& group, const RowsView& rows, uint64_t sequence,
                       int64_t receive_time_us) {
+    if (group.rows == nullptr) {
+        group.rows = std::make_unique<GroupRows>(memory_.rows);
+        active_.emplace(GroupKey{group.run, group.attempt, group.schema_id}, &group);
+    }
+    Tail& tail = group.rows->tail;
     uint32_t done = 0;
     while (done < rows.rows()) {
-        const size_t bytes_before = group.tail.memory_bytes();
-        tails_ += group.tail.rows() == 0 ? 1U : 0U;
-        done += group.tail.append(rows, done, sequence + done, receive_time_us,
-                                  group.schema->axis(), tail_rows_max_, tail_bytes_max_);
-        tail_bytes_ += group.tail.memory_bytes() - bytes_before;
-        if (group.tail.full(tail_rows_max_, tail_bytes_max_)) {
+        const size_t bytes_before = tail.memory_bytes();
+        tails_ += tail.rows() == 0 ? 1U : 0U;
+        done += tail.append(rows, done, sequence + done, receive_time_us, group.schema->axis(),
+                            tail_rows_max_, tail_bytes_max_);
+        tail_bytes_ += tail.memory_bytes() - bytes_before;
+        if (tail.full(tail_rows_max_, tail_bytes_max_)) {
             seal(group);
         }
     }
@@ -42,48 +45,48 @@ void RowStore::seal(SeriesGroup& group) {
     info.schema = group.schema_id;
     info.axis = group.schema->axis();
     info.columns = group.schema->width();
-    tail_bytes_ -= group.tail.memory_bytes();
+    GroupRows& rows = *group.rows;
+    tail_bytes_ -= rows.tail.memory_bytes();
     --tails_;
-    group.blocks.push_back(group.tail.seal(info));
-    block_bytes_ += group.blocks.back()->memory_bytes();
-    const Key highest = group.blocks.back()->info.key_max;
-    group.highest_sealed = std::max(group.highest_sealed.value_or(highest), highest);
+    rows.blocks.push_back(rows.tail.seal(info));
+    block_bytes_ += rows.blocks.back()->memory_bytes();
+    group.highest_sealed = std::max(group.highest_sealed, rows.blocks.back()->info.key_max);
+    group.has_sealed = true;
 }
 
 std::vector<HighestKey> RowStore::highest_keys() const {
     std::vector<HighestKey> keys;
-    keys.reserve(groups_);
-    for (const auto& [run, of_run] : runs_) {
-        for (const auto& [at, group] : of_run.groups) {
-            if (group->highest_sealed) {
-                keys.push_back({run, group->schema_id, group->attempt, *group->highest_sealed});
-            }
+    keys.reserve(groups_.size());
+    for (const auto& [key, group] : groups_) {
+        if (group.has_sealed) {
+            keys.push_back({group.run, group.schema_id, group.attempt, group.highest_sealed});
         }
     }
     return keys;
 }
 
 void RowStore::set_highest_key(SeriesGroup& group, Key key) {
-    group.highest_sealed = std::max(group.highest_sealed.value_or(key), key);
-    group.highest_accepted = std::max(group.highest_accepted.value_or(key), key);
+    group.highest_sealed = std::max(group.highest_sealed, key);
+    group.highest_accepted = std::max(group.highest_accepted, key);
+    group.has_sealed = true;
+    group.has_accepted = true;
 }
 
 std::vector<std::shared_ptr<const EncodedBlock>> RowStore::seal_all() {
     std::vector<std::shared_ptr<const EncodedBlock>> all;
-    for (auto& [run, of_run] : runs_) {
-        for (auto& [key, group] : of_run.groups) {
-            if (group->tail.rows() > 0) {
-                seal(*group);
-            }
-            all.insert(all.end(), group->blocks.begin(), group->blocks.end());
+    for (const auto& [key, group] : active_) {
+        GroupRows& rows = *group->rows;
+        if (rows.tail.rows() > 0) {
+            seal(*group);
         }
+        all.insert(all.end(), rows.blocks.begin(), rows.blocks.end());
     }
     note_live();
     return all;
 }
 
 void RowStore::drop_flushed(const std::vector<std::shared_ptr<const EncodedBlock>>& flushed,
-                            std::shared_ptr<const SegmentMeta> segment) {
+                            std::vector<std::shared_ptr<const SegmentMeta>> segments) {
     // Both in the same order: a group's oldest blocks are those that were flushed.
     for (size_t at = 0; at < flushed.size();) {
         const BlockInfo& info = flushed[at]->info;
@@ -93,36 +96,42 @@ void RowStore::drop_flushed(const std::vector<std::shared_ptr<const EncodedBlock
                flushed[end]->info.schema == info.schema) {
             ++end;
         }
-        const auto of_run = runs_.find(info.run);
-        if (of_run != runs_.end()) {
-            auto& blocks = of_run->second.groups.at({info.attempt, info.schema})->blocks;
+        const auto active = active_.find({info.run, info.attempt, info.schema});
+        if (active != active_.end()) {
+            GroupRows& rows = *active->second->rows;
+            auto& blocks = rows.blocks;
             for (size_t i = at; i < end; ++i) {
                 CHECK(blocks[i - at] == flushed[i], "run {}: flushed block {} is not its oldest",
                       info.run, i - at);
                 block_bytes_ -= flushed[i]->memory_bytes();
             }
             blocks.erase(blocks.begin(), blocks.begin() + static_cast<ptrdiff_t>(end - at));
+            if (blocks.empty() && rows.tail.rows() == 0) {
+                active->second->rows = nullptr;
+                active_.erase(active);
+            }
         }
         at = end;
     }
     note_live();
-    add_segment(std::move(segment));
+    for (std::shared_ptr<const SegmentMeta>& segment : segments) {
+        add_segment(std::move(segment));
+    }
 }
 
 void RowStore::drop_run(uint64_t run) {
-    const auto of_run = runs_.find(run);
-    if (of_run == runs_.end()) {
-        return;
-    }
-    for (const auto& [key, group] : of_run->second.groups) {
-        tails_ -= group->tail.rows() > 0 ? 1U : 0U;
-        tail_bytes_ -= group->tail.memory_bytes();
-        for (const auto& block : group->blocks) {
+    const auto [first_active, last_active] = groups_of(active_, run);
+    for (auto at = first_active; at != last_active; ++at) {
+        const GroupRows& rows = *at->second->rows;
+        tails_ -= rows.tail.rows() > 0 ? 1U : 0U;
+        tail_bytes_ -= rows.tail.memory_bytes();
+        for (const auto& block : rows.blocks) {
             block_bytes_ -= block->memory_bytes();
         }
-        --groups_;
     }
-    runs_.erase(of_run);
+    active_.erase(first_active, last_active);
+    const auto [first, last] = groups_of(groups_, run);
+    groups_.erase(first, last);
     note_live();
 }
 
@@ -198,15 +207,11 @@ RunPieces RowStore::pieces(uint64_t run, const Catalog& catalog) const {
             group.segment_blocks.push_back({segment, block});
         }
     }
-    const auto in_memory = runs_.find(run);
-    if (in_memory != runs_.end()) {
-        for (const auto& [key, group] : in_memory->second.groups) {
-            if (group->tail.rows() > 0 || !group->blocks.empty()) {
-                GroupPieces& pieces = groups[key];
-                pieces.tail = group->tail.pieces();
-                pieces.blocks = group->blocks;
-            }
-        }
+    const auto [first_active, last_active] = groups_of(active_, run);
+    for (auto at = first_active; at != last_active; ++at) {
+        GroupPieces& pieces = groups[{at->first.attempt, at->first.schema}];
+        pieces.tail = at->second->rows->tail.pieces();
+        pieces.blocks = at->second->rows->blocks;
     }
     RunPieces result;
     result.damage = damage_of(run);

@@ -18,20 +18,33 @@
 
 namespace stepdb {
 
-// All rows of one (run, attempt, schema) that are not in segments.
-struct SeriesGroup {
-    explicit SeriesGroup(std::shared_ptr<MemoryBudget> budget) : tail(std::move(budget)) {}
+// Rows of one (run, attempt, schema) that are not in segments.
+struct GroupRows {
+    explicit GroupRows(const std::shared_ptr<MemoryBudget>& budget)
+        : tail(budget), charge(budget, kOwnBytes) {}
 
-    uint64_t run = 0;
-    uint32_t attempt = 0;
-    uint64_t schema_id = 0;
-    std::shared_ptr<const Schema> schema;
-    // Highest key of accepted rows, durable or not, in segments or not: what late rows are counted
-    // against. Unset before the first.
-    std::optional<Key> highest_accepted;
-    std::optional<Key> highest_sealed;  // of rows in blocks, here or in segments
+    // Beside tail and blocks, with its place in a map.
+    static constexpr size_t kOwnBytes = 256;
+
     Tail tail;
     std::vector<std::shared_ptr<const EncodedBlock>> blocks;  // sealed, oldest first
+    MemoryCharge charge;
+};
+
+// A (run, attempt, schema) that rows have come for. Most of them are at rest, so what is needed for
+// new rows alone is apart.
+struct SeriesGroup {
+    uint64_t run = 0;
+    uint64_t schema_id = 0;
+    uint32_t attempt = 0;
+    bool has_accepted = false;
+    bool has_sealed = false;
+    // Highest key of accepted rows, durable or not, in segments or not: what late rows are counted
+    // against. There if has_accepted.
+    Key highest_accepted = kKeyMin;
+    Key highest_sealed = kKeyMin;  // likewise of rows in blocks, here or in segments
+    std::shared_ptr<const Schema> schema;
+    std::unique_ptr<GroupRows> rows;  // null if all are in segments
 };
 
 // A segment of which nothing can be read, and the runs that have rows in it.
@@ -48,7 +61,7 @@ class RowStore {
     RowStore(uint32_t tail_rows_max, size_t tail_bytes_max, StoreMemory& memory)
         : tail_rows_max_(tail_rows_max), tail_bytes_max_(tail_bytes_max), memory_(memory) {}
 
-    // The group, made if it is not there. The reference stays valid.
+    // The group, made if it is not there. The reference stays valid until its run is dropped.
     SeriesGroup& group(uint64_t run, uint32_t attempt, const StoredSchema& schema);
 
     // Appends durable rows; seals the tail as often as it fills.
@@ -59,10 +72,10 @@ class RowStore {
     // readable until drop_flushed.
     std::vector<std::shared_ptr<const EncodedBlock>> seal_all();
 
-    // `segment` now holds exactly the blocks that seal_all returned. Runs may have been dropped
+    // `segments` now hold exactly the blocks that seal_all returned. Runs may have been dropped
     // meanwhile.
     void drop_flushed(const std::vector<std::shared_ptr<const EncodedBlock>>& flushed,
-                      std::shared_ptr<const SegmentMeta> segment);
+                      std::vector<std::shared_ptr<const SegmentMeta>> segments);
 
     // The run has been deleted: its rows in memory go. Groups of it may not be used any more.
     void drop_run(uint64_t run);
@@ -90,34 +103,44 @@ class RowStore {
     void count_series_blocks(double& mean, uint64_t& most) const;
 
     // Tails and blocks; what a flush moves to disk.
-    size_t memory_bytes() const { return tail_bytes_ + block_bytes_; }
+    size_t memory_bytes() const {
+        return tail_bytes_ + block_bytes_ + active_.size() * GroupRows::kOwnBytes;
+    }
     // What stays when they are flushed: groups, and the indexes of segments.
-    size_t resident_bytes() const { return groups_ * kGroupBytes + segment_bytes_; }
+    size_t resident_bytes() const { return groups_.size() * kGroupBytes + segment_bytes_; }
     uint64_t tails() const { return tails_; }
 
   private:
-    struct RunGroups {
-        // By (attempt, schema).
-        std::map<std::pair<uint32_t, uint64_t>, std::unique_ptr<SeriesGroup>> groups;
-    };
+    struct GroupKey {
+        uint64_t run = 0;
+        uint32_t attempt = 0;
+        uint64_t schema = 0;
 
-    // A group without its rows, with its places in maps, the axis registry's too.
-    static constexpr size_t kGroupBytes = sizeof(SeriesGroup) + 256;
+        auto operator<=>(const GroupKey&) const = default;
+    };
+    // A group without its rows, with its place in the map.
+    static constexpr size_t kGroupBytes = sizeof(GroupKey) + sizeof(SeriesGroup) + 48;
+
+    // The groups of a run: first and past the last.
+    template <typename Map>
+    static auto groups_of(Map& groups, uint64_t run) {
+        return std::pair(groups.lower_bound({run, 0, 0}), groups.lower_bound({run + 1, 0, 0}));
+    }
 
     void seal(SeriesGroup& group);
     void note_live() { memory_.live.store(memory_bytes(), std::memory_order_relaxed); }
 
     uint32_t tail_rows_max_;
     size_t tail_bytes_max_;
-    std::map<uint64_t, RunGroups> runs_;
+    std::map<GroupKey, SeriesGroup> groups_;
+    std::map<GroupKey, SeriesGroup*> active_;  // those with rows in memory
     std::vector<std::shared_ptr<const SegmentMeta>> segments_;
     std::vector<DamagedSegment> damaged_;
     StoreMemory& memory_;
     size_t tail_bytes_ = 0;
     size_t block_bytes_ = 0;
     size_t segment_bytes_ = 0;  // of the segments' indexes
-    size_t groups_ = 0;
-    uint64_t tails_ = 0;  // that hold rows
+    uint64_t tails_ = 0;        // that hold rows
 };
 
 }  // namespace stepdb

@@ -95,7 +95,7 @@ std::vector<MetricInfo> Snapshot::metrics(RunView view) const {
     std::map<std::string_view, Axis> found;
     visit_groups(view, [&](const Run& holder, const GroupPieces& group) {
         const bool nothing_deleted = holder.deletes.empty();
-        for (const std::string& metric : group.schema->metrics()) {
+        for (const std::string_view metric : group.schema->metrics()) {
             if (nothing_deleted || group.has_rows_above(holder.deleted_through(metric))) {
                 found.emplace(metric, group.schema->axis());
             }

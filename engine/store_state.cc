@@ -12,15 +12,15 @@ namespace stepdb {
 namespace {
 
 // A metric that both schemas name, if there is one.
-const std::string* common_metric(const Schema& a, const Schema& b) {
+std::optional<std::string_view> common_metric(const Schema& a, const Schema& b) {
     const Schema& small = a.width() <= b.width() ? a : b;
     const Schema& large = a.width() <= b.width() ? b : a;
-    for (const std::string& metric : small.metrics()) {
+    for (const std::string_view metric : small.metrics()) {
         if (large.find(metric)) {
-            return &metric;
+            return metric;
         }
     }
-    return nullptr;
+    return std::nullopt;
 }
 
 Status publish_rows(StoreState& state, const RecordHeader& header, Bytes frame,
@@ -61,14 +61,88 @@ Status publish_rows(StoreState& state, const RecordHeader& header, Bytes frame,
 
 }  // namespace
 
+bool AxisRegistry::Used::contains(const StoredSchema& schema) const {
+    const std::vector<StoredSchema>& of_axis = schemas[static_cast<size_t>(schema.schema->axis())];
+    return std::ranges::binary_search(of_axis, schema.id, {}, &StoredSchema::id);
+}
+
+void AxisRegistry::Used::add(const StoredSchema& schema) {
+    std::vector<StoredSchema>& of_axis = schemas[static_cast<size_t>(schema.schema->axis())];
+    // At the end mostly: ids ascend.
+    of_axis.insert(std::ranges::upper_bound(of_axis, schema.id, {}, &StoredSchema::id), schema);
+}
+
+std::vector<uint64_t> AxisRegistry::Used::ids() const {
+    std::vector<uint64_t> all;
+    for (const std::vector<StoredSchema>& of_axis : schemas) {
+        for (const StoredSchema& schema : of_axis) {
+            all.push_back(schema.id);
+        }
+    }
+    return all;
+}
+
+size_t AxisRegistry::Used::memory_bytes() const {
+    constexpr size_t kNodes = 160;  // of the map of those that are shared, with its key
+    return sizeof(*this) + kNodes +
+           (schemas[0].capacity() + schemas[1].capacity()) * sizeof(StoredSchema);
+}
+
+void AxisRegistry::forget(uint64_t root_run) {
+    const auto at = roots_.find(root_run);
+    if (at != roots_.end()) {
+        std::shared_ptr<Used> used = std::move(at->second);
+        roots_.erase(at);
+        let_go(std::move(used));
+    }
+}
+
+void AxisRegistry::let_go(std::shared_ptr<Used> used) {
+    const bool is_shared = used != nullptr && used->size() <= kSharedMax;
+    if (is_shared && used.use_count() == 2) {  // here and in shared_
+        used_bytes_ -= used->memory_bytes();
+        shared_.erase(used->ids());
+    } else if (used != nullptr && !is_shared) {
+        used_bytes_ -= used->memory_bytes();
+    }
+}
+
+// Runs of a sweep use the same few schemas, so small sets of them are shared by all roots that use
+// them; a large one belongs to its root and grows.
+std::shared_ptr<AxisRegistry::Used> AxisRegistry::with(std::shared_ptr<Used> used,
+                                                       const StoredSchema& schema) {
+    if (used != nullptr && used->size() > kSharedMax) {
+        used_bytes_ -= used->memory_bytes();
+        used->add(schema);
+        used_bytes_ += used->memory_bytes();
+        return used;
+    }
+    Used more = used == nullptr ? Used() : *used;
+    more.add(schema);
+    let_go(std::move(used));
+    if (more.size() <= kSharedMax) {
+        std::shared_ptr<Used>& there = shared_[more.ids()];
+        if (there == nullptr) {
+            there = std::make_shared<Used>(std::move(more));
+            used_bytes_ += there->memory_bytes();
+        }
+        return there;
+    }
+    auto own = std::make_shared<Used>(std::move(more));
+    used_bytes_ += own->memory_bytes();
+    return own;
+}
+
 Status AxisRegistry::use(uint64_t root_run, std::string_view run_path, const StoredSchema& schema) {
-    Used& used = roots_[root_run];
-    const auto axis = static_cast<size_t>(schema.schema->axis());
-    if (used.ids.contains(schema.id)) {
+    const auto at = roots_.find(root_run);
+    std::shared_ptr<Used> used = at == roots_.end() ? nullptr : at->second;
+    if (used != nullptr && used->contains(schema)) {
         return {};
     }
-    for (const StoredSchema& other : used.schemas[1 - axis]) {
-        if (const std::string* metric = common_metric(*schema.schema, *other.schema)) {
+    const auto axis = static_cast<size_t>(schema.schema->axis());
+    const std::vector<StoredSchema> none;
+    for (const StoredSchema& other : used == nullptr ? none : used->schemas[1 - axis]) {
+        if (const auto metric = common_metric(*schema.schema, *other.schema)) {
             const bool stepped = schema.schema->axis() == Axis::kStepped;
             return make_error(ErrorCode::kFailedPrecondition,
                               "metric '{}' of run {} is {} and cannot be logged as {}; the first "
@@ -77,8 +151,10 @@ Status AxisRegistry::use(uint64_t root_run, std::string_view run_path, const Sto
                               stepped ? "stepped" : "timed");
         }
     }
-    used.schemas[axis].push_back(schema);
-    used.ids.insert(schema.id);
+    if (at != roots_.end()) {
+        at->second.reset();
+    }
+    roots_[root_run] = with(std::move(used), schema);
     return {};
 }
 
@@ -89,35 +165,29 @@ uint64_t take_keys(SeriesGroup& group, const RowsView& rows, int64_t receive_tim
         const Key key = stepped            ? key_of_step(rows.step(row))
                         : rows.has_times() ? rows.time(row)
                                            : receive_time_us;
-        if (group.highest_accepted && key <= *group.highest_accepted) {
+        if (group.has_accepted && key <= group.highest_accepted) {
             late += stepped ? 1 : 0;
         } else {
             group.highest_accepted = key;
+            group.has_accepted = true;
         }
     }
     return late;
 }
 
 Catalog& PublishedCatalog::edit() {
-    if (shared_) {
-        const std::shared_ptr<Version> old = current_;
-        current_ = std::make_shared<Version>();
-        current_->catalog = old->catalog;
-        // Here and by whoever else holds it: if that is nobody, it goes with this function.
-        old->charge = MemoryCharge(budget_, old->catalog.index_bytes());
-        shared_ = false;
+    if (editable_ == nullptr) {
+        auto copy = std::make_shared<Catalog>(*current_);
+        editable_ = copy.get();
+        current_ = std::move(copy);
     }
-    return current_->catalog;
+    return *editable_;
 }
 
 void StoreState::count_resident() {
-    // Accepted and published catalog share runs and schemas, not the maps over them. A flush
-    // encodes the catalog, which takes its content once more.
-    const Catalog& catalog = published.get();
-    const size_t catalogs = 2 * catalog.index_bytes() + 2 * catalog.content_bytes();
-    memory.resident.store(
-        catalogs + writers.memory_bytes() + activities.memory_bytes() + rows.resident_bytes(),
-        std::memory_order_relaxed);
+    // Accepted and published catalog share nearly all they have.
+    memory.set_resident(accepted.memory_bytes() + writers.memory_bytes() +
+                        activities.memory_bytes() + axes.memory_bytes() + rows.resident_bytes());
 }
 
 namespace {
@@ -139,10 +209,14 @@ void note_activity(StoreState& state, const RecordHeader& header, FrameType type
 }  // namespace
 
 Status publish_record(StoreState& state, const RecordHeader& header, Bytes frame,
-                      SeriesGroup* group) {
+                      const AcceptedEffect* accepted) {
     const auto type = static_cast<FrameType>(load_le<uint8_t>(frame.data() + 5));
     if (type == FrameType::kRows) {
-        TRY(publish_rows(state, header, frame, group));
+        TRY(publish_rows(state, header, frame, accepted == nullptr ? nullptr : accepted->group));
+    } else if (accepted != nullptr) {
+        if (accepted->catalog != nullptr) {
+            state.published.set(accepted->catalog);
+        }
     } else if (changes_catalog(state.published.get(), header, frame)) {
         TRY(apply_to_catalog(state.published.edit(), header, frame));
     }
@@ -161,6 +235,7 @@ Status publish_record(StoreState& state, const RecordHeader& header, Bytes frame
     if (type == FrameType::kDeleteRun) {
         state.rows.drop_run(header.run);
         state.activities.remove(header.run);
+        state.axes.forget(header.run);
     } else {
         note_activity(state, header, type, new_writer);
     }

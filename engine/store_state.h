@@ -3,9 +3,9 @@
 // log order. Engine executor only.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "engine/catalog/catalog.h"
@@ -23,46 +23,61 @@ class AxisRegistry {
     // Registers a schema as used; kFailedPrecondition naming the metric if another schema uses it
     // on the other axis.
     Status use(uint64_t root_run, std::string_view run_path, const StoredSchema& schema);
+    // The tree of forks has been deleted, whose last run is its root.
+    void forget(uint64_t root_run);
+
+    size_t memory_bytes() const { return roots_.size() * kRootBytes + used_bytes_; }
 
   private:
     struct Used {
-        std::vector<StoredSchema> schemas[2];  // by axis
-        std::unordered_set<uint64_t> ids;      // of all of them
+        std::vector<StoredSchema> schemas[2];  // by axis, sorted by id
+
+        size_t size() const { return schemas[0].size() + schemas[1].size(); }
+        bool contains(const StoredSchema& schema) const;
+        void add(const StoredSchema& schema);
+        std::vector<uint64_t> ids() const;
+        size_t memory_bytes() const;
     };
-    std::unordered_map<uint64_t, Used> roots_;
+
+    static constexpr size_t kSharedMax = 8;   // schemas of a set that is shared
+    static constexpr size_t kRootBytes = 48;  // with its place in the map
+
+    std::shared_ptr<Used> with(std::shared_ptr<Used> used, const StoredSchema& schema);
+    // A root does not use the set any more.
+    void let_go(std::shared_ptr<Used> used);
+
+    std::unordered_map<uint64_t, std::shared_ptr<Used>> roots_;
+    std::map<std::vector<uint64_t>, std::shared_ptr<Used>> shared_;  // by ids
+    size_t used_bytes_ = 0;
 };
 
-// The published catalog: readers share it until it changes.
+// The published catalog, which readers share. In operation it is the accepted one as it was after
+// the frame that is published; while the log is replayed it is changed in place.
 class PublishedCatalog {
   public:
-    // Superseded catalogs are charged to `budget` while readers hold them.
-    explicit PublishedCatalog(std::shared_ptr<MemoryBudget> budget) : budget_(std::move(budget)) {}
-
     std::shared_ptr<const Catalog> share() const {
-        shared_ = true;
-        return {current_, &current_->catalog};
+        editable_ = nullptr;
+        return current_;
     }
-    const Catalog& get() const { return current_->catalog; }
+    const Catalog& get() const { return *current_; }
+    void set(std::shared_ptr<const Catalog> catalog) {
+        editable_ = nullptr;
+        current_ = std::move(catalog);
+    }
     // The catalog to change: a copy if somebody may be reading the present one.
     Catalog& edit();
 
   private:
-    struct Version {
-        Catalog catalog;
-        MemoryCharge charge;
-    };
-
-    std::shared_ptr<MemoryBudget> budget_;
-    std::shared_ptr<Version> current_ = std::make_shared<Version>();
-    mutable bool shared_ = false;
+    std::shared_ptr<const Catalog> current_ = std::make_shared<const Catalog>();
+    mutable Catalog* editable_ = nullptr;  // the current one, while nobody else has it
 };
 
 struct StoreState {
     StoreState(uint32_t tail_rows_max, size_t tail_bytes_max, size_t rows_bytes_max,
                size_t resident_bytes_max)
-        : memory(rows_bytes_max, resident_bytes_max),
-          published(memory.rows),
-          rows(tail_rows_max, tail_bytes_max, memory) {}
+        : memory(rows_bytes_max, resident_bytes_max), rows(tail_rows_max, tail_bytes_max, memory) {
+        accepted.charge_replaced_to(memory.rows);
+    }
 
     // Counts what stays in memory anew, for memory.resident.
     void count_resident();
@@ -81,9 +96,17 @@ struct StoreState {
 // at or below the highest step logged before them for the same (run, attempt, schema).
 uint64_t take_keys(SeriesGroup& group, const RowsView& rows, int64_t receive_time_us);
 
-// Publishes one durable record: catalog, writer numbers, rows. `group` is the rows' group, as the
-// accepting side found it; null in recovery, where accepting is made up for.
+// What accepting a frame has led to.
+struct AcceptedEffect {
+    AcceptedEffect() = default;
+
+    SeriesGroup* group = nullptr;            // that its rows belong to
+    std::shared_ptr<const Catalog> catalog;  // after it; null if it has changed nothing there
+};
+
+// Publishes one durable record: catalog, writer numbers, rows. `accepted` is null in recovery,
+// where accepting is made up for.
 Status publish_record(StoreState& state, const RecordHeader& header, Bytes frame,
-                      SeriesGroup* group);
+                      const AcceptedEffect* accepted);
 
 }  // namespace stepdb

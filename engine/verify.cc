@@ -345,7 +345,7 @@ void StoreVerifier::check_runs() {
                                  ? std::string("log")
                                  : catalog_file_name(manifest_.catalog_file);
     const uint64_t sequence_end = std::max(sequence_due_, manifest_.checkpoint_sequence + 1);
-    for (const auto& [key, run] : catalog_.runs()) {
+    for (const auto& run : catalog_.runs()) {
         if (run->id == 0 || run->id >= catalog_.next_run_id()) {
             problem(name, std::nullopt,
                     fmt::format("run {} has id {}, while the next is {}", run->path(), run->id,

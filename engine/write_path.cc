@@ -13,7 +13,7 @@ namespace {
 
 // Memory of a handle with its place in the map, and of a run with attempt, writer and handle.
 constexpr size_t kHandleBytes = 80;
-constexpr size_t kRunBytes = 2048;
+constexpr size_t kRunBytes = 1024;
 
 Error invalid(std::string message) {
     return Error(ErrorCode::kInvalidArgument, std::move(message));
@@ -198,8 +198,8 @@ Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes fra
         drop_partial_schema(session);
         return Accepted();
     }
-    // Counted twice, as in StoreState::count_resident.
-    TRY(check_resident(2 * schema.memory_bytes()));
+    constexpr size_t kSchemaIndexBytes = 256;
+    TRY(check_resident(schema.memory_bytes() + kSchemaIndexBytes));
     if (!part.whole()) {
         whole_frame = encode_schema_frame(part.project, schema);
         drop_partial_schema(session);
@@ -209,8 +209,18 @@ Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes fra
     accepted.header = record_header(session);
     accepted.header.schema = known != nullptr ? known->id : state_.accepted.next_schema_id();
     accepted.logged = log_->append(accepted.header, part.whole() ? frame : Bytes(whole_frame));
-    TRY(apply_to_catalog(state_.accepted, accepted.header, accepted.logged));
+    apply(accepted);
     return accepted;
+}
+
+void WritePath::apply(Accepted& accepted) {
+    if (!changes_catalog(state_.accepted, accepted.header, accepted.logged)) {
+        return;
+    }
+    const Status applied = apply_to_catalog(state_.accepted, accepted.header, accepted.logged);
+    CHECK(applied.has_value(), "a frame was checked and cannot be applied: {}",
+          applied.error().to_string());
+    accepted.effect.catalog = std::make_shared<const Catalog>(state_.accepted);
 }
 
 void WritePath::drop_partial_schema(Session& session) {
@@ -263,7 +273,7 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
     const uint64_t last_number = writer != nullptr ? writer->accepted_number : 0;
     accepted.header.frame_number = std::max(last_number, open.first_number - 1);
     accepted.logged = log_->append(accepted.header, frame);
-    TRY(apply_to_catalog(state_.accepted, accepted.header, accepted.logged));
+    apply(accepted);
     WriterState& state = state_.writers.get_or_add({session.writer, run_id});
     state.accepted_number = accepted.header.frame_number;
     state.session = session.id;
@@ -318,7 +328,7 @@ Result<WritePath::Accepted> WritePath::accept_rows(Session& session, const Frame
     accepted.header.run = handle->run;
     accepted.header.schema = schema->id;
     accepted.header.frame_number = header.number;
-    accepted.group = group;
+    accepted.effect.group = group;
     accepted.late_rows = take_keys(*group, rows, accepted.header.receive_time_us);
     accepted.logged = log_->append(accepted.header, frame);
     return accepted;
@@ -367,7 +377,7 @@ Result<bool> WritePath::claim_number(Session& session, Handle& handle, uint64_t 
     if (number == 0) {
         return invalid("frame number 0; frames that change a run are numbered from 1");
     }
-    if (writer.refused.contains(number)) {
+    if (writer.was_refused(number)) {
         return precondition(
             fmt::format("frame {} has been refused before and stays refused; what "
                         "it held can be sent under a new number",
@@ -415,7 +425,8 @@ void WritePath::publish(Pending& pending) {
     if (pending.refusal || accepted.logged.empty()) {
         return;
     }
-    const Status status = publish_record(state_, accepted.header, accepted.logged, accepted.group);
+    const Status status =
+        publish_record(state_, accepted.header, accepted.logged, &accepted.effect);
     CHECK(status.has_value(), "sequence {} was accepted and cannot be published: {}",
           accepted.header.sequence, status.error().to_string());
 }

@@ -73,7 +73,7 @@ class WritePath {
 
         RecordHeader header;
         Bytes logged;  // its copy in the log, valid until published; empty: nothing to publish
-        SeriesGroup* group = nullptr;
+        AcceptedEffect effect;
         uint64_t late_rows = 0;
         std::optional<RunOpened> opened;
     };
@@ -113,6 +113,8 @@ class WritePath {
     // Whether runs, schemas and writers may grow by `bytes`.
     Status check_resident(size_t bytes) const;
     RecordHeader record_header(const Session& session) const;
+    // The logged frame changes the accepted catalog; what that gives is to be published.
+    void apply(Accepted& accepted);
     uint64_t log_sequence() const;
     void publish(Pending& pending);
     void tell(Pending& pending);

@@ -27,9 +27,7 @@ Result<WritePath::Accepted> WritePath::accept_life(Session& session, const Frame
     accepted.header.run = claimed->handle->run;
     accepted.header.frame_number = header.number;
     accepted.logged = log_->append(accepted.header, frame);
-    const Status applied = apply_to_catalog(state_.accepted, accepted.header, accepted.logged);
-    CHECK(applied.has_value(), "{} was checked and cannot be applied: {}",
-          frame_type_name(header.type), applied.error().to_string());
+    apply(accepted);
     return accepted;
 }
 
@@ -87,7 +85,7 @@ Result<WritePath::Accepted> WritePath::accept_set_retention(Session& session, By
     Accepted accepted;
     accepted.header = record_header(session);
     accepted.logged = log_->append(accepted.header, frame);
-    TRY(apply_to_catalog(state_.accepted, accepted.header, accepted.logged));
+    apply(accepted);
     return accepted;
 }
 
@@ -101,8 +99,7 @@ void WritePath::delete_run(uint64_t run) {
     header.receive_time_us = clock_.now_us();
     pending.accepted.logged = log_->append(header, encode_delete_run_frame(0, 0));
     pending.after_sequence = log_sequence();
-    const Status applied = apply_to_catalog(state_.accepted, header, pending.accepted.logged);
-    CHECK(applied.has_value(), "run {}: {}", run, applied.error().to_string());
+    apply(pending.accepted);
     pending_.push_back(std::move(pending));
 }
 

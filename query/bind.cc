@@ -31,7 +31,7 @@ SelectedRun select(std::shared_ptr<const Run> run, const RunPattern& pattern) {
 
 Error run_not_found(const Query& query, const RunPattern& pattern, const Catalog::RunMap& runs) {
     std::vector<std::string> paths;
-    for (const auto& [key, run] : runs) {
+    for (const auto& run : runs) {
         paths.push_back(run->path());
     }
     return query_error(
@@ -45,11 +45,12 @@ Result<SelectedRun> select_named(const Query& query, const RunPattern& pattern,
                                  const Catalog::RunMap& runs) {
     const std::string& path = pattern.path.text;
     const size_t slash = path.find('/');
-    const auto at = runs.find(std::pair(path.substr(0, slash), path.substr(slash + 1)));
-    if (at == runs.end()) {
+    const std::string_view text = path;
+    const auto* found = runs.find(RunPath{text.substr(0, slash), text.substr(slash + 1)});
+    if (found == nullptr) {
         return run_not_found(query, pattern, runs);
     }
-    const std::shared_ptr<const Run>& run = at->second;
+    const std::shared_ptr<const Run>& run = *found;
     if (pattern.attempt && !has_attempt(*run, *pattern.attempt)) {
         const bool discarded = run->find_attempt(*pattern.attempt) != nullptr;
         return query_error(
@@ -67,12 +68,12 @@ Result<SelectedRun> select_named(const Query& query, const RunPattern& pattern,
 std::optional<SelectedRun> parent_of(const SelectedRun& selected, const Catalog::RunMap& runs) {
     const Attempt& first = selected.run->attempts.front();
     const auto at = std::ranges::find_if(
-        runs, [&](const auto& entry) { return entry.second->id == selected.run->fork_parent(); });
+        runs, [&](const auto& run) { return run->id == selected.run->fork_parent(); });
     if (selected.run->fork_parent() == 0 || at == runs.end()) {
         return std::nullopt;
     }
     SelectedRun parent;
-    parent.run = at->second;
+    parent.run = *at;
     parent.attempt = first.parent_attempt;
     parent.label = parent.attempt == parent.run->newest_attempt().number
                        ? parent.run->path()
@@ -136,7 +137,7 @@ Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, Bo
         return {};
     }
     const size_t before = bound.runs.size();
-    for (const auto& [key, run] : runs) {
+    for (const auto& run : runs) {
         if (matcher.matches(run->path()) &&
             (!pattern.attempt || has_attempt(*run, *pattern.attempt))) {
             bound.runs.push_back(select(run, pattern));

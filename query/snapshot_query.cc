@@ -35,7 +35,7 @@ class SnapshotQuery::Source final : public SeriesSource {
     std::vector<ProjectInfo> projects() const override {
         const Catalog& catalog = reader_.snapshot().catalog();
         std::map<std::string, ProjectInfo> projects;
-        for (const auto& [key, run] : catalog.runs()) {
+        for (const auto& run : catalog.runs()) {
             ++projects[run->project].runs;
         }
         for (const auto& [name, age_us] : catalog.retention()) {

@@ -1,166 +1,238 @@
 #include "engine/catalog/catalog.h"
 
 #include <algorithm>
-#include <set>
 
-#include "engine/base/coding.h"
 #include "engine/model/limits.h"
 
 namespace stepdb {
 
 namespace {
 
-// Nodes of the maps over runs and schemas with what the allocator adds.
-constexpr size_t kRunIndexBytes = 192;
-constexpr size_t kSchemaIndexBytes = 224;
-
 Error corrupt(std::string message) {
     return Error(ErrorCode::kCorruption, std::move(message));
+}
+
+// With what the allocator and the count of holders add.
+size_t bytes_of(const Run& run) {
+    return run.memory_bytes() + 48;
+}
+size_t bytes_of(const Schema& schema) {
+    return schema.memory_bytes() + 48;
+}
+
+// Of entries in any order.
+template <typename Entry, typename Order>
+Result<SharedTree<Entry, Order>> tree_of(std::string_view what, std::vector<Entry> entries) {
+    std::sort(entries.begin(), entries.end(), Order());
+    const auto twice =
+        std::adjacent_find(entries.begin(), entries.end(),
+                           [](const Entry& a, const Entry& b) { return !Order()(a, b); });
+    if (twice != entries.end()) {
+        return corrupt(fmt::format("catalog: entry {} of {} is the same {} as the one before",
+                                   twice - entries.begin() + 1, entries.size(), what));
+    }
+    return SharedTree<Entry, Order>::build(std::move(entries));
 }
 
 }  // namespace
 
 std::shared_ptr<const Run> Catalog::find_run(std::string_view project,
                                              std::string_view name) const {
-    const auto at = runs_.find(std::pair(std::string(project), std::string(name)));
-    return at == runs_.end() ? nullptr : at->second;
+    const auto* run = runs_.find(RunPath{project, name});
+    return run == nullptr ? nullptr : *run;
 }
 
 std::shared_ptr<const Run> Catalog::find_run(uint64_t id) const {
-    const auto at = runs_by_id_.find(id);
-    return at == runs_by_id_.end() ? nullptr : at->second;
+    const auto* run = runs_by_id_.find(id);
+    return run == nullptr ? nullptr : *run;
 }
 
-std::vector<std::string> Catalog::projects() const {
-    std::set<std::string> names;
-    for (const auto& [key, run] : runs_) {
-        names.insert(key.first);
-    }
-    for (const auto& [project, schemas] : project_schemas_) {
-        names.insert(project);
-    }
-    return {names.begin(), names.end()};
+const Catalog::Retention& Catalog::retention() const {
+    static const Retention none;
+    return retention_ == nullptr ? none : *retention_;
 }
 
 const StoredSchema* Catalog::find_schema(std::string_view project, const SchemaHash& hash) const {
-    const auto in_project = project_schemas_.find(project);
-    if (in_project == project_schemas_.end()) {
-        return nullptr;
-    }
-    const auto at = in_project->second.find(hash);
-    return at == in_project->second.end() ? nullptr : find_schema(at->second);
+    const ProjectNumber* known_in = projects_.find(project);
+    const StoredSchema* schema = known_in == nullptr ? nullptr : find_schema_content(hash);
+    const bool known = schema != nullptr &&
+                       project_schemas_.find(PairOfIds(known_in->number, schema->id)) != nullptr;
+    return known ? schema : nullptr;
 }
 
 const StoredSchema* Catalog::find_schema(uint64_t id) const {
-    const auto at = schemas_by_id_.find(id);
-    return at == schemas_by_id_.end() ? nullptr : &at->second;
+    return schemas_.find(id);
 }
 
 const StoredSchema* Catalog::find_schema_content(const SchemaHash& hash) const {
-    const auto at = schemas_by_hash_.find(hash);
-    return at == schemas_by_hash_.end() ? nullptr : find_schema(at->second);
-}
-
-std::vector<StoredSchema> Catalog::schemas() const {
-    std::vector<StoredSchema> all;
-    all.reserve(schemas_by_id_.size());
-    for (const auto& [id, stored] : schemas_by_id_) {
-        all.push_back(stored);
-    }
-    std::ranges::sort(all, {}, &StoredSchema::id);
-    return all;
+    return schemas_by_content_.find(hash);
 }
 
 std::vector<uint64_t> Catalog::forks_of(uint64_t run) const {
-    const auto at = forks_.find(run);
-    return at == forks_.end() ? std::vector<uint64_t>() : at->second;
+    std::vector<uint64_t> forks;
+    for (auto at = forks_.lower_bound(PairOfIds(run, 0)); at != forks_.end() && at->first == run;
+         ++at) {
+        forks.push_back(at->second);
+    }
+    return forks;
 }
 
 void Catalog::put_run(std::shared_ptr<const Run> run) {
     next_run_id_ = std::max(next_run_id_, run->id + 1);
-    std::shared_ptr<const Run>& there = runs_by_id_[run->id];
-    if (there == nullptr) {
-        index_bytes_ += kRunIndexBytes + run->project.size() + run->name.size();
-        if (const uint64_t parent = run->fork_parent(); parent != 0) {
-            forks_[parent].push_back(run->id);
-        }
-    } else {
-        content_bytes_ -= there->memory_bytes();
+    if (const auto* there = runs_by_id_.find(run->id)) {
+        content_bytes_ -= bytes_of(**there);
+    } else if (const uint64_t parent = run->fork_parent(); parent != 0) {
+        forks_.put(PairOfIds(parent, run->id), replaced_);
     }
-    content_bytes_ += run->memory_bytes();
-    there = run;
-    runs_[std::pair(run->project, run->name)] = std::move(run);
+    content_bytes_ += bytes_of(*run);
+    runs_by_id_.put(run, replaced_);
+    runs_.put(std::move(run), replaced_);
 }
 
 void Catalog::remove_run(uint64_t id) {
-    const auto at = runs_by_id_.find(id);
-    if (at == runs_by_id_.end()) {
+    const std::shared_ptr<const Run> run = find_run(id);
+    if (run == nullptr) {
         return;
     }
-    const std::shared_ptr<const Run> run = std::move(at->second);
-    runs_by_id_.erase(at);
-    runs_.erase(std::pair(run->project, run->name));
-    index_bytes_ -= kRunIndexBytes + run->project.size() + run->name.size();
-    content_bytes_ -= run->memory_bytes();
-    if (const auto siblings = forks_.find(run->fork_parent()); siblings != forks_.end()) {
-        std::erase(siblings->second, id);
-        if (siblings->second.empty()) {
-            forks_.erase(siblings);
-        }
-    }
+    content_bytes_ -= bytes_of(*run);
+    runs_by_id_.erase(id, replaced_);
+    runs_.erase(run, replaced_);
+    forks_.erase(PairOfIds(run->fork_parent(), id), replaced_);
 }
 
 void Catalog::set_retention(std::string_view project, int64_t age_us) {
+    auto changed = std::make_shared<Retention>(retention());
     if (age_us == 0) {
-        retention_.erase(std::string(project));
+        changed->erase(std::string(project));
     } else {
-        retention_[std::string(project)] = age_us;
+        (*changed)[std::string(project)] = age_us;
     }
+    retention_ = std::move(changed);
+}
+
+uint32_t Catalog::number_of_project(std::string_view project) {
+    if (const ProjectNumber* there = projects_.find(project)) {
+        return there->number;
+    }
+    ProjectNumber added;
+    added.name = std::make_shared<const std::string>(project);
+    added.number = static_cast<uint32_t>(projects_.size());
+    const uint32_t number = added.number;
+    projects_.put(std::move(added), replaced_);
+    return number;
 }
 
 void Catalog::put_schema(std::string_view project, uint64_t id,
                          std::shared_ptr<const Schema> schema) {
     next_schema_id_ = std::max(next_schema_id_, id + 1);
-    const SchemaHash hash = schema->hash();
-    const size_t content = schema->memory_bytes();
-    if (schemas_by_id_.try_emplace(id, StoredSchema{id, std::move(schema)}).second) {
-        schemas_by_hash_.emplace(hash, id);
-        content_bytes_ += content;
+    if (schemas_.find(id) == nullptr) {
+        content_bytes_ += bytes_of(*schema);
+        schemas_by_content_.put({id, schema}, replaced_);
+        schemas_.put({id, std::move(schema)}, replaced_);
     }
-    if (project_schemas_[std::string(project)].emplace(hash, id).second) {
-        index_bytes_ += kSchemaIndexBytes;
+    const PairOfIds known(number_of_project(project), id);
+    if (project_schemas_.find(known) == nullptr) {
+        project_schemas_.put(known, replaced_);
     }
 }
 
-std::vector<std::byte> Catalog::encode() const {
-    ByteWriter writer;
+size_t Catalog::memory_bytes() const {
+    return content_bytes_ + runs_.memory_bytes() + runs_by_id_.memory_bytes() +
+           forks_.memory_bytes() + schemas_.memory_bytes() + schemas_by_content_.memory_bytes() +
+           projects_.memory_bytes() + project_schemas_.memory_bytes();
+}
+
+void Catalog::encode(ByteWriter& writer) const {
     writer.put(next_run_id_);
     writer.put(next_schema_id_);
-    writer.put(static_cast<uint64_t>(schemas_by_id_.size()));
-    for (const auto& [id, stored] : schemas_by_id_) {
-        const std::vector<std::byte> content = stored.schema->encode();
+    writer.put(static_cast<uint64_t>(schemas_.size()));
+    for (const auto& [id, schema] : schemas_) {
+        const std::vector<std::byte> content = schema->encode();
         writer.put(id);
         writer.put(static_cast<uint32_t>(content.size()));
         writer.put_bytes(content);
     }
-    writer.put(static_cast<uint64_t>(project_schemas_.size()));
-    for (const auto& [project, schemas] : project_schemas_) {
-        writer.put_text(project);
-        writer.put(static_cast<uint64_t>(schemas.size()));
-        for (const auto& [hash, id] : schemas) {
-            writer.put(id);
+    writer.put(static_cast<uint64_t>(projects_.size()));
+    for (const ProjectNumber& project : projects_) {
+        writer.put_text(*project.name);
+        const size_t count_at = writer.bytes().size();
+        writer.put(uint64_t{0});
+        uint64_t count = 0;
+        for (auto at = project_schemas_.lower_bound(PairOfIds(project.number, 0));
+             at != project_schemas_.end() && at->first == project.number; ++at) {
+            writer.put(at->second);
+            ++count;
         }
+        writer.patch(count_at, count);
     }
     writer.put(static_cast<uint64_t>(runs_.size()));
-    for (const auto& [key, run] : runs_) {
+    for (const std::shared_ptr<const Run>& run : runs_) {
         encode_run(writer, *run);
     }
-    writer.put(static_cast<uint64_t>(retention_.size()));
-    for (const auto& [project, age_us] : retention_) {
+    writer.put(static_cast<uint64_t>(retention().size()));
+    for (const auto& [project, age_us] : retention()) {
         writer.put_text(project);
         writer.put(age_us);
     }
-    return writer.take();
+}
+
+Status Catalog::decode_schemas(ByteReader& reader, Catalog& catalog) {
+    const auto count = reader.get<uint64_t>();
+    std::vector<StoredSchema> schemas;
+    for (uint64_t i = 0; i < count && !reader.failed(); ++i) {
+        const auto id = reader.get<uint64_t>();
+        const auto length = reader.get<uint32_t>();
+        Result<Schema> schema = Schema::decode(reader.get_bytes(length));
+        if (!schema) {
+            return corrupt(fmt::format("catalog: schema {}: {}", id, schema.error().message()));
+        }
+        schemas.push_back({id, std::make_shared<const Schema>(std::move(*schema))});
+        catalog.content_bytes_ += bytes_of(*schemas.back().schema);
+    }
+    TRY_ASSIGN(catalog.schemas_by_content_, (tree_of<StoredSchema, ByContent>("schema", schemas)));
+    TRY_ASSIGN(catalog.schemas_, (tree_of<StoredSchema, ById>("schema", std::move(schemas))));
+    return {};
+}
+
+Status Catalog::decode_project_schemas(ByteReader& reader, Catalog& catalog) {
+    const auto projects = reader.get<uint64_t>();
+    std::vector<PairOfIds> known;
+    for (uint64_t i = 0; i < projects && !reader.failed(); ++i) {
+        const std::string_view project = reader.get_text(kIdBytesMax);
+        const uint32_t number = catalog.number_of_project(project);
+        const auto count = reader.get<uint64_t>();
+        for (uint64_t j = 0; j < count && !reader.failed(); ++j) {
+            const auto id = reader.get<uint64_t>();
+            if (catalog.find_schema(id) == nullptr) {
+                return corrupt(fmt::format(
+                    "catalog: project {} names schema {}, which is not there", project, id));
+            }
+            known.emplace_back(number, id);
+        }
+    }
+    TRY_ASSIGN(catalog.project_schemas_,
+               (tree_of<PairOfIds, std::less<>>("schema of a project", std::move(known))));
+    return {};
+}
+
+Status Catalog::decode_runs(ByteReader& reader, uint32_t version, Catalog& catalog) {
+    const auto count = reader.get<uint64_t>();
+    std::vector<std::shared_ptr<const Run>> runs;
+    std::vector<PairOfIds> forks;
+    for (uint64_t i = 0; i < count && !reader.failed(); ++i) {
+        TRY_ASSIGN(std::shared_ptr<const Run> run, decode_run(reader, version));
+        catalog.content_bytes_ += bytes_of(*run);
+        catalog.next_run_id_ = std::max(catalog.next_run_id_, run->id + 1);
+        if (run->fork_parent() != 0) {
+            forks.emplace_back(run->fork_parent(), run->id);
+        }
+        runs.push_back(std::move(run));
+    }
+    TRY_ASSIGN(catalog.forks_, (tree_of<PairOfIds, std::less<>>("fork", std::move(forks))));
+    TRY_ASSIGN(catalog.runs_by_id_, (tree_of<std::shared_ptr<const Run>, ById>("run", runs)));
+    TRY_ASSIGN(catalog.runs_,
+               (tree_of<std::shared_ptr<const Run>, RunByPath>("run", std::move(runs))));
+    return {};
 }
 
 Result<Catalog> Catalog::decode(Bytes bytes, uint32_t version) {
@@ -168,39 +240,9 @@ Result<Catalog> Catalog::decode(Bytes bytes, uint32_t version) {
     ByteReader reader(bytes);
     const auto next_run = reader.get<uint64_t>();
     const auto next_schema = reader.get<uint64_t>();
-    const auto schemas = reader.get<uint64_t>();
-    for (uint64_t i = 0; i < schemas && !reader.failed(); ++i) {
-        const auto id = reader.get<uint64_t>();
-        const auto length = reader.get<uint32_t>();
-        Result<Schema> schema = Schema::decode(reader.get_bytes(length));
-        if (!schema) {
-            return corrupt(fmt::format("catalog: schema {}: {}", id, schema.error().message()));
-        }
-        const auto shared = std::make_shared<const Schema>(std::move(*schema));
-        catalog.schemas_by_hash_.emplace(shared->hash(), id);
-        catalog.schemas_by_id_.emplace(id, StoredSchema{id, shared});
-        catalog.content_bytes_ += shared->memory_bytes();
-    }
-    const auto projects = reader.get<uint64_t>();
-    for (uint64_t i = 0; i < projects && !reader.failed(); ++i) {
-        const std::string project(reader.get_text(kIdBytesMax));
-        const auto count = reader.get<uint64_t>();
-        for (uint64_t j = 0; j < count && !reader.failed(); ++j) {
-            const auto id = reader.get<uint64_t>();
-            const StoredSchema* stored = catalog.find_schema(id);
-            if (stored == nullptr) {
-                return corrupt(fmt::format(
-                    "catalog: project {} names schema {}, which is not there", project, id));
-            }
-            catalog.project_schemas_[project].emplace(stored->schema->hash(), id);
-            catalog.index_bytes_ += kSchemaIndexBytes;
-        }
-    }
-    const auto runs = reader.get<uint64_t>();
-    for (uint64_t i = 0; i < runs && !reader.failed(); ++i) {
-        TRY_ASSIGN(std::shared_ptr<const Run> run, decode_run(reader, version));
-        catalog.put_run(std::move(run));
-    }
+    TRY(decode_schemas(reader, catalog));
+    TRY(decode_project_schemas(reader, catalog));
+    TRY(decode_runs(reader, version, catalog));
     const auto retentions = version >= 2 ? reader.get<uint64_t>() : 0;
     for (uint64_t i = 0; i < retentions && !reader.failed(); ++i) {
         const std::string_view project = reader.get_text(kIdBytesMax);
@@ -210,8 +252,8 @@ Result<Catalog> Catalog::decode(Bytes bytes, uint32_t version) {
         return corrupt(fmt::format("catalog: {} bytes, of which {} do not belong to it",
                                    bytes.size(), reader.remaining()));
     }
-    for (const auto& [id, stored] : catalog.schemas_by_id_) {
-        catalog.next_schema_id_ = std::max(catalog.next_schema_id_, id + 1);
+    for (const StoredSchema& stored : catalog.schemas_) {
+        catalog.next_schema_id_ = std::max(catalog.next_schema_id_, stored.id + 1);
     }
     if (catalog.next_run_id_ > next_run || catalog.next_schema_id_ > next_schema) {
         return corrupt(fmt::format(

@@ -102,9 +102,9 @@ std::vector<std::byte> encode_checkpoint(const Catalog& catalog, const WriterTab
                                          const RunActivities& activities,
                                          const std::vector<HighestKey>& highest_keys) {
     ByteWriter writer;
-    const std::vector<std::byte> encoded = catalog.encode();
-    writer.put(static_cast<uint64_t>(encoded.size()));
-    writer.put_bytes(encoded);
+    writer.put(uint64_t{0});
+    catalog.encode(writer);
+    writer.patch(0, static_cast<uint64_t>(writer.bytes().size() - sizeof(uint64_t)));
     writers.encode(writer);
     activities.encode(writer);
     writer.put(static_cast<uint64_t>(highest_keys.size()));

@@ -5,9 +5,12 @@
 namespace stepdb {
 
 void WriterState::remember_refused() {
-    refused.insert(accepted_number);
-    if (refused.size() > kRefusedMax) {
-        refused.erase(refused.begin());
+    if (refused == nullptr) {
+        refused = std::make_unique<std::set<uint64_t>>();
+    }
+    refused->insert(accepted_number);
+    if (refused->size() > kRefusedMax) {
+        refused->erase(refused->begin());
     }
 }
 
@@ -60,7 +63,7 @@ Result<WriterTable> WriterTable::decode(ByteReader& reader) {
         state.accepted_number = state.published_number;
         state.published = true;
         state.last_frame_us = reader.get<int64_t>();
-        table.states_.emplace(key, state);
+        table.states_.emplace(key, std::move(state));
     }
     return table;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -37,11 +38,14 @@ struct WriterState {
     bool published = false;         // its opening is in the durable log
     // Numbers used up by refused frames, the newest kRefusedMax of them: sent again they must be
     // refused again, not acknowledged. Not kept over a restart, where such a frame is judged anew.
-    std::set<uint64_t> refused;
+    std::unique_ptr<std::set<uint64_t>> refused;  // null: none
     static constexpr size_t kRefusedMax = 4096;
 
     // The last accepted number belonged to a frame that was refused.
     void remember_refused();
+    bool was_refused(uint64_t number) const {
+        return refused != nullptr && refused->contains(number);
+    }
 };
 
 class WriterTable {

@@ -48,6 +48,9 @@ TEST(MergePolicy, WritesWhatIsMostlyDeadOrInPiecesAnew) {
     const std::vector<SegmentStats> pieces = {stats(7, 100 * kMiB, 0, 50)};
     EXPECT_TRUE(choose_segments(pieces, MergeUrgency::kBusy).empty());
     EXPECT_EQ(choose_segments(pieces, MergeUrgency::kSettled), std::vector<uint64_t>{7});
+    const std::vector<SegmentStats> more = {stats(7, 100 * kMiB, 0, 50), stats(8, 90 * kMiB),
+                                            stats(9, 80 * kMiB, 0, 50)};
+    EXPECT_EQ(choose_segments(more, MergeUrgency::kSettled), (std::vector<uint64_t>{9, 7}));
 }
 
 SegmentBlock block_of(uint64_t schema, uint32_t rows, uint32_t first_column, uint32_t end_column) {
@@ -113,6 +116,48 @@ TEST(MergePolicy, BlocksThatShareOutTheColumnsAreOnePiece) {
     EXPECT_EQ(stats.pieces_least, 2U);
 }
 
+// Each of the runs a row now and then, beside one that makes the segments large.
+TEST(MergePolicy, SegmentsOfSmallBlocksAreMergedAmongThemselves) {
+    std::vector<SegmentStats> segments;
+    for (uint64_t id = 1; id <= 3; ++id) {
+        segments.push_back(stats(id, 3 * kMiB));
+        segments.back().blocks = 10'000;
+        segments.push_back(stats(10 + id, 3 * kMiB));
+        segments.back().blocks = 4;
+    }
+    EXPECT_TRUE(choose_segments(segments, MergeUrgency::kBusy).empty());
+    segments.push_back(stats(4, 3 * kMiB));
+    segments.back().blocks = 10'000;
+    EXPECT_EQ(choose_segments(segments, MergeUrgency::kBusy), (std::vector<uint64_t>{1, 2, 3, 4}));
+}
+
+// Tiers leave up to three of every size; a series may be in all of them.
+TEST(MergePolicy, ASettledStoreHasFewSegments) {
+    std::vector<SegmentStats> segments;
+    for (uint64_t id = 1; id <= 9; ++id) {
+        segments.push_back(stats(id, kMiB << (2 * (id % 4))));
+    }
+    EXPECT_TRUE(choose_segments(segments, MergeUrgency::kBusy).empty());
+    EXPECT_EQ(choose_segments(segments, MergeUrgency::kSettled).size(), 9U);
+    segments.resize(6);
+    EXPECT_TRUE(choose_segments(segments, MergeUrgency::kSettled).empty());
+}
+
+TEST(MergePolicy, RowsThatEachHaveASchemaOfTheirOwnAreInPieces) {
+    Catalog catalog;
+    std::vector<SegmentBlock> blocks;
+    for (uint64_t id = 1; id <= 200; ++id) {
+        catalog.put_schema("p", id,
+                           std::make_shared<const Schema>(*Schema::create(
+                               Axis::kStepped, {"loss", fmt::format("layer/{}", id)})));
+        blocks.push_back(block_of(id, 1, 0, 2));
+    }
+    const SegmentMeta segment("s", Id128(), 7, SegmentFooter(), blocks);
+    EXPECT_EQ(pieces_by_schemas(segment, catalog), 200U);
+    const SegmentMeta one("s", Id128(), 7, SegmentFooter(), {blocks[0]});
+    EXPECT_EQ(pieces_by_schemas(one, catalog), 1U);
+}
+
 // Every row is written again at most once a tier, however long it goes on.
 TEST(MergePolicy, WriteAmplificationIsLogarithmic) {
     std::vector<SegmentStats> segments;
@@ -150,7 +195,8 @@ TEST(MergePlan, MetricsOfOneSchemaStayAndThoseOfSeveralComeTogether) {
     const std::vector<uint64_t> both = {1, 2};
     const MergePlan without = plan_merge(catalog, both);
     ASSERT_EQ(without.wanted.size(), 1U);
-    EXPECT_EQ(without.wanted[0].metrics(), std::vector<std::string>{"epoch"});
+    ASSERT_EQ(without.wanted[0].width(), 1U);
+    EXPECT_EQ(without.wanted[0].metric(0), "epoch");
     ASSERT_EQ(without.groups.size(), 2U);
     EXPECT_EQ(without.groups[0].columns, (std::vector<uint32_t>{0, 1, 2}));
     EXPECT_EQ(without.groups[0].source_schemas, std::vector<uint64_t>{1});

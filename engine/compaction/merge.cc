@@ -375,7 +375,7 @@ class Merge {
         ColumnBatch batch;
         const BlockInfo info = info_of(*group, window->blocks().front()->info());
         for (const uint32_t column : group->columns) {
-            const std::string& metric = group->schema->metric(column);
+            const std::string_view metric = group->schema->metric(column);
             ColumnPoints points;
             const Status gathered = co_await gather(group, column, window, &points);
             if (!gathered) {
@@ -408,7 +408,7 @@ class Merge {
     // The points of a column in the window, in any order.
     Task<Status> gather(const MergeGroup* group, uint32_t column, RowWindow* window,
                         ColumnPoints* points) {
-        const std::string& metric = group->schema->metric(column);
+        const std::string_view metric = group->schema->metric(column);
         const Schema* schema = nullptr;
         std::optional<uint32_t> theirs;
         for (WindowSource& source : sources_of_window_) {

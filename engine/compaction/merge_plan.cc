@@ -12,23 +12,23 @@ namespace {
 
 // Metrics by the schemas that name them, as positions in schema_ids; metrics in the order in which
 // the schemas list them.
-using Classes = std::map<std::vector<uint32_t>, std::vector<const std::string*>>;
+using Classes = std::map<std::vector<uint32_t>, std::vector<std::string_view>>;
 
 Classes classes_of(const std::vector<std::shared_ptr<const Schema>>& schemas) {
     std::unordered_map<std::string_view, std::vector<uint32_t>> named_by;
-    std::vector<const std::string*> in_order;
+    std::vector<std::string_view> in_order;
     for (uint32_t i = 0; i < schemas.size(); ++i) {
-        for (const std::string& metric : schemas[i]->metrics()) {
+        for (const std::string_view metric : schemas[i]->metrics()) {
             std::vector<uint32_t>& by = named_by[metric];
             if (by.empty()) {
-                in_order.push_back(&metric);
+                in_order.push_back(metric);
             }
             by.push_back(i);
         }
     }
     Classes classes;
-    for (const std::string* metric : in_order) {
-        classes[named_by[*metric]].push_back(metric);
+    for (const std::string_view metric : in_order) {
+        classes[named_by[metric]].push_back(metric);
     }
     return classes;
 }
@@ -71,21 +71,17 @@ class Planner {
   private:
     // The schema that lists exactly these metrics.
     std::optional<StoredSchema> schema_of(const std::vector<uint32_t>& by,
-                                          const std::vector<const std::string*>& metrics) {
+                                          const std::vector<std::string_view>& metrics) {
         for (const uint32_t one : by) {
             if (schemas_[one]->width() == metrics.size()) {
                 return StoredSchema{ids_[one], schemas_[one]};
             }
         }
-        std::vector<std::string> names;
-        names.reserve(metrics.size());
-        for (const std::string* metric : metrics) {
-            names.push_back(*metric);
-        }
+        std::vector<std::string_view> names = metrics;
         // The same metrics are to give the same schema, whoever brought them.
         std::ranges::sort(names);
         std::ranges::stable_sort(names, natural_less);
-        Result<Schema> schema = Schema::create(schemas_.front()->axis(), std::move(names));
+        Result<Schema> schema = Schema::create(schemas_.front()->axis(), names);
         CHECK(schema.has_value(), "{}", schema.error().message());
         if (const StoredSchema* known = catalog_.find_schema_content(schema->hash())) {
             return *known;
@@ -95,12 +91,12 @@ class Planner {
     }
 
     void add(uint64_t id, const std::shared_ptr<const Schema>& schema,
-             const std::vector<const std::string*>& metrics, const std::vector<uint32_t>& by) {
+             const std::vector<std::string_view>& metrics, const std::vector<uint32_t>& by) {
         MergeGroup& group = groups_[id];
         group.schema_id = id;
         group.schema = schema;
-        for (const std::string* metric : metrics) {
-            group.columns.push_back(*schema->find(*metric));
+        for (const std::string_view metric : metrics) {
+            group.columns.push_back(*schema->find(metric));
         }
         // Of a schema's own metrics and of those left with it the source is the same.
         group.source_schemas.clear();

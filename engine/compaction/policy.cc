@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <string_view>
+#include <unordered_map>
 
 #include "engine/model/limits.h"
 
@@ -19,6 +21,12 @@ constexpr uint64_t kLowestTierBytes = 1U << 20U;
 constexpr uint64_t kDeadShare = 4;
 // Pieces of its series that are too many: a merge leaves at most about twice the least.
 constexpr uint64_t kPiecesFactor = 3;
+// Segments of which the blocks are smaller than this on average are of quiet runs.
+constexpr uint64_t kSmallBlockBytes = 64U << 10U;
+// In a settled store a series is to be in so many pieces at most, beyond those it needs.
+constexpr uint64_t kSettledPiecesMax = 6;
+// Of the schemas of an attempt; the others are taken to be like them.
+constexpr uint64_t kSchemasLookedAt = 64;
 
 size_t tier_of(uint64_t bytes) {
     size_t tier = 0;
@@ -26,6 +34,10 @@ size_t tier_of(uint64_t bytes) {
         ++tier;
     }
     return tier;
+}
+
+bool has_small_blocks(const SegmentStats& segment) {
+    return segment.bytes < kSmallBlockBytes * segment.blocks;
 }
 
 // The smallest of them, as many as fit into one segment.
@@ -90,11 +102,81 @@ SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
         }
         // Blocks that share the columns out among them count by their share.
         const uint64_t columns = std::max<uint32_t>(1, end_column - first_column);
-        stats.pieces += divided(widths, columns);
-        stats.pieces_least += std::max<uint64_t>(1, divided(divided(values, columns), limits.rows));
+        const uint64_t pieces = divided(widths, columns);
+        const uint64_t least =
+            std::max<uint64_t>(1, divided(divided(values, columns), limits.rows));
+        stats.pieces += pieces;
+        stats.pieces_least += least;
+        if (pieces > kPiecesFactor * least) {
+            stats.pieces_most = std::max(stats.pieces_most, pieces - least + 1);
+        }
     }
+    stats.blocks = blocks.size();
     return stats;
 }
+
+uint64_t pieces_by_schemas(const SegmentMeta& segment, const Catalog& catalog) {
+    const std::vector<SegmentBlock>& blocks = segment.blocks();
+    uint64_t most = 1;
+    for (size_t i = 0; i < blocks.size();) {
+        const BlockInfo& first = blocks[i].info;
+        uint64_t schemas = 0;
+        std::unordered_map<std::string_view, uint64_t> named;
+        for (; i < blocks.size() && blocks[i].info.run == first.run &&
+               blocks[i].info.attempt == first.attempt;
+             ++i) {
+            if (i > 0 && !sorts_before(blocks[i - 1].info, blocks[i].info)) {
+                continue;  // one more of its schema
+            }
+            const StoredSchema* schema =
+                ++schemas > kSchemasLookedAt ? nullptr : catalog.find_schema(blocks[i].info.schema);
+            for (uint32_t column = 0; schema != nullptr && column < schema->schema->width();
+                 ++column) {
+                ++named[schema->schema->metric(column)];
+            }
+        }
+        for (const auto& [metric, by] : named) {
+            most = std::max(most, by * schemas / std::min(schemas, kSchemasLookedAt));
+        }
+    }
+    return most;
+}
+
+namespace {
+
+// For a settled store: segments whose series are in many small blocks by themselves, and segments
+// that are too many for the series that are in all of them.
+std::vector<uint64_t> choose_settled(std::span<const SegmentStats> segments) {
+    std::vector<SegmentStats> in_pieces;
+    std::vector<SegmentStats> by_blocks[2];
+    for (const SegmentStats& segment : segments) {
+        const bool is_in_pieces = segment.pieces > kPiecesFactor * segment.pieces_least ||
+                                  segment.pieces_most > kSettledPiecesMax;
+        if (!segment.merged && is_in_pieces) {
+            in_pieces.push_back(segment);
+        }
+        by_blocks[has_small_blocks(segment) ? 0 : 1].push_back(segment);
+    }
+    if (!in_pieces.empty()) {
+        const std::vector<uint64_t> chosen = take_smallest(in_pieces);
+        return chosen.empty() ? std::vector<uint64_t>{in_pieces.front().file_id} : chosen;
+    }
+    for (const std::vector<SegmentStats>& some : by_blocks) {
+        uint64_t pieces = 0;
+        for (const SegmentStats& segment : some) {
+            pieces += segment.merged ? 1 : segment.pieces_most;
+        }
+        if (pieces > kSettledPiecesMax) {
+            std::vector<uint64_t> chosen = take_smallest(some);
+            if (!chosen.empty()) {
+                return chosen;
+            }
+        }
+    }
+    return {};
+}
+
+}  // namespace
 
 std::vector<uint64_t> choose_segments(std::span<const SegmentStats> segments,
                                       MergeUrgency urgency) {
@@ -103,9 +185,9 @@ std::vector<uint64_t> choose_segments(std::span<const SegmentStats> segments,
             return {segment.file_id};
         }
     }
-    std::map<size_t, std::vector<SegmentStats>> tiers;
+    std::map<std::pair<size_t, bool>, std::vector<SegmentStats>> tiers;
     for (const SegmentStats& segment : segments) {
-        tiers[tier_of(segment.bytes)].push_back(segment);
+        tiers[{tier_of(segment.bytes), has_small_blocks(segment)}].push_back(segment);
     }
     for (const auto& [tier, of_tier] : tiers) {
         if (of_tier.size() >= kSegmentsOfTier) {
@@ -121,14 +203,7 @@ std::vector<uint64_t> choose_segments(std::span<const SegmentStats> segments,
             return chosen;
         }
     }
-    if (urgency != MergeUrgency::kBusy) {
-        for (const SegmentStats& segment : segments) {
-            if (!segment.merged && segment.pieces > kPiecesFactor * segment.pieces_least) {
-                return {segment.file_id};
-            }
-        }
-    }
-    return {};
+    return urgency == MergeUrgency::kBusy ? std::vector<uint64_t>() : choose_settled(segments);
 }
 
 }  // namespace stepdb

@@ -3,13 +3,15 @@
 // Segments of similar size are merged four at a time, so that a row is written again once for every
 // fourfold growth of what lies with it, up to about kMergedBytesMax. Segments with much that
 // nobody reads any more are written anew by themselves, and in a settled store those whose series
-// are in many small blocks.
+// are in many small blocks. Segments of small blocks, which quiet runs leave, and others are not
+// mixed: the former would be written again with every merge of the latter.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "engine/catalog/catalog.h"
 #include "engine/compaction/live_rows.h"
 #include "engine/compaction/merge_limits.h"
 #include "engine/segment/segment_reader.h"
@@ -24,6 +26,10 @@ struct SegmentStats {
     // and how many would do.
     uint64_t pieces = 0;
     uint64_t pieces_least = 0;
+    // Of one series, the most blocks beyond those that would do, and one; if there are about as
+    // many as would do, one.
+    uint64_t pieces_most = 1;
+    uint64_t blocks = 0;
     bool merged = false;  // written by a merge since the store was opened
 };
 
@@ -31,6 +37,10 @@ struct SegmentStats {
 // segment: what they killed is gone, though its columns may lie between others.
 SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
                              const MergeLimits& limits, uint64_t deletes_done = 0);
+
+// Of one metric, in how many blocks it is because as many schemas of an attempt name it, about: a
+// run may log another set of metrics with every row.
+uint64_t pieces_by_schemas(const SegmentMeta& segment, const Catalog& catalog);
 
 enum class MergeUrgency : uint8_t {
     kBusy,     // while rows come in

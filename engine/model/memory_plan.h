@@ -14,14 +14,16 @@ namespace stepdb {
 
 struct MemoryPlan {
     size_t total = 0;
-    size_t flush = 0;     // live rows at which a flush starts
-    size_t rows = 0;      // rows at which frames wait: those being flushed, newer and pinned ones
-    size_t pinned = 0;    // of `rows`, held by snapshots alone, at which the oldest query ends
-    size_t resident = 0;  // catalog, writers, indexes of segments
-    size_t receive = 0;   // frames received and not yet answered, and half received ones
-    size_t results = 0;   // answers computed and not yet sent
-    size_t query = 0;     // what queries compute with
-    size_t merge = 0;     // what a merge of segments takes, about
+    size_t flush = 0;   // live rows at which a flush starts
+    size_t rows = 0;    // rows at which frames wait: those being flushed, newer and pinned ones
+    size_t pinned = 0;  // of `rows`, held by snapshots alone, at which the oldest query ends
+    // Catalog, writers, indexes of segments. Half of it is apart; the other half is taken from
+    // `rows` as it is needed, where flushes then start earlier.
+    size_t resident = 0;
+    size_t receive = 0;  // frames received and not yet answered, and half received ones
+    size_t results = 0;  // answers computed and not yet sent
+    size_t query = 0;    // what queries compute with
+    size_t merge = 0;    // what a merge of segments takes, about
     size_t rest = 0;
 
     static constexpr MemoryPlan of(size_t total) {
@@ -37,9 +39,9 @@ struct MemoryPlan {
         plan.receive = std::min<size_t>(shared / 8, kReceiveBytesMax);
         plan.results = shared / 16;
         plan.query = shared / 8;
-        plan.resident = shared / 8;
-        plan.rest = total - plan.rows - plan.receive - plan.results - plan.query - plan.resident -
-                    plan.merge;
+        plan.resident = shared / 4;
+        plan.rest = total - plan.rows - plan.receive - plan.results - plan.query -
+                    plan.resident / 2 - plan.merge;
         return plan;
     }
 };

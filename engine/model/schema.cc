@@ -11,6 +11,9 @@ namespace stepdb {
 
 namespace {
 
+// So few columns are looked through; a list of them by path would be a tenth of the schema.
+constexpr size_t kUnsortedMax = 32;
+
 Error invalid(std::string message) {
     return Error(ErrorCode::kInvalidArgument, std::move(message));
 }
@@ -50,39 +53,54 @@ Status check_metric(std::string_view metric) {
     return check_text("metric path", metric, kMetricBytesMax);
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): those who made them give them away
 Result<Schema> Schema::create(Axis axis, std::vector<std::string> metrics) {
+    return create(axis, std::vector<std::string_view>(metrics.begin(), metrics.end()));
+}
+
+Result<Schema> Schema::create(Axis axis, std::span<const std::string_view> metrics) {
     if (metrics.empty() || metrics.size() > kSchemaMetricsMax) {
         return invalid(fmt::format("a schema of {} metrics; 1 to {} are allowed", metrics.size(),
                                    kSchemaMetricsMax));
     }
+    constexpr size_t kCanonicalBytes = 5;  // of the encoding, and four more a metric
+    size_t text_bytes = 0;
     for (size_t i = 0; i < metrics.size(); ++i) {
         const Status valid = check_metric(metrics[i]);
         if (!valid) {
             return valid.error().within(fmt::format("schema column {}", i));
         }
+        text_bytes += metrics[i].size();
+    }
+    const size_t canonical_bytes = kCanonicalBytes + 4 * metrics.size() + text_bytes;
+    if (canonical_bytes > kSchemaBytesMax) {
+        return invalid(fmt::format("schema of {} metrics takes {} bytes; at most {} are allowed",
+                                   metrics.size(), canonical_bytes, kSchemaBytesMax));
+    }
+    std::vector<uint32_t> sorted(metrics.size());
+    std::iota(sorted.begin(), sorted.end(), 0U);
+    std::sort(sorted.begin(), sorted.end(),
+              [&](uint32_t a, uint32_t b) { return metrics[a] < metrics[b]; });
+    for (size_t i = 1; i < sorted.size(); ++i) {
+        const uint32_t a = sorted[i - 1];
+        const uint32_t b = sorted[i];
+        if (metrics[a] == metrics[b]) {
+            return invalid(fmt::format("schema names metric '{}' twice, in columns {} and {}",
+                                       metrics[a], std::min(a, b), std::max(a, b)));
+        }
     }
     Schema schema;
     schema.axis_ = axis;
-    schema.metrics_ = std::move(metrics);
-    schema.sorted_.resize(schema.metrics_.size());
-    std::iota(schema.sorted_.begin(), schema.sorted_.end(), 0U);
-    const auto& names = schema.metrics_;
-    std::sort(schema.sorted_.begin(), schema.sorted_.end(),
-              [&](uint32_t a, uint32_t b) { return names[a] < names[b]; });
-    for (size_t i = 1; i < schema.sorted_.size(); ++i) {
-        const uint32_t a = schema.sorted_[i - 1];
-        const uint32_t b = schema.sorted_[i];
-        if (names[a] == names[b]) {
-            return invalid(fmt::format("schema names metric '{}' twice, in columns {} and {}",
-                                       names[a], std::min(a, b), std::max(a, b)));
-        }
+    schema.text_.reserve(text_bytes);
+    schema.ends_.reserve(metrics.size());
+    for (const std::string_view metric : metrics) {
+        schema.text_ += metric;
+        schema.ends_.push_back(static_cast<uint32_t>(schema.text_.size()));
     }
-    const std::vector<std::byte> canonical = schema.encode();
-    if (canonical.size() > kSchemaBytesMax) {
-        return invalid(fmt::format("schema of {} metrics takes {} bytes; at most {} are allowed",
-                                   schema.width(), canonical.size(), kSchemaBytesMax));
+    if (metrics.size() > kUnsortedMax) {
+        schema.sorted_ = std::move(sorted);
     }
-    schema.hash_ = sha256_128(canonical);
+    schema.hash_ = sha256_128(schema.encode());
     return schema;
 }
 
@@ -101,7 +119,7 @@ Result<Schema> Schema::decode(Bytes canonical) {
         return invalid(
             fmt::format("schema declares {} metrics in {} bytes", count, canonical.size()));
     }
-    std::vector<std::string> metrics;
+    std::vector<std::string_view> metrics;
     metrics.reserve(count);
     for (uint32_t i = 0; i < count; ++i) {
         const auto length = reader.get<uint32_t>();
@@ -109,41 +127,47 @@ Result<Schema> Schema::decode(Bytes canonical) {
         if (reader.failed()) {
             return invalid(fmt::format("schema encoding ends within metric {} of {}", i, count));
         }
-        metrics.emplace_back(as_text(text));
+        metrics.push_back(as_text(text));
     }
     if (!reader.finished()) {
         return invalid(
             fmt::format("schema encoding has {} bytes after its last metric", reader.remaining()));
     }
-    return create(static_cast<Axis>(axis), std::move(metrics));
+    return create(static_cast<Axis>(axis), metrics);
 }
 
 std::vector<std::byte> Schema::encode() const {
     ByteWriter writer;
     writer.put(static_cast<uint8_t>(axis_));
     writer.put(width());
-    for (const std::string& metric : metrics_) {
+    for (const std::string_view metric : metrics()) {
         writer.put_text(metric);
     }
     return writer.take();
 }
 
 std::optional<uint32_t> Schema::find(std::string_view metric) const {
+    if (sorted_.empty()) {
+        for (uint32_t column = 0; column < width(); ++column) {
+            if (this->metric(column) == metric) {
+                return column;
+            }
+        }
+        return std::nullopt;
+    }
     const auto at = std::lower_bound(
         sorted_.begin(), sorted_.end(), metric,
-        [&](uint32_t column, std::string_view wanted) { return metrics_[column] < wanted; });
-    if (at == sorted_.end() || metrics_[*at] != metric) {
+        [&](uint32_t column, std::string_view wanted) { return this->metric(column) < wanted; });
+    if (at == sorted_.end() || this->metric(*at) != metric) {
         return std::nullopt;
     }
     return *at;
 }
 
 size_t Schema::memory_bytes() const {
-    size_t bytes = sizeof(*this) + sorted_.size() * sizeof(uint32_t);
-    for (const std::string& metric : metrics_) {
-        bytes += sizeof(metric) + (metric.capacity() > 15 ? metric.capacity() + 1 : 0);
-    }
-    return bytes;
+    constexpr size_t kAllocated = 3 * 16;
+    return sizeof(*this) + kAllocated + text_.capacity() +
+           (ends_.capacity() + sorted_.capacity()) * sizeof(uint32_t);
 }
 
 }  // namespace stepdb

@@ -72,8 +72,9 @@ void read_catalog(Bytes file) {
         return;
     }
     // What was understood can be written and is understood again.
-    const std::vector<std::byte> encoded = checkpoint->catalog.encode();
-    const auto again = Catalog::decode(encoded, kCatalogKind.version);
+    ByteWriter encoded;
+    checkpoint->catalog.encode(encoded);
+    const auto again = Catalog::decode(encoded.bytes(), kCatalogKind.version);
     CHECK(again.has_value(), "{}", again.error().to_string());
     CHECK(again->runs().size() == checkpoint->catalog.runs().size() &&
               again->schema_count() == checkpoint->catalog.schema_count(),

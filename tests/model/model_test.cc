@@ -95,7 +95,7 @@ class Sequence {
     void compact_meanwhile() {
         settle();
         std::vector<uint64_t> ids;
-        for (const auto& [name, run] : store_.engine().catalog()->runs()) {
+        for (const auto& run : store_.engine().catalog()->runs()) {
             ids.push_back(run->id);
         }
         const ReferenceModel before = model_;

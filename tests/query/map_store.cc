@@ -44,16 +44,17 @@ class MapCursor final : public SeriesCursor {
 }  // namespace
 
 uint64_t MapStore::ensure_run(const std::string& project, const std::string& run) {
-    std::shared_ptr<const Run>& slot = runs_[{project, run}];
-    if (slot == nullptr) {
-        auto created = std::make_shared<Run>();
-        created->id = runs_.size();
-        created->project = project;
-        created->name = run;
-        created->attempts.emplace_back();
-        slot = std::move(created);
+    if (const auto* there = runs_.find(RunPath{project, run})) {
+        return (*there)->id;
     }
-    return slot->id;
+    auto created = std::make_shared<Run>();
+    created->id = runs_.size() + 1;
+    created->project = project;
+    created->name = run;
+    created->attempts.emplace_back();
+    const uint64_t id = created->id;
+    runs_.put(std::move(created));
+    return id;
 }
 
 void MapStore::add_point(const std::string& project, const std::string& run,
@@ -74,10 +75,9 @@ Status MapStore::add_row(const ScriptRow& row) {
 
 Status MapStore::finish(const std::string& project, const std::string& run, RunState state) {
     ensure_run(project, run);
-    std::shared_ptr<const Run>& slot = runs_[{project, run}];
-    auto changed = std::make_shared<Run>(*slot);
+    auto changed = std::make_shared<Run>(**runs_.find(RunPath{project, run}));
     changed->state = state;
-    slot = std::move(changed);
+    runs_.put(std::move(changed));
     return {};
 }
 
@@ -108,7 +108,7 @@ std::vector<MetricInfo> MapStore::metrics(RunView view) const {
 
 std::vector<ProjectInfo> MapStore::projects() const {
     std::vector<ProjectInfo> found;
-    for (const auto& [key, run] : runs_) {
+    for (const auto& run : runs_) {
         if (found.empty() || found.back().name != run->project) {
             found.emplace_back().name = run->project;
         }

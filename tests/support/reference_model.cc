@@ -12,8 +12,8 @@ void ReferenceModel::apply(const ModelChange& change) {
         const Key key = stepped ? key_of_step(*row.step) : *row.time_us;
         for (uint32_t column = 0; column < change.schema->width(); ++column) {
             if (row.values[column]) {
-                Series& series =
-                    (stepped ? attempt.stepped : attempt.timed)[change.schema->metric(column)];
+                const std::string metric(change.schema->metric(column));
+                Series& series = (stepped ? attempt.stepped : attempt.timed)[metric];
                 series[key] = {*row.time_us, bits_of(*row.values[column])};
             }
         }

@@ -171,7 +171,7 @@ std::string SimStore::verify() {
 
 Result<ReferenceModel::Contents> SimStore::contents() {
     std::vector<uint64_t> ids;
-    for (const auto& [name, run] : engine_->catalog()->runs()) {
+    for (const auto& run : engine_->catalog()->runs()) {
         ids.push_back(run->id);
     }
     return contents(engine_->snapshot(ids));
@@ -207,7 +207,7 @@ Result<ReferenceModel::Contents> SimStore::contents(std::shared_ptr<const Snapsh
 std::map<std::string, ModelFacts> SimStore::facts() {
     std::map<std::string, ModelFacts> facts;
     const std::shared_ptr<const Catalog> catalog = engine_->catalog();
-    for (const auto& [name, run] : catalog->runs()) {
+    for (const auto& run : catalog->runs()) {
         ModelFacts& of_run = facts[run->path()];
         of_run.state = run->state;
         of_run.attributes = run->all_attributes();
