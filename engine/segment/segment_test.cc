@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/codec/varint.h"
 #include "engine/segment/segment_reader.h"
 #include "engine/segment/segment_writer.h"
 #include "tests/support/sim_file_system.h"
@@ -184,6 +185,55 @@ TEST_F(SegmentTest, EveryFlippedByteIsFoundAndNamesTheFile) {
     }
     SimFileSystem files(disk_, executor_);
     EXPECT_TRUE(run_task(executor_, verify_segment(files, kPath, store_id(), kFileId)));
+}
+
+// The block index in an older format: without its last columns of integers.
+std::vector<std::byte> older_index(Bytes index, uint8_t format, size_t columns, size_t blocks) {
+    std::vector<std::byte> older(index.begin(), index.begin() + 4);
+    older[0] = static_cast<std::byte>(format);
+    ByteReader reader(index.subspan(4));
+    constexpr size_t kColumns = 19;
+    for (size_t column = 0; column < kColumns; ++column) {
+        uint64_t bytes = 0;
+        EXPECT_TRUE(read_varint(reader, bytes));
+        const Bytes part = reader.get_bytes(bytes);
+        if (column < columns) {
+            append_varint(older, bytes);
+            older.insert(older.end(), part.begin(), part.end());
+        }
+    }
+    const Bytes checksums = reader.get_bytes(2 * sizeof(uint64_t) * blocks);
+    older.insert(older.end(), checksums.begin(), checksums.end());
+    EXPECT_TRUE(reader.finished());
+    return older;
+}
+
+TEST(BlockIndex, OlderFormatsAreReadAndNewerOnesRefused) {
+    std::vector<SegmentBlock> blocks(3);
+    uint64_t end = kFileHeaderBytes;
+    for (SegmentBlock& block : blocks) {
+        const uint64_t number = static_cast<uint64_t>(&block - blocks.data()) + 1;
+        block.info = make_block(number, 0, 7, 5, 4, 100 * number)->info;
+        block.axis_checksum = number;
+        block.directory_checksum = 10 * number;
+        end += block.info.total_bytes();
+    }
+    std::vector<std::byte> index = encode_block_index(blocks);
+    const auto second = decode_block_index(older_index(index, 2, 17, 3), 3, end);
+    ASSERT_TRUE(second.has_value()) << second.error().to_string();
+    EXPECT_EQ((*second)[2].info.end_column, 4U);
+    EXPECT_EQ((*second)[2].directory_checksum, 30U);
+    EXPECT_EQ((*second)[2].info.summaries_bytes, 0U);
+    EXPECT_EQ((*second)[2].damaged, nullptr);
+    // Which columns have values is not known: all may.
+    const auto first = decode_block_index(older_index(index, 1, 15, 3), 3, end);
+    ASSERT_TRUE(first.has_value()) << first.error().to_string();
+    EXPECT_EQ((*first)[1].info.first_column, 0U);
+    EXPECT_EQ((*first)[1].info.end_column, 4U);
+    index[0] = std::byte{4};
+    EXPECT_EQ(decode_block_index(index, 3, end).error().code(), ErrorCode::kUnsupportedVersion);
+    index[0] = std::byte{0};
+    EXPECT_EQ(decode_block_index(index, 3, end).error().code(), ErrorCode::kUnsupportedVersion);
 }
 
 TEST_F(SegmentTest, DamagedBlockIsNamedAndItsNeighboursAreReadable) {
