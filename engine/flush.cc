@@ -204,6 +204,7 @@ Task<Status> EngineCore::write_flush_files(
                                                     state_.activities, state_.rows.highest_keys());
     const std::vector<Blocks> parts = share_out(blocks);
     std::vector<SegmentNames> names;
+    names.reserve(parts.size());
     for (const Blocks& part : parts) {
         names.push_back(names_of(part, state_.published.get()));
     }

@@ -116,7 +116,7 @@ class RowStore {
         uint32_t attempt = 0;
         uint64_t schema = 0;
 
-        auto operator<=>(const GroupKey&) const = default;
+        auto operator<=>(const GroupKey&) const = default;  // NOLINT(modernize-use-nullptr): its 0
     };
     // A group without its rows, with its place in the map.
     static constexpr size_t kGroupBytes = sizeof(GroupKey) + sizeof(SeriesGroup) + 48;

@@ -139,10 +139,10 @@ Status WritePath::check_room() const {
     return *full_;
 }
 
-Status WritePath::check_resident(size_t bytes) const {
+Status WritePath::check_resident(size_t bytes, size_t kept) const {
     const StoreMemory& memory = state_.memory;
     const size_t there = memory.resident.load(std::memory_order_relaxed) + session_bytes_;
-    if (there + bytes <= memory.resident_max) {
+    if (there + bytes + kept <= memory.resident_max) {
         return {};
     }
     return make_error(ErrorCode::kResourceExhausted,
@@ -198,8 +198,10 @@ Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes fra
         drop_partial_schema(session);
         return Accepted();
     }
+    // What a merge asks for takes less than merging gives back, so there is some room kept for it.
     constexpr size_t kSchemaIndexBytes = 256;
-    TRY(check_resident(schema.memory_bytes() + kSchemaIndexBytes));
+    const size_t kept = session.writer.is_zero() ? 0 : state_.memory.resident_max / 32;
+    TRY(check_resident(schema.memory_bytes() + kSchemaIndexBytes, kept));
     if (!part.whole()) {
         whole_frame = encode_schema_frame(part.project, schema);
         drop_partial_schema(session);

@@ -110,8 +110,8 @@ class WritePath {
     Result<SeriesGroup*> group_for(Handle& handle, const Run& run, const StoredSchema& schema,
                                    uint32_t attempt);
     Status check_room() const;
-    // Whether runs, schemas and writers may grow by `bytes`.
-    Status check_resident(size_t bytes) const;
+    // Whether runs, schemas and writers may grow by `bytes` and leave `kept` free.
+    Status check_resident(size_t bytes, size_t kept = 0) const;
     RecordHeader record_header(const Session& session) const;
     // The logged frame changes the accepted catalog; what that gives is to be published.
     void apply(Accepted& accepted);

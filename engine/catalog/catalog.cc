@@ -17,7 +17,7 @@ size_t bytes_of(const Run& run) {
     return run.memory_bytes() + 48;
 }
 size_t bytes_of(const Schema& schema) {
-    return schema.memory_bytes() + 48;
+    return schema.memory_bytes() + 32;
 }
 
 // Of entries in any order.

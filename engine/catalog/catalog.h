@@ -32,7 +32,7 @@ struct RunPath {
     std::string_view project;
     std::string_view name;
 
-    auto operator<=>(const RunPath&) const = default;
+    auto operator<=>(const RunPath&) const = default;  // NOLINT(modernize-use-nullptr): its 0
 };
 
 struct RunByPath {

@@ -165,8 +165,8 @@ std::optional<uint32_t> Schema::find(std::string_view metric) const {
 }
 
 size_t Schema::memory_bytes() const {
-    constexpr size_t kAllocated = 3 * 16;
-    return sizeof(*this) + kAllocated + text_.capacity() +
+    const size_t allocated = sorted_.empty() ? 32 : 48;  // what the allocator adds
+    return sizeof(*this) + allocated + text_.capacity() +
            (ends_.capacity() + sorted_.capacity()) * sizeof(uint32_t);
 }
 

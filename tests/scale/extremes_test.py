@@ -21,7 +21,6 @@ the way. What fails is a frame that is refused, an answer that is wrong, or memo
 import argparse
 import collections
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -31,7 +30,6 @@ import sys
 import tempfile
 import threading
 import time
-import zlib
 from array import array
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
@@ -43,8 +41,7 @@ PIECES_MAX, READY_SECONDS, CHART_MS = 8, 2.0, 20.0
 CHARTS = 200
 DELETE_RUN = 11
 WINDOW = 2000  # frames that may wait for their outcome
-STORE_BYTES_MAX = 20 << 30
-SETTLED_SECONDS = 8  # without a change of the files: a settled store is looked at after five
+SETTLED_SECONDS = 8  # without a flush or merge: a settled store is looked at after five
 
 
 def float32(value):
@@ -223,6 +220,7 @@ class Quiet:
     def __init__(self, small, options):
         self.runs = 200 if small else 10_000
         self.seconds = options.seconds or (5 if small else 600)
+        self.store_max = parse_size(options.store_max)
         self.name = f"{self.runs:,} runs at 1 row/s for {self.seconds} s beside a writer"
         self.names = [f"quiet/{index}" for index in range(self.METRICS)]
         self.logged = [array("d") for _ in range(self.runs)]  # steps, by run
@@ -231,17 +229,12 @@ class Quiet:
         return float32((run * 31 + step * 7 + metric) % 1009 / 7)
 
     def write(self, server, figures):
-        stop = multiprocessing.Event()
-        results = multiprocessing.Queue()
-        busy = multiprocessing.Process(target=write_at_full_rate,
-                                       args=(server.port, server.data, stop, results))
+        busy = BusyWriter(server, self.seconds, self.store_max)
         busy.start()
         try:
             behind = self.write_quietly(server)
         finally:
-            stop.set()
-        figures.update(results.get())
-        busy.join()
+            figures.update(busy.finish())
         figures["quiet writers behind by s, most"] = round(behind, 2)
         self.points = (sum(len(steps) for steps in self.logged) * self.METRICS +
                        figures["points of the writer that are left"])
@@ -280,38 +273,58 @@ class Quiet:
                    lambda values=values: scan(values, 0.0, float(len(values) - 1), 100))
 
 
-def write_at_full_rate(port, data, stop, results):
-    """Frames of 512 rows of 1,000 metrics; a new run every 1,000 frames, the oldest deleted when the
-    store has grown to its bound."""
-    metrics, rows, frames_a_run = 1000, 512, 1000
-    names = [f"busy/{index}" for index in range(metrics)]
-    rng = random.Random(7)
-    noise = array("f", (rng.gauss(1, 0.25) for _ in range(rows * metrics + 65521)))
-    bodies = [noise[at * 4099:at * 4099 + rows * metrics].tobytes() for at in range(8)]
-    writer = Writer(port)
-    writer.send(wire.schema("p", wire.STEPPED, names))
-    schema_name = wire.schema_hash(wire.STEPPED, names)
-    there, sent, began = collections.deque(), 0, time.monotonic()
-    while not stop.is_set():
-        handle, frame = divmod(sent, frames_a_run)
-        if frame == 0:
-            writer.send(wire.open_run(handle, "p", f"busy-{handle:05}"))
-            there.append(handle)
-            if store_bytes(data) > STORE_BYTES_MAX // 2 and len(there) > 2:
-                oldest = there.popleft()
-                writer.send(wire.frame(DELETE_RUN, frames_a_run + 1,
-                                       struct.pack("<I4x", oldest)))
-        body = wire.rows_body(handle, schema_name, rows, range(frame * rows, (frame + 1) * rows),
-                              range(now_us(), now_us() + rows)[:rows], bodies[sent % len(bodies)])
-        writer.send(wire.frame(wire.ROWS, frame + 1, body))
-        if writer.sent - writer.answered > 8:
-            writer.wait(writer.sent - 8)
-        sent += 1
-    seconds = time.monotonic() - began
-    writer.finish()
-    left = sent - (there[0] if there else 0) * frames_a_run
-    results.put({"million points/s of the writer": round(sent * rows * metrics / seconds / 1e6, 1),
-                 "points of the writer that are left": left * rows * metrics})
+class BusyWriter(threading.Thread):
+    """`stepdb bench ingest`, again and again: 1,000 metrics as fast as they are taken, each time into
+    another project, the oldest of which is deleted when the store has grown to its bound."""
+
+    METRICS, SECONDS = 1000, 20
+
+    def __init__(self, server, seconds, store_max):
+        super().__init__()
+        self.server, self.until = server, time.monotonic() + seconds
+        self.store_max = store_max * 3 // 4  # a merge takes room, and what is deleted goes later
+        self.there = collections.deque()  # (project, points)
+        self.rates, self.deleted, self.error = [], 0, None
+
+    def run(self):
+        try:
+            number = 0
+            while time.monotonic() < self.until:
+                self.write(f"busy-{number}", min(self.SECONDS, max(1, self.until - time.monotonic())))
+                number += 1
+                while store_bytes(self.server.data) > self.store_max and len(self.there) > 2:
+                    self.delete(self.there.popleft()[0])
+        except Exception as error:  # told by finish()
+            self.error = error
+
+    def write(self, project, seconds):
+        done = subprocess.run(
+            [STEPDB, "bench", "ingest", "--server", self.server.address, "--project", project,
+             "--metrics", str(self.METRICS), "--rows-per-frame", "128", "--warmup", "0",
+             "--seconds", str(int(seconds)), "--format", "json"],
+            capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"bench ingest: {done.stderr}")
+        figures = json.loads(done.stdout)
+        self.rates.append(figures["points_per_second"])
+        self.there.append((project, figures["rows_acknowledged"] * self.METRICS))
+
+    def delete(self, project):
+        connection = wire.Connection(self.server.port, os.urandom(16))
+        for run in sorted(set(connection.ask(f"bench/000000 @ {project}/* | buckets 1")["run"])):
+            connection.send(wire.open_run(1, *run.split("/")),
+                            wire.frame(DELETE_RUN, 1, struct.pack("<I4x", 1)))
+            connection.wait_for(2)
+        connection.close()
+        self.deleted += 1
+
+    def finish(self):
+        self.join()
+        if self.error:
+            raise self.error
+        return {"million points/s of the writer": round(sum(self.rates) / len(self.rates) / 1e6, 1),
+                "runs of the writer deleted": self.deleted,
+                "points of the writer that are left": sum(points for _, points in self.there)}
 
 
 SHAPES = {"wide": Wide, "runs": Runs, "schemas": Schemas, "points": Points, "quiet": Quiet}
@@ -334,22 +347,23 @@ def store_bytes(data, kinds=("segment-", "catalog-", "manifest-", "log-")):
     return sum(size for name, size in files_of(data).items() if name.startswith(kinds))
 
 
-def cpu_seconds(server):
-    with open(f"/proc/{server.process.pid}/stat", encoding="ascii") as file:
-        ticks = file.read().rsplit(")", 1)[1].split()[11:13]
-    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+def stats(connection):
+    answer = connection.ask("stats")
+    return dict(zip(answer["what"], answer["value"]))
 
 
 def wait_until_settled(server, seconds_max=600):
-    """No merge is under way and none is to come: neither files nor processor time move."""
+    """No merge is under way and none is to come. The seconds until then."""
+    connection = wire.Connection(server.port, bytes(16))
     began = since = time.monotonic()
     before = None
     while time.monotonic() - since < SETTLED_SECONDS and time.monotonic() - began < seconds_max:
         time.sleep(0.5)
-        now = (sorted(item for item in files_of(server.data).items() if item[0].startswith("segment-")),
-               int(4 * cpu_seconds(server)))
-        if now != before:
+        found = stats(connection)
+        now = (found["flushes"], found["merges"], found["merging now"])
+        if now != before or found["merging now"]:
             before, since = now, time.monotonic()
+    connection.close()
     return since - began
 
 
@@ -406,6 +420,8 @@ def measure(shape, memory, keep=None):
         figures["peak MiB, ready"] = memory_peak(server) >> 20
         measure_charts(server, shape, figures)
         figures["peak MiB, charts"] = memory_peak(server) >> 20
+        connection = wire.Connection(server.port, bytes(16))
+        figures["resident MiB, counted"] = stats(connection)["resident bytes"] / (1 << 20)
         server.stop()
         server = start(data, memory, figures, "after a clean stop")
         figures["peak MiB, ready again"] = memory_peak(server) >> 20
@@ -455,6 +471,8 @@ def main():
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--memory", default="512M")
     parser.add_argument("--seconds", type=int, help="of the shape `quiet`")
+    parser.add_argument("--store-max", default="20G",
+                        help="size at which the shape `quiet` deletes its oldest data")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", metavar="DIR", help="where the store stays")
     parser.add_argument("--report-only", action="store_true")
