@@ -231,11 +231,10 @@ Status inspect_block(const Segment& segment, uint64_t number, InspectSink& sink)
         .number("summaries bytes", info.summaries_bytes)
         .show(sink);
     if (block.damaged != nullptr) {
-        return make_error(
-            ErrorCode::kCorruption,
-            "byte {}: was found damaged at offset {} of segment file {}, from where a "
-            "merge brought it here as it was",
-            block.offset, block.damaged->offset, block.damaged->file_id);
+        return make_error(ErrorCode::kCorruption,
+                          "byte {}: was found damaged at offset {} of segment-{:06}, from where a "
+                          "merge brought it here as it was",
+                          block.offset, block.damaged->offset, block.damaged->file_id);
     }
     Status status = segment.check("axis", block.offset, info.axis_bytes, block.axis_checksum);
     if (status) {

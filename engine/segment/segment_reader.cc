@@ -200,10 +200,11 @@ Status SegmentMeta::check_undamaged(size_t block) const {
     if (damaged == nullptr) {
         return {};
     }
-    return make_error(ErrorCode::kCorruption,
-                      "{}: was found damaged at offset {} of segment file {}, from where a merge "
-                      "brought it here as it was",
-                      describe(block), damaged->offset, damaged->file_id);
+    return make_error(
+        ErrorCode::kCorruption,
+        "{}: was found damaged at offset {} of segment-{:06}, from where a merge brought "
+        "it here as it was",
+        describe(block), damaged->offset, damaged->file_id);
 }
 
 std::string SegmentMeta::describe() const {

@@ -66,7 +66,7 @@ class Writer:
 
 
 def grown(data, model):
-    """Three segments, then three lives that leave a log file each; the log file of the life before
+    """Three flushes to segments, then three lives that leave a log file each; the log file of the life before
     is live too, though all of it is in segments."""
     for life, run in enumerate("abc"):
         server = Server(data)

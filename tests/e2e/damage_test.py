@@ -45,7 +45,8 @@ def cells():
     table = []
     for damage in (flip_header, flip_body, flip_middle, flip_index, flip_footer, flip_end,
                    cut_in_half, empty, remove, garbage, replace_by_sibling):
-        table.append(Cell(grown, "segment", 1, damage, "a c " + logs))
+        # The last flush put run c, of which there was much, into a segment of its own.
+        table.append(Cell(grown, "segment", -1, damage, "a b all fill " + logs))
     for damage in (flip_header, flip_body, flip_middle, flip_end, cut_in_half, empty, remove,
                    garbage):
         table.append(Cell(grown, "catalog", -1, damage, "a b c all fill " + logs))
