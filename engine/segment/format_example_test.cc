@@ -8,6 +8,7 @@
 #include "engine/base/coding.h"
 #include "engine/segment/block_directory.h"
 #include "engine/segment/segment_format.h"
+#include "engine/segment/summary_section.h"
 
 namespace stepdb {
 namespace {
@@ -45,13 +46,13 @@ BlockInfo example_info() {
     return info;
 }
 
-std::shared_ptr<const EncodedBlock> build_example() {
+std::shared_ptr<const EncodedBlock> build_example(size_t summary_values_min = kSummaryValuesMin) {
     const std::vector<Key> keys = {key_of_step(20), key_of_step(30), key_of_step(10),
                                    key_of_step(20)};
     const std::vector<int64_t> times = {1700000000000000, 1700000001000100, 1700000002000050,
                                         1700000003000000};
     const std::vector<uint64_t> sequences = {100, 101, 102, 103};
-    BlockBuilder builder(example_info(), keys, times, sequences);
+    BlockBuilder builder(example_info(), keys, times, sequences, summary_values_min);
     builder.add_column(0, std::vector<double>{2.5, widen(0x7FC00000U), 3.5, 2.25}, {});
     builder.add_column(1, std::vector<double>{0.001, 0.001, 0.001, 0.001}, {});
     builder.add_column(3, std::vector<double>{0, 0.91, 0.5, 0}, std::vector<uint8_t>{0, 1, 1, 0});
@@ -108,6 +109,22 @@ TEST(FormatExample, BlockDecodesToItsRows) {
 TEST(FormatExample, BlockIsWhatTheBuilderWrites) {
     const auto block = build_example();
     EXPECT_EQ(block->bytes, read_example("block"));
+}
+
+TEST(FormatExample, SummariesAreWhatTheBuilderWrites) {
+    const auto block = build_example(3);
+    const auto example = read_example("summaries");
+    const Bytes section = summaries_section(*block);
+    EXPECT_EQ(std::vector<std::byte>(section.begin(), section.end()), example);
+    const auto summaries = decode_summaries(example, block->info);
+    ASSERT_TRUE(summaries) << summaries.error().to_string();
+    ASSERT_EQ(summaries->size(), 2U);
+    const Summary& loss = (*summaries)[0].summary;
+    EXPECT_EQ(loss.count, 2U);
+    EXPECT_EQ(loss.nan, 1U);
+    EXPECT_EQ(step_of_key(loss.min.key), 20);
+    EXPECT_EQ(loss.mean(), 2.875);
+    EXPECT_EQ(loss.variance(), 0.78125 / 2);
 }
 
 TEST(FormatExample, FileHeaderIsWhatIsWritten) {

@@ -82,10 +82,10 @@ Status EngineStore::flush() {
 Status EngineStore::reopen() {
     TRY(settle());
     writer_->disconnect();
-    if (reopening_ == Reopening::kClose) {
-        TRY(store_.close());
-    } else {
+    if (reopening_ == Reopening::kCrash) {
         store_.crash(CrashKind::kPowerCut);
+    } else {
+        TRY(store_.close());
     }
     TRY(store_.open());
     writer_->connect(store_);
@@ -94,6 +94,10 @@ Status EngineStore::reopen() {
 
 Result<AnswerLines> EngineStore::query(const std::string& text, int64_t now_us) {
     TRY(settle());
+    if (reopening_ == Reopening::kMerge) {
+        TRY(store_.flush());
+        TRY(store_.compact());
+    }
     TRY_ASSIGN(Query parsed, parse_query(text));
     TRY_ASSIGN(PreparedQuery prepared, prepare_query(std::move(parsed), store_.engine()));
     TRY_ASSIGN(auto running, SnapshotQuery::create(std::move(prepared), store_.files(), now_us));

@@ -9,7 +9,9 @@
 
 namespace stepdb {
 
-enum class Reopening : uint8_t { kClose, kCrash };
+// How a script's `reopen` ends the life before; with kMerge, what was sent is also flushed and
+// merged before every query.
+enum class Reopening : uint8_t { kClose, kCrash, kMerge };
 
 class EngineStore final : public ScriptStore {
   public:

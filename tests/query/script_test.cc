@@ -27,6 +27,7 @@ std::vector<StoreKind> store_kinds() {
         {"map by thousands", [] { return std::make_unique<MapStore>(5000); }},
         {"engine", [] { return std::make_unique<EngineStore>(Reopening::kClose); }},
         {"engine and crashes", [] { return std::make_unique<EngineStore>(Reopening::kCrash); }},
+        {"engine, merged", [] { return std::make_unique<EngineStore>(Reopening::kMerge); }},
     };
 }
 
