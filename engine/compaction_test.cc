@@ -15,7 +15,7 @@ namespace {
 
 class CompactionTest : public EngineTest {
   protected:
-    CompactionTest() : EngineTest(quiet_options()) {}
+    explicit CompactionTest(const EngineOptions& options = quiet_options()) : EngineTest(options) {}
 
     static EngineOptions quiet_options() {
         EngineOptions options = SimStore::small_options();
@@ -285,10 +285,10 @@ TEST_F(CompactionTest, ADamagedBlockIsCarriedAlongAndEverythingElseIsMerged) {
         EXPECT_EQ(read("a", {key_of_step(1), kKeyMax}).value(), 4U + static_cast<size_t>(round));
         const auto lost = read("a", {});
         ASSERT_FALSE(lost.has_value());
-        EXPECT_NE(lost.error().message().find("was found damaged at offset 4096 of segment-"),
+        EXPECT_NE(lost.error().message().find("damaged already at offset 4096 of segment-"),
                   std::string::npos)
             << lost.error().message();
-        EXPECT_NE(store_.verify().find("was found damaged"), std::string::npos);
+        EXPECT_NE(store_.verify().find("damaged already at"), std::string::npos);
         // And again, with more beside it.
         send(one_row("p/a", loss_, 100 + round, {1.0}));
         send(one_row("p/b", loss_, round, {0.25}));
@@ -302,6 +302,63 @@ TEST_F(CompactionTest, ADamagedBlockIsCarriedAlongAndEverythingElseIsMerged) {
     flush();
     compact();
     expect_sound();
+}
+
+// Blocks of wide rows have several strips.
+class WideCompactionTest : public CompactionTest {
+  protected:
+    WideCompactionTest() : CompactionTest(wide_options()) {}
+
+    static EngineOptions wide_options() {
+        EngineOptions options = quiet_options();
+        options.tail_bytes_max = 1U << 20U;
+        options.log_file_bytes = 1U << 20U;
+        options.log_live_bytes_max = 4U << 20U;
+        options.memory_blocks_bytes_max = 1U << 20U;
+        return options;
+    }
+};
+
+TEST_F(WideCompactionTest, WhatIsWholeOfADamagedBlockIsReadAsBefore) {
+    std::vector<std::string> metrics;
+    metrics.reserve(400);
+    for (int metric = 0; metric < 400; ++metric) {
+        metrics.push_back(fmt::format("m{:03}", metric));
+    }
+    const auto wide = stepped(metrics);
+    SimRandom random(11);
+    for (int round = 0; round < 3; ++round) {
+        for (int step = 0; step < 16; ++step) {
+            std::vector<std::optional<double>> values;
+            values.reserve(metrics.size());
+            for (size_t i = 0; i < metrics.size(); ++i) {
+                values.emplace_back(static_cast<double>(random.below(1U << 30U)) / 7);
+            }
+            send(one_row("p/w", wide, 16 * round + step, std::move(values)));
+        }
+        flush();
+    }
+    // The last strip of the first block: that of the last metrics.
+    const auto before = snapshot();
+    const GroupPieces& group = before->pieces().find(before->runs()[0]->id)->groups.front();
+    const SegmentPiece piece = group.segment_blocks.front();
+    const SegmentBlock& block = piece.segment->blocks()[piece.block];
+    ASSERT_TRUE(disk_.flip_byte(piece.segment->path(), block.summaries_offset() - 5));
+    compact();
+    EXPECT_EQ(store_.engine().stats().segments, 1U);
+    EXPECT_EQ(store_.engine().stats().damaged_blocks, 1U);
+    const auto after = snapshot();
+    SnapshotReader reader(store_.files(), after);
+    const auto summary = [&](std::string_view metric) {
+        return run_task(store_.executor(),
+                        reader.summarize({*after->runs()[0], 0}, metric, KeyRange()));
+    };
+    EXPECT_EQ(summary("m000").value().count, 48U);
+    EXPECT_EQ(summary("m200").value().count, 48U);
+    const auto lost = summary("m399");
+    ASSERT_FALSE(lost.has_value());
+    EXPECT_NE(lost.error().message().find("strip"), std::string::npos) << lost.error().message();
+    EXPECT_NE(store_.verify().find("strip"), std::string::npos);
 }
 
 TEST_F(CompactionTest, MergesStartByThemselvesAfterFlushesAndInASettledStore) {
@@ -342,6 +399,7 @@ TEST_F(CompactionTest, MergesStartByThemselvesAfterFlushesAndInASettledStore) {
 
 TEST_F(CompactionTest, QuietRunsGetASegmentOfTheirOwnBesideABusyOne) {
     std::vector<std::string> metrics;
+    metrics.reserve(64);
     for (int metric = 0; metric < 64; ++metric) {
         metrics.push_back(fmt::format("m{}", metric));
     }

@@ -141,6 +141,7 @@ struct EngineStats {
     // Why the last merge failed, or why a segment is left out of all of them, if so.
     std::optional<Error> merge_error;
     uint64_t segment_blocks = 0;
+    uint64_t damaged_blocks = 0;  // of these, carried along by merges
     // Segment blocks that a series of a run is in, of those that have any: the mean and the most.
     double series_blocks_mean = 0;
     uint64_t series_blocks_max = 0;

@@ -277,6 +277,8 @@ EngineStats EngineCore::stats() const {
         ++stats.segments;
         stats.segment_bytes += segment->file_bytes();
         stats.segment_blocks += segment->blocks().size();
+        stats.damaged_blocks += static_cast<uint64_t>(std::ranges::count_if(
+            segment->blocks(), [](const SegmentBlock& block) { return block.damaged != nullptr; }));
     }
     state_.rows.count_series_blocks(stats.series_blocks_mean, stats.series_blocks_max);
     stats.merges = merges_;

@@ -19,8 +19,16 @@ struct Segment {
     Segment() = default;
 
     Status check(std::string_view what, uint64_t offset, uint64_t bytes, uint64_t expected) const {
-        const uint64_t found =
-            xxh3(file.subspan(offset, bytes), place_seed(store, file_id, offset));
+        return check(what, offset, bytes, expected, place_seed(store, file_id, offset));
+    }
+    // A section of a block.
+    Status check(std::string_view what, const SegmentBlock& block, uint64_t offset, uint64_t bytes,
+                 uint64_t expected) const {
+        return check(what, offset, bytes, expected, block.section_seed(store, file_id, offset));
+    }
+    Status check(std::string_view what, uint64_t offset, uint64_t bytes, uint64_t expected,
+                 uint64_t seed) const {
+        const uint64_t found = xxh3(file.subspan(offset, bytes), seed);
         return found == expected ? Status() : Status(mismatch(what, offset, found, expected));
     }
 
@@ -182,7 +190,7 @@ Status inspect_summaries(const Segment& segment, const SegmentBlock& block, Insp
         return {};
     }
     const uint64_t at = block.summaries_offset();
-    TRY(segment.check("summaries", at, info.summaries_bytes, block.summaries_checksum));
+    TRY(segment.check("summaries", block, at, info.summaries_bytes, block.summaries_checksum));
     TRY_ASSIGN(const auto summaries,
                decode_summaries(segment.file.subspan(at, info.summaries_bytes), info));
     InspectTable table("summaries", {{"column", ColumnType::kUint64},
@@ -230,21 +238,16 @@ Status inspect_block(const Segment& segment, uint64_t number, InspectSink& sink)
         .number("summaries at", block.summaries_offset())
         .number("summaries bytes", info.summaries_bytes)
         .show(sink);
-    if (block.damaged != nullptr) {
-        return make_error(ErrorCode::kCorruption,
-                          "byte {}: was found damaged at offset {} of segment-{:06}, from where a "
-                          "merge brought it here as it was",
-                          block.offset, block.damaged->offset, block.damaged->file_id);
-    }
-    Status status = segment.check("axis", block.offset, info.axis_bytes, block.axis_checksum);
+    Status status =
+        segment.check("axis", block, block.offset, info.axis_bytes, block.axis_checksum);
     if (status) {
         const auto axis = decode_axis(segment.file.subspan(block.offset, info.axis_bytes), info);
         status =
             axis ? Status() : Status(axis.error().within(fmt::format("byte {}", block.offset)));
     }
     const Bytes section = segment.file.subspan(block.directory_offset(), info.directory_bytes);
-    const Status intact = segment.check("directory", block.directory_offset(), info.directory_bytes,
-                                        block.directory_checksum);
+    const Status intact = segment.check("directory", block, block.directory_offset(),
+                                        info.directory_bytes, block.directory_checksum);
     if (!intact) {
         keep_first(status, intact);
         return status;

@@ -35,8 +35,14 @@ struct StoreVerifier::OpenSegment {
     uint64_t place_seed(uint64_t offset) const { return stepdb::place_seed(store, id, offset); }
     std::string describe(size_t block) const {
         const BlockInfo& info = blocks[block].info;
-        return fmt::format("block {} (run {}, attempt {}, schema {})", block, info.run,
-                           info.attempt, info.schema);
+        const auto& damaged = blocks[block].damaged;
+        return fmt::format("block {} (run {}, attempt {}, schema {}{})", block, info.run,
+                           info.attempt, info.schema,
+                           damaged == nullptr
+                               ? std::string()
+                               : fmt::format("; damaged already at offset {} of {}, before it was "
+                                             "merged",
+                                             damaged->offset, segment_file_name(damaged->file_id)));
     }
 
     uint64_t id = 0;
@@ -259,7 +265,7 @@ void StoreVerifier::check_block_owner(const OpenSegment& segment, size_t index) 
     }
 }
 
-// Of one that a merge carried along all that can be told is that it is still what it was.
+// One that a merge carried along is still what it was. What of it is damaged is told as of others.
 void StoreVerifier::verify_damaged_block(const OpenSegment& segment, size_t index, Bytes bytes) {
     const SegmentBlock& block = segment.blocks[index];
     const DamagedOrigin& origin = *block.damaged;
@@ -270,23 +276,18 @@ void StoreVerifier::verify_damaged_block(const OpenSegment& segment, size_t inde
                     checksum_words("damaged block", origin.checksum, computed),
                 kRestoreSegment);
     }
-    problem(segment.name, block.offset,
-            fmt::format("{}: was found damaged at offset {} of {}, from where a merge brought it "
-                        "here as it was",
-                        segment.describe(index), origin.offset, segment_file_name(origin.file_id)),
-            "restore the store from a backup of before, or do without what this block holds");
 }
 
 void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes bytes) {
     const SegmentBlock& block = segment.blocks[index];
     if (block.damaged != nullptr) {
         verify_damaged_block(segment, index, bytes);
-        return;
     }
     const Bytes axis = bytes.first(block.info.axis_bytes);
     const Bytes directory = bytes.subspan(axis.size(), block.info.directory_bytes);
     const Bytes strips = bytes.subspan(axis.size() + directory.size(), block.info.strips_bytes);
-    const uint64_t axis_computed = xxh3(axis, segment.place_seed(block.offset));
+    const uint64_t axis_computed =
+        xxh3(axis, block.section_seed(segment.store, segment.id, block.offset));
     if (axis_computed != block.axis_checksum) {
         problem(segment.name, block.offset,
                 segment.describe(index) + " " +
@@ -297,7 +298,8 @@ void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes
     }
     check_block_summaries(segment, index, bytes);
     const uint64_t at = block.directory_offset();
-    const uint64_t directory_computed = xxh3(directory, segment.place_seed(at));
+    const uint64_t directory_computed =
+        xxh3(directory, block.section_seed(segment.store, segment.id, at));
     if (directory_computed != block.directory_checksum) {
         problem(segment.name, at,
                 segment.describe(index) + " " +
@@ -349,7 +351,7 @@ void StoreVerifier::check_block_summaries(const OpenSegment& segment, size_t ind
                 kRestoreSegment);
     };
     const Bytes section = bytes.last(info.summaries_bytes);
-    const uint64_t computed = xxh3(section, segment.place_seed(at));
+    const uint64_t computed = xxh3(section, block.section_seed(segment.store, segment.id, at));
     if (computed != block.summaries_checksum) {
         wrong(checksum_words("summaries", block.summaries_checksum, computed));
         return;
@@ -366,6 +368,10 @@ void StoreVerifier::check_block_summaries(const OpenSegment& segment, size_t ind
         const Result<ChunkPlace> place = find_chunk(directory, info, stored.column);
         if (!axis || !place) {
             return;
+        }
+        const Bytes strip = strips.subspan(place->strip_offset, place->strip_bytes);
+        if (xxh3(strip, content_seed(info)) != place->strip_checksum) {
+            continue;  // reported with its strip
         }
         const Result<ColumnValues> values =
             decode_chunk(strips.subspan(place->offset, place->bytes), info);

@@ -46,6 +46,7 @@ std::vector<StoreFact> list_store_facts(const EngineStats& stats) {
     facts.count("segments", stats.segments);
     facts.bytes("segment bytes", stats.segment_bytes);
     facts.count("segment blocks", stats.segment_blocks);
+    facts.count("damaged blocks", stats.damaged_blocks);
     facts.add("blocks of a series, mean", stats.series_blocks_mean,
               fmt::format("{:.1f}", stats.series_blocks_mean));
     facts.count("blocks of a series, most", stats.series_blocks_max);
@@ -60,6 +61,11 @@ std::vector<std::string> list_store_troubles(const EngineStats& stats) {
     std::vector<std::string> troubles;
     if (stats.flush_error) {
         troubles.push_back("the last flush failed: " + stats.flush_error->message());
+    }
+    if (stats.damaged_blocks != 0) {
+        troubles.push_back(fmt::format(
+            "{} blocks were damaged before they were merged; `stepdb verify` says what of them",
+            stats.damaged_blocks));
     }
     if (stats.merge_error) {
         troubles.push_back("merging: " + stats.merge_error->message());

@@ -106,8 +106,8 @@ Status check_options(const RetentionOptions& options) {
 
 Command add_retention(CLI::App& stepdb) {
     auto options = std::make_shared<RetentionOptions>();
-    CLI::App* app =
-        stepdb.add_subcommand("retention", "Delete a project's runs some time after their end");
+    CLI::App* app = stepdb.add_subcommand(
+        "retention", "Delete a project's runs some time after their last write");
     app->add_option("PROJECT", options->project, "The project; without it all are shown")
         ->type_name("P");
     app->add_option("AGE", options->age,

@@ -1,7 +1,10 @@
 #include "tools/run_change.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "tools/command.h"
 
@@ -45,6 +48,16 @@ std::vector<uint32_t> read_numbers(const std::string& text) {
         at = std::max(stop, at + 1);
     }
     return numbers;
+}
+
+// A command asks several questions; what a damaged store may have lost is said once.
+void warn_of_damage(const std::vector<std::string>& notes) {
+    static std::set<std::string> said;
+    for (const std::string& note : notes) {
+        if (note.starts_with("the store is damaged") && said.insert(note).second) {
+            fmt::print(stderr, "stepdb: note: {}\n", note);
+        }
+    }
 }
 
 }  // namespace
@@ -98,6 +111,7 @@ Result<std::vector<std::vector<std::string>>> ask_for_texts(Client& client,
     if (!end) {
         return Error(end.error().code(), without_place(end.error().message()));
     }
+    warn_of_damage(end->notes);
     return rows;
 }
 

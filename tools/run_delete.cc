@@ -99,16 +99,17 @@ std::string patterns_of(const RunOptions& options) {
     return fmt::format("{}", fmt::join(options.metrics, ", "));
 }
 
-// In all attempts: patterns that only an older one has a metric for count too.
-Result<std::vector<std::string>> find_metrics(Client& client, const RunOptions& options,
-                                              const RunName& name) {
-    TRY_ASSIGN(const RunFacts facts, read_run_facts(client, name));
+// Those that the run itself has logged, in any attempt.
+Result<std::vector<std::string>> find_own_metrics(Client& client, const RunName& name,
+                                                  const RunFacts& facts,
+                                                  const std::string& patterns) {
     std::string attempts;
     for (const uint32_t attempt : facts.readable) {
-        attempts += fmt::format("{}'{}#{}'", attempts.empty() ? "" : ", ", name.path(), attempt);
+        attempts +=
+            fmt::format("{}own('{}#{}')", attempts.empty() ? "" : ", ", name.path(), attempt);
     }
-    TRY_ASSIGN(const auto rows, ask_for_texts(client, fmt::format("metrics {} @ {}",
-                                                                  patterns_of(options), attempts)));
+    TRY_ASSIGN(const auto rows,
+               ask_for_texts(client, fmt::format("metrics {} @ {}", patterns, attempts)));
     std::vector<std::string> metrics;
     metrics.reserve(rows.size());
     for (const std::vector<std::string>& row : rows) {
@@ -116,8 +117,17 @@ Result<std::vector<std::string>> find_metrics(Client& client, const RunOptions& 
     }
     std::ranges::sort(metrics);
     metrics.erase(std::unique(metrics.begin(), metrics.end()), metrics.end());
+    return metrics;
+}
+
+Result<std::vector<std::string>> find_metrics(Client& client, const RunOptions& options,
+                                              const RunName& name) {
+    TRY_ASSIGN(const RunFacts facts, read_run_facts(client, name));
+    TRY_ASSIGN(std::vector<std::string> metrics,
+               find_own_metrics(client, name, facts, patterns_of(options)));
     if (metrics.empty()) {
-        return make_error(ErrorCode::kNotFound, "no metric of run {} matches {}", name.path(),
+        return make_error(ErrorCode::kNotFound,
+                          "run {} itself has logged no metric that matches {}", name.path(),
                           patterns_of(options));
     }
     return metrics;
@@ -162,10 +172,10 @@ Status preview_delete_run(const RunOptions& options, const RunName& name) {
     if (!forks.empty()) {
         return forks_in_the_way("run " + name.path(), forks);
     }
-    TRY_ASSIGN(const auto series,
-               ask_for_texts(*client, fmt::format("metrics ** @ '{}'", name.path())));
+    TRY_ASSIGN(const std::vector<std::string> series, find_own_metrics(*client, name, facts, "**"));
     const size_t attempts = facts.readable.size() + facts.discarded.size();
-    fmt::print("would delete run {} with {}{}. {}\n", name.path(), series_text(series.size()),
+    fmt::print("would delete run {} with {} of its own{}. {}\n", name.path(),
+               series_text(series.size()),
                attempts == 1 ? "" : fmt::format(" and all its {} attempts", attempts), kSayYes);
     return {};
 }

@@ -33,7 +33,7 @@ inline constexpr FileKind kSegmentFileKind{.magic = "STEPDBSG",
                                            .incompatible_known = 0};
 
 // Where a block lay when it was found damaged, and what vouches for its bytes since. The checksums
-// of its sections are those of that place.
+// of its sections are those of that place: what of it is whole can be read as before.
 struct DamagedOrigin {
     uint64_t file_id = 0;
     uint64_t offset = 0;
@@ -47,9 +47,15 @@ struct SegmentBlock {
     uint64_t axis_checksum = 0;
     uint64_t directory_checksum = 0;
     uint64_t summaries_checksum = 0;  // if there are summaries
-    // Set if the block was damaged before a merge brought it here: its bytes are kept, for a repair
-    // from a backup, and cannot be read as rows.
+    // Set if something of the block was damaged before a merge brought it here, as it was.
     std::shared_ptr<const DamagedOrigin> damaged;
+
+    // What seeds the checksum of the section at `at`: its place, or the one where the block lay.
+    uint64_t section_seed(const Id128& store, uint64_t file_id, uint64_t at) const {
+        return damaged == nullptr
+                   ? place_seed(store, file_id, at)
+                   : place_seed(store, damaged->file_id, damaged->offset + (at - offset));
+    }
 
     uint64_t directory_offset() const { return offset + info.axis_bytes; }
     uint64_t strips_offset() const { return directory_offset() + info.directory_bytes; }

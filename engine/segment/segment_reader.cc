@@ -26,6 +26,14 @@ Task<Result<std::vector<std::byte>>> read_checked(File& file, uint64_t offset, u
     co_return read;
 }
 
+Task<Result<std::vector<std::byte>>> read_block_section(File& file, const SegmentMeta& segment,
+                                                        const SegmentBlock& block, uint64_t offset,
+                                                        uint64_t bytes, uint64_t checksum) {
+    co_return co_await read_checked(file, offset, bytes,
+                                    block.section_seed(segment.store(), segment.file_id(), offset),
+                                    checksum);
+}
+
 Task<Result<std::vector<std::byte>>> read_section(File& file, const SegmentMeta& segment,
                                                   uint64_t offset, uint64_t bytes,
                                                   uint64_t checksum) {
@@ -195,26 +203,19 @@ size_t SegmentMeta::memory_bytes() const {
     return sizeof(*this) + path_.capacity() + blocks_.capacity() * sizeof(SegmentBlock);
 }
 
-Status SegmentMeta::check_undamaged(size_t block) const {
-    const auto& damaged = blocks_[block].damaged;
-    if (damaged == nullptr) {
-        return {};
-    }
-    return make_error(
-        ErrorCode::kCorruption,
-        "{}: was found damaged at offset {} of segment-{:06}, from where a merge brought "
-        "it here as it was",
-        describe(block), damaged->offset, damaged->file_id);
-}
-
 std::string SegmentMeta::describe() const {
     return fmt::format("segment {}", path_);
 }
 
 std::string SegmentMeta::describe(size_t block) const {
     const BlockInfo& info = blocks_[block].info;
-    return fmt::format("segment {} block {} (run {}, attempt {}, schema {})", path_, block,
-                       info.run, info.attempt, info.schema);
+    const auto& damaged = blocks_[block].damaged;
+    return fmt::format("segment {} block {} (run {}, attempt {}, schema {}{})", path_, block,
+                       info.run, info.attempt, info.schema,
+                       damaged == nullptr ? std::string()
+                                          : fmt::format("; damaged already at offset {} of "
+                                                        "segment-{:06}, before it was merged",
+                                                        damaged->offset, damaged->file_id));
 }
 
 Task<Result<std::shared_ptr<const SegmentMeta>>> open_segment(FileSystem& files, std::string path,
@@ -247,13 +248,9 @@ Task<Result<SegmentNames>> read_names(File& file, const SegmentMeta& segment) {
 
 Task<Result<AxisColumns>> read_axis(File& file, const SegmentMeta& segment, size_t index) {
     CHECK(index < segment.blocks().size(), "block {} of {}", index, segment.blocks().size());
-    const Status undamaged = segment.check_undamaged(index);
-    if (!undamaged) {
-        co_return undamaged.error();
-    }
     const SegmentBlock& block = segment.blocks()[index];
-    const Result<std::vector<std::byte>> section = co_await read_section(
-        file, segment, block.offset, block.info.axis_bytes, block.axis_checksum);
+    const Result<std::vector<std::byte>> section = co_await read_block_section(
+        file, segment, block, block.offset, block.info.axis_bytes, block.axis_checksum);
     if (!section) {
         co_return section.error().within("axis").within(segment.describe(index));
     }
@@ -267,14 +264,10 @@ Task<Result<AxisColumns>> read_axis(File& file, const SegmentMeta& segment, size
 Task<Result<std::vector<std::byte>>> read_directory(File& file, const SegmentMeta& segment,
                                                     size_t index) {
     CHECK(index < segment.blocks().size(), "block {} of {}", index, segment.blocks().size());
-    const Status undamaged = segment.check_undamaged(index);
-    if (!undamaged) {
-        co_return undamaged.error();
-    }
     const SegmentBlock& block = segment.blocks()[index];
     Result<std::vector<std::byte>> section =
-        co_await read_section(file, segment, block.directory_offset(), block.info.directory_bytes,
-                              block.directory_checksum);
+        co_await read_block_section(file, segment, block, block.directory_offset(),
+                                    block.info.directory_bytes, block.directory_checksum);
     if (!section) {
         co_return section.error().within("directory").within(segment.describe(index));
     }
@@ -311,17 +304,13 @@ Task<Result<ColumnValues>> read_column(File& file, const SegmentMeta& segment, s
 Task<Result<std::vector<std::byte>>> read_summaries_section(File& file, const SegmentMeta& segment,
                                                             size_t index) {
     CHECK(index < segment.blocks().size(), "block {} of {}", index, segment.blocks().size());
-    const Status undamaged = segment.check_undamaged(index);
-    if (!undamaged) {
-        co_return undamaged.error();
-    }
     const SegmentBlock& block = segment.blocks()[index];
     if (block.info.summaries_bytes == 0) {
         co_return std::vector<std::byte>();
     }
     Result<std::vector<std::byte>> section =
-        co_await read_section(file, segment, block.summaries_offset(), block.info.summaries_bytes,
-                              block.summaries_checksum);
+        co_await read_block_section(file, segment, block, block.summaries_offset(),
+                                    block.info.summaries_bytes, block.summaries_checksum);
     if (!section) {
         co_return section.error().within("summaries").within(segment.describe(index));
     }

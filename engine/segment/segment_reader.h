@@ -45,9 +45,6 @@ class SegmentMeta {
     size_t memory_bytes() const;
 
     // "segment PATH"; "segment PATH block 3 (run 7, attempt 0, schema 2)".
-    // Why nothing of a block can be read, if a merge found it damaged and carried it along.
-    Status check_undamaged(size_t block) const;
-
     std::string describe() const;
     std::string describe(size_t block) const;
 

@@ -164,14 +164,12 @@ bool can_be(const Summary& summary, const BlockInfo& info) {
             return false;
         }
     }
-    if (summary.count != 0 && !std::isfinite(summary.mean())) {
-        return false;
-    }
     const double deviations = summary.deviations.plain();
     return summary.points() >= 1 && summary.points() <= info.rows && keys.first >= info.key_min &&
            keys.last <= info.key_max && std::isfinite(summary.min.value) &&
            std::isfinite(summary.max.value) && summary.min.value <= summary.max.value &&
-           std::isfinite(deviations) && deviations >= 0;
+           std::isfinite(deviations) && deviations >= 0 &&
+           (summary.count == 0 || std::isfinite(summary.mean()));
 }
 
 Status check(const std::vector<ColumnSummary>& columns, const BlockInfo& info) {

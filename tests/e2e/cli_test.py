@@ -63,6 +63,9 @@ class CommandLine(Case):
             for line in lines:
                 self.assertTrue(line.startswith(f"stepdb run {action} "), line)
                 self.assertNotEqual(self.stepdb(*shlex.split(line)[1:]), "", line)
+            if action == "fork":  # has something of its own from now on
+                self.stepdb("log", "--project", "demo", "--run", "lower-lr", "--step", "500",
+                            "val/loss=1")
         for command in ("set", "retention"):
             for line in examples_of(self.stepdb(command, "--help")):
                 self.assertNotEqual(self.stepdb(*shlex.split(line)[1:]), "", line)

@@ -247,7 +247,7 @@ class Life(Case):
                           ["delete", "p/tinny", "--yes"], ["delete", "p/tinny", "--metrics", "x"],
                           ["fork", "p/f", "--from", "p/tinny", "--at", "1"]):
             self.assertEqual(self.refused("run", *arguments), "stepdb run: error: " + said)
-        self.assertIn("there is no metric 'lost' in run p/tiny#0; did you mean 'loss'?\n",
+        self.assertIn("there is no metric 'lost' in run own(p/tiny#0); did you mean 'loss'?\n",
                       self.refused("run", "delete", "p/tiny", "--metrics", "lost"))
         self.assertEqual([row["run"] for row in self.query("runs")], ["p/tiny"])
 

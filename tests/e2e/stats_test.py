@@ -9,7 +9,7 @@ from support import Case
 
 FACTS = ["runs", "schemas", "durable sequence", "live log bytes", "log groups", "tails",
          "rows in memory bytes", "pinned by snapshots bytes", "resident bytes", "flushes", "segments",
-         "segment bytes", "segment blocks", "blocks of a series, mean", "blocks of a series, most",
+         "segment bytes", "segment blocks", "damaged blocks", "blocks of a series, mean", "blocks of a series, most",
          "merges", "merging now", "merges read bytes", "merges wrote bytes"]
 
 
