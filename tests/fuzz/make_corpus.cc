@@ -153,6 +153,7 @@ void put_bodies(Corpus& corpus) {
     const auto timed = schema_of(Axis::kTimed, {"a"});
     const auto wide = schema_of(Axis::kStepped, [] {
         std::vector<std::string> metrics;
+        metrics.reserve(70);
         for (int i = 0; i < 70; ++i) {
             metrics.push_back(fmt::format("m{}", i));
         }
@@ -383,7 +384,7 @@ void put_summaries(Corpus& corpus) {
         std::vector<uint64_t> sequences;
         std::vector<double> values;
         for (int row = 0; row < 40; ++row) {
-            times.push_back(1'700'000'000'000'000 + row * 1000);
+            times.push_back(1'700'000'000'000'000 + row * int64_t{1000});
             keys.push_back(axis == Axis::kTimed ? times.back() : key_of_step(row * 0.5));
             sequences.push_back(static_cast<uint64_t>(row) + 1);
             values.push_back(row * 0.25 - 3);
