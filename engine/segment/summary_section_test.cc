@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -39,7 +40,7 @@ struct Example {
         builder.add_column(3, std::vector<double>(rows, kNan), {});
         builder.add_column(4, std::vector<double>(rows, 0.25), {});
         std::ranges::fill(present, uint8_t{0});
-        std::fill_n(present.begin() + 5, kSummaryValuesMin - 1, uint8_t{1});
+        std::fill_n(present.begin() + 5, std::min(rows - 5, kSummaryValuesMin - 1), uint8_t{1});
         builder.add_column(5, noise, present);
         block = builder.finish();
     }
