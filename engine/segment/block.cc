@@ -179,15 +179,17 @@ void BlockBuilder::begin_column(uint32_t column) {
 }
 
 void BlockBuilder::add_full(std::span<const double> values) {
-    rows_.resize(info_.rows);
-    std::iota(rows_.begin(), rows_.end(), 0);
+    if (all_rows_.empty()) {
+        all_rows_.resize(info_.rows);
+        std::iota(all_rows_.begin(), all_rows_.end(), 0);
+    }
     if (!order_.empty()) {
         for (size_t i = 0; i < order_.size(); ++i) {
             values_[i] = values[order_[i]];
         }
         values = values_;
     }
-    add_sorted(rows_, values);
+    add_sorted(all_rows_, values);
 }
 
 void BlockBuilder::add_sparse(std::span<const double> values, std::span<const uint8_t> present) {

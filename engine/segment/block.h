@@ -133,8 +133,9 @@ class BlockBuilder {
     std::vector<uint32_t> chunk_bytes_;
     std::vector<std::byte> chunks_;
     std::vector<ColumnSummary> summaries_;
-    std::vector<double> values_;  // scratch of add_column, reused
-    std::vector<int64_t> rows_;   // likewise: rows present
+    std::vector<double> values_;     // scratch of add_column, reused
+    std::vector<int64_t> all_rows_;  // 0, 1, ...: once for all columns that are full
+    std::vector<int64_t> rows_;      // likewise: rows present
 };
 
 // Of the points that count among these: `rows` of a block, ascending, have `values`, and of equal
