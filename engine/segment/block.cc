@@ -224,7 +224,7 @@ void BlockBuilder::add_summary(std::span<const int64_t> rows, std::span<const do
     Summary summary = summarize_rows(axis_, rows, values);
     // Deviations beyond float64 are left to those who look at the values.
     if (summary.deviations.is_plain()) {
-        summaries_.push_back({static_cast<uint32_t>(chunk_bytes_.size()), std::move(summary)});
+        summaries_.push_back({static_cast<uint32_t>(chunk_bytes_.size()), summary});
     }
 }
 
