@@ -53,6 +53,9 @@ struct EngineOptions {
     bool create_if_missing = true;
     // Opens without taking part in writing: no log file is made, every frame is refused.
     bool read_only = false;
+    // Hears what the engine does by itself and people want to find in the server's log, such as the
+    // runs that retention deletes; a line each. On the engine's executor, if it is set.
+    std::function<void(const std::string& line)> tell;
 };
 
 // What the engine stands on. All outlive it, and the executors outlive its snapshots too.

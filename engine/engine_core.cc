@@ -1,6 +1,9 @@
 #include "engine/engine_core.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -213,9 +216,30 @@ void EngineCore::apply_retention() {
         return;
     }
     retention_due_us_ = now + kRetentionEveryUs;
-    for (const uint64_t run : expired_runs(state_.accepted, state_.activities, now)) {
-        write_path_.delete_run(run);
+    std::map<std::string, std::vector<std::string>> deleted;  // runs of a project
+    for (const uint64_t id : expired_runs(state_.accepted, state_.activities, now)) {
+        const std::shared_ptr<const Run> run = state_.accepted.find_run(id);
+        if (write_path_.delete_run(id)) {
+            deleted[run->project].push_back(run->name);
+        }
     }
+    for (const auto& [project, runs] : deleted) {
+        tell_of_retention(project, runs);
+    }
+}
+
+void EngineCore::tell_of_retention(const std::string& project,
+                                   const std::vector<std::string>& runs) const {
+    constexpr size_t kNamed = 20;
+    if (!options_.tell) {
+        return;
+    }
+    const size_t named = std::min(runs.size(), kNamed);
+    const auto end = runs.begin() + static_cast<std::ptrdiff_t>(named);
+    options_.tell(
+        fmt::format("retention of project {} deletes {} run{}: {}{}", project, runs.size(),
+                    runs.size() == 1 ? "" : "s", fmt::join(runs.begin(), end, ", "),
+                    named == runs.size() ? "" : fmt::format(" and {} more", runs.size() - named)));
 }
 
 // The end of the log can be told from one that a crash cut short only by what comes after it. Where

@@ -118,6 +118,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     void call_waiting_for_room();
     void note_durable_when_idle();
     void apply_retention();
+    void tell_of_retention(const std::string& project, const std::vector<std::string>& runs) const;
     void begin_epoch_when_room();
 
     // A log file that was replayed; first_sequence is 0 if it held no group.

@@ -8,10 +8,17 @@ namespace {
 
 class LifeTest : public EngineTest {
   protected:
-    LifeTest() : EngineTest(quiet_options()) {}
+    LifeTest() : EngineTest(quiet_options()) { told().clear(); }
+
+    // Lines for the server's log.
+    static std::vector<std::string>& told() {
+        static std::vector<std::string> lines;
+        return lines;
+    }
 
     static EngineOptions quiet_options() {
         EngineOptions options = SimStore::small_options();
+        options.tell = [](const std::string& line) { told().push_back(line); };
         options.merge_automatically = false;
         return options;
     }
@@ -353,6 +360,7 @@ TEST_F(LifeTest, RetentionSparesWhatIsKeptAndParentsOfWhatIsFresh) {
     store_.run();
     model_.delete_run("p/old");
     writer_.forget_run("p/old");
+    EXPECT_EQ(told(), std::vector<std::string>{"retention of project p deletes 1 run: old"});
     expect_everywhere();
 }
 

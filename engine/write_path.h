@@ -40,8 +40,9 @@ class WritePath {
     void close_session(Session& session);
     uint64_t submit(const std::shared_ptr<Session>& session, Bytes frame);
 
-    // Deletes a run on the engine's own account, as retention does.
-    void delete_run(uint64_t run);
+    // Deletes a run on the engine's own account, as retention does. False if the log cannot take it
+    // now.
+    bool delete_run(uint64_t run);
 
     // The log is durable up to `sequence`: publishes and tells what that covers.
     void on_durable(uint64_t sequence);

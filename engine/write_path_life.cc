@@ -89,9 +89,9 @@ Result<WritePath::Accepted> WritePath::accept_set_retention(Session& session, By
     return accepted;
 }
 
-void WritePath::delete_run(uint64_t run) {
+bool WritePath::delete_run(uint64_t run) {
     if (latched_ || log_ == nullptr || full_ || state_.accepted.find_run(run) == nullptr) {
-        return;
+        return false;
     }
     Pending pending(nullptr, 0);
     RecordHeader& header = pending.accepted.header;
@@ -101,6 +101,7 @@ void WritePath::delete_run(uint64_t run) {
     pending.after_sequence = log_sequence();
     apply(pending.accepted);
     pending_.push_back(std::move(pending));
+    return true;
 }
 
 }  // namespace stepdb

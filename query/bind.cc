@@ -37,7 +37,7 @@ Error run_not_found(const Query& query, const RunPattern& pattern, const Catalog
     return query_error(
         query.text, pattern.path.span,
         fmt::format("there is no run '{}'{}", printable(pattern.path.text),
-                    runs.empty() ? "; the store is empty" : did_you_mean(pattern.path.text, paths)),
+                    runs.empty() ? "; the store has no runs" : did_you_mean(pattern.path.text, paths)),
         ErrorCode::kNotFound);
 }
 
@@ -144,7 +144,7 @@ Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, Bo
         }
     }
     if (runs.empty()) {
-        bound.notes.assign(1, "the store is empty: it has no run yet");
+        bound.notes.assign(1, "the store has no runs");
     } else if (bound.runs.size() == before) {
         bound.notes.push_back(fmt::format("no run matches '{}'{}", printable(pattern.path.text),
                                           pattern.attempt

@@ -98,6 +98,7 @@ class Parser {
     Result<RunsQuery> parse_runs_query();
     Result<MetricsQuery> parse_metrics_query();
     Error stages_without_points(const Query& query) const;
+    Error unknown_run_function() const;
     Result<std::vector<Stage>> parse_stages();
     Result<Stage> parse_stage();
     Result<uint64_t> parse_count_word(std::string_view what, uint64_t max);
@@ -155,6 +156,9 @@ Result<Query> Parser::parse_query() {
     if (at_keyword("explain")) {
         query.explain = true;
         take();
+    }
+    if (query.explain && at_keyword("explain")) {
+        return error_at(peek().span, "one `explain` is enough; expected the query to explain");
     }
     if (at_keyword("runs")) {
         take();
@@ -279,8 +283,19 @@ Result<RunPattern> Parser::parse_run() {
     return parse_run_path();
 }
 
+// `owm(gpt/run-1)`.
+Error Parser::unknown_run_function() const {
+    static const std::vector<std::string> functions = {"own", "parent"};
+    return error_at(peek().span,
+                    fmt::format("expected a run, own(RUN) or parent(RUN), found '{}('{}",
+                                printable(peek().text, 80), did_you_mean(peek().text, functions)));
+}
+
 Result<RunPattern> Parser::parse_run_path() {
     RunPattern run;
+    if (peek().kind == TokenKind::kWord && peek_after().kind == TokenKind::kOpenParenthesis) {
+        return unknown_run_function();
+    }
     TRY_ASSIGN(run.path, parse_pattern("a run such as gpt/run-1 or gpt/*"));
     TRY(split_attempt(run));
     const std::string& path = run.path.text;

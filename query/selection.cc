@@ -1,5 +1,7 @@
 #include "query/selection.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/base/text.h"
@@ -122,9 +124,17 @@ Error Selector::metric_not_found(const Pattern& pattern) const {
             names.push_back(std::move(metric.name));
         }
     }
-    const std::string where = bound_.runs.size() == 1
-                                  ? fmt::format("run {}", bound_.runs.front().label)
-                                  : fmt::format("any of the {} selected runs", bound_.runs.size());
+    // A run may be selected by several patterns.
+    std::vector<std::string_view> labels;
+    for (const SelectedRun& selected : bound_.runs) {
+        if (std::ranges::find(labels, selected.label) == labels.end() && labels.size() < 3) {
+            labels.push_back(selected.label);
+        }
+    }
+    const std::string where =
+        labels.size() < 3
+            ? fmt::format("{}{}", labels.size() == 1 ? "run " : "", fmt::join(labels, " or "))
+            : std::string("any of the runs selected");
     return query_error(bound_.query.text, pattern.span,
                        fmt::format("there is no metric '{}' in {}{}", printable(pattern.text),
                                    where, did_you_mean(pattern.text, names)),

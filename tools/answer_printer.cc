@@ -42,7 +42,9 @@ Result<OutputFormat> read_output_format(const std::string& name) {
 void AnswerPrinter::columns(const std::vector<ResultColumn>& columns) {
     wants_chart_ = options_.chart.value_or(!options_.has_format && is_terminal(STDOUT_FILENO));
     is_charted_ = wants_chart_ && Chart::can_draw(columns) && chart_.begin(columns).has_value();
-    if (!is_charted_) {
+    // What was asked for is a chart; a table in its place would be taken for success.
+    is_refused_ = options_.chart.value_or(false) && !is_charted_;
+    if (!is_charted_ && !is_refused_) {
         writer_ = make_result_writer(options_.format, write_to_stdout);
         writer_->begin(columns);
     }
@@ -51,7 +53,7 @@ void AnswerPrinter::columns(const std::vector<ResultColumn>& columns) {
 void AnswerPrinter::block(const ResultBlock& block) {
     if (is_charted_) {
         chart_.block(block);
-    } else {
+    } else if (!is_refused_) {
         writer_->block(block);
     }
 }
@@ -59,14 +61,14 @@ void AnswerPrinter::block(const ResultBlock& block) {
 Status AnswerPrinter::end(const QueryEnd& end) {
     if (is_charted_) {
         write_to_stdout(chart_.render(chart_options()));
-    } else {
+    } else if (!is_refused_) {
         writer_->end();
     }
     std::fflush(stdout);
     for (const std::string& note : end.notes) {
         fmt::print(stderr, "note: {}\n", note);
     }
-    if (options_.chart.value_or(false) && !is_charted_) {
+    if (is_refused_) {
         return make_error(ErrorCode::kInvalidArgument,
                           "--chart draws answers in buckets with mean, min or max; add "
                           "`| buckets 100` to the query");

@@ -35,6 +35,7 @@ class AnswerPrinter {
   private:
     PrintOptions options_;
     bool is_charted_ = false;
+    bool is_refused_ = false;  // a chart was asked for that cannot be drawn
     bool wants_chart_ = false;
     Chart chart_;
     std::unique_ptr<ResultWriter> writer_;

@@ -178,7 +178,7 @@ class Bench {
         figures_.add_count("frames_in_flight", in_flight(), "a connection");
         figures_.add_number("rate_asked",
                             options_.rate > 0 ? std::optional(options_.rate) : std::nullopt,
-                            "points/s");
+                            "points/s", "no limit");
         std::vector<std::unique_ptr<LoadWriter>> writers;
         for (uint32_t connection = 0; connection < options_.connections; ++connection) {
             TRY_ASSIGN(auto writer, open_writer(connection));

@@ -11,6 +11,7 @@
 #include "tools/address.h"
 #include "tools/command.h"
 #include "tools/import/number_text.h"
+#include "tools/output/format_cell.h"
 #include "tools/run_change.h"
 
 namespace stepdb {
@@ -22,6 +23,7 @@ struct RetentionOptions {
 
     std::string project;
     std::string age;
+    bool yes = false;
     std::string server;
 };
 
@@ -86,6 +88,15 @@ Status set_retention(const RetentionOptions& options) {
     frame.project = options.project;
     TRY_ASSIGN(frame.age_us, parse_age(options.age));
     TRY_ASSIGN(const auto client, connect_to(options.server, random_id()));
+    if (frame.age_us != 0 && !options.yes) {
+        TRY_ASSIGN(const std::vector<std::string> expired,
+                   find_older_than(*client, options.project, frame.age_us));
+        if (!expired.empty()) {
+            fmt::print("would delete {} at once, within a minute: {}. {}\n",
+                       count_of(expired.size(), "run"), list_of(expired), kSayYes);
+            return {};
+        }
+    }
     TRY(RunWriter::send_one(*client, encode_set_retention_frame(frame)));
     print_retention(options.project, frame.age_us == 0 ? "" : options.age);
     return {};
@@ -113,11 +124,14 @@ Command add_retention(CLI::App& stepdb) {
     app->add_option("AGE", options->age,
                     "Since the last write: 12h, 30d, 4w; or off; without it, show what is set")
         ->type_name("AGE");
+    app->add_flag("--yes", options->yes,
+                  "Set it even if runs are deleted at once; without it they are only named");
     add_server_option(*app, options->server);
     add_examples(*app,
                  {"stepdb retention", "stepdb retention demo", "stepdb retention demo 90d",
-                  "stepdb retention demo off"},
-                 "Off by default. Runs tagged keep stay, and so does what their forks read.");
+                  "stepdb retention demo 7d --yes", "stepdb retention demo off"},
+                 "Off by default. Runs tagged keep stay, and so does what their forks read. The\n"
+                 "server's log names what was deleted.");
     return {
         app,
         [=] { return options->age.empty() ? show_retention(*options) : set_retention(*options); },

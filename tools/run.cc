@@ -153,6 +153,7 @@ Status end(const RunOptions& options, RunState state) {
     TRY_ASSIGN(const RunName name, parse_run_name(options.run));
     TRY_ASSIGN(RunWriter writer, RunWriter::open(options.server, name, 0));
     const uint32_t newest = writer.run().attempt;
+    TRY_ASSIGN(const RunFacts before, read_run_facts(writer.client(), name));
     FinishRunFrame frame;
     frame.attempt = name.attempt.value_or(newest);
     frame.state = state;
@@ -166,7 +167,8 @@ Status end(const RunOptions& options, RunState state) {
                    newest);
         return {};
     }
-    fmt::print("run {} {}\n", name.path(), state == RunState::kFinished ? "finished" : "failed");
+    const std::string_view word = state == RunState::kFinished ? "finished" : "failed";
+    fmt::print("run {} {}{}\n", name.path(), before.state == word ? "had already " : "", word);
     return {};
 }
 

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
 
+#include "engine/io/environment.h"
 #include "tools/command.h"
+#include "tools/import/time_text.h"
 
 namespace stepdb {
 
@@ -121,7 +124,9 @@ Result<RunFacts> read_run_facts(Client& client, const RunName& name) {
     for (const std::vector<std::string>& row : rows) {
         const std::string& attribute = row.at(1);
         const std::string& value = row.at(3);
-        if (attribute == "sys/attempt") {
+        if (attribute == "sys/state") {
+            facts.state = value;
+        } else if (attribute == "sys/attempt") {
             facts.newest = read_numbers(value).at(0);
         } else if (attribute == "sys/attempts") {
             facts.readable = read_numbers(value);
@@ -138,6 +143,66 @@ Result<RunFacts> read_run_facts(Client& client, const RunName& name) {
 Error explain_missing_run(Client& client, const RunName& name, const Error& otherwise) {
     const Result<RunFacts> facts = read_run_facts(client, name);
     return !facts && facts.error().code() == ErrorCode::kNotFound ? facts.error() : otherwise;
+}
+
+namespace {
+
+// What retention asks of a run.
+struct Freshness {
+    Freshness() = default;
+
+    int64_t last_us = 0;
+    bool is_kept = false;
+    std::string parent;  // path, empty: none
+};
+
+// By path. Rows of one run come together.
+std::map<std::string, Freshness> read_freshness(
+    const std::vector<std::vector<std::string>>& attributes) {
+    std::map<std::string, Freshness> runs;
+    for (const std::vector<std::string>& row : attributes) {
+        Freshness& run = runs[row.at(0)];
+        const std::string& attribute = row.at(1);
+        const std::string& value = row.at(3);
+        if (attribute == "sys/created" || attribute == "sys/last_write") {
+            run.last_us = std::max(run.last_us, parse_time(value).value_or(INT64_MAX));
+        } else if (attribute == kTagsAttribute) {
+            run.is_kept = fmt::format(", {}, ", value).find(", keep, ") != std::string::npos;
+        } else if (attribute == "sys/parent") {
+            run.parent = value.substr(0, value.find('#'));
+        }
+    }
+    return runs;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> find_older_than(Client& client, const std::string& project,
+                                                 int64_t age_us) {
+    const Result<std::vector<std::vector<std::string>>> rows =
+        ask_for_texts(client, "attributes " + runs_of(project));
+    if (!rows) {
+        return rows.error();
+    }
+    const std::map<std::string, Freshness> runs = read_freshness(*rows);
+    const int64_t oldest_us = SystemClock().now_us() - age_us;
+    std::set<std::string> fresh;
+    for (const auto& [path, run] : runs) {
+        // A fork keeps what it reads, to any depth.
+        for (auto at = runs.find(path); run.is_kept || run.last_us >= oldest_us;) {
+            if (at == runs.end() || !fresh.insert(at->first).second) {
+                break;
+            }
+            at = runs.find(at->second.parent);
+        }
+    }
+    std::vector<std::string> expired;
+    for (const auto& [path, run] : runs) {
+        if (!fresh.contains(path)) {
+            expired.push_back(path);
+        }
+    }
+    return expired;
 }
 
 Result<std::vector<std::string>> find_forks(Client& client, const RunName& name) {

@@ -13,6 +13,8 @@
 
 namespace stepdb {
 
+inline constexpr std::string_view kSayYes = "Say --yes to do it.";
+
 // A writer of its own for one change of one run.
 class RunWriter {
   public:
@@ -46,6 +48,7 @@ struct RunFacts {
     RunFacts() = default;
 
     uint32_t newest = 0;
+    std::string state;               // as shown: finished, stale, ...
     std::vector<uint32_t> readable;  // attempts
     std::vector<uint32_t> discarded;
 };
@@ -55,6 +58,11 @@ Result<RunFacts> read_run_facts(Client& client, const RunName& name);
 // The error that says that a run is not there, with the nearest name there is. `otherwise` if it is
 // there after all.
 Error explain_missing_run(Client& client, const RunName& name, const Error& otherwise);
+
+// Runs of a project whose last write, or that of a fork they are read by, is older than `age_us`,
+// and which are not tagged keep: those that such a retention deletes. By their names.
+Result<std::vector<std::string>> find_older_than(Client& client, const std::string& project,
+                                                 int64_t age_us);
 
 // Forks of a run, or of one attempt if the name has one.
 Result<std::vector<std::string>> find_forks(Client& client, const RunName& name);

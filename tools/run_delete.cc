@@ -15,19 +15,8 @@ namespace stepdb {
 
 namespace {
 
-constexpr std::string_view kSayYes = "Say --yes to do it.";
-
 std::string series_text(uint64_t count) {
     return count == 1 ? "1 series" : fmt::format("{} series", count);
-}
-
-// "a, b and 5 more".
-std::string list_of(const std::vector<std::string>& names) {
-    constexpr size_t kNamed = 20;
-    const size_t shown = std::min(names.size(), kNamed);
-    std::string list = fmt::format(
-        "{}", fmt::join(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown), ", "));
-    return shown == names.size() ? list : fmt::format("{} and {} more", list, names.size() - shown);
 }
 
 // As the server will say it.
@@ -123,14 +112,22 @@ Result<std::vector<std::string>> find_own_metrics(Client& client, const RunName&
 Result<std::vector<std::string>> find_metrics(Client& client, const RunOptions& options,
                                               const RunName& name) {
     TRY_ASSIGN(const RunFacts facts, read_run_facts(client, name));
-    TRY_ASSIGN(std::vector<std::string> metrics,
-               find_own_metrics(client, name, facts, patterns_of(options)));
-    if (metrics.empty()) {
-        return make_error(ErrorCode::kNotFound,
-                          "run {} itself has logged no metric that matches {}", name.path(),
-                          patterns_of(options));
+    Result<std::vector<std::string>> own =
+        find_own_metrics(client, name, facts, patterns_of(options));
+    if (own ? !own->empty() : own.error().code() != ErrorCode::kNotFound) {
+        return own;
     }
-    return metrics;
+    const auto shown =
+        ask_for_texts(client, fmt::format("metrics {} @ '{}'", patterns_of(options), name.path()));
+    if (shown && !shown->empty()) {
+        return make_error(ErrorCode::kNotFound,
+                          "run {} itself has logged nothing that matches {}; it shows what its "
+                          "parent has logged, which is deleted there",
+                          name.path(), patterns_of(options));
+    }
+    return own ? make_error(ErrorCode::kNotFound, "run {} has no metric that matches {}",
+                            name.path(), patterns_of(options))
+               : own.error();
 }
 
 Status preview_delete_metrics(Client& client, const RunName& name,

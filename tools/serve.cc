@@ -11,6 +11,7 @@
 #include <memory>
 #include <thread>
 
+#include "engine/base/civil_time.h"
 #include "engine/base/text.h"
 #include "engine/model/memory_plan.h"
 #include "net/engine_query_service.h"
@@ -163,7 +164,11 @@ Status serve(const ServeOptions& options) {
     block_signals();
     // The port first: it is the quicker one to refuse.
     TRY_ASSIGN(const auto server, Server::listen(server_options(address, plan)));
-    TRY_ASSIGN(const auto store, OpenStore::open(engine_options(options.data, plan)));
+    EngineOptions engine = engine_options(options.data, plan);
+    engine.tell = [](const std::string& line) {
+        fmt::print(stderr, "stepdb serve: {} {}\n", format_time(SystemClock().now_us()), line);
+    };
+    TRY_ASSIGN(const auto store, OpenStore::open(std::move(engine)));
     TRY_ASSIGN(const auto query_io, IoEnvironment::create());
     print_opened(*store, options.data, memory);
     Loop& engine_loop = store->io().loop();

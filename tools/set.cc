@@ -1,7 +1,10 @@
 // `stepdb set`: attributes and tags of a run by hand.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <functional>
+#include <iterator>
 #include <memory>
 #include <set>
 
@@ -32,12 +35,20 @@ Error invalid(std::string message) {
     return Error(ErrorCode::kInvalidArgument, std::move(message));
 }
 
+// Of a sign that is written out: `+5` is the integer that `5` is.
+std::string_view without_plus(std::string_view text) {
+    const bool is_signed =
+        text.size() > 1 && text[0] == '+' && (text[1] == '.' || (text[1] >= '0' && text[1] <= '9'));
+    return is_signed ? text.substr(1) : text;
+}
+
 // null, true, false, an integer, a number, a time, or else a string. A number that no type holds is
 // refused: as a string, or rounded, it would not be what was meant.
 Status parse_attribute(const std::string& text, AttributeValue& value) {
     int64_t integer = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stop, code] = std::from_chars(text.data(), end, integer);
+    const std::string_view digits = without_plus(text);
+    const char* const end = digits.data() + digits.size();
+    const auto [stop, code] = std::from_chars(digits.data(), end, integer);
     if (text == "null") {
         return {};
     }
@@ -85,6 +96,15 @@ Status check_named_once(const std::vector<std::string>& names,
     return {};
 }
 
+Status check_tags(const std::vector<std::string>& tags) {
+    for (const std::string& tag : tags) {
+        if (tag.empty()) {
+            return invalid("a tag cannot be empty");
+        }
+    }
+    return {};
+}
+
 void change_tags(const std::vector<std::string>& tags, AttributeChange::Kind kind,
                  SetAttributesFrame& frame) {
     if (!tags.empty()) {
@@ -93,15 +113,14 @@ void change_tags(const std::vector<std::string>& tags, AttributeChange::Kind kin
     }
 }
 
-Result<SetAttributesFrame> make_frame(const SetOptions& options) {
-    SetAttributesFrame frame;
-    std::vector<std::string> names;
+// NAME=VALUE each.
+Status add_values(const SetOptions& options, std::vector<AttributeChange>& changes) {
     for (const std::string& text : options.values) {
         const size_t equals = text.find('=');
         if (equals == std::string::npos || equals == 0) {
             return invalid(fmt::format("'{}' is not NAME=VALUE", printable(text)));
         }
-        AttributeChange change;
+        AttributeChange& change = changes.emplace_back();
         change.name = text.substr(0, equals);
         const std::string value = text.substr(equals + 1);
         if (options.text || change.name == kNameAttribute || change.name == kOwnerAttribute) {
@@ -112,9 +131,19 @@ Result<SetAttributesFrame> make_frame(const SetOptions& options) {
                 return parsed.error().within(printable(change.name));
             }
         }
-        names.push_back(change.name);
-        frame.changes.push_back(std::move(change));
     }
+    return {};
+}
+
+Result<SetAttributesFrame> make_frame(const SetOptions& options) {
+    SetAttributesFrame frame;
+    TRY(add_values(options, frame.changes));
+    std::vector<std::string> names;
+    for (const AttributeChange& change : frame.changes) {
+        names.push_back(change.name);
+    }
+    TRY(check_tags(options.tags));
+    TRY(check_tags(options.untags));
     TRY(check_named_once(names, options.unset, "set", "both set and --unset"));
     TRY(check_named_once(options.tags, options.untags, "given to --tag",
                          "given to both --tag and --untag"));
@@ -132,30 +161,78 @@ Result<SetAttributesFrame> make_frame(const SetOptions& options) {
     return frame;
 }
 
-// "run demo/tiny: 2 attributes set, 1 tag added".
-void print_done(const RunName& name, const SetOptions& options) {
-    std::string done;
+// What was to be removed, or added, and is away, or there, already.
+struct WithoutEffect {
+    WithoutEffect() = default;
+
+    std::vector<std::string> unset;
+    std::vector<std::string> tags;
+    std::vector<std::string> untags;
+};
+
+Result<WithoutEffect> find_without_effect(Client& client, const RunName& name,
+                                          const SetOptions& options) {
+    WithoutEffect none;
+    if (options.unset.empty() && options.tags.empty() && options.untags.empty()) {
+        return none;
+    }
+    TRY_ASSIGN(const auto rows, ask_for_texts(client, fmt::format("attributes '{}'", name.path())));
+    std::set<std::string_view> attributes;
+    std::string tags;
+    for (const std::vector<std::string>& row : rows) {
+        attributes.insert(row.at(1));
+        if (row.at(1) == kTagsAttribute) {
+            tags = fmt::format(", {}, ", row.at(3));
+        }
+    }
+    const auto is_tagged = [&](const std::string& tag) {
+        return tags.find(fmt::format(", {}, ", tag)) != std::string::npos;
+    };
+    std::ranges::copy_if(options.unset, std::back_inserter(none.unset),
+                         [&](const std::string& each) { return !attributes.contains(each); });
+    std::ranges::copy_if(options.tags, std::back_inserter(none.tags), is_tagged);
+    std::ranges::copy_if(options.untags, std::back_inserter(none.untags), std::not_fn(is_tagged));
+    return none;
+}
+
+// "run demo/tiny: 2 attributes set, 1 tag added; it was not tagged y".
+void print_done(const RunName& name, const SetOptions& options, const WithoutEffect& none) {
+    std::vector<std::string> done;
     const auto add = [&](size_t count, std::string_view what, std::string_view verb) {
         if (count != 0) {
-            done += fmt::format("{}{} {}", done.empty() ? "" : ", ", count_of(count, what), verb);
+            done.push_back(fmt::format("{} {}", count_of(count, what), verb));
         }
     };
     add(options.values.size(), "attribute", "set");
-    add(options.unset.size(), "attribute", "removed");
-    add(options.tags.size(), "tag", "added");
-    add(options.untags.size(), "tag", "taken off");
-    fmt::print("run {}: {}\n", name.path(), done);
+    add(options.unset.size() - none.unset.size(), "attribute", "removed");
+    add(options.tags.size() - none.tags.size(), "tag", "added");
+    add(options.untags.size() - none.untags.size(), "tag", "taken off");
+    std::vector<std::string> idle;
+    const auto add_idle = [&](std::string_view what, const std::vector<std::string>& names) {
+        if (!names.empty()) {
+            idle.push_back(
+                fmt::format("{} {}", what, safe_text(fmt::format("{}", fmt::join(names, ", ")))));
+        }
+    };
+    add_idle("it had no", none.unset);
+    add_idle("it was tagged already:", none.tags);
+    add_idle("it was not tagged", none.untags);
+    fmt::print(
+        "run {}: {}{}{}\n", name.path(),
+        done.empty() ? std::string("nothing changed") : fmt::format("{}", fmt::join(done, ", ")),
+        idle.empty() ? "" : "; ", fmt::join(idle, "; "));
 }
 
 Status set(const SetOptions& options) {
     TRY_ASSIGN(const RunName name, parse_whole_run(options.run));
     TRY_ASSIGN(SetAttributesFrame frame, make_frame(options));
     TRY_ASSIGN(RunWriter writer, RunWriter::open(options.server, name, 0));
+    TRY_ASSIGN(const WithoutEffect none, find_without_effect(writer.client(), name, options));
     TRY(writer.change([&](uint32_t handle, uint64_t number) {
         frame.handle = handle;
         return encode_set_attributes_frame(frame, number);
     }));
-    print_done(name, options);
+    print_done(name, options, none);
     return {};
 }
 

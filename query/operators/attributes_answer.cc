@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/base/civil_time.h"
+#include "engine/base/float_bits.h"
 #include "engine/model/limits.h"
 #include "query/answer.h"
 #include "query/run_state.h"
@@ -50,7 +51,7 @@ std::string value_text(const AttributeValue& value) {
         case AttributeType::kInt64:
             return std::to_string(std::get<int64_t>(value));
         case AttributeType::kFloat64:
-            return fmt::format("{}", std::get<double>(value));
+            return format_value(std::get<double>(value));
         case AttributeType::kString:
             return std::get<std::string>(value);
         case AttributeType::kDatetime:

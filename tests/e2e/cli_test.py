@@ -129,6 +129,7 @@ class CommandLine(Case):
                 (["set", "p/r", "a=9223372036854775808"], "does not fit into 64 bits"),
                 (["set", "p/r", "a=1", "--unset", "a"], "'a' is both set and --unset"),
                 (["set", "p/r", "a=1", "a=2"], "'a' is set twice"),
+                (["set", "p/r", "--tag", ""], "a tag cannot be empty"),
                 (["set", "p/r", "--tag", "x", "--untag", "x"], "'x' is given to both"),
                 (["set", "p/r"], "nothing to set"),
                 (["retention", "p", "soon"], "'soon' is no age"),

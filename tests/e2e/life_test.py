@@ -208,8 +208,20 @@ class Life(Case):
                          "runs of p are deleted 30d after their last write, unless they are tagged "
                          "keep\n")
         self.assertEqual(self.stepdb("retention", "p", "off"), "runs of p are kept for ever\n")
+        # What is gone at once is named first; a fork keeps its parent, and `keep` all it reads.
+        self.stepdb("run", "fork", "p/f", "--from", "p/r", "--at", "1")
+        self.log("other", 1, "loss=1")
+        self.stepdb("set", "p/f", "--tag", "keep")
+        self.assertEqual(self.stepdb("retention", "p", "0.000001s"),
+                         "would delete 1 run at once, within a minute: p/other. Say --yes to do "
+                         "it.\n")
+        self.assertEqual(self.stepdb("retention", "p"), "runs of p are kept for ever\n")
+        self.assertIn("runs of p are deleted 1h after their last write",
+                      self.stepdb("retention", "p", "1h"))
+        self.stepdb("retention", "p", "0.000001s", "--yes")
+        self.stepdb("retention", "p", "off")
         self.assertIn("'soon' is no age", self.refused("retention", "p", "soon"))
-        self.assertEqual(len(self.query("runs")), 1)
+        self.assertEqual([row["run"] for row in self.query("runs p/r")], ["p/r"])
 
     def test_what_retention_is_set_can_be_asked(self):
         self.assertEqual(self.stepdb("retention"), "the store has no project yet\n")
@@ -233,6 +245,14 @@ class Life(Case):
         for action, said in (("heartbeat", "run p/r has shown that it is alive\n"),
                              ("fail", "run p/r failed\n"), ("finish", "run p/r finished\n")):
             self.assertEqual(self.stepdb("run", action, "p/r"), said)
+        self.assertEqual(self.stepdb("run", "finish", "p/r"), "run p/r had already finished\n")
+        self.assertEqual(self.stepdb("set", "p/r", "--unset", "a", "--untag", "y"),
+                         "run p/r: nothing changed; it had no a; it was not tagged y\n")
+        self.stepdb("set", "p/r", "a=+5", "b=nan", "c=-inf", "--tag", "y")
+        self.assertEqual(self.stepdb("set", "p/r", "--unset", "a", "--tag", "y", "--tag", "z"),
+                         "run p/r: 1 attribute removed, 1 tag added; it was tagged already: y\n")
+        self.assertEqual(self.attributes("p/r")["b"], ("float64", "NaN"))
+        self.assertEqual(self.attributes("p/r")["c"], ("float64", "-Infinity"))
         self.stepdb("run", "restart", "p/r", "--at", "1")
         self.assertEqual(self.stepdb("run", "finish", "p/r#0"),
                          "run p/r stays as it is: only its newest attempt, 1, can end it\n")
@@ -250,6 +270,11 @@ class Life(Case):
         self.assertIn("there is no metric 'lost' in run own(p/tiny#0); did you mean 'loss'?\n",
                       self.refused("run", "delete", "p/tiny", "--metrics", "lost"))
         self.assertEqual([row["run"] for row in self.query("runs")], ["p/tiny"])
+        self.stepdb("run", "fork", "p/fork", "--from", "p/tiny", "--at", "1")
+        for metrics in ("loss", "lo*"):
+            self.assertIn(f"run p/fork itself has logged nothing that matches {metrics}; it shows "
+                          "what its parent has logged, which is deleted there",
+                          self.refused("run", "delete", "p/fork", "--metrics", metrics))
 
 
 if __name__ == "__main__":

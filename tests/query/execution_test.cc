@@ -43,11 +43,11 @@ TEST(Execution, SaysThatTheStoreIsEmpty) {
     MapStore store;
     for (const std::string query : {"runs", "runs a/*", "x @ **"}) {
         EXPECT_THAT(store.query(query, 0).value(),
-                    Contains("note the store is empty: it has no run yet"))
+                    Contains("note the store has no runs"))
             << query;
     }
     EXPECT_THAT(store.query("x @ a/r", 0).error().message(),
-                HasSubstr("there is no run 'a/r'; the store is empty"));
+                HasSubstr("there is no run 'a/r'; the store has no runs"));
 }
 
 TEST(Execution, ExplainCountsWhatTheQueryTook) {

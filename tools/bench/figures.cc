@@ -50,14 +50,15 @@ void Figures::add_number(std::string key, double number, std::string unit) {
     figure.shown = shown_number(number);
 }
 
-void Figures::add_number(std::string key, std::optional<double> number, std::string unit) {
+void Figures::add_number(std::string key, std::optional<double> number, std::string unit,
+                         std::string_view absent) {
     if (number) {
         add_number(std::move(key), *number, std::move(unit));
         return;
     }
     Figure& figure = add(std::move(key), ColumnType::kFloat64, "");
     figure.cell->append_null();
-    figure.shown = "not measured";
+    figure.shown = absent;
 }
 
 void Figures::print_table(const TextSink& sink) const {

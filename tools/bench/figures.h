@@ -17,8 +17,9 @@ class Figures {
     void add_text(std::string key, std::string_view text);
     void add_count(std::string key, uint64_t count, std::string unit = "");
     void add_number(std::string key, double number, std::string unit = "");
-    // What could not be measured: null.
-    void add_number(std::string key, std::optional<double> number, std::string unit = "");
+    // Without a number: null, and in the table `absent`.
+    void add_number(std::string key, std::optional<double> number, std::string unit = "",
+                    std::string_view absent = "not measured");
 
     // A line each: what, value, unit.
     void print_table(const TextSink& sink) const;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -70,6 +71,14 @@ std::string without_trailing_zeros(std::string text) {
 
 std::string count_of(uint64_t count, std::string_view one) {
     return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
+std::string list_of(const std::vector<std::string>& names) {
+    constexpr size_t kNamed = 20;
+    const size_t shown = std::min(names.size(), kNamed);
+    std::string list = fmt::format(
+        "{}", fmt::join(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown), ", "));
+    return shown == names.size() ? list : fmt::format("{} and {} more", list, names.size() - shown);
 }
 
 size_t display_width(std::string_view text) {

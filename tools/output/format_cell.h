@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace stepdb {
 
@@ -19,6 +20,9 @@ std::string without_trailing_zeros(std::string text);
 
 // "1 row", "2400 rows".
 std::string count_of(uint64_t count, std::string_view one);
+
+// "a, b and 5 more".
+std::string list_of(const std::vector<std::string>& names);
 
 // For a terminal: as it is, unless it has control characters or is no UTF-8; then escaped.
 std::string safe_text(std::string_view text);
