@@ -349,6 +349,11 @@ Result<QueryEnd> Client::query(std::string_view text, const AnswerHandler& handl
     TRY(queue(encode_query(text, query_->request)));
     while (!query_->outcome) {
         TRY(wait());
+        if (!query_->outcome && !query_->is_cancelled && handler.should_stop &&
+            handler.should_stop()) {
+            query_->is_cancelled = true;
+            TRY(queue(encode_cancel(query_->request)));
+        }
     }
     Result<QueryEnd> outcome = std::move(*query_->outcome);
     query_.reset();

@@ -68,6 +68,8 @@ struct AnswerHandler {
     AnswerHandler() = default;
     std::function<void(const std::vector<ResultColumn>&)> on_columns;
     std::function<bool(const ResultBlock&)> on_block;
+    // Asked whenever something came and when a signal interrupted the waiting; true cancels too.
+    std::function<bool()> should_stop;
 };
 
 class Client {

@@ -45,7 +45,7 @@ void AnswerPrinter::columns(const std::vector<ResultColumn>& columns) {
     // What was asked for is a chart; a table in its place would be taken for success.
     is_refused_ = options_.chart.value_or(false) && !is_charted_;
     if (!is_charted_ && !is_refused_) {
-        writer_ = make_result_writer(options_.format, write_to_stdout);
+        writer_ = make_result_writer(options_.format, sink_);
         writer_->begin(columns);
     }
 }
@@ -60,7 +60,7 @@ void AnswerPrinter::block(const ResultBlock& block) {
 
 Status AnswerPrinter::end(const QueryEnd& end) {
     if (is_charted_) {
-        write_to_stdout(chart_.render(chart_options()));
+        sink_(chart_.render(chart_options()));
     } else if (!is_refused_) {
         writer_->end();
     }

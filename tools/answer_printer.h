@@ -22,10 +22,15 @@ struct PrintOptions {
     bool has_format = false;  // the user named the format
 };
 
+// A sink for a ResultWriter.
+void write_to_stdout(std::string_view text);
+
 // Single-threaded.
 class AnswerPrinter {
   public:
-    explicit AnswerPrinter(PrintOptions options) : options_(options) {}
+    // The answer goes to `sink`; its notes to the standard error.
+    explicit AnswerPrinter(PrintOptions options, TextSink sink = write_to_stdout)
+        : options_(options), sink_(std::move(sink)) {}
 
     void columns(const std::vector<ResultColumn>& columns);
     void block(const ResultBlock& block);
@@ -34,15 +39,13 @@ class AnswerPrinter {
 
   private:
     PrintOptions options_;
+    TextSink sink_;
     bool is_charted_ = false;
     bool is_refused_ = false;  // a chart was asked for that cannot be drawn
     bool wants_chart_ = false;
     Chart chart_;
     std::unique_ptr<ResultWriter> writer_;
 };
-
-// A sink for a ResultWriter.
-void write_to_stdout(std::string_view text);
 
 // Takes the value of --format.
 Result<OutputFormat> read_output_format(const std::string& name);

@@ -15,10 +15,10 @@ namespace {
 // Blocks asked for ahead of printing.
 constexpr uint32_t kBlocksAhead = 4;
 
-// Prints an answer that comes on the store's loop, and tells the main thread of its end.
+// Hands on an answer that comes on the store's loop, and tells the main thread of its end.
 class LocalSink : public ResultSink {
   public:
-    explicit LocalSink(PrintOptions options) : printer_(options) {}
+    explicit LocalSink(const AnswerHandler& handler) : handler_(handler) {}
 
     // On the loop, as are the calls of the sink.
     void begin(QueryService& service, const std::string& text) {
@@ -26,20 +26,42 @@ class LocalSink : public ResultSink {
         query_->want(kBlocksAhead);
     }
     void forget() { query_.reset(); }
-    Status wait() { return ended_.get_future().get(); }
+    Result<QueryEnd> wait() { return ended_.get_future().get(); }
 
-    void on_columns(std::vector<ResultColumn> columns) override { printer_.columns(columns); }
-    void on_block(ResultBlock block) override {
-        printer_.block(block);
-        query_->want(1);
+    void on_columns(std::vector<ResultColumn> columns) override {
+        if (handler_.on_columns) {
+            handler_.on_columns(columns);
+        }
     }
-    void on_end(QueryEnd end) override { ended_.set_value(printer_.end(end)); }
-    void on_error(Error error) override { ended_.set_value(std::move(error)); }
+    void on_block(ResultBlock block) override {
+        if (is_stopped_) {
+            return;
+        }
+        const bool goes_on = (!handler_.on_block || handler_.on_block(block)) &&
+                             !(handler_.should_stop && handler_.should_stop());
+        if (goes_on) {
+            query_->want(1);
+        } else {
+            is_stopped_ = true;
+            ended_.set_value(Error(ErrorCode::kCancelled, "cancelled as asked"));
+        }
+    }
+    void on_end(QueryEnd end) override {
+        if (!is_stopped_) {
+            ended_.set_value(std::move(end));
+        }
+    }
+    void on_error(Error error) override {
+        if (!is_stopped_) {
+            ended_.set_value(std::move(error));
+        }
+    }
 
   private:
-    AnswerPrinter printer_;
+    const AnswerHandler& handler_;
     std::unique_ptr<RunningQuery> query_;
-    std::promise<Status> ended_;
+    bool is_stopped_ = false;
+    std::promise<Result<QueryEnd>> ended_;
 };
 
 Result<std::unique_ptr<OpenStore>> open_to_read(const std::string& directory) {
@@ -62,43 +84,65 @@ Result<std::unique_ptr<OpenStore>> open_to_read(const std::string& directory) {
     return store;
 }
 
-Status ask_store(const std::string& directory, const std::string& query,
-                 const PrintOptions& print) {
-    TRY_ASSIGN(const auto store, open_to_read(directory));
-    Loop& loop = store->io().loop();
-    Status outcome;
-    {
-        const QueryEnvironment environment(loop, loop, loop, store->io().files(),
-                                           store->io().clock());
-        EngineQueryService service(store->engine(), environment);
-        LocalSink sink(print);
-        loop.post([&] { sink.begin(service, query); });
-        outcome = sink.wait();
+class StoreAsker final : public Asker {
+  public:
+    explicit StoreAsker(std::unique_ptr<OpenStore> store)
+        : store_(std::move(store)),
+          environment_(store_->io().loop(), store_->io().loop(), store_->io().loop(),
+                       store_->io().files(), store_->io().clock()),
+          service_(std::make_unique<EngineQueryService>(store_->engine(), environment_)) {}
+
+    Result<QueryEnd> ask(const std::string& query, const AnswerHandler& handler) override {
+        Loop& loop = store_->io().loop();
+        LocalSink sink(handler);
+        loop.post([&] { sink.begin(*service_, query); });
+        Result<QueryEnd> outcome = sink.wait();
         std::promise<void> forgotten;
         loop.post([&] {
             sink.forget();
             forgotten.set_value();
         });
         forgotten.get_future().wait();
+        return outcome;
     }
-    TRY(store->close());
-    return outcome;
-}
 
-Status ask_server(const std::string& server, const std::string& query, const PrintOptions& print) {
-    TRY_ASSIGN(const auto client, connect_to(server));
-    AnswerPrinter printer(print);
-    AnswerHandler handler;
-    handler.on_columns = [&](const std::vector<ResultColumn>& columns) {
-        printer.columns(columns);
-    };
-    handler.on_block = [&](const ResultBlock& block) {
-        printer.block(block);
-        return true;
-    };
-    TRY_ASSIGN(const QueryEnd end, client->query(query, handler));
-    return printer.end(end);
-}
+    Status close() override {
+        service_.reset();
+        return store_->close();
+    }
+
+  private:
+    std::unique_ptr<OpenStore> store_;
+    QueryEnvironment environment_;
+    std::unique_ptr<EngineQueryService> service_;
+};
+
+class ServerAsker final : public Asker {
+  public:
+    ServerAsker(std::string server, std::unique_ptr<Client> client)
+        : server_(std::move(server)), client_(std::move(client)) {}
+
+    // A connection that was lost is made again by the next query.
+    Result<QueryEnd> ask(const std::string& query, const AnswerHandler& handler) override {
+        if (client_ == nullptr) {
+            TRY_ASSIGN(client_, connect_to(server_));
+        }
+        Result<QueryEnd> end = client_->query(query, handler);
+        if (!end && end.error().code() == ErrorCode::kUnavailable) {
+            client_.reset();
+        }
+        return end;
+    }
+
+    Status close() override {
+        client_.reset();
+        return {};
+    }
+
+  private:
+    std::string server_;
+    std::unique_ptr<Client> client_;
+};
 
 }  // namespace
 
@@ -123,9 +167,37 @@ Status check_asked(const Asked& asked) {
     return {};
 }
 
+Result<std::unique_ptr<Asker>> Asker::open(const Asked& asked) {
+    if (asked.data.empty()) {
+        TRY_ASSIGN(auto client, connect_to(asked.server));
+        return std::unique_ptr<Asker>(
+            std::make_unique<ServerAsker>(asked.server, std::move(client)));
+    }
+    TRY_ASSIGN(auto store, open_to_read(asked.data));
+    return std::unique_ptr<Asker>(std::make_unique<StoreAsker>(std::move(store)));
+}
+
+Status ask_and_print(Asker& asker, const std::string& query, AnswerPrinter& printer,
+                     const std::function<bool()>& stop) {
+    AnswerHandler handler;
+    handler.on_columns = [&](const std::vector<ResultColumn>& columns) {
+        printer.columns(columns);
+    };
+    handler.on_block = [&](const ResultBlock& block) {
+        printer.block(block);
+        return true;
+    };
+    handler.should_stop = stop;
+    TRY_ASSIGN(const QueryEnd end, asker.ask(query, handler));
+    return printer.end(end);
+}
+
 Status ask(const Asked& asked, const std::string& query, const PrintOptions& print) {
-    return asked.data.empty() ? ask_server(asked.server, query, print)
-                              : ask_store(asked.data, query, print);
+    TRY_ASSIGN(const auto asker, Asker::open(asked));
+    AnswerPrinter printer(print);
+    const Status outcome = ask_and_print(*asker, query, printer);
+    TRY(asker->close());
+    return outcome;
 }
 
 }  // namespace stepdb

@@ -1,8 +1,10 @@
-// Asking one query, of a server or of a store of one's own, and printing the answer.
+// Asking queries, of a server or of a store of one's own, and printing the answers.
 #pragma once
 
+#include <memory>
 #include <string>
 
+#include "net/client.h"
 #include "tools/answer_printer.h"
 #include "tools/command.h"
 
@@ -20,6 +22,27 @@ CLI::Option* add_asked_options(CLI::App& app, Asked& asked);
 // What can be said against them before anything is done.
 Status check_asked(const Asked& asked);
 
+// Whom queries are asked, one after the other. Single-threaded.
+class Asker {
+  public:
+    virtual ~Asker() = default;
+
+    // Connects, or opens the store.
+    static Result<std::unique_ptr<Asker>> open(const Asked& asked);
+
+    // Runs one query to its end: its own error, or why there is no answer. The handler may be
+    // called on another thread, while this call waits.
+    virtual Result<QueryEnd> ask(const std::string& query, const AnswerHandler& handler) = 0;
+
+    // Lets go of what was opened; nothing is asked any more.
+    virtual Status close() = 0;
+};
+
+// One query, printed as it comes. `stop` is asked now and then, true ends the answer there.
+Status ask_and_print(Asker& asker, const std::string& query, AnswerPrinter& printer,
+                     const std::function<bool()>& stop = nullptr);
+
+// All of it: opens, asks, prints, closes.
 Status ask(const Asked& asked, const std::string& query, const PrintOptions& print);
 
 }  // namespace stepdb

@@ -26,6 +26,7 @@ struct Command {
 // Each in the file of its name.
 Command add_serve(CLI::App& stepdb);
 Command add_query(CLI::App& stepdb);
+Command add_shell(CLI::App& stepdb);
 Command add_log(CLI::App& stepdb);
 Command add_run(CLI::App& stepdb);
 Command add_set(CLI::App& stepdb);

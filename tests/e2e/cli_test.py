@@ -11,7 +11,7 @@ import unittest
 
 from support import ROOT, STEPDB, Case, Server
 
-COMMANDS = (["serve"], ["query"], ["import", "csv"], ["import"], ["log"], ["set"], ["retention"],
+COMMANDS = (["serve"], ["query"], ["shell"], ["import", "csv"], ["import"], ["log"], ["set"], ["retention"],
             ["run"])
 # In an order in which their examples can be tried.
 RUN_ACTIONS = ("create", "fork", "restart", "finish", "fail", "heartbeat", "discard", "delete")

@@ -1,0 +1,46 @@
+// What a word of a query that is being typed can be. Knows the shape of the language, not its
+// grammar: what is typed need not be a query yet.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stepdb {
+
+// What stands at the cursor.
+struct CompletionPoint {
+    enum class Kind : uint8_t {
+        kNothing,       // free: a number, a range, a literal
+        kCommand,       // of the shell, behind a backslash
+        kStart,         // the beginning of a query: a keyword or a metric
+        kMetric,        // metrics before the @
+        kRun,           // runs
+        kStage,         // the name of a stage
+        kBucketField,   // what `buckets` can tell
+        kSummaryField,  // what `summary` can tell
+    };
+
+    Kind kind = Kind::kNothing;
+    std::string word;  // what is there of it, from its beginning to the cursor
+};
+
+// `text` is the query up to the cursor.
+CompletionPoint find_completion_point(std::string_view text);
+
+// The words that do not have to be asked for, those of `kind` that begin with `word`: keywords,
+// stages, fields, commands.
+std::vector<std::string> known_words(CompletionPoint::Kind kind, std::string_view word);
+
+// Commands of the shell, with their backslash.
+const std::vector<std::string>& shell_commands();
+
+// The longest text that all of these begin with.
+std::string common_prefix(const std::vector<std::string>& words);
+
+// Names cut behind the slash that follows `word`, each once, in natural order: as a file manager
+// shows folders. Names that go on behind the slash end with it.
+std::vector<std::string> next_segments(const std::vector<std::string>& names,
+                                       std::string_view word);
+
+}  // namespace stepdb

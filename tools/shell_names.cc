@@ -1,0 +1,91 @@
+#include "tools/shell_names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/text.h"
+
+namespace stepdb {
+
+namespace {
+
+bool is_pattern(std::string_view word) {
+    return word.find_first_of("*{}~\"'") != std::string_view::npos;
+}
+
+// As it stands in a query: quoted if it would not be read as one word that means itself.
+std::string as_word(const std::string& name) {
+    constexpr std::string_view kSpecial = " ,|()\"'~*{}#";
+    if (name.find_first_of(kSpecial) == std::string::npos) {
+        return name;
+    }
+    std::string quoted = "\"";
+    for (const char c : name) {
+        quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+    }
+    return quoted + "\"";
+}
+
+}  // namespace
+
+std::vector<std::string> ShellNames::ask(const std::string& query, size_t column) {
+    std::vector<std::string> names;
+    AnswerHandler handler;
+    handler.on_block = [&](const ResultBlock& block) {
+        for (const std::string_view name : block.column(column).texts()) {
+            names.emplace_back(name);
+        }
+        return names.size() < kNamesMax;
+    };
+    const Result<QueryEnd> end = asker_.ask(query, handler);
+    if (!end && end.error().code() != ErrorCode::kCancelled) {
+        return {};
+    }
+    return names;
+}
+
+const std::vector<std::string>& ShellNames::all_runs() {
+    const auto now = std::chrono::steady_clock::now();
+    if (runs_.empty() || now - asked_at_ > kFresh) {
+        runs_ = ask("runs", 0);
+        asked_at_ = now;
+    }
+    return runs_;
+}
+
+std::vector<std::string> ShellNames::runs(std::string_view word) {
+    std::vector<std::string> found;
+    for (const std::string& run : all_runs()) {
+        if (run.starts_with(word)) {
+            found.push_back(run);
+        }
+    }
+    return found;
+}
+
+std::vector<std::string> ShellNames::metrics(std::string_view word, std::string_view runs) {
+    if (is_pattern(word)) {
+        return {};
+    }
+    std::string selected(runs);
+    if (selected.empty()) {
+        std::vector<std::string> last = all_runs();
+        if (last.size() > kRunsAsked) {
+            last.erase(last.begin(), last.end() - static_cast<std::ptrdiff_t>(kRunsAsked));
+        }
+        selected = fmt::format("{}", fmt::join(last, ", "));
+    }
+    if (selected.empty()) {
+        return {};
+    }
+    std::vector<std::string> names = ask(fmt::format("metrics {}** @ {}", word, selected), 1);
+    std::ranges::sort(names);
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    for (std::string& name : names) {
+        name = as_word(name);
+    }
+    return names;
+}
+
+}  // namespace stepdb
