@@ -104,7 +104,13 @@ Status inspect_manifest(Bytes file, const FileHeader& header, InspectSink& sink)
     uint64_t end = kFileHeaderBytes;
     const auto read = decode_edits(file, header.store, header.file_id, end, visit);
     edits.show(sink);
-    show_state(state, torn_edit_bytes(file, end), sink);
+    const uint64_t torn = torn_edit_bytes(file, end);
+    show_state(state, torn, sink);
+    if (read && torn != 0) {
+        InspectNotes notes;
+        notes.add(end, fmt::format("{} bytes are no whole edit and do not count", torn));
+        notes.show(sink);
+    }
     return read ? Status() : Status(read.error());
 }
 
@@ -170,19 +176,17 @@ Status inspect_catalog(Bytes file, const FileHeader& header, InspectSink& sink) 
     return {};
 }
 
-// What follows the header; `header` may be that of a damaged page.
-Status inspect_body(const FileKind& kind, Bytes file, const FileHeader& header,
+// What follows the header; `header` may be that of a damaged page, of which `head` tells.
+Status inspect_body(const FileKind& kind, Bytes file, const FileHeader& header, Status head,
                     const InspectOptions& options, InspectSink& sink) {
-    if (kind.magic == kManifestKind.magic) {
-        return inspect_manifest(file, header, sink);
-    }
-    if (kind.magic == kCatalogKind.magic) {
-        return inspect_catalog(file, header, sink);
-    }
     if (kind.magic == kLogKind.magic) {
-        return inspect_log(file, header, sink);
+        return inspect_log(file, header, std::move(head), sink);
     }
-    return inspect_segment(file, header, options, sink);
+    keep_first(head, kind.magic == kManifestKind.magic ? inspect_manifest(file, header, sink)
+                     : kind.magic == kCatalogKind.magic
+                         ? inspect_catalog(file, header, sink)
+                         : inspect_segment(file, header, options, sink));
+    return head;
 }
 
 }  // namespace
@@ -246,6 +250,17 @@ void InspectRecord::show(InspectSink& sink) {
         }
     }
     sink.part(name_, true, columns_, block);
+}
+
+void InspectNotes::add(uint64_t byte, std::string_view what) {
+    table_.number(byte).text(what);
+    any_ = true;
+}
+
+void InspectNotes::show(InspectSink& sink) {
+    if (any_) {
+        table_.show(sink);
+    }
 }
 
 void keep_first(Status& first, const Status& later) {
@@ -337,7 +352,7 @@ Status inspect_kind(const FileKind& kind, Bytes file, const InspectOptions& opti
     const bool is_intact = status.has_value();
     if (file.size() >= kFileHeaderBytes &&
         (is_intact || status.error().code() != ErrorCode::kUnsupportedVersion)) {
-        keep_first(status, inspect_body(kind, file, header, options, sink));
+        status = inspect_body(kind, file, header, std::move(status), options, sink);
     }
     if (is_intact && kind.magic == kLogKind.magic && header.details[1] > file.size()) {
         keep_first(status, make_error(ErrorCode::kCorruption,

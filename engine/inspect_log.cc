@@ -1,6 +1,7 @@
 // inspect_file for a log: its records, its groups, and why it ends where it does.
 #include <algorithm>
 
+#include "engine/base/zeros.h"
 #include "engine/inspect_parts.h"
 #include "engine/model/frame.h"
 #include "engine/wal/log_reader.h"
@@ -22,13 +23,10 @@ void add_group(InspectTable& table, uint64_t offset, const GroupHeader& group) {
     table.number(group.durable_sequence).number(group.record_count).number(group.record_bytes);
 }
 
-bool is_blank(Bytes bytes) {
-    return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
-}
-
 }  // namespace
 
-Status inspect_log(Bytes file, const FileHeader& header, InspectSink& sink) {
+Status inspect_log(Bytes file, const FileHeader& header, Status head, InspectSink& sink) {
+    InspectNotes notes;
     InspectTable records("records", {{"byte", ColumnType::kUint64},
                                      {"type", ColumnType::kText},
                                      {"run", ColumnType::kUint64},
@@ -65,6 +63,9 @@ Status inspect_log(Bytes file, const FileHeader& header, InspectSink& sink) {
             break;
         }
         add_group(groups, at, group);
+        if (const auto stray = find_stray_byte(file, at, group, *parsed)) {
+            notes.add_padding(*stray);
+        }
         for (const LogRecord& record : *parsed) {
             add_record(records, record, static_cast<FrameType>(record.frame[5]));
             due = record.header.last_sequence() + 1;
@@ -82,7 +83,15 @@ Status inspect_log(Bytes file, const FileHeader& header, InspectSink& sink) {
                            : is_blank(file.subspan(at, page)) ? "zeros"
                                                               : "bytes that are no part of it")
         .show(sink);
-    return status;
+    if (!head && due != 0) {
+        // Without the byte, which has a column.
+        const auto page_read = decode_file_header(kLogKind, file.first(kFileHeaderBytes));
+        notes.add(0, page_read.error().message());
+        head = Status();
+    }
+    notes.show(sink);
+    keep_first(head, status);
+    return head;
 }
 
 }  // namespace stepdb

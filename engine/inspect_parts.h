@@ -73,9 +73,24 @@ void keep_first(Status& first, const Status& later);
 // stand there, even if the page is damaged; kUnsupportedVersion: nothing of the rest can be known.
 Status inspect_header(const FileKind& kind, Bytes file, FileHeader& header, InspectSink& sink);
 
-Status inspect_log(Bytes file, const FileHeader& header, InspectSink& sink);
+// `head` is what inspect_header said. Groups say themselves whose they are: where some are read, a
+// damaged header is only noted.
+Status inspect_log(Bytes file, const FileHeader& header, Status head, InspectSink& sink);
 Status inspect_segment(Bytes file, const FileHeader& header, const InspectOptions& options,
                        InspectSink& sink);
+
+// The part "notes": what is not as it should be and keeps nothing from being read.
+class InspectNotes {
+  public:
+    void add(uint64_t byte, std::string_view what);
+    void add_padding(uint64_t byte) { add(byte, "padding that should be zero is not"); }
+    // Nothing, if there are none.
+    void show(InspectSink& sink);
+
+  private:
+    InspectTable table_{"notes", {{"byte", ColumnType::kUint64}, {"what", ColumnType::kText}}};
+    bool any_ = false;
+};
 
 // The part "schemas" of whatever names some.
 InspectTable schema_table();

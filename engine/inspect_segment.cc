@@ -1,4 +1,5 @@
 // inspect_file for a segment: footer, names, block index, and the inside of one block.
+#include "engine/base/zeros.h"
 #include "engine/inspect_parts.h"
 #include "engine/segment/block_directory.h"
 #include "engine/segment/chunk.h"
@@ -121,6 +122,17 @@ Status read_index(Segment& segment, InspectSink& sink) {
     }
     table.show(sink);
     return {};
+}
+
+// The zeros between index and footer, which nothing reads.
+void note_padding(const Segment& segment, InspectSink& sink) {
+    const uint64_t at = segment.footer.index_offset + segment.footer.index_bytes;
+    if (const auto stray =
+            find_nonzero(segment.file.subspan(at, segment.footer.footer_offset() - at))) {
+        InspectNotes notes;
+        notes.add_padding(at + *stray);
+        notes.show(sink);
+    }
 }
 
 // --- One block ---
@@ -315,6 +327,7 @@ Status inspect_segment(Bytes file, const FileHeader& header, const InspectOption
         keep_first(status, options.block ? inspect_block(segment, *options.block, sink)
                                          : find_damage(segment, sink));
     }
+    note_padding(segment, listing);
     return status;
 }
 

@@ -83,7 +83,9 @@ class StoreVerifier {
     };
     Task<void> verify_logs();
     Task<void> verify_log(uint64_t file_id, uint64_t epoch);
-    void verify_groups(const std::string& name, const LogPlace& place, Bytes file);
+    LogFileContents verify_groups(const std::string& name, const LogPlace& place, Bytes file);
+    void judge_log_header(const std::string& name, const Error& why,
+                          const LogFileContents& contents);
     void verify_record(const std::string& name, const RecordHeader& header, Bytes frame,
                        uint64_t offset);
     Status check_rows(const RecordHeader& header, Bytes body);

@@ -18,11 +18,15 @@ constexpr std::string_view kRestoreLog =
     "restore the store from a backup; until then it opens for reading only, if what is damaged is "
     "still needed";
 constexpr std::string_view kGroupsAreRead =
-    "nothing is lost by this alone: the groups say themselves whose they are and are read all the "
-    "same, and the file is let go by a flush to come";
+    "nothing to do, for nothing is lost: the groups say themselves whose they are and are read all "
+    "the same, and the file is let go by a flush to come";
 constexpr std::string_view kNotNeeded =
     "nothing to do: what it held is in segments and catalog, and the file is let go by a flush to "
     "come";
+
+constexpr std::string_view kOnlyPadding =
+    "nothing to do, for nothing is stored there: damage, or a write that a crash cut short behind "
+    "its last record";
 
 uint64_t count_present(const RowsView& rows) {
     if (!rows.has_presence()) {
@@ -116,11 +120,11 @@ Task<void> StoreVerifier::verify_log(uint64_t file_id, uint64_t epoch) {
     const Result<FileHeader> header = decode_file_header(kLogKind, page);
     const Status owner =
         header ? check_file_owner(kLogKind, *header, store_, file_id) : Status(header.error());
-    verify_groups(name, LogPlace{store_, file_id}, contents);
-    if (!owner) {
-        LogFinding damaged(name, 0, owner.error().message());
-        damaged.remedy = header ? kRestoreLog : kGroupsAreRead;
-        judge_later(std::move(damaged));
+    const LogFileContents groups = verify_groups(name, LogPlace{store_, file_id}, contents);
+    if (!header) {
+        judge_log_header(name, header.error(), groups);
+    } else if (!owner) {
+        judge_later(LogFinding(name, 0, owner.error().message()));
     } else if (!from_files_ && header->details[0] != epoch) {
         judge_later(LogFinding(
             name, 0, fmt::format("has epoch {}, the manifest says {}", header->details[0], epoch)));
@@ -133,9 +137,22 @@ Task<void> StoreVerifier::verify_log(uint64_t file_id, uint64_t epoch) {
     }
 }
 
+// The groups can do without a header, and recovery reads them without. Where there are none though
+// the file is not blank, nobody knows what was there.
+void StoreVerifier::judge_log_header(const std::string& name, const Error& why,
+                                     const LogFileContents& contents) {
+    const bool is_unread = contents.groups == 0 && contents.torn_bytes != 0;
+    if (why.code() == ErrorCode::kUnsupportedVersion || is_unread) {
+        judge_later(LogFinding(name, 0, why.message()));
+    } else {
+        note(name, fmt::format("byte 0: {}", why.message()), kGroupsAreRead);
+    }
+}
+
 // Damage is named with its place, and reading goes on behind it. What is missing at the end of a
 // file shows when the next one begins.
-void StoreVerifier::verify_groups(const std::string& name, const LogPlace& place, Bytes file) {
+LogFileContents StoreVerifier::verify_groups(const std::string& name, const LogPlace& place,
+                                             Bytes file) {
     const uint64_t due = sequence_due_;
     uint64_t next = due;
     const RecordVisitor visit = [&](const RecordHeader& header, Bytes frame) -> Status {
@@ -145,9 +162,9 @@ void StoreVerifier::verify_groups(const std::string& name, const LogPlace& place
         next = header.last_sequence() + 1;
         return {};
     };
-    const Result<LogFileContents> read = parse_log(file, place, due, visit);
+    Result<LogFileContents> read = parse_log(file, place, due, visit);
     CHECK(read, "the visitor refuses nothing");
-    const LogFileContents& contents = *read;
+    LogFileContents contents = *std::move(read);
     check_log_start(name, contents, due);
     for (const LogDamage& damage : contents.damage) {
         if (damage.next_sequence == 0) {
@@ -165,12 +182,22 @@ void StoreVerifier::verify_groups(const std::string& name, const LogPlace& place
                                "that a crash cut short, or damage to the last group",
                                contents.end, contents.torn_why));
     }
+    if (!contents.stray_bytes.empty()) {
+        note(name,
+             fmt::format(
+                 "byte {}: padding that should be zero is not{}", contents.stray_bytes.front(),
+                 contents.stray_bytes.size() == 1
+                     ? ""
+                     : fmt::format(", nor in {} other groups", contents.stray_bytes.size() - 1)),
+             kOnlyPadding);
+    }
     if (contents.groups > 0) {
         last_log_ = name;
         last_log_end_ = contents.end;
     }
     report_.log_groups += contents.groups;
     sequence_due_ = std::max(due, contents.next_sequence);
+    return contents;
 }
 
 // Where a file begins tells how far the ones before it had gone.

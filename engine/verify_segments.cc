@@ -4,6 +4,7 @@
 #include <bit>
 #include <set>
 
+#include "engine/base/zeros.h"
 #include "engine/segment/block_directory.h"
 #include "engine/segment/chunk.h"
 #include "engine/segment/summary_section.h"
@@ -122,9 +123,11 @@ Task<bool> StoreVerifier::read_segment_head(OpenSegment* segment) {
     }
     const Bytes index = Bytes(tail).first(footer->index_bytes);
     const Bytes padding = Bytes(tail).subspan(footer->index_bytes);
-    if (std::ranges::any_of(padding, [](std::byte byte) { return byte != std::byte{0}; })) {
-        problem(segment->name, footer->index_offset + footer->index_bytes,
-                "the padding before the footer is not all zeros", kRestoreSegment);
+    if (const auto stray = find_nonzero(padding)) {
+        note(segment->name,
+             fmt::format("byte {}: padding that should be zero is not",
+                         footer->index_offset + footer->index_bytes + *stray),
+             "nothing to do, for nothing is stored there; but what changed it may change more");
     }
     const uint64_t computed = xxh3(index, segment->place_seed(footer->index_offset));
     if (computed != footer->index_checksum) {

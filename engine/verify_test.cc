@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "engine/catalog/catalog_file.h"
+#include "engine/inspect.h"
 #include "engine/manifest/manifest.h"
 #include "engine/wal/log_format.h"
 #include "tests/support/sim_store.h"
@@ -83,7 +84,48 @@ class VerifyTest : public ::testing::Test {
         EXPECT_TRUE(disk_.flip_byte("store/" + name, offset));
         const VerifyReport report = verify();
         EXPECT_TRUE(disk_.flip_byte("store/" + name, offset));
-        return names(report, name) ? words(report) : "";
+        return names(report, name) ? words(report) : notes_of(report, name);
+    }
+    static std::string notes_of(const VerifyReport& report, std::string_view file) {
+        std::string all;
+        for (const StoreNote& note : report.notes) {
+            all += note.file == file ? "note: " + note.what + "\n" : "";
+        }
+        return all;
+    }
+
+    // What inspect_file makes of one file: the error, or the part "notes", or nothing.
+    std::string inspected(const std::string& name) {
+        class NotesSink final : public InspectSink {
+          public:
+            void part(std::string_view part, bool /*is_record*/, std::vector<ResultColumn> /*c*/,
+                      const ResultBlock& rows) override {
+                if (part == "notes") {
+                    const auto bytes = rows.column(0).uint64s();
+                    const auto texts = rows.column(1).texts();
+                    for (uint32_t row = 0; row < rows.rows(); ++row) {
+                        notes += fmt::format("note: byte {}: {}\n", bytes[row], texts[row]);
+                    }
+                }
+            }
+            std::string notes;
+        } sink;
+        InspectOptions options;
+        options.name = name;
+        const Status status = inspect_file(contents(name), options, sink);
+        return status ? sink.notes : status.error().message();
+    }
+    // Flips a byte: both call it a problem, or both note it, or neither does.
+    void expect_agreement(const std::string& name, uint64_t offset) {
+        const std::string verified = flipped(name, offset);
+        disk_.flip_byte("store/" + name, offset);
+        const std::string shown = inspected(name);
+        disk_.flip_byte("store/" + name, offset);
+        const auto kind = [](const std::string& said) {
+            return said.empty() ? "nothing" : said.starts_with("note: ") ? "a note" : "a problem";
+        };
+        EXPECT_STREQ(kind(verified), kind(shown))
+            << name << " byte " << offset << ": verify " << verified << "; inspect " << shown;
     }
 
     SimDisk disk_;
@@ -110,6 +152,37 @@ TEST_F(VerifyTest, FindsAFlippedByteAnywhereInASegment) {
     }
 }
 
+TEST_F(VerifyTest, DamageThatLosesNothingIsNotedByInspectToo) {
+    const std::string segment = files("segment-").front();
+    const std::vector<std::byte> bytes = contents(segment);
+    const std::byte* const footer = bytes.data() + bytes.size() - kPageBytes;
+    const uint64_t padding = load_le<uint64_t>(footer + 32) + load_le<uint64_t>(footer + 40);
+    ASSERT_LT(padding, bytes.size() - kPageBytes);
+    EXPECT_EQ(flipped(segment, padding),
+              fmt::format("note: byte {}: padding that should be zero is not\n", padding));
+    expect_agreement(segment, padding);
+    const std::string log = files("log-").front();
+    EXPECT_THAT(flipped(log, 704), HasSubstr("note: byte 0: log header: checksum"));
+    expect_agreement(log, 704);
+    const uint64_t group = group_from_end(log, 3);
+    const uint64_t end = group + load_le<uint32_t>(contents(log).data() + group + 4);
+    EXPECT_EQ(flipped(log, end - 1),
+              fmt::format("note: byte {}: padding that should be zero is not\n", end - 1));
+    expect_agreement(log, end - 1);
+    // The room behind the edits of a manifest.
+    expect_agreement(file("manifest-"), contents(file("manifest-")).size() - 1);
+}
+
+TEST_F(VerifyTest, InspectAgreesOnEveryByteOfWhatIsReadAlone) {
+    for (const std::string& name :
+         {files("segment-").front(), file("catalog-"), file("manifest-")}) {
+        const size_t size = contents(name).size();
+        for (size_t offset = 0; offset < size; offset += 83) {
+            ASSERT_NO_FATAL_FAILURE(expect_agreement(name, offset));
+        }
+    }
+}
+
 TEST_F(VerifyTest, FindsAFlippedByteAnywhereInTheCatalog) {
     const std::string name = file("catalog-");
     const size_t size = contents(name).size();
@@ -120,7 +193,6 @@ TEST_F(VerifyTest, FindsAFlippedByteAnywhereInTheCatalog) {
 
 TEST_F(VerifyTest, FindsFlippedBytesOfLogManifestAndCurrent) {
     const std::string log = files("log-").front();
-    EXPECT_THAT(flipped(log, 100), HasSubstr("log header: checksum"));
     const uint64_t at = group_from_end(log, 3);
     EXPECT_THAT(flipped(log, at + 20), HasSubstr("are damaged"));
     EXPECT_THAT(flipped(log, at + 64 + 96 + 30), HasSubstr("are damaged"));

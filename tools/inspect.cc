@@ -210,7 +210,8 @@ Command add_inspect(CLI::App& stepdb) {
                  "Needs the file alone. A damaged one is printed as far as it can be read; the\n"
                  "error names the byte, what was found there and what was expected, and the exit\n"
                  "status is 1. Of a segment every block is checked, and those with damage are\n"
-                 "listed. docs/format.md explains the parts.");
+                 "listed. What loses nothing, such as padding that is not zero, is told in the\n"
+                 "part `notes`, and the exit status is 0. docs/format.md explains the parts.");
     return {app, [=]() -> Status {
                 TRY_ASSIGN(const OutputFormat format, read_output_format(options->format));
                 return inspect(*options, format);

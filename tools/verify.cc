@@ -174,7 +174,8 @@ Command add_verify(CLI::App& stepdb) {
         *app, {"stepdb verify ./store", "stepdb verify ./store --format jsonl"},
         "Every problem is listed with its file, byte and what to do about it; the exit\n"
         "status is 1 if there is any. What keeps nothing from being read or written, such\n"
-        "as damage in a log that is not needed any more, is only noted. Nothing is changed.");
+        "as damage in padding, in the header of a log file or in a log that is not needed\n"
+        "any more, is only noted. Nothing is changed.");
     return {app, [=]() -> Status {
                 TRY_ASSIGN(const OutputFormat format, read_output_format(options->format));
                 return verify(*options, format);

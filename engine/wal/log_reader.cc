@@ -4,17 +4,10 @@
 #include <vector>
 
 #include "engine/base/coding.h"
+#include "engine/base/zeros.h"
 #include "engine/model/frame.h"
 
 namespace stepdb {
-
-namespace {
-
-bool is_blank(Bytes bytes) {
-    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
-}
-
-}  // namespace
 
 Result<std::vector<LogRecord>> parse_log_group(Bytes file, const LogPlace& place, uint64_t offset,
                                                uint64_t sequence, GroupHeader& group) {
@@ -64,6 +57,18 @@ Result<std::vector<LogRecord>> parse_log_group(Bytes file, const LogPlace& place
                           end - at);
     }
     return records;
+}
+
+std::optional<uint64_t> find_stray_byte(Bytes file, uint64_t offset, const GroupHeader& group,
+                                        const std::vector<LogRecord>& records) {
+    for (size_t i = 0; i < records.size(); ++i) {
+        const uint64_t at = records[i].offset + records[i].header.bytes;
+        const uint64_t end = i + 1 < records.size() ? records[i + 1].offset : offset + group.bytes;
+        if (const auto stray = find_nonzero(file.subspan(at, end - at))) {
+            return at + *stray;
+        }
+    }
+    return std::nullopt;
 }
 
 // Looks for a group that calls `sequence` durable. The one at `offset` counts too: one that is
@@ -160,6 +165,9 @@ Result<LogFileContents> parse_log(Bytes file, const LogPlace& place, uint64_t ex
         for (const LogRecord& record : *records) {
             TRY(visit(record.header, record.frame));
             contents.next_sequence = record.header.last_sequence() + 1;
+        }
+        if (const auto stray = find_stray_byte(file, contents.end, group, *records)) {
+            contents.stray_bytes.push_back(*stray);
         }
         contents.end += group.bytes;
         ++contents.groups;

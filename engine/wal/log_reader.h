@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,10 @@ struct LogFileContents {
     uint64_t torn_bytes = 0;              // of a group begun there that is not whole
     std::string torn_why;                 // what is wrong with it
     std::vector<LogDamage> damage;        // in the order of the file
+    // Of each group whose padding is not all zeros, the first byte that is not. Nothing is lost by
+    // it: records are under checksums of their own. A crash may leave it, where a write into a
+    // recycled file was cut short behind the last record.
+    std::vector<uint64_t> stray_bytes;
 };
 
 // Reads the groups of one file. Its first record has sequence `expected`, or any if that is 0. The
@@ -62,6 +67,10 @@ struct LogRecord {
 // is its header, if that is valid. kCorruption saying what is wrong at which byte.
 Result<std::vector<LogRecord>> parse_log_group(Bytes file, const LogPlace& place, uint64_t offset,
                                                uint64_t sequence, GroupHeader& group);
+
+// The first byte of the padding of this group and its records that is not zero.
+std::optional<uint64_t> find_stray_byte(Bytes file, uint64_t offset, const GroupHeader& group,
+                                        const std::vector<LogRecord>& records);
 
 // The first readable group at or behind `offset` whose records have sequence `sequence` or higher;
 // 0 if there is none.

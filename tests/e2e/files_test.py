@@ -68,14 +68,31 @@ class Files(Case):
             file.write("dear diary")
         out, err = self.run_both("verify", self.data)
         name = os.path.basename(log)
-        self.assertRegex(out, rf"(?m)^{name} byte 0: log header: checksum")
+        self.assertRegex(out, rf"(?m)^note: {name}: byte 0: log header: checksum")
         self.assertRegex(out, rf"(?m)^{name} byte {PAGE}: .* are damaged$")
         self.assertIn("restore the store from a backup", out)
         self.assertIn("note: diary.txt: not a file of a store", out)
-        self.assertIn("2 problems", err)
+        self.assertIn("1 problem", err)
         lines = self.run_both("verify", self.data, "--format", "jsonl")[0].splitlines()
         kinds = [json.loads(line)["kind"] for line in lines]
-        self.assertEqual(kinds, ["problem", "problem", "note", "summary"])
+        self.assertEqual(kinds, ["problem", "note", "note", "summary"])
+
+    def test_what_loses_nothing_is_noted_by_verify_and_inspect(self):
+        self.make_store()
+        log = self.file("log-*")
+        name = os.path.basename(log)
+        padding = 2 * PAGE - 1
+        for offset, what in ((704, "byte 0: log header: checksum"),
+                             (padding, f"byte {padding}: padding that should be zero is not")):
+            self.flip(log, offset)
+            out = self.stepdb("verify", self.data)
+            self.assertIn(f"note: {name}: {what}", out)
+            self.assertIn("nothing to do, for nothing is ", out)
+            self.assertTrue(out.endswith(" 3 rows, 6 points: all good\n"), out)
+            byte, words = what.removeprefix("byte ").split(": ", 1)
+            self.assertRegex(self.stepdb("inspect", log),
+                             rf"(?m)^notes \(1\)\n.*\n.*\n +{byte}  {words}")
+            self.flip(log, offset)
 
     def test_verify_without_a_manifest_checks_the_rest(self):
         self.make_store()
