@@ -106,8 +106,11 @@ void print_reports(const std::vector<ImportReport>& reports, OutputFormat format
         block.column(2).append_uint64(report.series);
         block.column(3).append_uint64(report.read);
         block.column(4).append_uint64(report.sent);
-        block.column(5).append_uint64(report.stored);
-        block.column(6).append_uint64(report.replaced);
+        for (const auto& [column, points] :
+             {std::pair(size_t{5}, report.stored), std::pair(size_t{6}, report.replaced)}) {
+            report.uncounted ? block.column(column).append_null()
+                             : block.column(column).append_uint64(points);
+        }
         block.column(7).append_uint64(report.skipped);
     }
     const auto writer = make_result_writer(format, write_to_stdout);
@@ -241,6 +244,9 @@ class Import {
         if (options_.finish && !is_whole && report.sent > 0) {
             unfinished_.push_back(report.project + "/" + report.run);
         }
+        if (report.uncounted) {
+            broken_.push_back(*report.uncounted);
+        }
         reports_.push_back(std::move(report));
         return {};
     }
@@ -313,10 +319,11 @@ constexpr std::string_view kFileRunNotes =
 constexpr std::string_view kCommonNotes =
     "Prints per run: read = sent + skipped, sent = stored + replaced points. A point is replaced\n"
     "if its series had the same step (time) before, in this import or in the store; found by\n"
-    "counting the points of its series before and after. Importing again replaces every point by\n"
-    "itself, so an import that was interrupted is simply started again. A file that breaks off is\n"
-    "imported up to there; the place is named and the exit status is 1. --format json prints an\n"
-    "object per line and run. docs/import.md has more.";
+    "counting the points of its series before and after; where damage in the store forbids that,\n"
+    "all is sent, both are empty and the exit status is 1. Importing again replaces every\n"
+    "point by itself, so an import that was interrupted is simply started again. A file that\n"
+    "breaks off is imported up to there; the place is named and the exit status is 1. --format\n"
+    "json prints an object per line and run. docs/import.md has more.";
 
 std::string csv_notes() {
     return fmt::format(

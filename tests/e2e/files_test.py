@@ -5,7 +5,7 @@ import json
 import os
 import unittest
 
-from damage_stores import Writer, flip_footer, flushed
+from damage_stores import METRICS, Writer, flip_footer, flushed
 from support import Case, Start
 
 PAGE = 4096
@@ -143,6 +143,28 @@ class Files(Case):
         for lost in ("restarts (points that one hid are shown)", "forks (", "deletes (",
                      "attributes", "finished or failed", "retention"):
             self.assertIn(lost, said)
+
+    def test_import_into_a_run_with_a_damaged_metric_sends_all(self):
+        writer = Writer(self.start().port, {})
+        writer.noise("r", METRICS, 500, 1)
+        writer.fill_log(17)
+        writer.close()
+        self.server.stop()
+        self.flip(self.file("segment-*"), PAGE + 3000)  # in the strip of the first metrics
+        self.start()
+        self.refused("query", "w/0 @ p/r")
+        self.stepdb("query", "w/7 @ p/r")
+        log = self.write("log.csv", "step,w/0,w/7\n0,1,2\n1000,3,4\n")
+        done = self.run_stepdb("import", "csv", log, "--project", "p", "--run", "r", "--format", "json")
+        self.assertEqual(done.returncode, 1)
+        told = json.loads(done.stdout)
+        self.assertEqual((told["read"], told["sent"], told["stored"], told["replaced"]),
+                         (4, 4, None, None))
+        self.assertRegex(done.stderr, r"(?m)^stepdb import: error: p/r: all 4 points were sent, but how "
+                                      r"many of them replaced others cannot be told: w/0 of run p/r "
+                                      r"cannot be read here: .*segment-\d+")
+        self.assertIn("1000,4", self.stepdb("query", "w/7 @ p/r | last 1", "--format", "csv"))
+        self.server.kill()
 
     def test_verify_wants_a_store_of_its_own(self):
         self.start()

@@ -15,9 +15,17 @@ namespace stepdb {
 // `text` as a literal of the query language.
 std::string query_literal(std::string_view text);
 
+struct PointCount {
+    PointCount() = default;
+
+    uint64_t points = 0;     // of the metrics that can be counted
+    uint64_t uncounted = 0;  // metrics whose points are damaged
+    std::string why;         // the first of them cannot be counted, with its name
+};
+
 // Points, those with NaN and infinities included, of those of `metrics` that the run has; each
 // (series, key) counts once. 0 if there is no such run.
-Result<uint64_t> count_points(Client& client, std::string_view project, std::string_view run,
-                              const std::set<std::string>& metrics);
+Result<PointCount> count_points(Client& client, std::string_view project, std::string_view run,
+                                const std::set<std::string>& metrics);
 
 }  // namespace stepdb

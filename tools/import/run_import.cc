@@ -96,6 +96,17 @@ Status finish_run(Client& client, ClientRun& run) {
                : Status(report.refused.front().error.to_error().within("finishing the run"));
 }
 
+Error describe_uncounted(const ImportReport& report, const PointCount& count) {
+    const size_t others = count.uncounted - 1;
+    return make_error(
+        ErrorCode::kCorruption,
+        "{}/{}: all {} points were sent, but how many of them replaced others cannot be told: {}{}",
+        report.project, report.run, report.sent, count.why,
+        others == 0
+            ? ""
+            : fmt::format(" (and so for {} other metric{})", others, others == 1 ? "" : "s"));
+}
+
 }  // namespace
 
 Result<ImportReport> import_run(Client& client, const ImportTarget& target,
@@ -126,7 +137,7 @@ Result<ImportReport> import_run(Client& client, const ImportTarget& target,
     }
     TRY_ASSIGN(ClientRun open, client.open_run(project, run, OpenRunFrame::kCreateIfMissing));
     report.created = open.created;
-    uint64_t before = 0;
+    PointCount before;
     if (!open.created) {
         TRY_ASSIGN(before, count_points(client, project, run, series));
     }
@@ -136,9 +147,13 @@ Result<ImportReport> import_run(Client& client, const ImportTarget& target,
     if (finish) {
         TRY(finish_run(client, open));
     }
-    TRY_ASSIGN(const uint64_t after, count_points(client, project, run, series));
+    TRY_ASSIGN(const PointCount after, count_points(client, project, run, series));
+    if (before.uncounted != 0 || after.uncounted != 0) {
+        report.uncounted = describe_uncounted(report, before.uncounted != 0 ? before : after);
+        return report;
+    }
     // Only somebody who deletes or writes at the same time can make it leave these bounds.
-    report.stored = std::min(after - std::min(before, after), report.sent);
+    report.stored = std::min(after.points - std::min(before.points, after.points), report.sent);
     report.replaced = report.sent - report.stored;
     return report;
 }

@@ -16,20 +16,25 @@
 
 namespace stepdb {
 
-// read = sent + skipped, sent = stored + replaced.
+// read = sent + skipped, sent = stored + replaced (where these can be told).
 struct ImportReport {
     ImportReport() = default;
 
     std::string project;
     std::string run;
-    uint64_t series = 0;    // that got a point
-    uint64_t read = 0;      // what could have been points
-    uint64_t sent = 0;      // points
-    uint64_t stored = 0;    // new ones
-    uint64_t replaced = 0;  // points whose (series, key) came before in this import, or was there
-    uint64_t skipped = 0;   // what was no point
+    uint64_t series = 0;  // that got a point
+    uint64_t read = 0;    // what could have been points
+    uint64_t sent = 0;    // points
+    // New ones, and those whose (series, key) came before in this import or was there. Both 0 where
+    // it cannot be told.
+    uint64_t stored = 0;
+    uint64_t replaced = 0;
+    uint64_t skipped = 0;  // what was no point
     std::map<std::string, uint64_t, std::less<>> skipped_kinds;
     std::string first_skipped;
+    // Why it cannot be told what was stored and what replaced: series that cannot be counted,
+    // because points of them in the store are damaged. All points were sent.
+    std::optional<Error> uncounted;
     bool created = false;     // the run is new
     bool is_stepped = false;  // some of it
 };
