@@ -31,9 +31,16 @@ TEST_F(DamageTest, DamageAtTheEndOfAnEarlierLogFileIsNamedAndTheRestIsRead) {
     ASSERT_TRUE(store_.open().has_value());
     EXPECT_EQ(disk_.files().size(), files) << "nothing is removed";
     ASSERT_FALSE(store_.engine().recovery().damage.empty());
-    EXPECT_NE(store_.engine().recovery().damage[0].find(first_log), std::string::npos)
-        << store_.engine().recovery().damage[0];
+    EXPECT_NE(store_.engine().recovery().damage[0].what.find(first_log), std::string::npos)
+        << store_.engine().recovery().damage[0].what;
     ASSERT_TRUE(store_.engine().read_only_reason().has_value());
+    std::string briefly;
+    for (const StoreDamage& damage : store_.engine().recovery().damage) {
+        briefly += damage.brief;
+    }
+    EXPECT_EQ(briefly, first_log.substr(first_log.find('/') + 1) +
+                           " cannot be read whole, and answers lack what was acknowledged with "
+                           "sequences 1 to 3; restore it from a backup");
     // The run, schema and row of the damaged group are gone, and with them what speaks of them.
     EXPECT_TRUE(store_.contents()->empty() || store_.contents()->size() == 1U);
     ASSERT_TRUE(disk_.flip_byte(first_log, kPageBytes + 100));
@@ -61,7 +68,7 @@ TEST_F(DamageTest, ADamagedManifestEditIsFoundOutByTheLogThatOnlyItNamed) {
     const size_t files = disk_.files().size();
     ASSERT_TRUE(store_.open().has_value());
     if (!store_.engine().recovery().damage.empty()) {
-        EXPECT_NE(store_.engine().recovery().damage[0].find("manifest"), std::string::npos);
+        EXPECT_NE(store_.engine().recovery().damage[0].what.find("manifest"), std::string::npos);
         EXPECT_EQ(disk_.files().size(), files) << "nothing is removed";
     }
     expect_model();
@@ -111,7 +118,7 @@ TEST_F(DamageTest, ALostCatalogIsMadeAnewFromSegmentsAndLog) {
     disk_.put_file(catalog, {});
     ASSERT_TRUE(store_.open().has_value());
     ASSERT_EQ(store_.engine().recovery().damage.size(), 1U);
-    EXPECT_NE(store_.engine().recovery().damage[0].find(catalog), std::string::npos);
+    EXPECT_NE(store_.engine().recovery().damage[0].what.find(catalog), std::string::npos);
     EXPECT_TRUE(store_.engine().read_only_reason().has_value());
     expect_model();
 }
@@ -152,11 +159,17 @@ TEST_F(DamageTest, ALostCatalogSaysWhatIsLostWithItAndWhatMayBeShown) {
     disk_.put_file(find_file("/catalog-"), {});
     ASSERT_TRUE(store_.open().has_value());
     ASSERT_EQ(store_.engine().recovery().damage.size(), 1U);
-    const std::string& said = store_.engine().recovery().damage[0];
+    const std::string& said = store_.engine().recovery().damage[0].what;
     for (const char* lost : {"restarts", "forks", "deletes", "discarded attempts", "attributes",
                              "finished", "retention", "writers", "from a backup"}) {
         EXPECT_NE(said.find(lost), std::string::npos) << lost << ": " << said;
     }
+    const std::string& brief = store_.engine().recovery().damage[0].brief;
+    for (const char* lost :
+         {"catalog-", "restarts", "forks", "deletes", "attributes", "states", "from a backup"}) {
+        EXPECT_NE(brief.find(lost), std::string::npos) << lost << ": " << brief;
+    }
+    EXPECT_LT(3 * brief.size(), said.size());
     // The newest attempt is read, and what it had hidden of the one before is shown.
     const auto contents = store_.contents();
     ASSERT_TRUE(contents.has_value()) << contents.error().to_string();
@@ -202,9 +215,9 @@ TEST_F(DamageTest, ALostManifestRaisesNoAlarmAboutALogInWhichNothingIsMissing) {
         const std::string manifest = find_file("/manifest-");
         ASSERT_TRUE(disk_.flip_byte(manifest, 40));
         ASSERT_TRUE(store_.open().has_value());
-        const std::vector<std::string>& damage = store_.engine().recovery().damage;
-        ASSERT_EQ(damage.size(), 1U) << damage.back();
-        EXPECT_NE(damage[0].find("manifest"), std::string::npos) << damage[0];
+        const std::vector<StoreDamage>& damage = store_.engine().recovery().damage;
+        ASSERT_EQ(damage.size(), 1U) << damage.back().what;
+        EXPECT_NE(damage[0].what.find("manifest"), std::string::npos) << damage[0].what;
         expect_model();
         ASSERT_TRUE(store_.close().has_value());
         ASSERT_TRUE(disk_.flip_byte(manifest, 40));
@@ -222,7 +235,8 @@ TEST_F(DamageTest, ALostCurrentIsNoNewStoreAndTheManifestBesideItServes) {
     ASSERT_TRUE(run_task(store_.executor(), files.remove("store/CURRENT")).has_value());
     ASSERT_TRUE(store_.open().has_value());
     ASSERT_EQ(store_.engine().recovery().damage.size(), 1U);
-    EXPECT_NE(store_.engine().recovery().damage[0].find("CURRENT is missing"), std::string::npos);
+    EXPECT_NE(store_.engine().recovery().damage[0].what.find("CURRENT is missing"),
+              std::string::npos);
     EXPECT_TRUE(store_.engine().read_only_reason().has_value());
     expect_model();
 }
@@ -242,7 +256,7 @@ TEST_F(DamageTest, WithoutAnyManifestTheFilesTellWhatThereIs) {
     }
     ASSERT_TRUE(store_.open().has_value());
     ASSERT_FALSE(store_.engine().recovery().damage.empty());
-    EXPECT_NE(store_.engine().recovery().damage[0].find("manifest"), std::string::npos);
+    EXPECT_NE(store_.engine().recovery().damage[0].what.find("manifest"), std::string::npos);
     expect_model();
 }
 

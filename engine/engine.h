@@ -150,16 +150,28 @@ struct EngineStats {
     uint64_t series_blocks_max = 0;
 };
 
+// Something that had been acknowledged and cannot be read any more.
+struct StoreDamage {
+    StoreDamage(std::string its_what, std::string its_brief)
+        : what(std::move(its_what)), brief(std::move(its_brief)) {}
+
+    // For who runs the store: file, place, what is wrong there, what is read all the same, what to
+    // do.
+    std::string what;
+    // For who asks it or writes to it: file, what answers lack, what to do. "" where another damage
+    // says it already.
+    std::string brief;
+};
+
 // What open() found and did, for the start-up message.
 struct RecoveryReport {
     uint64_t records_replayed = 0;
     uint64_t rows_replayed = 0;
     uint64_t log_bytes_read = 0;
     bool created = false;  // a new store
-    // What had been acknowledged and cannot be read: each names a file, the place, what is read
-    // all the same, and what to do. If there is any, the store is open for reading only and every
-    // answer may lack something.
-    std::vector<std::string> damage;
+    // If there is any, the store is open for reading only and every answer may lack something. The
+    // first one has a brief form.
+    std::vector<StoreDamage> damage;
     // Segments of which nothing can be read. Their runs cannot be read or written, all others can.
     std::vector<std::string> damaged_segments;
     // What is worth knowing and no loss.

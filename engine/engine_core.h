@@ -82,10 +82,13 @@ class EngineCore final : public Engine, private LogWriter::Owner {
                                              uint64_t checkpoint);
     void forget_guessed_attempts(const RecordHeader& record, Bytes frame);
     Status replay_record(const RecordHeader& record, Bytes frame, uint64_t checkpoint);
+    struct LogFault;
     struct ReplayProgress;
     void note_log_damage(const ManifestState& state, uint64_t file_id,
                          const LogFileContents& contents, ReplayProgress& progress);
-    void note_missing(const ManifestState& state, uint64_t first, uint64_t last, std::string what);
+    void note_replay_errors();
+    LogFault describe_end(uint64_t file_id, const LogFileContents& contents) const;
+    void note_missing(const ManifestState& state, uint64_t first, uint64_t last, LogFault fault);
 
     // flush.cc
     Task<Status> flush_locked();
@@ -142,7 +145,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     // What was recovered, while the disk has no room to begin an epoch on it.
     std::optional<ManifestState> waiting_epoch_;
     bool beginning_epoch_ = false;
-    std::vector<std::string> replay_errors_;
+    std::vector<StoreDamage> replay_errors_;
     bool catalog_lost_ = false;
     bool has_highest_keys_ = false;   // the checkpoint has; else the blocks tell them
     uint64_t current_manifest_ = 0;   // that CURRENT names

@@ -19,70 +19,86 @@ std::string describe_damage(const std::string& name, const LogDamage& damage) {
 
 }  // namespace
 
+// What is wrong in a log file.
+struct EngineCore::LogFault {
+    LogFault() = default;
+    LogFault(std::string its_file, std::string its_what)
+        : file(std::move(its_file)), what(std::move(its_what)) {}
+
+    std::string file;  // its name in the directory; "" if there is none
+    std::string what;  // with its path
+};
+
 // Notes that the sequences from `first` to `last` (0: nobody knows how far) cannot be read.
 void EngineCore::note_missing(const ManifestState& state, uint64_t first, uint64_t last,
-                              std::string what) {
+                              LogFault fault) {
     if (last == 0 && state.closed) {
         last = state.durable_sequence;
     }
     if (last != 0 && last <= state.checkpoint_sequence) {
-        report_.notes.push_back(what + "; nothing in it is needed any more");
+        report_.notes.push_back(fault.what + "; nothing in it is needed any more");
         return;
     }
     const std::string sequences =
-        last == 0 ? fmt::format("from sequence {} on", first)
-                  : fmt::format("with sequences {} to {}",
-                                std::max(first, state.checkpoint_sequence + 1), last);
-    report_.damage.push_back(fmt::format(
-        "{}; acknowledged data {} is missing. Restore the file from a backup", what, sequences));
+        last == 0
+            ? fmt::format("from sequence {} on", first)
+            : "with " + describe_sequences(std::max(first, state.checkpoint_sequence + 1), last);
+    report_.damage.emplace_back(
+        fmt::format("{}; acknowledged data {} is missing. Restore the file from a backup",
+                    fault.what, sequences),
+        fmt::format(
+            "{}, and answers lack what was acknowledged {}; restore it from a backup",
+            fault.file.empty() ? "no log file can be read" : fault.file + " cannot be read whole",
+            sequences));
 }
 
 // How far replaying has come.
 struct EngineCore::ReplayProgress {
     // A file, or the end of one, that cannot be read; the next file tells how far it had gone.
     struct Unread {
-        Unread(uint64_t first, std::string its_what)
-            : first_sequence(first), what(std::move(its_what)) {}
+        Unread(uint64_t first, LogFault its_fault)
+            : first_sequence(first), fault(std::move(its_fault)) {}
 
         uint64_t first_sequence;
-        std::string what;
+        LogFault fault;
     };
 
-    uint64_t expected = 0;    // the sequence that is due
-    uint64_t last_file = 0;   // that held a group; 0 before the first
-    std::string file_before;  // how far the file before can be read
+    uint64_t expected = 0;   // the sequence that is due
+    uint64_t last_file = 0;  // that held a group; 0 before the first
+    LogFault file_before;    // how far the file before can be read; "" before the first
     std::optional<Unread> unread;
 
-    void set_unread(uint64_t first_sequence, std::string what) {
-        unread.emplace(first_sequence, std::move(what));
+    void set_unread(uint64_t first_sequence, LogFault fault) {
+        unread.emplace(first_sequence, std::move(fault));
     }
 };
 
 void EngineCore::note_log_damage(const ManifestState& state, uint64_t file_id,
                                  const LogFileContents& contents, ReplayProgress& progress) {
-    const std::string name = path(log_file_name(file_id));
+    const std::string file = log_file_name(file_id);
+    const std::string name = path(file);
     std::optional<ReplayProgress::Unread> unread = std::exchange(progress.unread, std::nullopt);
     for (const LogDamage& damage : contents.damage) {
         const uint64_t last = damage.next_sequence - 1;
         if (damage.next_sequence == 0) {
-            progress.set_unread(damage.first_sequence, describe_damage(name, damage));
+            progress.set_unread(damage.first_sequence, {file, describe_damage(name, damage)});
         } else if (!damage.is_of_file_before()) {
-            note_missing(state, damage.first_sequence, last, describe_damage(name, damage));
+            note_missing(state, damage.first_sequence, last, {file, describe_damage(name, damage)});
         } else if (unread) {
-            note_missing(state, damage.first_sequence, last, unread->what);
+            note_missing(state, damage.first_sequence, last, unread->fault);
             unread.reset();
-        } else if (!progress.file_before.empty()) {
+        } else if (const LogFault& before = progress.file_before; !before.what.empty()) {
             note_missing(state, damage.first_sequence, last,
-                         fmt::format("{}, and {} goes on with sequence {}", progress.file_before,
-                                     log_file_name(file_id), damage.next_sequence));
+                         {before.file, fmt::format("{}, and {} goes on with sequence {}",
+                                                   before.what, file, damage.next_sequence)});
         } else if (state.log_sequence != 0) {
             note_missing(state, damage.first_sequence, last,
-                         fmt::format("{} begins with sequence {}, where {} is due", name,
-                                     damage.next_sequence, damage.first_sequence));
+                         {file, fmt::format("{} begins with sequence {}, where {} is due", name,
+                                            damage.next_sequence, damage.first_sequence)});
         }
     }
     if (unread && contents.groups > 0) {
-        report_.notes.push_back(unread->what + "; nothing that is missing was in it");
+        report_.notes.push_back(unread->fault.what + "; nothing that is missing was in it");
     } else if (unread && !progress.unread) {
         progress.unread = std::move(unread);
     }
@@ -93,6 +109,25 @@ void EngineCore::note_log_damage(const ManifestState& state, uint64_t file_id,
             "last group of the log",
             name, contents.end, contents.torn_why));
     }
+}
+
+// Records that speak of what was lost before them: briefly, that is said with the loss.
+void EngineCore::note_replay_errors() {
+    for (StoreDamage& error : replay_errors_) {
+        if (!report_.damage.empty()) {
+            error.brief.clear();
+        }
+        report_.damage.push_back(std::move(error));
+    }
+    replay_errors_.clear();
+}
+
+EngineCore::LogFault EngineCore::describe_end(uint64_t file_id,
+                                              const LogFileContents& contents) const {
+    const std::string file = log_file_name(file_id);
+    return {file, fmt::format("{} can be read up to byte {}, before sequence {}{}", path(file),
+                              contents.end, contents.next_sequence,
+                              contents.torn_why.empty() ? "" : ": " + contents.torn_why)};
 }
 
 Task<Status> EngineCore::replay_logs(ManifestState state) {
@@ -112,9 +147,10 @@ Task<Status> EngineCore::replay_logs(ManifestState state) {
         if (!contents) {
             replayed_.push_back({file_id, 0, 0});
             if (progress.unread) {
-                note_missing(state, progress.unread->first_sequence, 0, progress.unread->what);
+                note_missing(state, progress.unread->first_sequence, 0, progress.unread->fault);
             }
-            progress.set_unread(progress.expected, contents.error().message());
+            progress.set_unread(progress.expected,
+                                {log_file_name(file_id), contents.error().message()});
             continue;
         }
         note_log_damage(state, file_id, *contents, progress);
@@ -122,26 +158,22 @@ Task<Status> EngineCore::replay_logs(ManifestState state) {
             progress.last_file = file_id;
         }
         if (contents->groups > 0 || contents->torn_bytes > 0) {
-            progress.file_before =
-                fmt::format("{} can be read up to byte {}, before sequence {}{}",
-                            path(log_file_name(file_id)), contents->end, contents->next_sequence,
-                            contents->torn_why.empty() ? "" : ": " + contents->torn_why);
+            progress.file_before = describe_end(file_id, *contents);
         }
         replayed_.push_back({file_id, contents->groups > 0 ? progress.expected : 0, contents->end});
         progress.expected = std::max(progress.expected, contents->next_sequence);
     }
     if (progress.unread) {
-        note_missing(state, progress.unread->first_sequence, 0, progress.unread->what);
+        note_missing(state, progress.unread->first_sequence, 0, progress.unread->fault);
     } else if (state.durable_sequence != 0 && state.durable_sequence >= progress.expected) {
         // Without a manifest nothing is known to be durable, and nothing is due (0 and 0).
-        note_missing(state, progress.expected, state.durable_sequence,
-                     progress.file_before.empty()
-                         ? fmt::format("{}: no log file can be read", options_.directory)
-                         : progress.file_before);
+        if (progress.file_before.what.empty()) {
+            progress.file_before.what = options_.directory + ": no log file can be read";
+        }
+        note_missing(state, progress.expected, state.durable_sequence, progress.file_before);
     }
     replay_buffer_ = AlignedBuffer();
-    // Records that speak of what was lost before them.
-    report_.damage.insert(report_.damage.end(), replay_errors_.begin(), replay_errors_.end());
+    note_replay_errors();
     next_sequence_ =
         std::max({progress.expected, state.checkpoint_sequence + 1, state.durable_sequence + 1});
     // Only the last file with groups can have an end that was never synced.
@@ -213,7 +245,11 @@ Task<Result<LogFileContents>> EngineCore::replay_log(uint64_t file_id, uint64_t 
         contents->torn_bytes = 0;
     }
     if (first_error) {
-        replay_errors_.push_back(first_error->message());
+        replay_errors_.emplace_back(
+            first_error->message(),
+            fmt::format("{} has records that do not agree with what can be read, and answers lack "
+                        "them; restore the store from a backup",
+                        log_file_name(file_id)));
     }
     report_.log_bytes_read += contents->end;
     co_return contents;

@@ -43,16 +43,12 @@ std::optional<uint64_t> any_file_id(std::string_view name) {
     return std::nullopt;
 }
 
-// Whoever reads such a store must know what may look other than it was.
-std::string describe_lost_catalog(const Error& why) {
-    return fmt::format(
-        "{}; runs and metrics are taken from segments and log instead. What else it told of the "
-        "time before the log is lost, so that answers may differ: restarts (points that one hid "
-        "are shown), forks (what one inherited is not), deletes (what they removed may be shown), "
-        "runs that have no rows there, discarded attempts, attributes and tags, whether a run "
-        "finished or failed, when it was created, the numbers of writers, and the retention of "
-        "projects. Restore the file from a backup",
-        why.message());
+StoreDamage describe_lost_catalog(const Error& why, const std::string& name) {
+    return {fmt::format("{}; {}. Restore the file from a backup", why.message(), kLostWithCatalog),
+            fmt::format("{} cannot be read, and answers lack the restarts, forks, deletes, "
+                        "attributes, states and runs without rows that only it told of; restore "
+                        "it from a backup",
+                        name)};
 }
 
 }  // namespace
@@ -85,7 +81,7 @@ Task<Status> EngineCore::recover() {
     SalvagedManifest manifest = std::move(**found);
     state_.store = manifest.store;
     if (!manifest.what.empty()) {
-        report_.damage.push_back(manifest.what);
+        report_.damage.emplace_back(manifest.what, manifest.brief);
     }
     co_await load_checkpoint(manifest.state);
     const Status replayed = co_await replay_logs(manifest.state);
@@ -98,7 +94,7 @@ Task<Status> EngineCore::recover() {
     if (!report_.damage.empty()) {
         write_path_.latch_damaged(make_error(ErrorCode::kUnavailable,
                                              "the store is damaged and takes no frames: {}",
-                                             report_.damage.front()));
+                                             report_.damage.front().brief));
         co_return Status();
     }
     if (options_.read_only) {
@@ -209,7 +205,8 @@ Task<void> EngineCore::load_checkpoint(ManifestState state) {
             count_as_written_now(*checkpoint);
         } else {
             catalog_lost_ = true;
-            report_.damage.push_back(describe_lost_catalog(checkpoint.error()));
+            report_.damage.push_back(
+                describe_lost_catalog(checkpoint.error(), catalog_file_name(state.catalog_file)));
         }
     }
     for (const auto& [file_id, bytes] : state.segments) {
@@ -369,8 +366,7 @@ void EngineCore::note_damaged_segment(const ManifestState& state, uint64_t file_
                                                      : std::numeric_limits<uint64_t>::max();
     DamagedSegment damaged;
     damaged.error = std::make_shared<const Error>(
-        ErrorCode::kCorruption,
-        fmt::format("it has rows in a segment that cannot be read: {}", what));
+        ErrorCode::kCorruption, fmt::format("has rows in a segment that cannot be read: {}", what));
     damaged.runs = runs != state.segment_runs.end() ? runs->second : RunRanges{{1, last_run}};
     state_.rows.add_damaged(std::move(damaged));
     report_.damaged_segments.push_back(what);

@@ -159,6 +159,7 @@ Task<Result<SalvagedManifest>> salvage_manifest(FileSystem& files, std::string d
     SalvagedManifest salvaged;
     // The one that CURRENT names, if it names one, is the damaged one.
     const uint64_t named = co_await named_manifest(files, directory);
+    const std::string damaged = named == 0 ? std::string(kCurrentName) : manifest_file_name(named);
     const std::optional<LoadedManifest> whole = co_await scan.find_manifest(named + 1);
     if (whole) {
         salvaged.store = whole->store;
@@ -168,6 +169,9 @@ Task<Result<SalvagedManifest>> salvage_manifest(FileSystem& files, std::string d
             "{}. {} beside it is whole and is read instead: write its name and a line feed into "
             "{}/{} to go on writing",
             why.message(), manifest_file_name(whole->file_id), directory, kCurrentName);
+        salvaged.brief = fmt::format(
+            "{} cannot be read, and answers go by {}, which is whole; write its name into {}",
+            damaged, manifest_file_name(whole->file_id), kCurrentName);
         co_return salvaged;
     }
     const std::optional<Id128> store = scan.store();
@@ -181,6 +185,10 @@ Task<Result<SalvagedManifest>> salvage_manifest(FileSystem& files, std::string d
         "{}. Every segment and log file in {} is read instead, and nothing is written; restore "
         "the manifest from a backup",
         why.message(), directory);
+    salvaged.brief = fmt::format(
+        "{} cannot be read, and answers are made of every segment and log file there is; restore "
+        "it from a backup",
+        damaged);
     co_return salvaged;
 }
 

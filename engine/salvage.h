@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -21,8 +22,19 @@ struct SalvagedManifest {
     // The state was put together from the files that are there, for want of a manifest: it may
     // name files that no longer counted, and the log's first sequence is not known (0).
     bool from_files = false;
-    std::string what;  // is damaged, what is read instead, and what to do
+    std::string what;   // is damaged, what is read instead, and what to do
+    std::string brief;  // the same in a sentence
 };
+
+// What a catalog alone tells of the time before the log. Whoever reads a store without it must know
+// what may look other than it was.
+inline constexpr std::string_view kLostWithCatalog =
+    "runs and metrics are taken from segments and log instead. What else it told of the time "
+    "before "
+    "the log is lost, so that answers may differ: restarts (points that one hid are shown), forks "
+    "(what one inherited is not), deletes (what they removed may be shown), runs that have no rows "
+    "there, discarded attempts, attributes and tags, whether a run finished or failed, when it was "
+    "created, the numbers of writers, and the retention of projects";
 
 // After load_manifest has failed with `why`. A whole manifest that CURRENT should have named
 // serves; else every segment and log file counts, and the newest whole catalog. `why` itself if

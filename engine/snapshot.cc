@@ -73,8 +73,15 @@ RunActivity Snapshot::activity(const Run& run) const {
 
 std::shared_ptr<const Error> Snapshot::damage(RunView view) const {
     std::shared_ptr<const Error> found;
-    visit_levels(view, [&](const LineageLevel&, const RunPieces& pieces) {
-        found = pieces.damage;
+    visit_levels(view, [&](const LineageLevel& level, const RunPieces& pieces) {
+        if (pieces.damage != nullptr) {
+            const std::string who =
+                level.run->id == view.run->id
+                    ? "it"
+                    : fmt::format("it inherits from {}, which", level.run->path());
+            found = std::make_shared<const Error>(
+                pieces.damage->code(), fmt::format("{} {}", who, pieces.damage->message()));
+        }
         return found == nullptr;
     });
     return found;

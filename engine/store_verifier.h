@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -66,7 +67,8 @@ class StoreVerifier {
     void verify_block(const OpenSegment& segment, size_t index, Bytes bytes);
     void check_block_owner(const OpenSegment& segment, size_t index);
     void check_block_axis(const OpenSegment& segment, size_t index, Bytes section);
-    void check_block_summaries(const OpenSegment& segment, size_t index, Bytes bytes);
+    void check_block_summaries(const OpenSegment& segment, size_t index, Bytes bytes,
+                               bool can_compare);
     void check_block_strips(const OpenSegment& segment, size_t index, Bytes directory,
                             Bytes strips);
     void count_rows(const BlockInfo& info, const AxisColumns& axis);
@@ -88,6 +90,7 @@ class StoreVerifier {
                           const LogFileContents& contents);
     void verify_record(const std::string& name, const RecordHeader& header, Bytes frame,
                        uint64_t offset);
+    void see_record(const RecordHeader& header, Bytes frame);
     Status check_rows(const RecordHeader& header, Bytes body);
     Status check_writer(const RecordHeader& header, const FrameHeader& frame);
     // A finding is a problem if the records that it may concern, from where the
@@ -124,6 +127,9 @@ class StoreVerifier {
     // With what the log adds. Without a readable catalog nothing is compared with it.
     bool has_catalog_ = false;
     Catalog catalog_;
+    // Without one: what segments and log tell of.
+    std::set<uint64_t> seen_runs_;
+    std::set<uint64_t> seen_schemas_;
     WriterTable writers_;
     AxisRegistry axes_;
     // Of segments. The columns of a row may be in several blocks, of other schemas or with other

@@ -91,8 +91,14 @@ Task<Result<VerifyReport>> StoreVerifier::run() {
         co_await verify_logs();
         check_runs();
         sum_up();
-        report_.runs = catalog_.runs().size();
-        report_.schemas = catalog_.schema_count();
+        if (!has_catalog_ && report_.log_records != 0) {
+            note("log", fmt::format(
+                            "for want of a catalog the rows in its {} records above the checkpoint "
+                            "are not counted",
+                            report_.log_records));
+        }
+        report_.runs = has_catalog_ ? catalog_.runs().size() : seen_runs_.size();
+        report_.schemas = has_catalog_ ? catalog_.schema_count() : seen_schemas_.size();
     }
     note_unnamed();
     report_.store = store_;
@@ -309,8 +315,12 @@ Task<void> StoreVerifier::verify_catalog() {
 
 Task<void> StoreVerifier::verify_catalog_file(uint64_t file_id) {
     const std::string name = catalog_file_name(file_id);
-    const std::optional<std::vector<std::byte>> contents =
-        co_await read_file(name, std::string(kRestoreFile));
+    // Without a manifest the newest whole catalog takes the place of one that is not.
+    const std::string remedy = from_files_
+                                   ? std::string(kRestoreFile)
+                                   : fmt::format("{}; until then nothing is written, and {}",
+                                                 kRestoreFile, kLostWithCatalog);
+    const std::optional<std::vector<std::byte>> contents = co_await read_file(name, remedy);
     if (!contents) {
         co_return;
     }
@@ -325,7 +335,7 @@ Task<void> StoreVerifier::verify_catalog_file(uint64_t file_id) {
                 kRestoreStore);
     }
     if (!checkpoint) {
-        problem(name, std::nullopt, checkpoint.error().message(), kRestoreFile);
+        problem(name, std::nullopt, checkpoint.error().message(), remedy);
         co_return;
     }
     if (file_id != manifest_.catalog_file) {

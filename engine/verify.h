@@ -49,7 +49,7 @@ struct VerifyReport {
     Id128 store;         // as the manifest says, or for want of one the headers; zeros if none does
     uint64_t files = 0;  // that the store is made of
     uint64_t bytes = 0;  // of these
-    uint64_t runs = 0;
+    uint64_t runs = 0;   // without a readable catalog, those that segments and log tell of
     uint64_t schemas = 0;
     uint64_t segments = 0;
     uint64_t blocks = 0;

@@ -172,8 +172,9 @@ LogFileContents StoreVerifier::verify_groups(const std::string& name, const LogP
             judge_later(LogFinding(name, damage.begin, damage.why));
         } else if (!damage.is_of_file_before()) {
             log_problem(LogFinding(name, damage.begin,
-                                   fmt::format("{}; sequences {} to {} are damaged", damage.why,
-                                               damage.first_sequence, damage.next_sequence - 1)),
+                                   fmt::format("{}; lost with it: {}", damage.why,
+                                               describe_sequences(damage.first_sequence,
+                                                                  damage.next_sequence - 1))),
                         damage.next_sequence - 1);
         }
     }
@@ -227,6 +228,9 @@ void StoreVerifier::check_log_start(const std::string& name, const LogFileConten
 
 void StoreVerifier::verify_record(const std::string& name, const RecordHeader& header, Bytes bytes,
                                   uint64_t offset) {
+    if (!has_catalog_) {
+        see_record(header, bytes);
+    }
     if (header.last_sequence() <= manifest_.checkpoint_sequence) {
         return;  // in segments and catalog
     }
@@ -254,6 +258,19 @@ void StoreVerifier::verify_record(const std::string& name, const RecordHeader& h
         problem(name, offset,
                 fmt::format("record of sequence {}: {}", header.sequence, status.error().message()),
                 kRestoreLog);
+    }
+}
+
+// As recovery does without a catalog: what segments hold and the log does not delete is there.
+void StoreVerifier::see_record(const RecordHeader& header, Bytes bytes) {
+    const Result<FrameHeader> frame = parse_frame_header(bytes);
+    if (frame && frame->type == FrameType::kDeleteRun) {
+        seen_runs_.erase(header.run);
+    } else if (header.run != 0) {
+        seen_runs_.insert(header.run);
+    }
+    if (header.schema != 0) {
+        seen_schemas_.insert(header.schema);
     }
 }
 

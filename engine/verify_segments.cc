@@ -241,6 +241,8 @@ void StoreVerifier::check_block_owner(const OpenSegment& segment, size_t index) 
                           manifest_.checkpoint_sequence));
     }
     if (!has_catalog_) {
+        seen_runs_.insert(info.run);
+        seen_schemas_.insert(info.schema);
         return;
     }
     const std::shared_ptr<const Run> run = catalog_.find_run(info.run);
@@ -291,7 +293,8 @@ void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes
     const Bytes strips = bytes.subspan(axis.size() + directory.size(), block.info.strips_bytes);
     const uint64_t axis_computed =
         xxh3(axis, block.section_seed(segment.store, segment.id, block.offset));
-    if (axis_computed != block.axis_checksum) {
+    const bool axis_intact = axis_computed == block.axis_checksum;
+    if (!axis_intact) {
         problem(segment.name, block.offset,
                 segment.describe(index) + " " +
                     checksum_words("axis", block.axis_checksum, axis_computed),
@@ -299,11 +302,12 @@ void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes
     } else {
         check_block_axis(segment, index, axis);
     }
-    check_block_summaries(segment, index, bytes);
     const uint64_t at = block.directory_offset();
     const uint64_t directory_computed =
         xxh3(directory, block.section_seed(segment.store, segment.id, at));
-    if (directory_computed != block.directory_checksum) {
+    const bool directory_intact = directory_computed == block.directory_checksum;
+    check_block_summaries(segment, index, bytes, axis_intact && directory_intact);
+    if (!directory_intact) {
         problem(segment.name, at,
                 segment.describe(index) + " " +
                     checksum_words("directory", block.directory_checksum, directory_computed),
@@ -341,8 +345,10 @@ void StoreVerifier::check_block_axis(const OpenSegment& segment, size_t index, B
     }
 }
 
-// They say what the columns hold. Where these cannot be read, others tell.
-void StoreVerifier::check_block_summaries(const OpenSegment& segment, size_t index, Bytes bytes) {
+// They say what the columns hold. Where these cannot be read, others tell; if the axis or the
+// directory is damaged, that has been told, and the columns are not read by it.
+void StoreVerifier::check_block_summaries(const OpenSegment& segment, size_t index, Bytes bytes,
+                                          bool can_compare) {
     const SegmentBlock& block = segment.blocks[index];
     const BlockInfo& info = block.info;
     if (info.summaries_bytes == 0) {
@@ -362,6 +368,9 @@ void StoreVerifier::check_block_summaries(const OpenSegment& segment, size_t ind
     const Result<std::vector<ColumnSummary>> summaries = decode_summaries(section, info);
     if (!summaries) {
         wrong(summaries.error().message());
+        return;
+    }
+    if (!can_compare) {
         return;
     }
     const Result<AxisColumns> axis = decode_axis(bytes.first(info.axis_bytes), info);

@@ -10,6 +10,7 @@
 #include "engine/inspect.h"
 #include "engine/manifest/manifest.h"
 #include "engine/wal/log_format.h"
+#include "tests/support/engine_fixture.h"
 #include "tests/support/sim_store.h"
 #include "tests/support/workload.h"
 
@@ -194,8 +195,8 @@ TEST_F(VerifyTest, FindsAFlippedByteAnywhereInTheCatalog) {
 TEST_F(VerifyTest, FindsFlippedBytesOfLogManifestAndCurrent) {
     const std::string log = files("log-").front();
     const uint64_t at = group_from_end(log, 3);
-    EXPECT_THAT(flipped(log, at + 20), HasSubstr("are damaged"));
-    EXPECT_THAT(flipped(log, at + 64 + 96 + 30), HasSubstr("are damaged"));
+    EXPECT_THAT(flipped(log, at + 20), HasSubstr("lost with it: sequence"));
+    EXPECT_THAT(flipped(log, at + 64 + 96 + 30), HasSubstr("lost with it: sequence"));
     EXPECT_THAT(flipped(file("manifest-"), 60), HasSubstr("manifest header"));
     EXPECT_THAT(flipped(file("manifest-"), 4096 + 40), HasSubstr("edit 1 at byte 4096 is damaged"));
     EXPECT_THAT(flipped("CURRENT", 3), HasSubstr("do not name a manifest"));
@@ -260,6 +261,46 @@ TEST_F(VerifyTest, WithoutAManifestAllFilesThatAreThereAreChecked) {
         EXPECT_TRUE(names(report, files("log-").front())) << words(report);
         EXPECT_EQ(report.problems.size(), 4U) << words(report);
         disk_ = whole;
+    }
+}
+
+TEST_F(VerifyTest, WithoutACatalogTheRunsOfSegmentsAndLogAreCounted) {
+    const VerifyReport sound = verify();
+    disk_.flip_byte("store/" + file("catalog-"), 100);
+    const VerifyReport report = verify();
+    EXPECT_TRUE(names(report, file("catalog-"))) << words(report);
+    EXPECT_EQ(report.problems.size(), 1U) << words(report);
+    EXPECT_THAT(report.problems[0].remedy, HasSubstr("restarts"));
+    EXPECT_EQ(report.runs, sound.runs);
+    EXPECT_EQ(report.schemas, sound.schemas);
+    EXPECT_THAT(notes_of(report, "log"), HasSubstr("are not counted"));
+}
+
+TEST_F(VerifyTest, EveryDamageOfABlockWithSummariesIsToldOnce) {
+    disk_ = SimDisk();
+    SimStore store(disk_, 9);
+    ASSERT_TRUE(store.open());
+    TestWriter writer(sha256_128(as_bytes("writer")));
+    writer.connect(store);
+    SimRandom random(5);
+    for (int step = 0; step < 300; ++step) {
+        const double value = 0.37 * static_cast<double>(random.below(1000));
+        writer.send(one_row("p/r", stepped({"loss"}), step, {value}));
+        store.run();
+    }
+    ASSERT_TRUE(store.flush());
+    ASSERT_TRUE(store.compact());
+    writer.disconnect();
+    ASSERT_TRUE(store.close());
+    const std::string segment = file("segment-");
+    const std::vector<std::byte> bytes = contents(segment);
+    const auto blocks_end =
+        load_le<uint64_t>(bytes.data() + bytes.size() - kPageBytes + 56);  // where the names are
+    for (uint64_t offset = kPageBytes; offset < blocks_end; ++offset) {
+        disk_.flip_byte("store/" + segment, offset);
+        const VerifyReport report = verify();
+        disk_.flip_byte("store/" + segment, offset);
+        ASSERT_EQ(report.problems.size(), 1U) << offset << ": " << words(report);
     }
 }
 

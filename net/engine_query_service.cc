@@ -10,6 +10,24 @@
 
 namespace stepdb {
 
+namespace {
+
+// The notes that every answer of a damaged store carries.
+std::vector<std::string> describe_damage(const RecoveryReport& found) {
+    std::vector<std::string> notes;
+    for (const StoreDamage& damage : found.damage) {
+        if (!damage.brief.empty()) {
+            notes.push_back("the store is damaged: " + damage.brief);
+        }
+    }
+    if (!notes.empty()) {
+        notes.back() += "; `stepdb verify DIR` tells all";
+    }
+    return notes;
+}
+
+}  // namespace
+
 // The net side's end of a query. It outlives the job where answers are still on their way.
 struct EngineQueryService::Outlet {
     ResultSink* sink = nullptr;  // null once the query was given up; net side only
@@ -93,10 +111,7 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
         auto prepared = std::make_shared<PreparedQuery>();
         prepared->bound = *std::move(bound);
         prepared->memory = service_.limits_.memory;
-        for (const std::string& damage : service_.engine_.recovery().damage) {
-            prepared->notes.push_back("the store is damaged, and the answer may lack points: " +
-                                      damage);
-        }
+        prepared->notes = describe_damage(service_.engine_.recovery());
         on_engine_side([this, prepared] {
             prepared->snapshot = service_.engine_.snapshot(prepared->bound.run_ids());
             tell_store(service_.engine_, *prepared);
@@ -163,13 +178,13 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
     }
 
     void fail(Error error) {
-        const std::vector<std::string>& damage = service_.engine_.recovery().damage;
+        const std::vector<StoreDamage>& damage = service_.engine_.recovery().damage;
         if (error.code() == ErrorCode::kNotFound && !damage.empty()) {
             // The lines that show the place in the query stay below.
             const std::string& message = error.message();
             const size_t line = std::min(message.find('\n'), message.size());
             error = make_error(error.code(), "{}; the store is damaged and may have lost it: {}{}",
-                               message.substr(0, line), damage.front(), message.substr(line));
+                               message.substr(0, line), damage.front().brief, message.substr(line));
         }
         on_net_side([error = std::move(error)](ResultSink& sink) mutable {
             sink.on_error(std::move(error));

@@ -39,8 +39,8 @@ void print_recovery(const RecoveryReport& report) {
         fmt::print(stderr, "  DAMAGED: {}; runs with rows in it cannot be read or written\n",
                    segment);
     }
-    for (const std::string& damage : report.damage) {
-        fmt::print(stderr, "  DAMAGED: {}\n", damage);
+    for (const StoreDamage& damage : report.damage) {
+        fmt::print(stderr, "  DAMAGED: {}\n", damage.what);
     }
 }
 

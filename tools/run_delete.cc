@@ -57,10 +57,11 @@ Status preview_discard(const RunOptions& options, const RunName& name, bool refu
                           "{}; `stepdb run discard` keeps what they read",
                           attempt, name.path(), list_of(forks));
     }
-    TRY_ASSIGN(const auto series,
-               ask_for_texts(*client, fmt::format("metrics ** @ '{}#{}'", name.path(), attempt)));
+    TRY_ASSIGN(const auto series, ask_for_texts(*client, fmt::format("metrics ** @ own('{}#{}')",
+                                                                     name.path(), attempt)));
     fmt::print(
-        "would discard attempt {} of run {}, which reads {}; what newer attempts{} read of "
+        "would discard attempt {} of run {}, which reads {} of its own; what newer attempts{} read "
+        "of "
         "it stays. {}\n",
         attempt, name.path(), series_text(series.size()),
         forks.empty() ? "" : fmt::format(" and forks ({})", list_of(forks)), kSayYes);

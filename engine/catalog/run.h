@@ -41,12 +41,13 @@ struct Run {
     std::string name;
     RunState state = RunState::kRunning;
     int64_t created_us = 0;
-    uint64_t created_sequence = 0;
+    uint64_t created_sequence = 0;  // with created_us both 0: not known, the catalog was lost
     std::vector<Attempt> attempts;  // by number, at least one, the last one not discarded
     std::shared_ptr<const Attributes> attributes;  // null: none
     std::vector<MetricDelete> deletes;             // by sequence
 
     std::string path() const { return project + "/" + name; }
+    bool is_creation_known() const { return created_sequence != 0 || created_us != 0; }
     const Attempt& newest_attempt() const { return attempts.back(); }
     const Attempt* find_attempt(uint32_t number) const;
 

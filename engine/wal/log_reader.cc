@@ -59,6 +59,11 @@ Result<std::vector<LogRecord>> parse_log_group(Bytes file, const LogPlace& place
     return records;
 }
 
+std::string describe_sequences(uint64_t first, uint64_t last) {
+    return first == last ? fmt::format("sequence {}", first)
+                         : fmt::format("sequences {} to {}", first, last);
+}
+
 std::optional<uint64_t> find_stray_byte(Bytes file, uint64_t offset, const GroupHeader& group,
                                         const std::vector<LogRecord>& records) {
     for (size_t i = 0; i < records.size(); ++i) {
@@ -127,8 +132,9 @@ bool pass_damage(Bytes file, const LogPlace& place, const Error& why, LogFileCon
     damage.begin = contents.end;
     damage.end = find_log_group(file, place, contents.end, contents.next_sequence);
     damage.first_sequence = contents.next_sequence;
-    damage.why = end.error().message();
     const bool goes_on = damage.end != 0;
+    // Where a readable group follows, it tells how far the damage goes.
+    damage.why = goes_on ? why.message() : end.error().message();
     if (goes_on) {
         damage.next_sequence =
             decode_group_header(file.subspan(damage.end), place, damage.end)->first_sequence;

@@ -68,6 +68,9 @@ struct LogRecord {
 Result<std::vector<LogRecord>> parse_log_group(Bytes file, const LogPlace& place, uint64_t offset,
                                                uint64_t sequence, GroupHeader& group);
 
+// "sequence 7" or "sequences 7 to 9".
+std::string describe_sequences(uint64_t first, uint64_t last);
+
 // The first byte of the padding of this group and its records that is not zero.
 std::optional<uint64_t> find_stray_byte(Bytes file, uint64_t offset, const GroupHeader& group,
                                         const std::vector<LogRecord>& records);

@@ -110,7 +110,9 @@ class AttributesAnswer : public Answer {
         const RunActivity activity = context_.source.activity(run);
         Attributes all = run.all_attributes();
         all["sys/state"] = std::string(shown_state(run, activity, context_.now_us));
-        all["sys/created"].emplace<Datetime>(run.created_us);
+        if (run.is_creation_known()) {
+            all["sys/created"].emplace<Datetime>(run.created_us);
+        }
         all["sys/attempt"] = static_cast<int64_t>(selected.attempt);
         add_attempts(run, all);
         all["sys/writers"] = static_cast<int64_t>(activity.writers);

@@ -31,7 +31,8 @@ class RunsAnswer : public Answer {
             block.column(0).append_text(runs[at_].label);
             block.column(1).append_text(
                 shown_state(run, context_.source.activity(run), context_.now_us));
-            block.column(2).append_time(run.created_us);
+            run.is_creation_known() ? block.column(2).append_time(run.created_us)
+                                    : block.column(2).append_null();
             block.column(3).append_uint64(run.attempts.size());
             const auto damage = context_.source.damage(runs[at_].view());
             if (damage) {
@@ -48,6 +49,9 @@ class RunsAnswer : public Answer {
     }
 
   private:
+    // Forks of many parents may each have a reason of its own.
+    static constexpr size_t kNotesMax = 20;
+
     // The runs whose metrics cannot be counted, by the damage.
     struct Uncounted {
         std::string first_run;
@@ -61,12 +65,22 @@ class RunsAnswer : public Answer {
     }
 
     void append_notes() {
+        size_t notes = 0;
+        size_t left_out = 0;
         for (const auto& [damage, uncounted] : uncounted_) {
+            if (++notes > kNotesMax) {
+                left_out += uncounted.runs;
+                continue;
+            }
             const size_t others = uncounted.runs - 1;
             context_.notes.push_back(fmt::format(
                 "the metrics of run {}{} cannot be counted: {}", uncounted.first_run,
                 others == 0 ? "" : fmt::format(" and {} other{}", others, others == 1 ? "" : "s"),
                 damage));
+        }
+        if (left_out != 0) {
+            context_.notes.push_back(
+                fmt::format("nor can those of {} more runs, for like reasons", left_out));
         }
         uncounted_.clear();
     }

@@ -5,7 +5,7 @@ import json
 import os
 import unittest
 
-from damage_stores import METRICS, Writer, flip_footer, flushed
+from damage_stores import FEW, METRICS, Writer, flip_footer, flushed
 from support import Case, Start
 
 PAGE = 4096
@@ -69,7 +69,7 @@ class Files(Case):
         out, err = self.run_both("verify", self.data)
         name = os.path.basename(log)
         self.assertRegex(out, rf"(?m)^note: {name}: byte 0: log header: checksum")
-        self.assertRegex(out, rf"(?m)^{name} byte {PAGE}: .* are damaged$")
+        self.assertRegex(out, rf"(?m)^{name} byte {PAGE}: .*; lost with it: sequence \d+$")
         self.assertIn("restore the store from a backup", out)
         self.assertIn("note: diary.txt: not a file of a store", out)
         self.assertIn("1 problem", err)
@@ -143,6 +143,51 @@ class Files(Case):
         for lost in ("restarts (points that one hid are shown)", "forks (", "deletes (",
                      "attributes", "finished or failed", "retention"):
             self.assertIn(lost, said)
+
+    def test_without_a_catalog_what_is_not_known_is_left_out(self):
+        for run in ("old", "new"):
+            writer = Writer(self.start().port, {})
+            writer.noise(run, FEW, 10, 1)
+            writer.fill_log(17)
+            writer.close()
+            self.server.stop()  # above 16 MiB of log all goes to a segment
+        os.remove(self.file("catalog-*"))
+        def ask(text):
+            return json.loads(self.stepdb("query", text, "--data", self.data, "--format", "json"))
+        created = {row["run"]: row["created"] for row in ask("runs")}
+        self.assertEqual(list(created), ["p/fill", "p/new", "p/old"])
+        self.assertIsNone(created["p/old"])  # the log of the last life knows of the others
+        self.assertNotIn("sys/created", [row["attribute"] for row in ask("attributes p/old")])
+        self.assertRegex(self.run_stepdb("verify", self.data).stdout, r" 3 runs, .*: 1 problem\n$")
+
+    def test_a_fork_names_the_parent_whose_rows_cannot_be_read(self):
+        writer = Writer(self.start().port, {})
+        writer.noise("base", FEW, 10, 1)
+        writer.fill_log(17)
+        writer.close()
+        self.server.stop()  # above 16 MiB of log all goes to a segment
+        self.start()
+        self.stepdb("run", "fork", "p/f", "--from", "p/base", "--at", "5")
+        self.stepdb("log", "--project", "p", "--run", "f", "--step", "6", "loss=1")
+        self.stepdb("run", "restart", "p/f", "--at", "6")
+        self.server.stop()
+        flip_footer(self.file("segment-*"))
+        self.start()
+        inherits = "run p/f: it inherits from p/base, which has rows in a segment that cannot be read: "
+        self.assertIn(inherits, self.refused("query", "loss @ p/f"))
+        self.assertIn("run p/base: it has rows in a segment that cannot be read: ",
+                      self.refused("query", "loss @ p/base"))
+        notes = self.run_stepdb("query", "runs").stderr
+        self.assertIn("the metrics of run p/base and 1 other cannot be counted: it has rows", notes)
+        self.assertIn("the metrics of run p/f cannot be counted: it inherits from p/base", notes)
+        # What is the run's own can be read, and deleted.
+        self.assertIn("would delete run p/f with 1 series of its own",
+                      self.stepdb("run", "delete", "p/f"))
+        self.assertIn("would discard attempt 0 of run p/f, which reads 1 series of its own",
+                      self.stepdb("run", "delete", "p/f#0"))
+        self.assertIn("  loss\n", self.stepdb("run", "delete", "p/f", "--metrics", "**"))
+        self.stepdb("run", "delete", "p/f", "--yes")
+        self.server.kill()
 
     def test_import_into_a_run_with_a_damaged_metric_sends_all(self):
         writer = Writer(self.start().port, {})

@@ -130,7 +130,7 @@ class Life(Case):
         self.stepdb("run", "restart", "p/r", "--at", "1")
         self.assertIn("is the newest of run p/r and cannot be discarded",
                       self.refused("run", "discard", "p/r#1", "--yes"))
-        self.assertIn("would discard attempt 0 of run p/r, which reads 1 series",
+        self.assertIn("would discard attempt 0 of run p/r, which reads 1 series of its own",
                       self.stepdb("run", "discard", "p/r#0"))
         self.assertEqual(len(self.query("loss @ p/r#0")), 2)
         self.assertEqual(self.stepdb("run", "discard", "p/r#0", "--yes"),
