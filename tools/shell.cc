@@ -158,6 +158,7 @@ class Shell {
 
 Status Shell::query(const std::string& text, bool may_page) {
     const auto begun = std::chrono::steady_clock::now();
+    std::chrono::duration<double, std::milli> taken{};
     Status status;
     {
         Pager pager(may_page && is_paged_);
@@ -168,9 +169,8 @@ Status Shell::query(const std::string& text, bool may_page) {
         if (!status && status.error().code() == ErrorCode::kCancelled && pager.is_closed()) {
             status = {};
         }
+        taken = std::chrono::steady_clock::now() - begun;  // without what the pager's user takes
     }
-    const std::chrono::duration<double, std::milli> taken =
-        std::chrono::steady_clock::now() - begun;
     if (is_timed_ && status) {
         const bool is_colored = wants_color(STDOUT_FILENO);
         fmt::print("{}{:.{}f} ms{}\n", is_colored ? "\033[2m" : "", taken.count(),
