@@ -195,7 +195,7 @@ Status ask_and_print(Asker& asker, const std::string& query, AnswerPrinter& prin
 Status ask(const Asked& asked, const std::string& query, const PrintOptions& print) {
     TRY_ASSIGN(const auto asker, Asker::open(asked));
     AnswerPrinter printer(print);
-    const Status outcome = ask_and_print(*asker, query, printer);
+    Status outcome = ask_and_print(*asker, query, printer);
     TRY(asker->close());
     return outcome;
 }

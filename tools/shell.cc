@@ -426,7 +426,7 @@ Command add_shell(CLI::App& stepdb) {
                 print.has_format = format->count() > 0;
                 std::signal(SIGPIPE, SIG_IGN);  // of a pager that was quit
                 TRY_ASSIGN(const auto asker, Asker::open(*asked));
-                const Status status = Shell(*asker, *asked, print).run();
+                Status status = Shell(*asker, *asked, print).run();
                 TRY(asker->close());
                 return status;
             },
