@@ -14,10 +14,7 @@
 #include "tools/address.h"
 #include "tools/answer_printer.h"
 #include "tools/command.h"
-#include "tools/import/csv_log.h"
-#include "tools/import/event_log.h"
-#include "tools/import/json_log.h"
-#include "tools/import/log_source.h"
+#include "tools/import/log_format.h"
 #include "tools/import/run_id.h"
 #include "tools/import/run_import.h"
 #include "tools/output/format_cell.h"
@@ -29,21 +26,6 @@ namespace stepdb {
 namespace {
 
 namespace fs = std::filesystem;
-
-using OpenLog = Result<std::unique_ptr<LogSource>> (*)(const std::string& path,
-                                                       const LogOptions& options,
-                                                       uint64_t bytes_max);
-
-// A format as the command line knows it.
-struct LogFormat {
-    LogFormat() = default;
-
-    std::string name;
-    LogFilePattern files;
-    std::string_view place_word;  // what rows are counted in
-    std::string_view unit;        // what is read and skipped: "cell"
-    OpenLog open = nullptr;
-};
 
 struct ImportOptions {
     std::vector<std::string> paths;
@@ -129,8 +111,13 @@ std::string shown_kinds(const ImportReport& report) {
 
 void print_notes(const ImportReport& report, const LogFormat& format) {
     if (report.sent == 0) {
-        fmt::print(stderr, "note: {}/{}: no point to import; no run was opened for it\n",
-                   report.project, report.run);
+        fmt::print(
+            stderr, "note: {}/{}: no point to import; {}\n", report.project, report.run,
+            report.opened ? "what the log says of its run was taken" : "no run was opened for it");
+    }
+    if (report.facts_left_out > 0) {
+        fmt::print(stderr, "note: {}/{}: {} left out; the first: {}\n", report.project, report.run,
+                   count_of(report.facts_left_out, "attribute"), report.first_fact_left_out);
     }
     if (report.skipped > 0) {
         fmt::print(stderr, "note: {}/{}: {} skipped ({}); the first: {}\n", report.project,
@@ -237,6 +224,7 @@ class Import {
                                   return file.broken.has_value();
                               });
         target.finish = options_.finish && is_whole;
+        target.whole = is_whole;
         const auto progress = make_progress("importing " + run.run, "points", points);
         TRY_ASSIGN(ImportReport report, import_run(client, target, files,
                                                    [&](uint64_t sent) { progress->update(sent); }));
@@ -305,129 +293,7 @@ class Import {
     std::vector<std::string> unfinished_;  // runs that --finish has left as they are
 };
 
-// --- Help ---
-
-constexpr std::string_view kTimeNotes =
-    "        Numbers are seconds since 1970 below 1e11, else milliseconds below 1e14, else\n"
-    "        microseconds below 1e17, else nanoseconds; or 2026-11-23T17:23:05.250+01:00, UTC\n"
-    "        if no zone is given. Rows without a time get that of the file's last change.\n";
-
-constexpr std::string_view kFileRunNotes =
-    "Run     without --run: the file's path below the directory named, or its name if the file\n"
-    "        was named itself; with `/` as `.` and bytes that ids cannot have as `_`.\n";
-
-constexpr std::string_view kCommonNotes =
-    "Prints per run: read = sent + skipped, sent = stored + replaced points. A point is replaced\n"
-    "if its series had the same step (time) before, in this import or in the store; found by\n"
-    "counting the points of its series before and after; where damage in the store forbids that,\n"
-    "all is sent, both are empty and the exit status is 1. Importing again replaces every\n"
-    "point by itself, so an import that was interrupted is simply started again. A file that\n"
-    "breaks off is imported up to there; the place is named and the exit status is 1. --format\n"
-    "json prints an object per line and run. docs/import.md has more.";
-
-std::string csv_notes() {
-    return fmt::format(
-        "A file has a column per metric; or the columns series, step, wall_time, value (either of\n"
-        "step and wall_time may be missing), a point a line; or, with --name-from layer, a line "
-        "per\n"
-        "layer and a column per measure, which makes metrics such as h.0.attn/rank. Its first "
-        "line\n"
-        "names the columns.\n"
-        "\n"
-        "Step    the column of --step-column, else the first there is, in upper or lower case, of\n"
-        "        {}. It is no metric then. Without\n"
-        "        one the metrics are timed.\n"
-        "Time    the column of --time-column, else the first there is of\n"
-        "        {}.\n{}"
-        "Cells   empty: absent. nan, inf and -inf in any case: values. Text: skipped and counted.\n"
-        "{}\n{}",
-        fmt::join(step_column_names(), ", "), fmt::join(time_column_names(), ", "), kTimeNotes,
-        kFileRunNotes, kCommonNotes);
-}
-
-std::string tensorboard_notes() {
-    return fmt::format(
-        "A directory that holds event files (*tfevents*) is a run, which its files make up in the\n"
-        "order of their names: of restarts the later point stands.\n"
-        "\n"
-        "Scalars simple values, and tensors of one element of any numeric type. Histograms, "
-        "images,\n"
-        "        audio, text and larger tensors are skipped and counted.\n"
-        "Rows    TensorBoard stamps every scalar by itself. Scalars of one step that follow each\n"
-        "        other become one row, with the time of the first of them, while they were "
-        "stamped\n"
-        "        within --row-window of it and no tag comes twice.\n"
-        "Run     without --run: the directory's path below the one named, or its name if it was\n"
-        "        named itself, or a file's name if that was; with `/` as `.` and bytes that ids\n"
-        "        cannot have as `_`.\n"
-        "\n{}",
-        kCommonNotes);
-}
-
-std::string jsonl_notes() {
-    return fmt::format(
-        "A line is an object and makes a row. Objects within it are flattened: the metric of 3 in\n"
-        "{{\"perf\": {{\"cpu\": 3}}}} is perf/cpu.\n"
-        "\n"
-        "Step    the field of --step-column (perf/cpu or perf.cpu), else the first that one of "
-        "the\n"
-        "        first lines has of\n"
-        "        {}. It is no metric then. Without\n"
-        "        one the metrics are timed.\n"
-        "Time    the field of --time-column, else the first there is of\n"
-        "        {}.\n{}"
-        "Values  numbers, as the nearest double; NaN, Infinity and -Infinity, bare or as strings;\n"
-        "        true is 1 and false 0. null: absent. Other strings, and arrays: skipped and\n"
-        "        counted, each as one. Of a name that comes twice in a line the later counts.\n"
-        "{}\n{}",
-        fmt::join(step_column_names(), ", "), fmt::join(time_column_names(), ", "), kTimeNotes,
-        kFileRunNotes, kCommonNotes);
-}
-
 // --- Command line ---
-
-const LogFormat& csv_format() {
-    static const LogFormat format = [] {
-        LogFormat made;
-        made.name = "csv";
-        made.files.shown = "*.csv";
-        made.files.suffixes = {".csv"};
-        made.place_word = "line";
-        made.unit = "cell";
-        made.open = CsvLog::open;
-        return made;
-    }();
-    return format;
-}
-
-const LogFormat& tensorboard_format() {
-    static const LogFormat format = [] {
-        LogFormat made;
-        made.name = "tensorboard";
-        made.files.shown = "*tfevents*";
-        made.files.fragments = {"tfevents"};
-        made.files.directory_is_run = true;
-        made.place_word = "record";
-        made.unit = "value";
-        made.open = EventLog::open;
-        return made;
-    }();
-    return format;
-}
-
-const LogFormat& jsonl_format() {
-    static const LogFormat format = [] {
-        LogFormat made;
-        made.name = "jsonl";
-        made.files.shown = "*.jsonl, *.ndjson or result.json";
-        made.files.suffixes = {".jsonl", ".ndjson", "result.json"};
-        made.place_word = "line";
-        made.unit = "value";
-        made.open = JsonLog::open;
-        return made;
-    }();
-    return format;
-}
 
 void add_common_options(CLI::App& app, ImportOptions& options, const LogFormat& format) {
     app.add_option("PATHS", options.paths,
@@ -466,55 +332,38 @@ struct Subcommand {
     std::shared_ptr<ImportOptions> options;
 };
 
-Subcommand add_csv(CLI::App& import) {
-    Subcommand made{import.add_subcommand("csv", "CSV files, a run each"), &csv_format(),
+Subcommand add_format(CLI::App& import, const LogFormat& format) {
+    Subcommand made{import.add_subcommand(format.name, format.summary), &format,
                     std::make_shared<ImportOptions>()};
-    add_common_options(*made.app, *made.options, *made.format);
-    add_column_options(*made.app, *made.options);
-    made.app
-        ->add_option("--name-from", made.options->log.name_from,
-                     "A column whose cell goes before the measures' names; may be given again")
-        ->type_name("C")
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    add_last_options(*made.app, *made.options);
-    add_examples(*made.app,
-                 {"stepdb import csv examples/logs/char-model.csv --project demo --run tiny",
-                  "stepdb import csv examples/logs --project demo --format json"},
-                 csv_notes());
-    return made;
-}
-
-Subcommand add_tensorboard(CLI::App& import) {
-    Subcommand made{
-        import.add_subcommand("tensorboard", "TensorBoard event files, a directory a run; also tb"),
-        &tensorboard_format(), std::make_shared<ImportOptions>()};
-    made.app->alias("tb");
-    made.options->row_window = "1s";
-    add_common_options(*made.app, *made.options, *made.format);
-    made.app
-        ->add_option("--row-window", made.options->row_window,
-                     "How long after the first scalar of a row another of its step may be stamped")
-        ->type_name("TIME")
-        ->capture_default_str();
-    add_last_options(*made.app, *made.options);
-    add_examples(*made.app,
-                 {"stepdb import tensorboard examples/logs/tensorboard --project demo --run board",
-                  "stepdb import tb examples/logs --project demo --row-window 100ms"},
-                 tensorboard_notes());
-    return made;
-}
-
-Subcommand add_jsonl(CLI::App& import) {
-    Subcommand made{import.add_subcommand("jsonl", "Files of a JSON object a line, a run each"),
-                    &jsonl_format(), std::make_shared<ImportOptions>()};
-    add_common_options(*made.app, *made.options, *made.format);
-    add_column_options(*made.app, *made.options);
-    add_last_options(*made.app, *made.options);
-    add_examples(*made.app,
-                 {"stepdb import jsonl examples/logs/char-model.jsonl --project demo --run lines",
-                  "stepdb import jsonl examples/logs --project demo --axis index"},
-                 jsonl_notes());
+    ImportOptions& options = *made.options;
+    options.log = format.defaults;
+    options.axis = format.axis;
+    if (!format.alias.empty()) {
+        made.app->alias(format.alias);
+    }
+    add_common_options(*made.app, options, format);
+    if (format.takes_columns) {
+        add_column_options(*made.app, options);
+    }
+    if (format.takes_name_from) {
+        made.app
+            ->add_option("--name-from", options.log.name_from,
+                         "A column whose cell goes before the measures' names; may be given again")
+            ->type_name("C")
+            ->expected(1)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    }
+    if (format.takes_row_window) {
+        options.row_window = "1s";
+        made.app
+            ->add_option("--row-window", options.row_window,
+                         "How long after the first point of a row another of its step may be "
+                         "stamped")
+            ->type_name("TIME")
+            ->capture_default_str();
+    }
+    add_last_options(*made.app, options);
+    add_examples(*made.app, format.examples, format.notes);
     return made;
 }
 
@@ -535,8 +384,10 @@ Status check_options(ImportOptions& options) {
 Command add_import(CLI::App& stepdb) {
     CLI::App* import = stepdb.add_subcommand("import", "Bring in logs that other tools wrote");
     import->require_subcommand(1);
-    const std::vector<Subcommand> formats = {add_csv(*import), add_tensorboard(*import),
-                                             add_jsonl(*import)};
+    std::vector<Subcommand> formats;
+    for (const LogFormat& format : log_formats()) {
+        formats.push_back(add_format(*import, format));
+    }
     add_examples(*import, {"stepdb import csv examples/logs --project demo",
                            "stepdb import tensorboard examples/logs --project demo",
                            "stepdb import csv --help"});

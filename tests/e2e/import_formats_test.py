@@ -1,4 +1,4 @@
-"""`stepdb import tensorboard` and `stepdb import jsonl`: what they take, how rows are made, what they
+"""`stepdb import` of every format but plain CSV: what they take, how rows are made, what they
 skip, where they break off; and that an import that was killed is made good by the next."""
 
 import json
@@ -36,6 +36,12 @@ class ImportFormats(Case):
         path = self.write("log.jsonl", text)
         reports, said = self.import_logs("jsonl", path, "--run", "r", *options, status=status)
         return reports[0] if reports else None, said
+
+    def facts(self, run="r"):
+        """name: (type, value) of the attributes that are not the server's own"""
+        own = ("sys/attempt", "sys/created", "sys/last_write", "sys/writers")
+        return {row["attribute"]: (row["type"], row["value"])
+                for row in self.query(f"attributes p/{run}") if row["attribute"] not in own}
 
     def points(self, run="r", metrics="**"):
         return [(row["metric"], row.get("step") or row.get("time"), row["value"])
@@ -248,6 +254,64 @@ class JsonLines(ImportFormats):
         reports, _ = self.import_logs("jsonl", self.path("tree"))
         self.assertEqual([report["run"] for report in reports],
                          ["a.result.json", "b.jsonl", "c.d.ndjson"])
+
+
+class NvidiaSmi(ImportFormats):
+    HEADER = "timestamp, index, name, clocks.current.sm [MHz], fan.speed [%]\n"
+
+    def test_several_gpus(self):
+        path = self.write("nvsmi.csv", self.HEADER + (
+            "2026/04/21 20:54:20.434, 0, NVIDIA H100, 345 MHz, [N/A]\n"
+            "2026/04/21 20:54:20.435, 1, NVIDIA H100, 360 MHz, 30 %\n"))
+        (report,), said = self.import_logs("nvidia-smi", path, "--run", "r")
+        self.assertEqual((report["sent"], report["skipped"]), (3, 3))
+        self.assertIn("'NVIDIA H100' is no number", said)
+        first, second = "2026-04-21T20:54:20.434Z", "2026-04-21T20:54:20.435Z"
+        want = [("gpu.0/clocks.current.sm", first, "345"),
+                ("gpu.1/clocks.current.sm", second, "360"), ("gpu.1/fan.speed", second, "30")]
+        self.assertEqual(self.points(), want)
+        nounits = self.write("nounits-nvsmi.csv", self.HEADER + (
+            "2026/04/21 20:54:20.434, 0, NVIDIA H100, 345, [N/A]\n"
+            "2026/04/21 20:54:20.435, 1, NVIDIA H100, 360, 30\n"))
+        self.import_logs("nvidia-smi", nounits, "--run", "nounits")
+        self.assertEqual(self.points("nounits"), want)
+        reports, _ = self.import_logs("nvidia-smi", self.directory)
+        self.assertEqual([report["run"] for report in reports], ["nounits-nvsmi.csv", "nvsmi.csv"])
+
+
+class Monitor(ImportFormats):
+    TEXT = ('#{"t_start": 1624568444.5, "env_id": "Fetch", "gym": {"version": 0.21}}\n'
+            "r,l,t\n-50.0,50,2.25\n-40.0,50,3.5\n")
+
+    def test_episodes(self):
+        path = self.write("0.monitor.csv", self.TEXT)
+        (report,), said = self.import_logs("monitor", path, "--run", "r")
+        self.assertEqual((report["sent"], report["skipped"], said), (6, 0, ""))
+        self.assertEqual(self.points(), [("l", "0", "50"), ("l", "1", "50"), ("r", "0", "-50"),
+                                         ("r", "1", "-40"), ("t", "0", "2.25"), ("t", "1", "3.5")])
+        at = "2021-06-24T21:00:48Z"
+        self.assertEqual(len(self.query(f"r @ p/r | time {at}..{at}")), 1)
+        want = {"config/env_id": ("string", "Fetch"), "config/gym/version": ("float64", "0.21"),
+                "sys/state": ("string", "running")}
+        self.assertEqual(self.facts(), want)
+        (report,), _ = self.import_logs("monitor", path, "--run", "r")
+        self.assertEqual((report["stored"], report["replaced"]), (0, 6))
+        self.assertEqual(self.facts(), want)
+        self.import_logs("csv", path, "--run", "timed")
+        self.assertEqual(self.points("timed", "r")[1], ("r", at, "-40"))
+
+    def test_what_it_says_of_the_run_is_taken_without_a_point(self):
+        path = self.write("0.monitor.csv", self.TEXT[:self.TEXT.index("-50")])
+        (report,), said = self.import_logs("monitor", path, "--run", "r")
+        self.assertEqual(report["sent"], 0)
+        self.assertIn("no point to import; what the log says of its run was taken", said)
+        self.assertIn("config/env_id", self.facts())
+
+    def test_what_can_be_no_attribute_is_left_out(self):
+        path = self.write("0.monitor.csv", '#{"layers": [1, 2], "a": 1}\nr\n1\n')
+        _, said = self.import_logs("monitor", path, "--run", "r")
+        self.assertIn("1 attribute left out; the first: attribute 'config/layers': an array", said)
+        self.assertEqual(self.facts()["config/a"], ("int64", "1"))
 
 
 class Examples(ImportFormats):

@@ -7,6 +7,7 @@ reader. Once imported again nothing may have changed.
 """
 
 import csv
+import datetime
 import glob
 import json
 import math
@@ -27,7 +28,8 @@ def number_of(text):
         return None
 
 
-# --- Readers: (series, step, value) of every point, in the order of the log ---
+# --- Readers: (series, step, value) of every point, in the order of the log. What has no step is
+# --- numbered by series, as in series.csv, and has its time behind, in microseconds
 
 def read_tensorboard(path):
     for name in sorted(glob.glob(os.path.join(path, "*tfevents*"))):
@@ -60,6 +62,40 @@ def read_jsonl(path, step, time):
             for name, value in row.items():
                 if name not in (step, time) and isinstance(value, (int, float)):
                     yield name, float(row[step]), float(value)
+
+
+def read_nvidia_smi(path):
+    begin = datetime.datetime(1970, 1, 1)
+    lines = {}
+    with open(path, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, skipinitialspace=True):
+            at = datetime.datetime.strptime(row["timestamp"], "%Y/%m/%d %H:%M:%S.%f")
+            time_us = (at - begin) // datetime.timedelta(microseconds=1)
+            gpu = row["index"]
+            lines[gpu] = lines.get(gpu, -1) + 1
+            for name, cell in row.items():
+                if name not in ("timestamp", "index"):
+                    yield (f"gpu.{gpu}/{name.split(' [')[0]}", float(lines[gpu]),
+                           float(cell.split(" ")[0]), time_us)
+
+
+def read_monitor(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        file.readline()
+        for episode, row in enumerate(csv.DictReader(file)):
+            for name, cell in row.items():
+                yield name, float(episode), float(cell)
+
+
+def time_of(text):
+    """Microseconds of a time in an answer."""
+    at = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    begin = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    return (at - begin) // datetime.timedelta(microseconds=1)
+
+
+def key_of(text):
+    return time_of(text) if "T" in text else float(text)
 
 
 class Series:
@@ -103,15 +139,17 @@ class RealLogs(Case):
 
     def check(self, source, arguments, points, skipped=0):
         points = list(points)
-        series = by_series(points)
-        distinct = {(name, step) for name, step, _ in points}
+        series = by_series(point[:3] for point in points)
+        keyed = by_series((point[0], point[-1] if len(point) == 4 else point[1], point[2])
+                          for point in points)
+        stored = {name: sorted(dict(its).items()) for name, its in keyed.items()}
+        distinct = sum(map(len, stored.values()))
         report = self.import_log(arguments)
         self.assertEqual(report, {
             "project": "real", "run": "r", "series": len(series), "read": len(points) + skipped,
-            "sent": len(points), "stored": len(distinct),
-            "replaced": len(points) - len(distinct), "skipped": skipped})
+            "sent": len(points), "stored": distinct,
+            "replaced": len(points) - distinct, "skipped": skipped})
         self.check_reader(source, series)
-        stored = {name: sorted(dict(its).items()) for name, its in series.items()}
         self.check_store(stored)
         again = self.import_log(arguments)
         self.assertEqual((again["sent"], again["stored"], again["replaced"]),
@@ -144,13 +182,13 @@ class RealLogs(Case):
             finite = want.points - want.nan - want.inf
             self.assertEqual((int(row["count"]), int(row["nan"])), (finite, want.nan), name)
             self.assertEqual(int(row["pinf"]) + int(row["ninf"]), want.inf, name)
-            self.assertEqual((float(row["first_x"]), float(row["last_x"])),
+            self.assertEqual((key_of(row["first_x"]), key_of(row["last_x"])),
                              (want.first_step, want.last_step), name)
             for ours, text in ((want.first, "first"), (want.last, "last"), (want.min, "min"),
                                (want.max, "max")):
                 got = None if ours is None else bits_of_text(row[text])
                 self.assertEqual(got, None if ours is None else bits_of(ours), f"{name} {text}")
-        got = {(row["metric"], float(row["step"])): bits_of_text(row["value"])
+        got = {(row["metric"], key_of(row.get("step") or row["time"])): bits_of_text(row["value"])
                for row in self.query("** @ real/r")}
         want = {(name, step): bits_of(value) for name, points in stored.items()
                 for step, value in points}
@@ -205,6 +243,18 @@ class RealLogs(Case):
         path = os.path.join(shared_data(), source)
         step = "throughput/total_tokens"
         self.check(source, ["csv", path, "--step-column", step], read_csv(path, step))
+
+    def test_nvidia_smi(self):
+        source = "nvidia_smi/diag_nvsmi.csv"
+        path = os.path.join(shared_data(), source)
+        self.check(source, ["nvidia-smi", path], read_nvidia_smi(path))
+
+    def test_monitor(self):
+        source = "sb3_monitor/0.monitor.csv"
+        path = os.path.join(shared_data(), source)
+        self.check(source, ["monitor", path], read_monitor(path))
+        facts = {row["attribute"]: row["value"] for row in self.query("attributes real/r")}
+        self.assertEqual(facts["config/env_id"], "FetchSlide-v1")
 
     def test_the_tree_is_a_run_a_directory(self):
         out = self.stepdb("import", "tensorboard", shared_data(), "--project", "real", "--format",

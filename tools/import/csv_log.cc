@@ -1,9 +1,12 @@
 #include "tools/import/csv_log.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/base/text.h"
 #include "engine/model/schema.h"
+#include "tools/import/comment_line.h"
+#include "tools/import/json_scanner.h"
 #include "tools/import/number_text.h"
 #include "tools/import/time_text.h"
 
@@ -13,6 +16,7 @@ namespace {
 
 // Lists of name_from cells times measures: four times what one log's metrics may be.
 constexpr size_t kNamedCellsMax = 1U << 22U;
+constexpr size_t kUnitBytesMax = 16;
 
 std::string_view trim(std::string_view text) {
     const size_t begin = text.find_first_not_of(" \t");
@@ -20,6 +24,32 @@ std::string_view trim(std::string_view text) {
         return {};
     }
     return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+constexpr std::string_view kElapsedColumn = "t";
+constexpr double kElapsedSecondsMax = 1e11;
+
+struct NameAndUnit {
+    std::string_view name;
+    std::string_view unit;
+};
+
+// `power.draw [W]`. What is in the brackets is a unit if it does not begin with a digit, as an
+// index does.
+std::optional<NameAndUnit> split_unit(std::string_view header) {
+    const size_t open = header.rfind('[');
+    if (!header.ends_with(']') || open == std::string_view::npos || open == 0) {
+        return std::nullopt;
+    }
+    const std::string_view name = trim(header.substr(0, open));
+    const std::string_view unit = trim(header.substr(open + 1, header.size() - open - 2));
+    const bool is_unit = !unit.empty() && unit.size() <= kUnitBytesMax &&
+                         (unit.front() < '0' || unit.front() > '9') &&
+                         unit.find_first_of("[]") == std::string_view::npos;
+    if (!is_unit || name.empty() || name.size() == open) {
+        return std::nullopt;
+    }
+    return NameAndUnit{name, unit};
 }
 
 // Kinds of what is skipped.
@@ -39,6 +69,7 @@ Result<std::unique_ptr<LogSource>> CsvLog::open(const std::string& path, const L
         return make_empty_log();
     }
     TRY(log->check_header());
+    log->find_units();
     TRY(log->find_roles());
     TRY(log->choose_axis());
     TRY(log->find_measures());
@@ -58,8 +89,29 @@ Status CsvLog::open_source(uint64_t bytes_max) {
     CsvOptions csv;
     csv.name = path_;
     TRY_ASSIGN(ByteSource source, open_file(path_, bytes_max));
-    reader_ = std::make_unique<CsvReader>(std::move(source), std::move(csv));
+    TRY_ASSIGN(CommentedSource commented, take_comment(std::move(source)));
+    if (commented.comment) {
+        TRY(take_comment_object(*commented.comment));
+        comment_bytes_ = commented.bytes;
+        csv.first_line = 2;
+    }
+    reader_ = std::make_unique<CsvReader>(std::move(commented.rest), std::move(csv));
     return {};
+}
+
+Status CsvLog::take_comment_object(std::string_view object) {
+    const JsonSink take = [this](const JsonLeaf& leaf) -> Status {
+        if (leaf.path == "t_start" && leaf.kind == JsonKind::kNumber) {
+            start_us_ = parse_time(leaf.text);
+        } else {
+            facts_.set_leaf("config/" + std::string(leaf.path), leaf);
+        }
+        return {};
+    };
+    const Status scanned = scan_json_object(object, take);
+    return scanned ? scanned
+                   : Status(scanned.error().within(
+                         fmt::format("{}: line 1, the object behind `#`", path_)));
 }
 
 // --- The header ---
@@ -95,6 +147,20 @@ Status CsvLog::check_header() {
     return {};
 }
 
+void CsvLog::find_units() {
+    std::unordered_map<std::string_view, size_t> names;
+    std::vector<NameAndUnit> split(header_.size());
+    for (size_t column = 0; column < header_.size(); ++column) {
+        split[column] = split_unit(header_[column]).value_or(NameAndUnit{header_[column], {}});
+        ++names[split[column].name];
+    }
+    for (size_t column = 0; column < header_.size(); ++column) {
+        const auto& [name, unit] = split[column];
+        units_.emplace_back(unit);
+        measure_names_.push_back(names[name] == 1 ? std::string(name) : header_[column]);
+    }
+}
+
 Result<std::optional<size_t>> CsvLog::find_named(const std::string& wanted, std::string_view option,
                                                  const std::vector<std::string_view>& usual) const {
     if (wanted.empty()) {
@@ -115,6 +181,16 @@ Status CsvLog::find_roles() {
         return error_here(fmt::format("column '{}' cannot be both step and time",
                                       printable(header_[*roles_.step])));
     }
+    const std::optional<size_t> elapsed = find_usual(header_, {kElapsedColumn});
+    if (!roles_.time && start_us_ && elapsed != roles_.step) {
+        roles_.elapsed = elapsed;
+    }
+    TRY(find_name_columns());
+    find_series_column();
+    return {};
+}
+
+Status CsvLog::find_name_columns() {
     for (const std::string& name : options_.name_from) {
         TRY_ASSIGN(const std::optional<size_t> column, find_named(name, "--name-from", {}));
         if (!column || column == roles_.step || column == roles_.time) {
@@ -123,7 +199,10 @@ Status CsvLog::find_roles() {
         }
         roles_.name_from.push_back(*column);
     }
-    find_series_column();
+    const std::optional<size_t> usual = find_usual(header_, options_.name_from_usual);
+    if (roles_.name_from.empty() && usual && usual != roles_.step && usual != roles_.time) {
+        roles_.name_from.push_back(*usual);
+    }
     return {};
 }
 
@@ -144,7 +223,7 @@ Status CsvLog::choose_axis() {
     ImportAxis axis = options_.axis;
     if (axis == ImportAxis::kAuto) {
         axis = roles_.step ? ImportAxis::kStep : ImportAxis::kTime;
-        if (!roles_.step && !roles_.time) {
+        if (!roles_.step && !has_time()) {
             return error_here(fmt::format(
                 "no column is known to hold the step ({}) or the time ({}); name it by "
                 "--step-column or --time-column, or number the rows by --axis index; there are {}",
@@ -157,7 +236,7 @@ Status CsvLog::choose_axis() {
                         "--step-column; there are {}",
                         steps, there));
     }
-    if (axis == ImportAxis::kTime && !roles_.time) {
+    if (axis == ImportAxis::kTime && !has_time()) {
         return error_here(
             fmt::format("no column is known to hold the time ({}); name it by "
                         "--time-column; there are {}",
@@ -191,7 +270,7 @@ Status CsvLog::name_metrics() {
         return {};
     }
     for (const size_t column : measure_columns_) {
-        const Result<uint32_t> metric = names_.intern(header_[column]);
+        const Result<uint32_t> metric = names_.intern(measure_names_[column]);
         if (!metric) {
             return metric.error().within(fmt::format("{}, column {}", place(), column + 1));
         }
@@ -219,13 +298,24 @@ Result<bool> CsvLog::next_record() {
     return true;
 }
 
+std::optional<int64_t> CsvLog::record_time() const {
+    if (roles_.time) {
+        return parse_time(cells_[*roles_.time]);
+    }
+    const std::optional<double> seconds = parse_logged_number(cells_[*roles_.elapsed]);
+    if (!seconds || !(std::fabs(*seconds) < kElapsedSecondsMax)) {
+        return std::nullopt;
+    }
+    return *start_us_ + std::llround(*seconds * 1e6);
+}
+
 std::optional<CsvLog::RecordKey> CsvLog::record_key() {
     RecordKey key;
     key.time_us = options_.file_time_us;
-    if (roles_.time) {
-        const std::optional<int64_t> time = parse_time(cells_[*roles_.time]);
+    if (has_time()) {
+        const std::optional<int64_t> time = record_time();
         if (is_timed_ && !time) {
-            skip_record(*roles_.time, kNoTime, "is no time");
+            skip_record(roles_.time ? *roles_.time : *roles_.elapsed, kNoTime, "is no time");
             return std::nullopt;
         }
         key.time_us = time.value_or(options_.file_time_us);
@@ -263,11 +353,22 @@ std::optional<double> CsvLog::take_value(size_t column) {
         return std::nullopt;
     }
     ++counts_.read;
-    const std::optional<double> value = parse_logged_number(cells_[column]);
+    const std::optional<double> value = number_in(column);
     if (!value) {
         note_skipped(column, kText, "is no number");
     }
     return value;
+}
+
+std::optional<double> CsvLog::number_in(size_t column) const {
+    std::string_view cell = cells_[column];
+    const std::optional<double> number = parse_logged_number(cell);
+    const std::string& unit = units_[column];
+    if (number || unit.empty() || !cell.ends_with(unit)) {
+        return number;
+    }
+    cell.remove_suffix(unit.size());
+    return parse_logged_number(trim(cell));
 }
 
 // Of the wide form.
@@ -312,7 +413,7 @@ Status CsvLog::take_point(RecordKey& key) {
 
 // Of a form with name_from columns.
 Status CsvLog::take_measures(RecordKey& key) {
-    std::string name;
+    std::string name = options_.name_prefix;
     for (const size_t column : roles_.name_from) {
         if (cells_[column].empty()) {
             skip_record(column, kNoName, "is empty, and is to be part of the name");
@@ -338,7 +439,7 @@ Status CsvLog::take_measures(RecordKey& key) {
         }
         std::optional<uint32_t>& metric = prefix.metrics[measure];
         if (!metric) {
-            TRY_ASSIGN(metric, take_metric(name + header_[column], roles_.name_from.back()));
+            TRY_ASSIGN(metric, take_metric(name + measure_names_[column], roles_.name_from.back()));
         }
         if (metric) {
             points_.emplace_back(*metric, *value);

@@ -8,8 +8,12 @@
 // did when they were logged: also of the wide form, of which some writers fill a cell a record.
 //
 // Cells: empty ones are absent. A number is a value, nan and inf in any spelling and case
-// included; anything else is text and skipped. A record whose step (of a timed log: time) is no
-// number (time) is skipped whole. Names and cells are taken without the blanks around them.
+// included; so is, in a column `NAME [UNIT]`, a number with that unit behind it. Anything else is
+// text and skipped. A record whose step (of a timed log: time) is no number (time) is skipped
+// whole. Names and cells are taken without the blanks around them.
+//
+// A comment line before the header (comment_line.h) tells of the run. Its t_start and a column `t`
+// of seconds since then make the time where no other column does.
 #pragma once
 
 #include <cstdint>
@@ -42,15 +46,17 @@ class CsvLog final : public LogSource {
     const std::vector<std::string>& metrics() const override { return names_.all(); }
     Result<bool> next(LogRow& row) override;
     const LogCounts& counts() const override { return counts_; }
-    uint64_t bytes_read() const override { return reader_->bytes_read(); }
+    const LogFacts& facts() const override { return facts_; }
+    uint64_t bytes_read() const override { return comment_bytes_ + reader_->bytes_read(); }
 
   private:
     // Columns with a meaning, if they are there.
     struct Roles {
         std::optional<size_t> step;
         std::optional<size_t> time;
-        std::optional<size_t> series;  // set: long form with a series column
-        size_t value = 0;              // of that form
+        std::optional<size_t> elapsed;  // seconds since start_us_; a metric besides
+        std::optional<size_t> series;   // set: long form with a series column
+        size_t value = 0;               // of that form
         std::vector<size_t> name_from;
     };
     struct RecordKey {
@@ -67,10 +73,14 @@ class CsvLog final : public LogSource {
         : path_(std::move(path)), options_(std::move(options)) {}
 
     bool is_long() const { return roles_.series.has_value() || !roles_.name_from.empty(); }
+    bool has_time() const { return roles_.time || roles_.elapsed; }
     Status open_source(uint64_t bytes_max);
+    Status take_comment_object(std::string_view object);
     // False if there is nothing in the file.
     Result<bool> read_header();
     Status check_header();
+    void find_units();
+    Status find_name_columns();
     Result<std::optional<size_t>> find_named(const std::string& wanted, std::string_view option,
                                              const std::vector<std::string_view>& usual) const;
     Status find_roles();
@@ -89,8 +99,11 @@ class CsvLog final : public LogSource {
     bool joins(const RecordKey& key) const;
     // The key of the current record; nothing, and its cells count as skipped, if it has none.
     std::optional<RecordKey> record_key();
+    // By the columns of the time; nothing if there is no time in them.
+    std::optional<int64_t> record_time() const;
     // A metric's cell; nothing if it is empty or text.
     std::optional<double> take_value(size_t column);
+    std::optional<double> number_in(size_t column) const;
     // The metric of that name; nothing, and the point counts as skipped, if it is no name.
     Result<std::optional<uint32_t>> take_metric(std::string_view name, size_t column);
     // `column` is what is wrong with the record.
@@ -102,7 +115,12 @@ class CsvLog final : public LogSource {
     std::string path_;
     LogOptions options_;
     std::unique_ptr<CsvReader> reader_;
+    uint64_t comment_bytes_ = 0;
+    std::optional<int64_t> start_us_;  // as the comment says
+    LogFacts facts_;
     std::vector<std::string> header_;
+    std::vector<std::string> measure_names_;  // by column: without its unit
+    std::vector<std::string> units_;          // by column, if it has one
     Roles roles_;
     bool is_timed_ = false;
     bool is_indexed_ = false;

@@ -14,6 +14,8 @@ constexpr size_t kBufferBytes = 256U << 10U;  // to begin with
 CsvReader::CsvReader(ByteSource source, CsvOptions options)
     : source_(std::move(source)), options_(std::move(options)) {
     buffer_.resize(std::min(kBufferBytes, options_.record_bytes_max));
+    line_ = options_.first_line;
+    record_line_ = line_;
 }
 
 Result<bool> CsvReader::next(std::vector<std::string_view>& fields) {

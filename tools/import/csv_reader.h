@@ -21,6 +21,7 @@ struct CsvOptions {
 
     std::string name;  // of the input, for messages
     char separator = ',';
+    uint64_t first_line = 1;  // number of the line that the source begins with
     // One record, line breaks within quotes included. A row of 100,000 numbers takes about 2 MB.
     size_t record_bytes_max = 64U << 20U;
 };

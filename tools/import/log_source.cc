@@ -33,6 +33,11 @@ class EmptyLog final : public LogSource {
 
 }  // namespace
 
+const LogFacts& LogSource::facts() const {
+    static const LogFacts none;
+    return none;
+}
+
 std::unique_ptr<LogSource> make_empty_log() {
     return std::make_unique<EmptyLog>();
 }

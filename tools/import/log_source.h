@@ -14,6 +14,7 @@
 
 #include "engine/base/result.h"
 #include "engine/model/key.h"
+#include "tools/import/log_facts.h"
 #include "tools/import/log_row.h"
 
 namespace stepdb {
@@ -36,6 +37,10 @@ struct LogOptions {
     std::string step_column;
     std::string time_column;
     std::vector<std::string> name_from;  // columns whose cells go before the names of the measures
+    // If name_from is empty: the first of these columns that the log has, if any; before its cells
+    // goes name_prefix.
+    std::vector<std::string_view> name_from_usual;
+    std::string name_prefix;
     ImportAxis axis = ImportAxis::kAuto;
     // TensorBoard: scalars of one step that were stamped so far apart at most are one row.
     int64_t row_window_us = kRowWindowUs;
@@ -89,6 +94,8 @@ class LogSource {
     virtual Result<bool> next(LogRow& row) = 0;
 
     virtual const LogCounts& counts() const = 0;
+    // What it says of the run; complete once next() has told the end.
+    virtual const LogFacts& facts() const;
     virtual uint64_t bytes_read() const = 0;
 };
 

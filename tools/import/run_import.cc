@@ -42,6 +42,7 @@ Result<PlannedFile> plan_file(std::string path, LogOpener open,
     file.path = std::move(path);
     file.open = std::move(open);
     file.counts = log->counts();
+    file.facts = log->facts();
     return file;
 }
 
@@ -88,8 +89,13 @@ Status send_file(Client& client, const std::string& project, ClientRun& run, Pla
     return {};
 }
 
-Status finish_run(Client& client, ClientRun& run) {
-    TRY(client.finish_run(run, RunState::kFinished));
+// Failed or finished, as the source says; finished if that was asked for.
+Status end_run(Client& client, ClientRun& run, const LogFacts& facts, const ImportTarget& target) {
+    const bool has_ended = facts.state() && *facts.state() != RunState::kRunning && target.whole;
+    if (!has_ended && !target.finish) {
+        return {};
+    }
+    TRY(client.finish_run(run, has_ended ? *facts.state() : RunState::kFinished));
     TRY_ASSIGN(const FlushReport report, client.flush());
     return report.refused_frames == 0
                ? Status()
@@ -112,13 +118,16 @@ Error describe_uncounted(const ImportReport& report, const PointCount& count) {
 Result<ImportReport> import_run(Client& client, const ImportTarget& target,
                                 std::vector<PlannedFile>& files,
                                 const std::function<void(uint64_t)>& progress) {
-    const auto& [project, run, finish] = target;
+    const std::string& project = target.project;
+    const std::string& run = target.run;
     ImportReport report;
     report.project = project;
     report.run = run;
     std::set<std::string> series;
+    LogFacts facts;
     uint64_t points = 0;
     for (const PlannedFile& file : files) {
+        facts.merge(file.facts);
         points += file.points;
         series.insert(file.series.begin(), file.series.end());
         report.read += file.counts.read;
@@ -132,11 +141,15 @@ Result<ImportReport> import_run(Client& client, const ImportTarget& target,
         }
     }
     report.series = series.size();
-    if (points == 0) {
+    report.facts_left_out = facts.left_out();
+    report.first_fact_left_out = facts.first_left_out();
+    if (points == 0 && facts.empty()) {
         return report;
     }
     TRY_ASSIGN(ClientRun open, client.open_run(project, run, OpenRunFrame::kCreateIfMissing));
+    report.opened = true;
     report.created = open.created;
+    TRY(send_facts(client, open, facts));
     PointCount before;
     if (!open.created) {
         TRY_ASSIGN(before, count_points(client, project, run, series));
@@ -144,9 +157,7 @@ Result<ImportReport> import_run(Client& client, const ImportTarget& target,
     for (PlannedFile& file : files) {
         TRY(send_file(client, project, open, file, report.sent, progress));
     }
-    if (finish) {
-        TRY(finish_run(client, open));
-    }
+    TRY(end_run(client, open, facts, target));
     TRY_ASSIGN(const PointCount after, count_points(client, project, run, series));
     if (before.uncounted != 0 || after.uncounted != 0) {
         report.uncounted = describe_uncounted(report, before.uncounted != 0 ? before : after);

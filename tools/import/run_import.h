@@ -11,6 +11,7 @@
 
 #include "engine/base/result.h"
 #include "net/client.h"
+#include "tools/import/log_facts.h"
 #include "tools/import/log_source.h"
 #include "tools/import/schema_plan.h"
 
@@ -35,6 +36,9 @@ struct ImportReport {
     // Why it cannot be told what was stored and what replaced: series that cannot be counted,
     // because points of them in the store are damaged. All points were sent.
     std::optional<Error> uncounted;
+    uint64_t facts_left_out = 0;  // of what the logs say of the run
+    std::string first_fact_left_out;
+    bool opened = false;      // there was something to import
     bool created = false;     // the run is new
     bool is_stepped = false;  // some of it
 };
@@ -50,6 +54,7 @@ struct PlannedFile {
     Axis axis = Axis::kStepped;
     SchemaPlan plan;
     LogCounts counts;
+    LogFacts facts;
     std::set<std::string> series;
     uint64_t points = 0;
     std::optional<Error> broken;  // where it breaks off; `points` come before
@@ -67,13 +72,14 @@ struct ImportTarget {
     std::string project;
     std::string run;
     bool finish = false;  // the run is marked as finished once everything is in it
+    bool whole = true;    // else the files' word on how it ended does not count
 };
 
-// Sends the files into the run, in order. Files without a point leave everything as it is: no run
-// is made for them. What is stored and what replaced is found by counting
-// the points of these series before and after; other writers to the same series at the same time
-// would show up in it. `progress` hears how many points have been sent. The client's writer is
-// import_writer().
+// Sends what the files say of the run, then their rows, in order, then how it ended. Files that
+// have neither leave everything as it is: no run is made for them. What is stored and what replaced
+// is found by counting the points of these series before and after; other writers to the same
+// series at the same time would show up in it. `progress` hears how many points have been sent. The
+// client's writer is import_writer().
 Result<ImportReport> import_run(Client& client, const ImportTarget& target,
                                 std::vector<PlannedFile>& files,
                                 const std::function<void(uint64_t)>& progress);

@@ -1,0 +1,220 @@
+#include "tools/import/log_format.h"
+
+#include <fmt/format.h>
+
+#include "tools/import/csv_log.h"
+#include "tools/import/event_log.h"
+#include "tools/import/json_log.h"
+
+namespace stepdb {
+
+namespace {
+
+// --- Help ---
+
+constexpr std::string_view kTimeNotes =
+    "        Numbers are seconds since 1970 below 1e11, else milliseconds below 1e14, else\n"
+    "        microseconds below 1e17, else nanoseconds; or 2026-11-23T17:23:05.250+01:00, UTC\n"
+    "        if no zone is given. Rows without a time get that of the file's last change.\n";
+
+constexpr std::string_view kFileRunNotes =
+    "Run     without --run: the file's path below the directory named, or its name if the file\n"
+    "        was named itself; with `/` as `.` and bytes that ids cannot have as `_`.\n";
+
+constexpr std::string_view kCommonNotes =
+    "Prints per run: read = sent + skipped, sent = stored + replaced points. A point is replaced\n"
+    "if its series had the same step (time) before, in this import or in the store; found by\n"
+    "counting the points of its series before and after; where damage in the store forbids that,\n"
+    "all is sent, both are empty and the exit status is 1. Importing again replaces every\n"
+    "point by itself, so an import that was interrupted is simply started again. A file that\n"
+    "breaks off is imported up to there; the place is named and the exit status is 1. --format\n"
+    "json prints an object per line and run. docs/import.md has more.";
+
+std::string csv_notes() {
+    return fmt::format(
+        "A file has a column per metric; or the columns series, step, wall_time, value (either of\n"
+        "step and wall_time may be missing), a point a line; or, with --name-from layer, a line "
+        "per\n"
+        "layer and a column per measure, which makes metrics such as h.0.attn/rank. Its first "
+        "line\n"
+        "names the columns.\n"
+        "\n"
+        "Step    the column of --step-column, else the first there is, in upper or lower case, of\n"
+        "        {}. It is no metric then. Without\n"
+        "        one the metrics are timed.\n"
+        "Time    the column of --time-column, else the first there is of\n"
+        "        {}.\n{}"
+        "Cells   empty: absent. nan, inf and -inf in any case: values. Text: skipped and counted.\n"
+        "Units   the metric of a column `power [W]` is power, and its cells may be `69.05 W`.\n"
+        "Comment a first line #{{...}} is an object whose fields become attributes config/NAME;\n"
+        "        t_start in it and a column t of seconds make the time if no other column does.\n"
+        "{}\n{}",
+        fmt::join(step_column_names(), ", "), fmt::join(time_column_names(), ", "), kTimeNotes,
+        kFileRunNotes, kCommonNotes);
+}
+
+std::string nvidia_smi_notes() {
+    return fmt::format(
+        "Reads what this prints, with or without nounits:\n"
+        "\n"
+        "    nvidia-smi --query-gpu=timestamp,index,power.draw,utilization.gpu --format=csv -l 1\n"
+        "\n"
+        "Metrics gpu.INDEX/power.draw and so on, without the unit; in place of the index the uuid "
+        "or\n"
+        "        the pci.bus_id if there is none, and power.draw alone if there is none of them.\n"
+        "Time    the column timestamp. nvidia-smi writes local time without its zone: it is taken\n"
+        "        for UTC.\n"
+        "Cells   `345 MHz` is 345. [N/A] and other text: skipped and counted.\n"
+        "{}\n{}",
+        kFileRunNotes, kCommonNotes);
+}
+
+std::string monitor_notes() {
+    return fmt::format(
+        "Reads the files of the Monitor wrapper of Gym environments (Stable-Baselines): a line\n"
+        "\n"
+        "    #{{\"t_start\": 1624568444.14, \"env_id\": \"FetchSlide-v1\"}}\n"
+        "\n"
+        "then the header r,l,t and a line an episode. The step is the number of the episode, from "
+        "0;\n"
+        "the time is t_start and the seconds t after it; the other fields of the first line "
+        "become\n"
+        "attributes, as config/env_id.\n"
+        "\n"
+        "{}\n{}",
+        kFileRunNotes, kCommonNotes);
+}
+
+std::string tensorboard_notes() {
+    return fmt::format(
+        "A directory that holds event files (*tfevents*) is a run, which its files make up in the\n"
+        "order of their names: of restarts the later point stands.\n"
+        "\n"
+        "Scalars simple values, and tensors of one element of any numeric type. Histograms, "
+        "images,\n"
+        "        audio, text and larger tensors are skipped and counted.\n"
+        "Rows    TensorBoard stamps every scalar by itself. Scalars of one step that follow each\n"
+        "        other become one row, with the time of the first of them, while they were "
+        "stamped\n"
+        "        within --row-window of it and no tag comes twice.\n"
+        "Run     without --run: the directory's path below the one named, or its name if it was\n"
+        "        named itself, or a file's name if that was; with `/` as `.` and bytes that ids\n"
+        "        cannot have as `_`.\n"
+        "\n{}",
+        kCommonNotes);
+}
+
+std::string jsonl_notes() {
+    return fmt::format(
+        "A line is an object and makes a row. Objects within it are flattened: the metric of 3 in\n"
+        "{{\"perf\": {{\"cpu\": 3}}}} is perf/cpu.\n"
+        "\n"
+        "Step    the field of --step-column (perf/cpu or perf.cpu), else the first that one of "
+        "the\n"
+        "        first lines has of\n"
+        "        {}. It is no metric then. Without\n"
+        "        one the metrics are timed.\n"
+        "Time    the field of --time-column, else the first there is of\n"
+        "        {}.\n{}"
+        "Values  numbers, as the nearest double; NaN, Infinity and -Infinity, bare or as strings;\n"
+        "        true is 1 and false 0. null: absent. Other strings, and arrays: skipped and\n"
+        "        counted, each as one. Of a name that comes twice in a line the later counts.\n"
+        "{}\n{}",
+        fmt::join(step_column_names(), ", "), fmt::join(time_column_names(), ", "), kTimeNotes,
+        kFileRunNotes, kCommonNotes);
+}
+
+// --- Formats ---
+
+LogFormat csv_format() {
+    LogFormat made;
+    made.name = "csv";
+    made.summary = "CSV files, a run each";
+    made.files.shown = "*.csv";
+    made.files.suffixes = {".csv"};
+    made.place_word = "line";
+    made.unit = "cell";
+    made.open = CsvLog::open;
+    made.takes_columns = true;
+    made.takes_name_from = true;
+    made.examples = {"stepdb import csv examples/logs/char-model.csv --project demo --run tiny",
+                     "stepdb import csv examples/logs --project demo --format json"};
+    made.notes = csv_notes();
+    return made;
+}
+
+LogFormat tensorboard_format() {
+    LogFormat made;
+    made.name = "tensorboard";
+    made.alias = "tb";
+    made.summary = "TensorBoard event files, a directory a run; also tb";
+    made.files.shown = "*tfevents*";
+    made.files.fragments = {"tfevents"};
+    made.files.directory_is_run = true;
+    made.place_word = "record";
+    made.unit = "value";
+    made.open = EventLog::open;
+    made.takes_row_window = true;
+    made.examples = {
+        "stepdb import tensorboard examples/logs/tensorboard --project demo --run board",
+        "stepdb import tb examples/logs --project demo --row-window 100ms"};
+    made.notes = tensorboard_notes();
+    return made;
+}
+
+LogFormat jsonl_format() {
+    LogFormat made;
+    made.name = "jsonl";
+    made.summary = "Files of a JSON object a line, a run each";
+    made.files.shown = "*.jsonl, *.ndjson or result.json";
+    made.files.suffixes = {".jsonl", ".ndjson", "result.json"};
+    made.place_word = "line";
+    made.unit = "value";
+    made.open = JsonLog::open;
+    made.takes_columns = true;
+    made.examples = {
+        "stepdb import jsonl examples/logs/char-model.jsonl --project demo --run lines",
+        "stepdb import jsonl examples/logs --project demo --axis index"};
+    made.notes = jsonl_notes();
+    return made;
+}
+
+LogFormat nvidia_smi_format() {
+    LogFormat made = csv_format();
+    made.name = "nvidia-smi";
+    made.summary = "CSV that nvidia-smi prints, a run a file";
+    made.files.shown = "*nvsmi* or *nvidia*";
+    made.files.suffixes.clear();
+    made.files.fragments = {"nvsmi", "nvidia"};
+    made.defaults.name_from_usual = {"index", "uuid", "gpu_uuid", "pci.bus_id", "gpu_bus_id"};
+    made.defaults.name_prefix = "gpu.";
+    made.takes_name_from = false;
+    made.examples = {"stepdb import nvidia-smi nvsmi.csv --project demo --run gpus",
+                     "stepdb import nvidia-smi logs --project demo --finish"};
+    made.notes = nvidia_smi_notes();
+    return made;
+}
+
+LogFormat monitor_format() {
+    LogFormat made = csv_format();
+    made.name = "monitor";
+    made.summary = "Monitor files of reinforcement learning, a run each";
+    made.files.shown = "*monitor.csv";
+    made.files.suffixes = {"monitor.csv"};
+    made.axis = "index";
+    made.takes_name_from = false;
+    made.examples = {"stepdb import monitor 0.monitor.csv --project demo --run slide",
+                     "stepdb import monitor logs --project demo --axis time"};
+    made.notes = monitor_notes();
+    return made;
+}
+
+}  // namespace
+
+const std::vector<LogFormat>& log_formats() {
+    static const std::vector<LogFormat> formats = {
+        csv_format(), tensorboard_format(), jsonl_format(), nvidia_smi_format(), monitor_format()};
+    return formats;
+}
+
+}  // namespace stepdb

@@ -1,0 +1,42 @@
+// The formats that `stepdb import` knows: how each is read, and what the command line says of it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "tools/import/log_source.h"
+#include "tools/import/run_id.h"
+
+namespace stepdb {
+
+struct LogFormat {
+    LogFormat() = default;
+
+    using Open = Result<std::unique_ptr<LogSource>> (*)(const std::string& path,
+                                                        const LogOptions& options,
+                                                        uint64_t bytes_max);
+
+    std::string name;
+    std::string alias;    // empty: none
+    std::string summary;  // "CSV files, a run each"
+    LogFilePattern files;
+    std::string_view place_word;  // what rows are counted in
+    std::string_view unit;        // what is read and skipped: "cell"
+    Open open = nullptr;
+    LogOptions defaults;
+    std::string_view axis = "auto";  // by default
+    // Which options it takes.
+    bool takes_columns = false;     // --step-column, --time-column
+    bool takes_name_from = false;   // --name-from
+    bool takes_row_window = false;  // --row-window
+    std::vector<std::string> examples;
+    std::string notes;  // of its help
+};
+
+const std::vector<LogFormat>& log_formats();
+
+}  // namespace stepdb
