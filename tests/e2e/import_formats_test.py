@@ -256,6 +256,35 @@ class JsonLines(ImportFormats):
                          ["a.result.json", "b.jsonl", "c.d.ndjson"])
 
 
+class TrainerState(ImportFormats):
+    TEXT = ('{"epoch": 1.0, "log_history": [{"loss": NaN, "step": 10, "left": "59h"},'
+            ' {"loss": 2.5, "step": 20}, {"eval_loss": 3.5, "step": 20}],'
+            ' "max_steps": 20, "best_metric": null, "trial_params": {"lr": 0.1}}')
+
+    def test_history_and_settings(self):
+        path = self.write("out/checkpoint-20/trainer_state.json", self.TEXT)
+        for replaced in (0, 3):
+            (report,), said = self.import_logs("hf", self.path("out"))
+            self.assertEqual(report["run"], "checkpoint-20.trainer_state.json")
+            self.assertEqual((report["sent"], report["replaced"], report["skipped"]),
+                             (3, replaced, 1))
+            self.assertIn("1 strings", said)
+            self.assertEqual(self.points(report["run"]), [
+                ("eval_loss", "20", "3.5"), ("loss", "10", "NaN"), ("loss", "20", "2.5")])
+            self.assertEqual(self.facts(report["run"]), {
+                "config/lr": ("float64", "0.1"), "config/max_steps": ("int64", "20"),
+                "sys/state": ("string", "running"), "trainer/epoch": ("float64", "1")})
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("more")
+        (report,), said = self.import_logs("hf", path, "--run", "r", "--finish", status=1)
+        self.assertEqual(report["sent"], 3)
+        self.assertIn("something follows the object; the 3 points before it were imported", said)
+
+    def test_what_is_none_is_refused(self):
+        path = self.write("trainer_state.json", '{"step": 1}')
+        self.assertIn("no log_history", self.refused("import", "hf", path, "--project", "p"))
+
+
 class NvidiaSmi(ImportFormats):
     HEADER = "timestamp, index, name, clocks.current.sm [MHz], fan.speed [%]\n"
 

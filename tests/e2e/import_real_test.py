@@ -87,6 +87,14 @@ def read_monitor(path):
                 yield name, float(episode), float(cell)
 
 
+def read_trainer_state(path):
+    with open(path, encoding="utf-8") as file:
+        for entry in json.load(file)["log_history"]:
+            for name, value in entry.items():
+                if name != "step" and not isinstance(value, str):
+                    yield name, float(entry["step"]), float(value)
+
+
 def time_of(text):
     """Microseconds of a time in an answer."""
     at = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -255,6 +263,17 @@ class RealLogs(Case):
         self.check(source, ["monitor", path], read_monitor(path))
         facts = {row["attribute"]: row["value"] for row in self.query("attributes real/r")}
         self.assertEqual(facts["config/env_id"], "FetchSlide-v1")
+
+    def test_trainer_state(self):
+        """`remaining_time` of 2,000 entries is text."""
+        source = "hf_trainer/trainer_state.json"
+        path = os.path.join(shared_data(), source)
+        self.check(source, ["trainer-state", path], read_trainer_state(path), skipped=2000)
+        facts = {row["attribute"]: (row["type"], row["value"])
+                 for row in self.query("attributes real/r")}
+        self.assertEqual(facts["config/max_steps"], ("int64", "252780"))
+        self.assertEqual(facts["trainer/epoch"], ("float64", "3.164807342353034"))
+        self.assertEqual(facts["trainer/is_local_process_zero"], ("bool", "true"))
 
     def test_the_tree_is_a_run_a_directory(self):
         out = self.stepdb("import", "tensorboard", shared_data(), "--project", "real", "--format",

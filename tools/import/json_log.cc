@@ -41,27 +41,24 @@ std::optional<double> number_in_string(std::string_view text) {
 
 Result<std::unique_ptr<LogSource>> JsonLog::open(const std::string& path, const LogOptions& options,
                                                  uint64_t bytes_max) {
-    std::unique_ptr<JsonLog> log(new JsonLog(path, options));
-    TRY_ASSIGN(const bool has_lines, log->find_fields(bytes_max));
-    if (!has_lines) {
-        return make_empty_log();
-    }
-    TRY(log->open_source(bytes_max));
-    return std::unique_ptr<LogSource>(std::move(log));
+    return open_objects(path, options, bytes_max, open_json_lines);
 }
 
-Status JsonLog::open_source(uint64_t bytes_max) {
-    TRY_ASSIGN(ByteSource source, open_file(path_, bytes_max));
-    lines_ = std::make_unique<LineReader>(std::move(source), path_);
-    return {};
+Result<std::unique_ptr<LogSource>> JsonLog::open_objects(const std::string& path,
+                                                         const LogOptions& options,
+                                                         uint64_t bytes_max, OpenJsonObjects open) {
+    TRY_ASSIGN(auto first, open(path, bytes_max));
+    std::unique_ptr<JsonLog> log(new JsonLog(path, options, std::move(first)));
+    TRY(log->find_fields());
+    TRY_ASSIGN(log->objects_, open(path, bytes_max));
+    return std::unique_ptr<LogSource>(std::move(log));
 }
 
 // --- Fields ---
 
-Result<bool> JsonLog::find_fields(uint64_t bytes_max) {
-    TRY(open_source(bytes_max));
+Status JsonLog::find_fields() {
     std::set<std::string> fields;
-    bool has_lines = false;
+    bool has_objects = false;
     const JsonSink collect = [&](const JsonLeaf& leaf) -> Status {
         const bool can_be_key = leaf.kind == JsonKind::kNumber || leaf.kind == JsonKind::kString;
         if (can_be_key && fields.size() < kFieldsKept) {
@@ -77,12 +74,9 @@ Result<bool> JsonLog::find_fields(uint64_t bytes_max) {
         if (!more || !*more) {
             break;  // what is wrong is told when it is read
         }
-        has_lines = true;
+        has_objects = true;
     }
-    if (has_lines) {
-        TRY(choose_axis({fields.begin(), fields.end()}));
-    }
-    return has_lines;
+    return has_objects ? choose_axis({fields.begin(), fields.end()}) : Status();
 }
 
 Status JsonLog::choose_axis(const std::vector<std::string>& fields) {
@@ -131,18 +125,15 @@ Status JsonLog::choose_axis(const std::vector<std::string>& fields) {
 // --- Objects ---
 
 Result<bool> JsonLog::next_object(const JsonSink& sink) {
-    std::string_view line;
-    do {
-        TRY_ASSIGN(const bool more, lines_->next(line));
-        if (!more) {
-            return false;
-        }
-    } while (line.find_first_not_of(" \t") == std::string_view::npos);
-    const Status status = scan_json_object(line, sink);
+    std::string_view text;
+    TRY_ASSIGN(const bool more, objects_->next(text));
+    if (!more) {
+        return false;
+    }
+    const Status status = scan_json_object(text, sink);
     if (!status) {
-        const Error error =
-            status.error().within(fmt::format("{}, line {}", path_, lines_->number()));
-        return lines_->unterminated()
+        const Error error = status.error().within(place());
+        return objects_->unterminated()
                    ? Error(error.code(), error.message() + "; the file seems to be cut off here")
                    : error;
     }
@@ -172,14 +163,14 @@ Status JsonLog::take_value(std::string_view name, double value) {
     }
     last_of_metric_.resize(names_.all().size());
     auto& [object, point] = last_of_metric_[*metric];
-    if (object == objects_) {
+    if (object == objects_read_) {
         counts_.skip("named twice in a line", [&] {
             return fmt::format("{}: '{}' comes twice", place(), printable(name, 80));
         });
         points_[point].second = value;
         return {};
     }
-    object = objects_;
+    object = objects_read_;
     point = points_.size();
     points_.emplace_back(*metric, value);
     return {};
@@ -231,7 +222,7 @@ bool JsonLog::has_key() {
 Result<bool> JsonLog::next(LogRow& row) {
     const JsonSink sink = [this](const JsonLeaf& leaf) { return take_leaf(leaf); };
     for (;;) {
-        ++objects_;
+        ++objects_read_;
         points_.clear();
         step_.reset();
         time_us_.reset();
@@ -246,9 +237,9 @@ Result<bool> JsonLog::next(LogRow& row) {
             continue;
         }
         if (is_indexed_) {
-            step_ = static_cast<double>(objects_ - 1);
+            step_ = static_cast<double>(objects_read_ - 1);
         }
-        row_.begin(step_, time_us_.value_or(options_.file_time_us), lines_->number());
+        row_.begin(step_, time_us_.value_or(options_.file_time_us), objects_->number());
         for (const auto& [metric, value] : points_) {
             row_.add(metric, value);
         }

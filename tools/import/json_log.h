@@ -1,10 +1,9 @@
-// A file of JSON objects, one a line, as rows of a run. Objects within a line's object are
-// flattened,
-// `/` between the names. Blank lines are no objects.
+// JSON objects as rows of a run: those of a file's lines, or of what else holds them
+// (json_objects.h). Objects within an object are flattened, `/` between the names.
 //
 // Numbers are values, also NaN and Infinity, bare or as strings; true is 1 and false 0; null is
 // absent. Other strings, and arrays, are skipped and counted, each as one. Where a name comes twice
-// in a line the later value counts and the earlier one is skipped. A line without a step (of a
+// in an object the later value counts and the earlier one is skipped. One without a step (of a
 // timed log: time) is skipped whole.
 #pragma once
 
@@ -16,8 +15,8 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "tools/import/json_objects.h"
 #include "tools/import/json_scanner.h"
-#include "tools/import/line_reader.h"
 #include "tools/import/log_source.h"
 #include "tools/import/row_collector.h"
 
@@ -31,20 +30,24 @@ class JsonLog final : public LogSource {
     static Result<std::unique_ptr<LogSource>> open(const std::string& path,
                                                    const LogOptions& options,
                                                    uint64_t bytes_max = UINT64_MAX);
+    static Result<std::unique_ptr<LogSource>> open_objects(const std::string& path,
+                                                           const LogOptions& options,
+                                                           uint64_t bytes_max,
+                                                           OpenJsonObjects open);
 
     Axis axis() const override { return is_timed_ ? Axis::kTimed : Axis::kStepped; }
     const std::vector<std::string>& metrics() const override { return names_.all(); }
     Result<bool> next(LogRow& row) override;
     const LogCounts& counts() const override { return counts_; }
-    uint64_t bytes_read() const override { return lines_->bytes_read(); }
+    uint64_t bytes_read() const override { return objects_->bytes_read(); }
+    const LogFacts& facts() const override { return objects_->facts(); }
 
   private:
-    JsonLog(std::string path, LogOptions options)
-        : path_(std::move(path)), options_(std::move(options)) {}
+    JsonLog(std::string path, LogOptions options, std::unique_ptr<JsonObjects> objects)
+        : path_(std::move(path)), options_(std::move(options)), objects_(std::move(objects)) {}
 
-    Status open_source(uint64_t bytes_max);
-    // False if there is nothing in the file.
-    Result<bool> find_fields(uint64_t bytes_max);
+    // Takes the first objects.
+    Status find_fields();
     // `fields` are sorted.
     Status choose_axis(const std::vector<std::string>& fields);
     // The next object; false at the end.
@@ -54,18 +57,18 @@ class JsonLog final : public LogSource {
     void skip_leaf(const JsonLeaf& leaf, std::string_view kind);
     // Whether the object that was just read has a key; else its values count as skipped.
     bool has_key();
-    std::string place() const { return fmt::format("{}: line {}", path_, lines_->number()); }
+    std::string place() const { return objects_->place(); }
 
     std::string path_;
     LogOptions options_;
-    std::unique_ptr<LineReader> lines_;
+    std::unique_ptr<JsonObjects> objects_;
     std::optional<std::string> step_field_;
     std::optional<std::string> time_field_;
     bool is_timed_ = false;
     bool is_indexed_ = false;
     MetricNames names_;
     LogCounts counts_;
-    uint64_t objects_ = 0;
+    uint64_t objects_read_ = 0;
 
     // The current object.
     std::optional<double> step_;

@@ -5,6 +5,7 @@
 #include "tools/import/csv_log.h"
 #include "tools/import/event_log.h"
 #include "tools/import/json_log.h"
+#include "tools/import/trainer_state.h"
 
 namespace stepdb {
 
@@ -50,6 +51,24 @@ std::string csv_notes() {
         "        t_start in it and a column t of seconds make the time if no other column does.\n"
         "{}\n{}",
         fmt::join(step_column_names(), ", "), fmt::join(time_column_names(), ", "), kTimeNotes,
+        kFileRunNotes, kCommonNotes);
+}
+
+std::string trainer_state_notes() {
+    return fmt::format(
+        "The objects of log_history make a row each, as lines do in `jsonl`: the step is `step`;\n"
+        "numbers are values, also bare NaN and Infinity; text is skipped and counted. There are "
+        "no\n"
+        "times: rows get that of the file's last change.\n"
+        "\n"
+        "Settings (max_steps, num_train_epochs, train_batch_size, logging_steps, eval_steps,\n"
+        "save_steps, trial_params) become attributes config/NAME, other single values "
+        "trainer/NAME,\n"
+        "trial_name the run's name. A checkpoint holds all that was logged before it, so the "
+        "newest\n"
+        "one suffices.\n"
+        "\n"
+        "{}\n{}",
         kFileRunNotes, kCommonNotes);
 }
 
@@ -179,6 +198,24 @@ LogFormat jsonl_format() {
     return made;
 }
 
+LogFormat trainer_state_format() {
+    LogFormat made;
+    made.name = "trainer-state";
+    made.alias = "hf";
+    made.summary = "trainer_state.json of Hugging Face's Trainer, a run each; also hf";
+    made.files.shown = "trainer_state.json";
+    made.files.suffixes = {"trainer_state.json"};
+    made.place_word = "entry";
+    made.unit = "value";
+    made.open = open_trainer_state;
+    made.takes_columns = true;
+    made.examples = {
+        "stepdb import trainer-state checkpoint-500/trainer_state.json --project demo --run ft",
+        "stepdb import hf output --project demo"};
+    made.notes = trainer_state_notes();
+    return made;
+}
+
 LogFormat nvidia_smi_format() {
     LogFormat made = csv_format();
     made.name = "nvidia-smi";
@@ -212,8 +249,9 @@ LogFormat monitor_format() {
 }  // namespace
 
 const std::vector<LogFormat>& log_formats() {
-    static const std::vector<LogFormat> formats = {
-        csv_format(), tensorboard_format(), jsonl_format(), nvidia_smi_format(), monitor_format()};
+    static const std::vector<LogFormat> formats = {csv_format(),        tensorboard_format(),
+                                                   jsonl_format(),      trainer_state_format(),
+                                                   nvidia_smi_format(), monitor_format()};
     return formats;
 }
 
