@@ -242,17 +242,19 @@ class Import {
     // Nothing if nothing of the file can be read.
     std::optional<PlannedFile> plan(const std::string& path) {
         std::error_code ignored;
-        const auto progress =
-            make_progress("reading " + path, "bytes", fs::file_size(path, ignored));
+        const uint64_t bytes =
+            fs::is_regular_file(path, ignored) ? fs::file_size(path, ignored) : 0;
+        const auto progress = make_progress("reading " + path, "bytes", bytes);
         LogOptions log = options_.log;
         log.axis = axis_names().at(options_.axis);
         log.file_time_us = modification_time_us(path);
+        log.files = std::make_shared<std::map<std::string, uint64_t>>();
         const LogOpener open = [log, open_log = format_.open](const std::string& name,
                                                               uint64_t bytes_max) {
             return open_log(name, log, bytes_max);
         };
         Result<PlannedFile> file =
-            plan_file(path, open, [&](uint64_t bytes) { progress->update(bytes); });
+            plan_file(path, open, [&](uint64_t done) { progress->update(done); });
         if (!file) {
             broken_.emplace_back(file.error().code(),
                                  file.error().message() + "; nothing of it was imported");
@@ -296,8 +298,12 @@ class Import {
 // --- Command line ---
 
 void add_common_options(CLI::App& app, ImportOptions& options, const LogFormat& format) {
-    app.add_option("PATHS", options.paths,
-                   fmt::format("Files, or directories to find {} files in", format.files.shown))
+    const bool takes_directories = format.files.is_run_directory != nullptr;
+    app.add_option(
+           "PATHS", options.paths,
+           takes_directories
+               ? fmt::format("Directories, each an {} or to find them in", format.files.shown)
+               : fmt::format("Files, or directories to find {} files in", format.files.shown))
         ->type_name("PATH")
         ->required();
     app.add_option("--project", options.project, "The project")->type_name("P")->required();

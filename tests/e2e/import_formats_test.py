@@ -285,6 +285,70 @@ class TrainerState(ImportFormats):
         self.assertIn("no log_history", self.refused("import", "hf", path, "--project", "p"))
 
 
+class Mlflow(ImportFormats):
+    def write_run(self, name, status=None):
+        run = f"mlruns/7/{name}/"
+        self.write(run + "metrics/train/loss", "1000 1.5 0\n1100 nan 1\n")
+        self.write(run + "metrics/Rank IC", "1101 0.25 1\n1200 x 2\n")
+        self.write(run + "params/lr", "3e-4")
+        self.write(run + "params/model.layers", "12")
+        self.write(run + "params/amp", "True")
+        self.write(run + "params/started", "2024-10-13")
+        self.write(run + "params/optimizer", "adamw")
+        self.write(run + "tags/mlflow.runName", "bold owl")
+        self.write(run + "tags/team", "speech")
+        if status is not None:
+            self.write(run + "meta.yaml", f"experiment_id: '7'\nrun_id: {name}\n"
+                       f"start_time: 1766470857502\nstatus: {status}\nuser_id: me\n")
+
+    def test_a_run_with_all_that_it_has(self):
+        self.write("mlruns/7/meta.yaml", "experiment_id: '7'\nname: sweep\n")
+        self.write_run("a", 3)
+        want = {
+            "config/amp": ("bool", "true"), "config/lr": ("float64", "0.0003"),
+            "config/model.layers": ("int64", "12"), "config/optimizer": ("string", "adamw"),
+            "config/started": ("datetime", "2024-10-13T00:00:00Z"),
+            "mlflow/experiment": ("string", "sweep"), "mlflow/experiment_id": ("string", "7"),
+            "mlflow/run_id": ("string", "a"),
+            "mlflow/start_time": ("datetime", "2025-12-23T06:20:57.502Z"),
+            "sys/name": ("string", "bold owl"), "sys/owner": ("string", "me"),
+            "sys/state": ("string", "finished"), "tags/team": ("string", "speech")}
+        for replaced in (0, 3):
+            (report,), said = self.import_logs("mlflow", self.path("mlruns"))
+            self.assertEqual((report["run"], report["sent"], report["replaced"],
+                              report["skipped"]), ("7.a", 3, replaced, 1))
+            self.assertIn("1 line skipped (1 malformed lines)", said)
+            self.assertIn("Rank IC: line 2: '1200 x 2'", said)
+            self.assertEqual(self.points("7.a"), [
+                ("Rank IC", "1", "0.25"), ("train/loss", "0", "1.5"), ("train/loss", "1", "NaN")])
+            self.assertEqual(self.facts("7.a"), want)
+
+    def test_states(self):
+        for status, state in ((1, "running"), (2, "running"), (4, "failed"), ("KILLED", "failed"),
+                              ("FINISHED", "finished"), (None, "running")):
+            self.write_run(f"r{status}", status)
+            self.import_logs("mlflow", self.path(f"mlruns/7/r{status}"))
+            self.assertEqual(self.facts(f"r{status}")["sys/state"][1], state)
+        for status, state in ((1, "finished"), (4, "failed")):
+            self.import_logs("mlflow", self.path(f"mlruns/7/r{status}"), "--finish")
+            self.assertEqual(self.facts(f"r{status}")["sys/state"][1], state)
+
+    def test_a_run_that_logged_nothing_is_a_run(self):
+        self.write("mlruns/7/a/meta.yaml", "run_id: a\nstatus: 4\n")
+        self.write("mlruns/7/a/params/lr", "0.5")
+        (report,), said = self.import_logs("mlflow", self.path("mlruns"))
+        self.assertEqual((report["run"], report["sent"]), ("7.a", 0))
+        self.assertIn("what the log says of its run was taken", said)
+        self.assertEqual(self.facts("7.a")["sys/state"], ("string", "failed"))
+
+    def test_what_is_no_run_is_named(self):
+        self.write("other/log.csv", "step,x\n")
+        self.assertIn("there is no MLflow run in", self.refused(
+            "import", "mlflow", self.path("other"), "--project", "p"))
+        self.assertIn("is no MLflow run", self.refused(
+            "import", "mlflow", self.path("other/log.csv"), "--project", "p"))
+
+
 class NvidiaSmi(ImportFormats):
     HEADER = "timestamp, index, name, clocks.current.sm [MHz], fan.speed [%]\n"
 

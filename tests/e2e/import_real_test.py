@@ -95,6 +95,17 @@ def read_trainer_state(path):
                     yield name, float(entry["step"]), float(value)
 
 
+def read_mlflow(path):
+    metrics = os.path.join(path, "metrics")
+    for folder, _, names in os.walk(metrics):
+        for name in names:
+            file_name = os.path.join(folder, name)
+            with open(file_name, encoding="utf-8") as file:
+                for line in file:
+                    _, value, step = line.split()
+                    yield os.path.relpath(file_name, metrics), float(step), float(value)
+
+
 def time_of(text):
     """Microseconds of a time in an answer."""
     at = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -164,10 +175,11 @@ class RealLogs(Case):
                          (len(points), 0, len(points)))
         self.check_store(stored)
 
-    def check_reader(self, source, series):
+    def check_reader(self, source, series, run=""):
         """Our reader against series.csv, which counts what was sent."""
         with open(os.path.join(shared_data(), "series.csv"), encoding="utf-8") as file:
-            want = {row["series"]: row for row in csv.DictReader(file) if row["source"] == source}
+            want = {row["series"]: row for row in csv.DictReader(file)
+                    if (row["source"], row["run"]) == (source, run)}
         self.assertEqual(set(series), set(want))
         for name, points in series.items():
             got, row = Series(points), want[name]
@@ -181,9 +193,9 @@ class RealLogs(Case):
                                  (got.last, "last_value")):
                 self.assertTrue(same(ours, number_of(row[theirs])), f"{name} {theirs}: {ours}")
 
-    def check_store(self, stored):
+    def check_store(self, stored, run="r"):
         """What `stepdb query` says of every series, and every value."""
-        buckets = {row["metric"]: row for row in self.query("** @ real/r | buckets 1")}
+        buckets = {row["metric"]: row for row in self.query(f"** @ real/{run} | buckets 1")}
         self.assertEqual(set(buckets), set(stored))
         for name, points in stored.items():
             want, row = Series(points), buckets[name]
@@ -197,7 +209,7 @@ class RealLogs(Case):
                 got = None if ours is None else bits_of_text(row[text])
                 self.assertEqual(got, None if ours is None else bits_of(ours), f"{name} {text}")
         got = {(row["metric"], key_of(row.get("step") or row["time"])): bits_of_text(row["value"])
-               for row in self.query("** @ real/r")}
+               for row in self.query(f"** @ real/{run}")}
         want = {(name, step): bits_of(value) for name, points in stored.items()
                 for step, value in points}
         self.assertTrue(got == want)
@@ -274,6 +286,27 @@ class RealLogs(Case):
         self.assertEqual(facts["config/max_steps"], ("int64", "252780"))
         self.assertEqual(facts["trainer/epoch"], ("float64", "3.164807342353034"))
         self.assertEqual(facts["trainer/is_local_process_zero"], ("bool", "true"))
+
+    def test_mlflow(self):
+        """35 runs, which are EXPERIMENT.RUN."""
+        store = os.path.join(shared_data(), "qlib_mlruns")
+        paths = sorted(os.path.relpath(path, store) for path in glob.glob(os.path.join(store, "*/*")))
+        self.assertEqual(len(paths), 35)
+        for is_new in (True, False):
+            out = self.stepdb("import", "mlflow", store, "--project", "real", "--format", "json")
+            reports = {report["run"]: report for report in map(json.loads, out.splitlines())}
+            self.assertEqual(sorted(reports), sorted(path.replace("/", ".") for path in paths))
+            for path in paths:
+                run = path.replace("/", ".")
+                series = by_series(read_mlflow(os.path.join(store, path)))
+                stored = {name: sorted(dict(its).items()) for name, its in series.items()}
+                sent = sum(map(len, series.values()))
+                new = sum(map(len, stored.values())) if is_new else 0
+                self.assertEqual(reports[run], {
+                    "project": "real", "run": run, "series": len(series), "read": sent,
+                    "sent": sent, "stored": new, "replaced": sent - new, "skipped": 0})
+                self.check_reader("qlib_mlruns", series, path)
+                self.check_store(stored, run)
 
     def test_the_tree_is_a_run_a_directory(self):
         out = self.stepdb("import", "tensorboard", shared_data(), "--project", "real", "--format",

@@ -5,6 +5,8 @@
 #include "tools/import/csv_log.h"
 #include "tools/import/event_log.h"
 #include "tools/import/json_log.h"
+#include "tools/import/mlflow_log.h"
+#include "tools/import/mlflow_run.h"
 #include "tools/import/trainer_state.h"
 
 namespace stepdb {
@@ -70,6 +72,29 @@ std::string trainer_state_notes() {
         "\n"
         "{}\n{}",
         kFileRunNotes, kCommonNotes);
+}
+
+std::string mlflow_notes() {
+    return fmt::format(
+        "Reads the file store of MLflow (mlruns): EXPERIMENT/RUN/metrics/NAME and what lies "
+        "beside.\n"
+        "\n"
+        "Lines   `timestamp_ms value step`. Others are skipped and counted, and so is a last line\n"
+        "        that does not end.\n"
+        "Rows    Points of one step in the files of a run become one row while they were stamped\n"
+        "        within --row-window of the first.\n"
+        "Facts   params/NAME become attributes config/NAME, typed; tags/NAME become tags/NAME, "
+        "but\n"
+        "        mlflow.runName the run's name and mlflow.user its owner. meta.yaml gives\n"
+        "        mlflow/run_id, mlflow/start_time and their like, and whether the run has "
+        "finished\n"
+        "        or failed.\n"
+        "Run     without --run: the run's path below the directory named, EXPERIMENT.RUN below\n"
+        "        mlruns, or its name if it was named itself. Hidden directories, such as .trash,\n"
+        "        are left out.\n"
+        "\n"
+        "{}",
+        kCommonNotes);
 }
 
 std::string nvidia_smi_notes() {
@@ -216,6 +241,22 @@ LogFormat trainer_state_format() {
     return made;
 }
 
+LogFormat mlflow_format() {
+    LogFormat made;
+    made.name = "mlflow";
+    made.summary = "Runs of an MLflow file store";
+    made.files.shown = "MLflow run";
+    made.files.is_run_directory = is_mlflow_run;
+    made.place_word = "line";
+    made.unit = "line";
+    made.open = MlflowLog::open;
+    made.takes_row_window = true;
+    made.examples = {"stepdb import mlflow mlruns --project demo",
+                     "stepdb import mlflow mlruns/0/3f2a --project demo --run tuned"};
+    made.notes = mlflow_notes();
+    return made;
+}
+
 LogFormat nvidia_smi_format() {
     LogFormat made = csv_format();
     made.name = "nvidia-smi";
@@ -249,9 +290,9 @@ LogFormat monitor_format() {
 }  // namespace
 
 const std::vector<LogFormat>& log_formats() {
-    static const std::vector<LogFormat> formats = {csv_format(),        tensorboard_format(),
-                                                   jsonl_format(),      trainer_state_format(),
-                                                   nvidia_smi_format(), monitor_format()};
+    static const std::vector<LogFormat> formats = {
+        csv_format(),    tensorboard_format(), jsonl_format(),  trainer_state_format(),
+        mlflow_format(), nvidia_smi_format(),  monitor_format()};
     return formats;
 }
 

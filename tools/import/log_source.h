@@ -42,9 +42,12 @@ struct LogOptions {
     std::vector<std::string_view> name_from_usual;
     std::string name_prefix;
     ImportAxis axis = ImportAxis::kAuto;
-    // TensorBoard: scalars of one step that were stamped so far apart at most are one row.
+    // TensorBoard, MLflow: points of one step that were stamped so far apart at most are one row.
     int64_t row_window_us = kRowWindowUs;
     int64_t file_time_us = 0;  // time of rows without a readable one
+    // For a log that is a directory: its files and their sizes, filled by the first opening. Later
+    // ones find the same in them, though they grow.
+    std::shared_ptr<std::map<std::string, uint64_t>> files;
 
     // Scalars of one step lie 0.4 to 150 ms apart in the logs we know; one in a thousand steps is
     // stretched over seconds by a pause of the writer.

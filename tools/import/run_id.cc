@@ -22,6 +22,13 @@ bool fits(const std::string& name, const LogFilePattern& pattern) {
            std::any_of(pattern.fragments.begin(), pattern.fragments.end(), has);
 }
 
+// The name of a directory, also where it was named "." or "x/..".
+std::string own_name(const fs::path& directory) {
+    std::error_code ignored;
+    const fs::path whole = fs::weakly_canonical(directory, ignored);
+    return (whole.has_filename() ? whole : whole.parent_path()).filename().native();
+}
+
 // A file below `directory`.
 FoundFile found_in(const fs::path& directory, const fs::path& path, bool directory_is_run) {
     if (!directory_is_run) {
@@ -33,10 +40,56 @@ FoundFile found_in(const fs::path& directory, const fs::path& path, bool directo
     if (!relative.empty() && relative != ".") {
         return {path.native(), run_id_of(relative.native()), parent.native()};
     }
-    // The directory named holds logs itself: its own name, also where it was named "." or "x/..".
-    std::error_code ignored;
-    const fs::path whole = fs::weakly_canonical(directory, ignored);
-    return {path.native(), run_id_of(whole.filename().native()), parent.native()};
+    // The directory named holds logs itself.
+    return {path.native(), run_id_of(own_name(directory)), parent.native()};
+}
+
+// The directories below `directory` that are runs, or itself.
+Result<std::vector<fs::path>> list_run_directories(const fs::path& directory,
+                                                   const LogFilePattern& pattern) {
+    std::vector<fs::path> paths;
+    if (pattern.is_run_directory(directory.native())) {
+        paths.push_back(directory);
+        return paths;
+    }
+    std::error_code failed;
+    fs::recursive_directory_iterator at(directory, failed);
+    for (; !failed && at != fs::recursive_directory_iterator(); at.increment(failed)) {
+        std::error_code ignored;
+        if (!at->is_directory(ignored)) {
+            continue;
+        }
+        const bool is_run = pattern.is_run_directory(at->path().native());
+        if (is_run) {
+            paths.push_back(at->path());
+        }
+        if (is_run || at->path().filename().native().starts_with('.')) {
+            at.disable_recursion_pending();
+        }
+    }
+    if (failed) {
+        return make_error(ErrorCode::kIoError, "cannot list {}: {}", directory.native(),
+                          failed.message());
+    }
+    return paths;
+}
+
+Status find_run_directories(const fs::path& directory, const LogFilePattern& pattern,
+                            std::vector<FoundFile>& files) {
+    TRY_ASSIGN(std::vector<fs::path> paths, list_run_directories(directory, pattern));
+    if (paths.empty()) {
+        return make_error(ErrorCode::kNotFound, "there is no {} in {}", pattern.shown,
+                          directory.native());
+    }
+    std::ranges::sort(paths, [](const fs::path& a, const fs::path& b) {
+        return natural_less(a.native(), b.native());
+    });
+    for (const fs::path& path : paths) {
+        const fs::path relative = path.lexically_relative(directory);
+        const std::string name = relative == "." ? own_name(directory) : relative.native();
+        files.push_back({path.native(), run_id_of(name), path.native()});
+    }
+    return {};
 }
 
 Status find_in_directory(const fs::path& directory, const LogFilePattern& pattern,
@@ -91,7 +144,9 @@ FoundFiles find_files(const std::vector<std::string>& paths, const LogFilePatter
             found.errors.push_back(make_error(ErrorCode::kNotFound, "cannot open {}: {}", path,
                                               failed ? failed.message() : "there is no such file"));
         } else if (fs::is_directory(status)) {
-            const Status listed = find_in_directory(path, pattern, files);
+            const Status listed = pattern.is_run_directory != nullptr
+                                      ? find_run_directories(path, pattern, files)
+                                      : find_in_directory(path, pattern, files);
             if (!listed) {
                 found.errors.push_back(listed.error());
             }

@@ -17,6 +17,8 @@ struct LogFilePattern {
     std::vector<std::string_view> suffixes;   // of the name
     std::vector<std::string_view> fragments;  // anywhere in the name
     bool directory_is_run = false;            // else each file is one
+    // Set: a run is a directory that it holds for one, whatever is in it; hidden ones are none.
+    bool (*is_run_directory)(const std::string& directory) = nullptr;
 };
 
 struct FoundFile {
@@ -32,8 +34,9 @@ struct FoundFiles {
     std::vector<Error> errors;  // of paths: what is not there, and directories without any
 };
 
-// The files named, and of directories those within, to any depth, that fit the pattern; in natural
-// order of their paths. A file that is named twice comes once, where it was named first.
+// The files (or run directories) named, and of directories those within, to any depth, that fit the
+// pattern; in natural order of their paths. A file that is named twice comes once, where it was
+// named first.
 FoundFiles find_files(const std::vector<std::string>& paths, const LogFilePattern& pattern);
 
 // A run's id from a path: `/` as `.`, bytes that ids may not have as `_`.
