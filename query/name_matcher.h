@@ -1,4 +1,4 @@
-// A pattern of the language, ready to be asked about names. The only home of RE2.
+// A pattern of the language, ready to be asked about names. With regex.h the home of RE2.
 #pragma once
 
 #include <memory>

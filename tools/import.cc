@@ -14,6 +14,7 @@
 #include "tools/address.h"
 #include "tools/answer_printer.h"
 #include "tools/command.h"
+#include "tools/import/console_patterns.h"
 #include "tools/import/log_format.h"
 #include "tools/import/run_id.h"
 #include "tools/import/run_import.h"
@@ -358,6 +359,17 @@ Subcommand add_format(CLI::App& import, const LogFormat& format) {
             ->type_name("C")
             ->expected(1)
             ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    }
+    if (format.takes_patterns) {
+        std::string names;
+        for (const auto& [name, text] : built_in_console_patterns()) {
+            names += fmt::format("{}, ", name);
+        }
+        made.app
+            ->add_option("--patterns", options.log.patterns,
+                         names + "all of them in this order, or a file of your own")
+            ->type_name("FILE")
+            ->capture_default_str();
     }
     if (format.takes_row_window) {
         options.row_window = "1s";

@@ -349,6 +349,33 @@ class Mlflow(ImportFormats):
             "import", "mlflow", self.path("other/log.csv"), "--project", "p"))
 
 
+class Console(ImportFormats):
+    def test_patterns_of_ones_own(self):
+        path = self.write("train.log", "loading\n[2024-01-01 00:00:01] it 5 loss 2.5 acc=0.5 n=x\n"
+                          "  memory: 12.5 GiB\n[2024-01-01 00:00:02] it 6 loss nan\n")
+        patterns = self.write("mine.txt", "line ^\\[(?P<time>[^]]+)\\] it (?P<step>\\d+) "
+                              "loss (?P<loss>\\S+)\npairs (?P<name>\\w+)=(?P<value>\\S+)\n"
+                              "line memory: (?P<memory>[\\d.]+)\n")
+        for axis, key in (("auto", "5"), ("time", "2024-01-01T00:00:01Z"), ("index", "0")):
+            (report,), said = self.import_logs("console", path, "--run", axis, "--axis", axis,
+                                               "--patterns", patterns)
+            self.assertEqual((report["read"], report["sent"], report["skipped"]), (5, 4, 1))
+            self.assertIn("1 text); the first: " + path + ": line 2, n: 'x' is no number", said)
+            self.assertEqual(self.points(axis)[:2], [("acc", key, "0.5"), ("loss", key, "2.5")])
+        self.assertEqual(self.points("auto")[2:], [("loss", "6", "NaN"), ("memory", "5", "12.5")])
+
+    def test_what_is_wrong_with_patterns_is_told(self):
+        path = self.write("train.log", "x\n")
+        bad = self.write("bad.txt", "line it (?P<step>\\d+\n")
+        self.assertIn("bad.txt: line 1: the regex", self.refused(
+            "import", "console", path, "--patterns", bad, "--project", "p"))
+        self.assertIn("megatron, all (of them) or a file", self.refused(
+            "import", "console", path, "--patterns", "none", "--project", "p"))
+        (report,), said = self.import_logs("console", path, "--run", "r")
+        self.assertEqual(report["read"], 0)
+        self.assertIn(f"note: {path}: there is no value in it\n", said)
+
+
 class NvidiaSmi(ImportFormats):
     HEADER = "timestamp, index, name, clocks.current.sm [MHz], fan.speed [%]\n"
 

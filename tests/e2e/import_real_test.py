@@ -106,6 +106,35 @@ def read_mlflow(path):
                     yield os.path.relpath(file_name, metrics), float(step), float(value)
 
 
+def read_colons(path):
+    """`step:N/M name:value ...`, of modded-nanoGPT and llm.c."""
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            (_, step), *values = [word.split(":") for word in line.split()]
+            for name, value in values:
+                yield name, float(step.split("/")[0]), float(value.removesuffix("ms"))
+
+
+def read_deepspeed(path):
+    step = None
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            found = []
+            if line.startswith("epoch"):
+                _, (_, step), *found = [part.split(": ") for part in line.split("|")]
+            elif line.startswith("average"):
+                found = [line.split(": ")]
+            elif line.startswith("|"):
+                found = [part.split("=") for part in line.split("|")[1:]]
+            elif "step=" in line:
+                step = line.split("step=")[-1].split(",")[0]
+                found = [part.split("=") for part in line.split("] ")[-1].split(", ")[1:]
+                         if part.startswith(("skipped=", "lr=", "Running", "Curr", "Mem", "Max"))]
+            for name, value in found:
+                number = value.split()[0].lstrip("[").removesuffix("s").removesuffix("GB")
+                yield name, float(step), float(number)
+
+
 def time_of(text):
     """Microseconds of a time in an answer."""
     at = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -286,6 +315,19 @@ class RealLogs(Case):
         self.assertEqual(facts["config/max_steps"], ("int64", "252780"))
         self.assertEqual(facts["trainer/epoch"], ("float64", "3.164807342353034"))
         self.assertEqual(facts["trainer/is_local_process_zero"], ("bool", "true"))
+
+    def console(self, source, patterns, read):
+        path = os.path.join(shared_data(), source)
+        self.check(source, ["console", path, "--patterns", patterns], read(path))
+
+    def test_modded_nanogpt(self):
+        self.console("modded_nanogpt/soap.txt", "all", read_colons)
+
+    def test_llm_c(self):
+        self.console("modded_nanogpt/llmc_main.log", "modded-nanogpt", read_colons)
+
+    def test_deepspeed(self):
+        self.console("deepspeed_chat/step3_rlhf.log", "deepspeed", read_deepspeed)
 
     def test_mlflow(self):
         """35 runs, which are EXPERIMENT.RUN."""

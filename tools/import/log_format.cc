@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/import/console_log.h"
 #include "tools/import/csv_log.h"
 #include "tools/import/event_log.h"
 #include "tools/import/json_log.h"
@@ -95,6 +96,26 @@ std::string mlflow_notes() {
         "\n"
         "{}",
         kCommonNotes);
+}
+
+std::string console_notes() {
+    return fmt::format(
+        "A pattern file says what lines hold, in regular expressions of RE2:\n"
+        "\n"
+        "    # step:125/6000 train_loss:6.5432 step_avg:249.11ms\n"
+        "    line ^step:(?P<step>\\d+)/\\d+ (?P<rest>.*)\n"
+        "    pairs (?P<name>\\w+):(?P<value>.*?)(?:ms)?(?:\\s|$)\n"
+        "\n"
+        "line    a kind of line. Its groups step and time are the key; any other group is the "
+        "value\n"
+        "        of a metric of that name. The first kind that is found in a line takes it.\n"
+        "pairs   found again and again in the group rest, or in the whole line: a name and its "
+        "value.\n"
+        "Key     a line without a step (a time) belongs to the last one before it.\n"
+        "Values  numbers, nan and inf. Text is skipped and counted; lines that no kind takes are\n"
+        "        left aside.\n"
+        "{}\n{}",
+        kFileRunNotes, kCommonNotes);
 }
 
 std::string nvidia_smi_notes() {
@@ -257,6 +278,24 @@ LogFormat mlflow_format() {
     return made;
 }
 
+LogFormat console_format() {
+    LogFormat made;
+    made.name = "console";
+    made.summary = "What a program printed, by patterns of its lines, a run a file";
+    made.files.shown = "*.log, *.out or *.txt";
+    made.files.suffixes = {".log", ".out", ".txt"};
+    made.place_word = "line";
+    made.unit = "value";
+    made.open = ConsoleLog::open;
+    made.defaults.patterns = "all";
+    made.takes_patterns = true;
+    made.examples = {"stepdb import console train.log --project demo --run speedrun",
+                     "stepdb import console train.log --patterns megatron --project demo",
+                     "stepdb import console logs --patterns mine.txt --project demo"};
+    made.notes = console_notes();
+    return made;
+}
+
 LogFormat nvidia_smi_format() {
     LogFormat made = csv_format();
     made.name = "nvidia-smi";
@@ -291,8 +330,8 @@ LogFormat monitor_format() {
 
 const std::vector<LogFormat>& log_formats() {
     static const std::vector<LogFormat> formats = {
-        csv_format(),    tensorboard_format(), jsonl_format(),  trainer_state_format(),
-        mlflow_format(), nvidia_smi_format(),  monitor_format()};
+        csv_format(),    tensorboard_format(), jsonl_format(),      trainer_state_format(),
+        mlflow_format(), console_format(),     nvidia_smi_format(), monitor_format()};
     return formats;
 }
 

@@ -33,6 +33,7 @@ struct LogFormat {
     bool takes_columns = false;     // --step-column, --time-column
     bool takes_name_from = false;   // --name-from
     bool takes_row_window = false;  // --row-window
+    bool takes_patterns = false;    // --patterns
     std::vector<std::string> examples;
     std::string notes;  // of its help
 };

@@ -44,6 +44,7 @@ struct LogOptions {
     ImportAxis axis = ImportAxis::kAuto;
     // TensorBoard, MLflow: points of one step that were stamped so far apart at most are one row.
     int64_t row_window_us = kRowWindowUs;
+    std::string patterns;      // console: a built-in set, "all" of them, or a file
     int64_t file_time_us = 0;  // time of rows without a readable one
     // For a log that is a directory: its files and their sizes, filled by the first opening. Later
     // ones find the same in them, though they grow.
