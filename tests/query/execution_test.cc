@@ -35,16 +35,13 @@ TEST(Execution, ListsRuns) {
     store.add_point("a", "s", "x", Axis::kStepped, 0, {0, 1.0});
     ASSERT_TRUE(store.finish("a", "s", RunState::kFailed).has_value());
     EXPECT_THAT(store.query("runs", 0).value(), ElementsAre("run,state,created,attempts,metrics",
-                                                            "a/r,running,1970-01-01T00:00:00Z,1,2",
-                                                            "a/s,failed,1970-01-01T00:00:00Z,1,1"));
+                                                            "a/r,running,,1,2", "a/s,failed,,1,1"));
 }
 
 TEST(Execution, SaysThatTheStoreIsEmpty) {
     MapStore store;
     for (const std::string query : {"runs", "runs a/*", "x @ **"}) {
-        EXPECT_THAT(store.query(query, 0).value(),
-                    Contains("note the store has no runs"))
-            << query;
+        EXPECT_THAT(store.query(query, 0).value(), Contains("note the store has no runs")) << query;
     }
     EXPECT_THAT(store.query("x @ a/r", 0).error().message(),
                 HasSubstr("there is no run 'a/r'; the store has no runs"));
