@@ -124,12 +124,22 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
             return;
         }
         const QueryEnvironment& environment = service_.environment_;
-        auto query = SnapshotQuery::create(std::move(prepared), environment.file_system,
-                                           environment.clock.now_us());
-        if (!query) {
-            return fail(query.error());
+        query_ = SnapshotQuery::create(std::move(prepared), environment.file_system,
+                                       environment.clock.now_us());
+        is_busy_ = true;
+        stepdb::start(query_->execution().prepare(), [self = shared_from_this()](Status done) {
+            self->is_busy_ = false;
+            self->take_columns(done);
+        });
+    }
+
+    void take_columns(const Status& prepared) {
+        if (cancelled_) {
+            return release_later();
         }
-        query_ = *std::move(query);
+        if (!prepared) {
+            return fail(prepared.error());
+        }
         on_net_side([columns = query_->execution().columns()](ResultSink& sink) mutable {
             sink.on_columns(std::move(columns));
         });

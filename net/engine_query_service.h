@@ -4,7 +4,7 @@
 // block.
 //
 //   start -> engine side: catalog -> query side: parse, bind -> engine side: snapshot
-//         -> query side: a block whenever one is wanted -> net side: the sink
+//         -> query side: columns, then a block whenever one is wanted -> net side: the sink
 #pragma once
 
 #include <chrono>

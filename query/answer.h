@@ -28,11 +28,15 @@ std::unique_ptr<Answer> make_points_answer(ExecutionContext& context);
 Result<std::unique_ptr<Answer>> make_buckets_answer(ExecutionContext& context,
                                                     const BucketsStage& stage);
 std::unique_ptr<Answer> make_summary_answer(ExecutionContext& context, const SummaryStage& stage);
-std::unique_ptr<Answer> make_runs_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_attributes_answer(ExecutionContext& context);
-std::unique_ptr<Answer> make_metrics_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_stats_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_projects_answer(ExecutionContext& context);
+// Tables of the bound runs and of the selected series. Their columns are known once the task has
+// ended; `stages` outlive the answer.
+Task<Result<std::unique_ptr<Answer>>> make_runs_answer(ExecutionContext& context,
+                                                       const TableStages& stages);
+Task<Result<std::unique_ptr<Answer>>> make_metrics_answer(ExecutionContext& context,
+                                                          const TableStages& stages);
 // Executes `answered` and tells what it took.
 std::unique_ptr<Answer> make_explain_answer(ExecutionContext& context,
                                             std::unique_ptr<Answer> answered);

@@ -9,20 +9,10 @@
 #include <vector>
 
 #include "query/diagnostic.h"
+#include "query/expression_ast.h"
+#include "query/pattern.h"
 
 namespace stepdb {
-
-enum class PatternKind : uint8_t {
-    kExact,  // a quoted literal, or a word without `*` and braces
-    kGlob,   // a word with `*`, `**` or `{name}`
-    kRegex,  // RE2, found anywhere in the name
-};
-
-struct Pattern {
-    PatternKind kind = PatternKind::kExact;
-    std::string text;
-    SourceSpan span;
-};
 
 // `project/run` or `project/run#K`, or `parent(...)` or `own(...)` of it.
 struct RunPattern {
@@ -125,27 +115,53 @@ struct Stage {
     std::variant<StepsStage, TimeStage, FirstStage, LastStage, BucketsStage, SummaryStage> what;
 };
 
-// `metrics @ runs | stage | stage`
+// A column of `show`.
+struct ShowColumn {
+    std::string name;  // given with `as`, else the expression as it was written
+    Expression expression;
+};
+
+struct SortKey {
+    std::string text;  // as it was written, to be found among the names of columns
+    Expression expression;
+    bool descending = false;
+};
+
+// `| show ... | sort ... | limit N`: what tables of runs and series show, in which order, and how
+// many rows of it.
+struct TableStages {
+    std::vector<ShowColumn> show;  // none: the usual columns
+    std::vector<SortKey> sort;     // none: natural order of names
+    std::optional<uint64_t> limit;
+};
+
+// `metrics @ runs where condition | stage | stage`
 struct SeriesQuery {
     std::vector<Pattern> metrics;
     std::vector<RunPattern> runs;
+    std::optional<Expression> where;  // of runs
     std::vector<Stage> stages;
 };
 
-// `runs PATTERN, ...`
+// `runs PATTERN, ... where condition | show ...`
 struct RunsQuery {
     std::vector<RunPattern> runs;
+    std::optional<Expression> where;
+    TableStages table;
 };
 
-// `attributes PATTERN, ...`
+// `attributes PATTERN, ... where condition`
 struct AttributesQuery {
     std::vector<RunPattern> runs;
+    std::optional<Expression> where;
 };
 
-// `metrics PATTERN, ... @ runs`
+// `metrics PATTERN, ... @ runs where condition | show ...`
 struct MetricsQuery {
     std::vector<Pattern> metrics;
     std::vector<RunPattern> runs;
+    std::optional<Expression> where;  // of series
+    TableStages table;
 };
 
 // `projects`

@@ -1,6 +1,7 @@
 #include "query/bind.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "engine/base/text.h"
 #include "query/name_matcher.h"
@@ -185,25 +186,6 @@ bool is_in_time_stage(const Query& query, const RangeEnd& end) {
     });
 }
 
-// Of the first run named that has a fork; the runs are still in the order in which they were named.
-Status resolve_fork(const RangeEnd& fork, BoundQuery& bound) {
-    if (is_in_time_stage(bound.query, fork)) {
-        return query_error(bound.query.text, fork.span,
-                           "a fork has a step and no time; write `steps fork..`");
-    }
-    for (const SelectedRun& selected : bound.runs) {
-        bound.fork_step = fork_step(*selected.run, selected.attempt);
-        if (bound.fork_step) {
-            return {};
-        }
-    }
-    return query_error(bound.query.text, fork.span,
-                       bound.runs.empty()
-                           ? "no run selected has a fork"
-                           : fmt::format("run {} has no fork", bound.runs.front().label),
-                       ErrorCode::kFailedPrecondition);
-}
-
 }  // namespace
 
 std::vector<uint64_t> BoundQuery::run_ids() const {
@@ -229,15 +211,43 @@ Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs) {
             leave_own(before, bound);
         }
     }
-    if (const RangeEnd* fork = find_fork(bound.query)) {
-        TRY(resolve_fork(*fork, bound));
+    for (size_t i = 0; i < bound.runs.size(); ++i) {
+        bound.runs[i].order = i;
     }
-    std::sort(bound.runs.begin(), bound.runs.end(), [](const SelectedRun& a, const SelectedRun& b) {
+    std::ranges::stable_sort(bound.runs, [](const SelectedRun& a, const SelectedRun& b) {
         return natural_less(a.label, b.label);
     });
     const auto same = [](const SelectedRun& a, const SelectedRun& b) { return a.label == b.label; };
     bound.runs.erase(std::unique(bound.runs.begin(), bound.runs.end(), same), bound.runs.end());
     return bound;
+}
+
+Status resolve_fork(BoundQuery& bound) {
+    const RangeEnd* fork = find_fork(bound.query);
+    if (fork == nullptr) {
+        return {};
+    }
+    if (is_in_time_stage(bound.query, *fork)) {
+        return query_error(bound.query.text, fork->span,
+                           "a fork has a step and no time; write `steps fork..`");
+    }
+    const SelectedRun* first = nullptr;
+    size_t order = std::numeric_limits<size_t>::max();
+    for (const SelectedRun& selected : bound.runs) {
+        const std::optional<double> step = fork_step(*selected.run, selected.attempt);
+        if (step && selected.order < order) {
+            order = selected.order;
+            bound.fork_step = step;
+        }
+        first = first == nullptr || selected.order < first->order ? &selected : first;
+    }
+    if (bound.fork_step) {
+        return {};
+    }
+    return query_error(bound.query.text, fork->span,
+                       first == nullptr ? "no run selected has a fork"
+                                        : fmt::format("run {} has no fork", first->label),
+                       ErrorCode::kFailedPrecondition);
 }
 
 }  // namespace stepdb

@@ -22,6 +22,7 @@ struct SelectedRun {
     uint32_t attempt = 0;
     bool own = false;
     std::string label;
+    size_t order = 0;  // in which the query named it
 
     RunView view() const { return {*run, attempt, own}; }
 };
@@ -31,7 +32,7 @@ struct BoundQuery {
     std::vector<SelectedRun> runs;    // in natural order of their labels, each once
     std::vector<std::string> notes;   // for the user: patterns that matched nothing
     std::vector<StoreFact> store;     // for `stats`, from whoever has the engine
-    std::optional<double> fork_step;  // of the first run named that has one, if the query asks
+    std::optional<double> fork_step;  // see resolve_fork
 
     bool wants_store() const { return std::holds_alternative<StatsQuery>(query.what); }
     // For Engine::snapshot; each once.
@@ -41,5 +42,9 @@ struct BoundQuery {
 // kNotFound, with the place and the nearest spelling, for a run or attempt that is named and not
 // there; kInvalidArgument for a pattern that cannot be one.
 Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs);
+
+// Finds what `fork` stands for, if the query asks: the fork step of the first run named that has
+// one, among those that the query is about. kFailedPrecondition at its place if none has.
+Status resolve_fork(BoundQuery& bound);
 
 }  // namespace stepdb

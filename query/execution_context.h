@@ -22,6 +22,7 @@ struct ExecutionContext {
           memory(std::move(its_memory)) {}
 
     BoundQuery bound;
+    std::vector<SelectedRun> left_out;  // runs that were bound and for which `where` does not hold
     SeriesSource& source;
     int64_t now_us;
     std::shared_ptr<MemoryBudget> memory;  // may be null: unbounded

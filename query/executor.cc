@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "query/where.h"
+
 namespace stepdb {
 
 namespace {
@@ -38,6 +40,19 @@ Status drop_stepless(const SeriesQuery& query, ExecutionContext& context) {
     return {};
 }
 
+// `where` of everything but `metrics`, whose series it chooses.
+const Expression* where_of_runs(const Query& query) {
+    const std::optional<Expression>* where = nullptr;
+    if (const auto* series = std::get_if<SeriesQuery>(&query.what)) {
+        where = &series->where;
+    } else if (const auto* runs = std::get_if<RunsQuery>(&query.what)) {
+        where = &runs->where;
+    } else if (const auto* attributes = std::get_if<AttributesQuery>(&query.what)) {
+        where = &attributes->where;
+    }
+    return where != nullptr && *where ? &**where : nullptr;
+}
+
 // An answer that silently lacked a segment's rows would be wrong.
 Status check_damage(const ExecutionContext& context) {
     for (const SelectedRun& selected : context.bound.runs) {
@@ -51,57 +66,100 @@ Status check_damage(const ExecutionContext& context) {
 
 }  // namespace
 
-Result<std::unique_ptr<QueryExecution>> QueryExecution::create(
-    BoundQuery bound, SeriesSource& source, int64_t now_us, std::shared_ptr<MemoryBudget> memory) {
-    std::unique_ptr<QueryExecution> execution(
+std::unique_ptr<QueryExecution> QueryExecution::create(BoundQuery bound, SeriesSource& source,
+                                                       int64_t now_us,
+                                                       std::shared_ptr<MemoryBudget> memory) {
+    return std::unique_ptr<QueryExecution>(
         new QueryExecution(std::move(bound), source, now_us, std::move(memory)));
-    TRY(execution->prepare());
-    return execution;
 }
 
-Status QueryExecution::prepare() {
+Task<Status> QueryExecution::prepare() {
     append_notes(context_.notes, context_.bound.notes);
-    TRY_ASSIGN(answer_, make_answer());
+    Status chosen = co_await choose_runs();
+    if (!chosen) {
+        co_return chosen;
+    }
+    Result<std::unique_ptr<Answer>> answer = co_await make_answer();
+    if (!answer) {
+        co_return answer.error();
+    }
+    answer_ = *std::move(answer);
     if (context_.bound.query.explain) {
         answer_ = make_explain_answer(context_, std::move(answer_));
     }
-    return {};
+    co_return chosen;
 }
 
-Result<std::unique_ptr<Answer>> QueryExecution::make_answer() {
+// Those for which `where` holds, if it is about runs.
+Task<Status> QueryExecution::choose_runs() {
+    const Expression* where = where_of_runs(context_.bound.query);
+    Status chosen;
+    if (where != nullptr) {
+        chosen = co_await filter_runs(context_, *where);
+    }
+    if (chosen) {
+        chosen = resolve_fork(context_.bound);
+    }
+    co_return chosen;
+}
+
+// The series that patterns and, of `metrics`, `where` select.
+Task<Status> QueryExecution::choose_series() {
     const auto& what = context_.bound.query.what;
-    if (std::holds_alternative<RunsQuery>(what)) {
-        return make_runs_answer(context_);
+    const auto* series = std::get_if<SeriesQuery>(&what);
+    const auto* metrics = std::get_if<MetricsQuery>(&what);
+    Status chosen = check_damage(context_);
+    if (!chosen) {
+        co_return chosen;
+    }
+    Result<Selection> selection =
+        select_series(context_.bound, series != nullptr ? series->metrics : metrics->metrics,
+                      context_.source, context_.memory);
+    if (!selection) {
+        co_return selection.error();
+    }
+    context_.selection = *std::move(selection);
+    append_notes(context_.notes, context_.selection.notes);
+    if (series != nullptr) {
+        co_return drop_stepless(*series, context_);
+    }
+    if (metrics->where) {
+        chosen = co_await filter_series(context_, *metrics->where);
+    }
+    co_return chosen;
+}
+
+Task<Result<std::unique_ptr<Answer>>> QueryExecution::make_answer() {
+    const auto& what = context_.bound.query.what;
+    if (const auto* runs = std::get_if<RunsQuery>(&what)) {
+        co_return co_await make_runs_answer(context_, runs->table);
     }
     if (std::holds_alternative<AttributesQuery>(what)) {
-        return make_attributes_answer(context_);
+        co_return make_attributes_answer(context_);
     }
     if (std::holds_alternative<StatsQuery>(what)) {
-        return make_stats_answer(context_);
+        co_return make_stats_answer(context_);
     }
     if (std::holds_alternative<ProjectsQuery>(what)) {
-        return make_projects_answer(context_);
+        co_return make_projects_answer(context_);
     }
-    TRY(check_damage(context_));
-    const auto* series = std::get_if<SeriesQuery>(&what);
-    const auto& patterns =
-        series != nullptr ? series->metrics : std::get<MetricsQuery>(what).metrics;
-    TRY_ASSIGN(context_.selection,
-               select_series(context_.bound, patterns, context_.source, context_.memory));
-    append_notes(context_.notes, context_.selection.notes);
-    if (series == nullptr) {
-        return make_metrics_answer(context_);
+    const Status chosen = co_await choose_series();
+    if (!chosen) {
+        co_return chosen.error();
     }
-    TRY(drop_stepless(*series, context_));
-    if (!series->stages.empty()) {
-        if (const auto* buckets = std::get_if<BucketsStage>(&series->stages.back().what)) {
-            return make_buckets_answer(context_, *buckets);
+    if (const auto* metrics = std::get_if<MetricsQuery>(&what)) {
+        co_return co_await make_metrics_answer(context_, metrics->table);
+    }
+    const auto& stages = std::get<SeriesQuery>(what).stages;
+    if (!stages.empty()) {
+        if (const auto* buckets = std::get_if<BucketsStage>(&stages.back().what)) {
+            co_return make_buckets_answer(context_, *buckets);
         }
-        if (const auto* summary = std::get_if<SummaryStage>(&series->stages.back().what)) {
-            return make_summary_answer(context_, *summary);
+        if (const auto* summary = std::get_if<SummaryStage>(&stages.back().what)) {
+            co_return make_summary_answer(context_, *summary);
         }
     }
-    return make_points_answer(context_);
+    co_return make_points_answer(context_);
 }
 
 }  // namespace stepdb

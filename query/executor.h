@@ -1,7 +1,7 @@
 // Executes a bound query. The whole way, from text to rows:
 //
 //   parse_query(text)  ->  bind_query(query, catalog.runs())  ->  engine.snapshot(bound.run_ids())
-//   ->  SnapshotReader, SnapshotSource  ->  QueryExecution::create  ->  next, next, ...
+//   ->  SnapshotReader, SnapshotSource  ->  QueryExecution::create  ->  prepare, next, next, ...
 //
 // EngineQuery (engine_query.h) does these steps on an engine.
 #pragma once
@@ -24,12 +24,16 @@ namespace stepdb {
 // answer. Used on one executor; cancel() may come from any thread.
 class QueryExecution {
   public:
-    // Selects the series, without reading points. `source` outlives the execution; `now_us` is what
-    // `now` stands for. What it computes with is charged to `memory`, if there is one. kNotFound
-    // and kInvalidArgument as in bind_query() and select_series().
-    static Result<std::unique_ptr<QueryExecution>> create(
-        BoundQuery bound, SeriesSource& source, int64_t now_us,
-        std::shared_ptr<MemoryBudget> memory = nullptr);
+    // `source` outlives the execution; `now_us` is what `now` stands for. What it computes with is
+    // charged to `memory`, if there is one.
+    static std::unique_ptr<QueryExecution> create(BoundQuery bound, SeriesSource& source,
+                                                  int64_t now_us,
+                                                  std::shared_ptr<MemoryBudget> memory = nullptr);
+
+    // Decides which runs and series the answer is about and what its columns are; once, before
+    // columns() and next(). Reads points only where `where`, `sort` or `show` ask for them. Errors
+    // as in bind_query() and select_series(), and those of reading.
+    Task<Status> prepare();
 
     const std::vector<ResultColumn>& columns() const { return answer_->columns(); }
 
@@ -37,7 +41,8 @@ class QueryExecution {
     // call at a time.
     Task<Result<bool>> next(ResultBlock& block) { return answer_->next(block); }
 
-    // Makes the running or next call of next() return kCancelled at the next batch it reads.
+    // Makes the running or next call of prepare() or next() return kCancelled at the next batch it
+    // reads.
     void cancel() { context_.cancelled.store(true, std::memory_order_relaxed); }
 
     // What the user should know beside the rows, such as patterns that matched nothing. Complete
@@ -49,8 +54,9 @@ class QueryExecution {
                    std::shared_ptr<MemoryBudget> memory)
         : context_(std::move(bound), source, now_us, std::move(memory)) {}
 
-    Status prepare();
-    Result<std::unique_ptr<Answer>> make_answer();
+    Task<Result<std::unique_ptr<Answer>>> make_answer();
+    Task<Status> choose_runs();
+    Task<Status> choose_series();
 
     ExecutionContext context_;
     std::unique_ptr<Answer> answer_;

@@ -7,9 +7,11 @@
 
 #include "engine/base/text.h"
 #include "engine/model/limits.h"
+#include "query/expression_parser.h"
 #include "query/lexer.h"
 #include "query/literals.h"
 #include "query/range_parser.h"
+#include "query/token_reader.h"
 
 namespace stepdb {
 
@@ -47,17 +49,6 @@ std::string join(const std::vector<std::string>& words) {
     return fmt::format("{}", fmt::join(words, ", "));
 }
 
-bool is_operator(const Token& token) {
-    return token.kind == TokenKind::kWord &&
-           (token.text == "@" || token.text == "+" || token.text == "-" || token.text == "/" ||
-            token.text == "%" || token.text == "=" || token.text == "<" || token.text == ">");
-}
-
-bool starts_pattern(const Token& token) {
-    return token.kind == TokenKind::kLiteral || token.kind == TokenKind::kRegex ||
-           (token.kind == TokenKind::kWord && !is_operator(token));
-}
-
 bool is_named(const Stage& stage, std::string_view name) {
     return name == "buckets" ? std::holds_alternative<BucketsStage>(stage.what)
                              : std::holds_alternative<SummaryStage>(stage.what);
@@ -66,27 +57,22 @@ bool is_named(const Stage& stage, std::string_view name) {
 // One parse of one text. Each parse_* reads what it is named for and leaves the rest.
 class Parser {
   public:
-    Parser(std::string_view text, std::vector<Token> tokens)
-        : text_(text), tokens_(std::move(tokens)) {}
+    Parser(std::string_view text, std::vector<Token> tokens) : reader_(text, std::move(tokens)) {}
 
     Result<Query> parse_query();
 
   private:
-    const Token& peek() const { return tokens_[at_]; }
-    const Token& peek_after() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
-    const Token& take() { return at_ + 1 < tokens_.size() ? tokens_[at_++] : tokens_[at_]; }
-
+    const Token& peek() const { return reader_.peek(); }
+    const Token& peek_after() const { return reader_.peek(1); }
+    const Token& take() { return reader_.take(); }
     Error error_at(SourceSpan span, std::string_view message) const {
-        return query_error(text_, span, message);
+        return reader_.error_at(span, message);
     }
-    Error expected(std::string_view what) const {
-        return error_at(peek().span, fmt::format("expected {}, found {}", what, describe(peek())));
-    }
+    Error expected(std::string_view what) const { return reader_.expected(what); }
 
     bool at_keyword(std::string_view word) const;
     std::string missing_pipe() const;
     std::string misspelled_keyword() const;
-    Result<Pattern> parse_pattern(std::string_view what);
     Result<std::vector<Pattern>> parse_metrics();
     Status expect_at() const;
     Result<RunPattern> parse_run();
@@ -97,8 +83,11 @@ class Parser {
     Result<std::vector<RunPattern>> parse_all_or_runs();
     Result<RunsQuery> parse_runs_query();
     Result<MetricsQuery> parse_metrics_query();
-    Error stages_without_points(const Query& query) const;
+    Result<AttributesQuery> parse_attributes_query();
+    Result<std::optional<Expression>> parse_where(ExpressionScope scope);
+    Error unexpected_end(const Query& query) const;
     Error unknown_run_function() const;
+    std::string missing_word() const;
     Result<std::vector<Stage>> parse_stages();
     Result<Stage> parse_stage();
     Result<uint64_t> parse_count_word(std::string_view what, uint64_t max);
@@ -109,9 +98,8 @@ class Parser {
     template <typename Name>
     Status parse_statistics(std::span<const std::string_view> names, std::vector<Name>& named);
 
-    std::string_view text_;
-    std::vector<Token> tokens_;
-    size_t at_ = 0;
+    TokenReader reader_;
+    bool has_where_ = false;
 };
 
 // A word is a keyword at the start of a query unless what follows makes it a metric.
@@ -128,31 +116,57 @@ std::string Parser::missing_pipe() const {
     return stage ? fmt::format("; did you mean '| {}'?", *stage) : std::string();
 }
 
+// What could have been meant by what stands where `where` or a stage can.
+std::string Parser::missing_word() const {
+    if (peek().kind != TokenKind::kWord) {
+        return {};
+    }
+    static const std::vector<std::string> before = {"where"};
+    static const std::vector<std::string> behind = {"and", "or"};
+    std::string hint = has_where_ && (peek().text == "&&" || peek().text == "&")
+                           ? "; did you mean 'and'?"
+                           : did_you_mean(peek().text, has_where_ ? behind : before);
+    return hint.empty() ? missing_pipe() : hint;
+}
+
 // "; did you mean 'runs'?" if the query's only word so far was to be a keyword.
 std::string Parser::misspelled_keyword() const {
-    const bool is_first = at_ == 1 || (at_ == 2 && tokens_[0].is_word("explain"));
-    if (!is_first || tokens_[at_ - 1].kind != TokenKind::kWord) {
+    const Token& before = reader_.taken_before();
+    const bool is_first = reader_.taken() == 1 ||
+                          (reader_.taken() == 2 && reader_.taken_before(1).is_word("explain"));
+    if (!is_first || before.kind != TokenKind::kWord) {
         return {};
     }
     static const std::vector<std::string> keywords = {"attributes", "explain", "metrics",
                                                       "projects",   "runs",    "stats"};
-    return did_you_mean(tokens_[at_ - 1].text, keywords);
+    return did_you_mean(before.text, keywords);
 }
 
-// A stage behind `runs`, `metrics` and their like.
-Error Parser::stages_without_points(const Query& query) const {
-    constexpr std::array<std::string_view, 6> kKinds = {"",        "runs",     "attributes",
-                                                        "metrics", "projects", "stats"};
-    static_assert(std::variant_size_v<decltype(query.what)> == kKinds.size());
-    const std::string_view kind = kKinds.at(query.what.index());
-    return error_at(peek().span, fmt::format("`{}` takes no stages: they work on points, as in "
-                                             "train/loss @ gpt/* | last 1",
-                                             kind));
+// What stands where a query could have ended.
+Error Parser::unexpected_end(const Query& query) const {
+    const bool is_alone = std::holds_alternative<ProjectsQuery>(query.what) ||
+                          std::holds_alternative<StatsQuery>(query.what);
+    const bool is_about_runs = std::holds_alternative<AttributesQuery>(query.what);
+    if (peek().kind == TokenKind::kPipe && (is_alone || is_about_runs)) {
+        const std::string_view kind = is_about_runs ? "attributes"
+                                      : std::holds_alternative<ProjectsQuery>(query.what)
+                                          ? "projects"
+                                          : "stats";
+        return error_at(peek().span, fmt::format("`{}` takes no stages: they work on points, as in "
+                                                 "train/loss @ gpt/* | last 1",
+                                                 kind));
+    }
+    return reader_.expected(
+        is_alone ? "the end of the query"
+        : has_where_
+            ? fmt::format("'and', 'or', {}or the end of the query", is_about_runs ? "" : "'|' ")
+            : fmt::format("',', 'where'{} or the end of the query", is_about_runs ? "" : ", '|'"),
+        is_alone ? std::string() : missing_word());
 }
 
 Result<Query> Parser::parse_query() {
     Query query;
-    query.text = text_;
+    query.text = reader_.text();
     if (at_keyword("explain")) {
         query.explain = true;
         take();
@@ -165,9 +179,7 @@ Result<Query> Parser::parse_query() {
         TRY_ASSIGN(query.what, parse_runs_query());
     } else if (at_keyword("attributes")) {
         take();
-        AttributesQuery attributes;
-        TRY_ASSIGN(attributes.runs, parse_all_or_runs());
-        query.what = std::move(attributes);
+        TRY_ASSIGN(query.what, parse_attributes_query());
     } else if (at_keyword("projects")) {
         take();
         query.what = ProjectsQuery();
@@ -180,47 +192,14 @@ Result<Query> Parser::parse_query() {
     } else {
         TRY_ASSIGN(query.what, parse_series_query());
     }
-    if (peek().kind != TokenKind::kEnd) {
-        const bool series = std::holds_alternative<SeriesQuery>(query.what);
-        if (!series && peek().kind == TokenKind::kPipe) {
-            return stages_without_points(query);
-        }
-        return error_at(peek().span,
-                        fmt::format("expected {}, found {}{}",
-                                    series ? "',', '|' or the end of the query"
-                                    : std::holds_alternative<ProjectsQuery>(query.what) ||
-                                            std::holds_alternative<StatsQuery>(query.what)
-                                        ? "the end of the query"
-                                        : "',' or the end of the query",
-                                    describe(peek()), series ? missing_pipe() : std::string()));
-    }
-    return query;
-}
-
-Result<Pattern> Parser::parse_pattern(std::string_view what) {
-    if (!starts_pattern(peek())) {
-        return expected(what);
-    }
-    const Token& token = take();
-    Pattern pattern;
-    pattern.text = token.text;
-    pattern.span = token.span;
-    if (pattern.text.empty()) {
-        return error_at(token.span, fmt::format("expected {}, found an empty name", what));
-    }
-    if (token.kind == TokenKind::kRegex) {
-        pattern.kind = PatternKind::kRegex;
-    } else if (token.kind == TokenKind::kWord &&
-               token.text.find_first_of("*{}") != std::string::npos) {
-        pattern.kind = PatternKind::kGlob;
-    }
-    return pattern;
+    return peek().kind == TokenKind::kEnd ? Result<Query>(std::move(query)) : unexpected_end(query);
 }
 
 Result<std::vector<Pattern>> Parser::parse_metrics() {
     std::vector<Pattern> metrics;
     while (true) {
-        TRY_ASSIGN(Pattern metric, parse_pattern("a metric such as train/loss or \"my loss\""));
+        TRY_ASSIGN(Pattern metric,
+                   reader_.take_pattern("a metric such as train/loss or \"my loss\""));
         metrics.push_back(std::move(metric));
         if (peek().kind != TokenKind::kComma) {
             return metrics;
@@ -234,7 +213,7 @@ Status Parser::expect_at() const {
     if (peek().is_word("@")) {
         return {};
     }
-    const Token& before = tokens_[at_ == 0 ? 0 : at_ - 1];
+    const Token& before = reader_.taken_before();
     const Token& glued = peek().kind == TokenKind::kEnd ? before : peek();
     std::string hint = misspelled_keyword();
     if (glued.kind == TokenKind::kWord && glued.text.find('@') != std::string::npos) {
@@ -296,14 +275,15 @@ Result<RunPattern> Parser::parse_run_path() {
     if (peek().kind == TokenKind::kWord && peek_after().kind == TokenKind::kOpenParenthesis) {
         return unknown_run_function();
     }
-    TRY_ASSIGN(run.path, parse_pattern("a run such as gpt/run-1 or gpt/*"));
+    TRY_ASSIGN(run.path, reader_.take_pattern("a run such as gpt/run-1 or gpt/*"));
     TRY(split_attempt(run));
     const std::string& path = run.path.text;
     const auto slashes = std::count(path.begin(), path.end(), '/');
     if (run.path.kind == PatternKind::kExact && slashes != 1) {
+        static const std::vector<std::string> words = {"where"};
         return error_at(run.path.span,
-                        fmt::format("expected a run as PROJECT/RUN with one slash, found '{}'",
-                                    printable(path, 80)));
+                        fmt::format("expected a run as PROJECT/RUN with one slash, found '{}'{}",
+                                    printable(path, 80), did_you_mean(path, words)));
     }
     if (run.path.kind == PatternKind::kGlob && slashes == 0 &&
         path.find("**") == std::string::npos) {
@@ -333,13 +313,15 @@ Result<SeriesQuery> Parser::parse_series_query() {
     TRY(expect_at());
     take();
     TRY_ASSIGN(query.runs, parse_runs());
+    TRY_ASSIGN(query.where, parse_where(ExpressionScope::kRun));
     TRY_ASSIGN(query.stages, parse_stages());
     return query;
 }
 
 // Without a pattern all of them.
 Result<std::vector<RunPattern>> Parser::parse_all_or_runs() {
-    if (peek().kind != TokenKind::kEnd && peek().kind != TokenKind::kPipe) {
+    if (peek().kind != TokenKind::kEnd && peek().kind != TokenKind::kPipe &&
+        !peek().is_word("where")) {
         TRY_ASSIGN(std::vector<RunPattern> runs, parse_runs());
         for (const RunPattern& run : runs) {
             if (run.of == RunPattern::Of::kOwn) {
@@ -366,7 +348,21 @@ Result<RunsQuery> Parser::parse_runs_query() {
                             "`runs` lists whole runs; take off the attempt after '#'");
         }
     }
+    TRY_ASSIGN(query.where, parse_where(ExpressionScope::kRun));
+    TRY_ASSIGN(query.table, parse_table_stages(reader_, ExpressionScope::kRun));
     return query;
+}
+
+Result<AttributesQuery> Parser::parse_attributes_query() {
+    AttributesQuery query;
+    TRY_ASSIGN(query.runs, parse_all_or_runs());
+    TRY_ASSIGN(query.where, parse_where(ExpressionScope::kRun));
+    return query;
+}
+
+Result<std::optional<Expression>> Parser::parse_where(ExpressionScope scope) {
+    has_where_ = peek().is_word("where");
+    return stepdb::parse_where(reader_, scope);
 }
 
 Result<MetricsQuery> Parser::parse_metrics_query() {
@@ -375,6 +371,8 @@ Result<MetricsQuery> Parser::parse_metrics_query() {
     TRY(expect_at());
     take();
     TRY_ASSIGN(query.runs, parse_runs());
+    TRY_ASSIGN(query.where, parse_where(ExpressionScope::kSeries));
+    TRY_ASSIGN(query.table, parse_table_stages(reader_, ExpressionScope::kSeries));
     return query;
 }
 
@@ -423,9 +421,12 @@ Result<Stage> Parser::parse_stage() {
     } else if (name.text == "summary") {
         TRY_ASSIGN(stage.what, parse_summary());
     } else {
-        return error_at(name.span,
-                        fmt::format("expected a stage ({}), found {}{}", join(stage_names()),
-                                    describe(name), did_you_mean(name.text, stage_names())));
+        return error_at(
+            name.span,
+            fmt::format("expected a stage ({}), found {}{}", join(stage_names()), describe(name),
+                        name.text == "where"
+                            ? "; `where` stands behind the runs, before the first '|'"
+                            : did_you_mean(name.text, stage_names())));
     }
     return stage;
 }
@@ -447,7 +448,7 @@ Result<Range> Parser::parse_range(RangeAxis axis) {
         return expected(range_form(axis));
     }
     const Token& word = take();
-    return parse_range_word(text_, word.text, word.span, axis);
+    return parse_range_word(reader_.text(), word.text, word.span, axis);
 }
 
 // Its number among `names`.

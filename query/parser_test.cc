@@ -31,6 +31,12 @@ const char* const kGood[] = {
     "projects, runs @ gpt/run-1",
     "runs @ gpt/run-1",
     "metrics, explain @ gpt/run-1",
+    "a @ gpt/* where config/lr >= 3e-4 and (tag sweep or not state = failed) | first 1",
+    "runs where run in (gpt/*, \"lm/a\") and tags not contains x and attr(\"a b\") ~\"c+\"",
+    "runs | show min(val/loss when value < 5 and step >= 10).step as s, a - 2 * b | sort s desc",
+    "runs | show at(val/loss, tokens = 10B), at(a, time = now-1h).time | limit 5",
+    "metrics ** @ gpt/* where min = max and last is not nan | show count, last.step | sort metric",
+    "attributes gpt/* where config/lr exists or x is missing",
 };
 
 std::string error_of(std::string_view text) {
@@ -113,7 +119,11 @@ TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
         {"a @ *", "column 5 ", "write */* or **"},
         {"a @ a/b#x", "column 5 ", "number of an attempt after '#'"},
         {"a @ a/b#99999999999", "column 5 ", "number of an attempt after '#'"},
-        {"a @ a/b where x = 1", "column 9 ", "expected ',', '|' or the end of the query"},
+        {"a @ a/b were x = 1", "column 9 ", "found 'were'; did you mean 'where'?"},
+        {"a @ a/b where x = 1 x", "column 21 ", "expected 'and', 'or', '|' or the end"},
+        {"a @ a/b where", "column 14 ", "expected a name, a number or a statistic"},
+        {"runs | show", "column 12 ", "expected a name, a number or a statistic"},
+        {"runs | limit 5 | show x", "column 18 ", "the order is show, sort, limit"},
         {"a @ a/b |", "column 10 ",
          "expected a stage (buckets, first, last, steps, summary, time)"},
         {"a @ a/b | bucket 5", "column 11 ", "found 'bucket'; did you mean 'buckets'?"},
@@ -163,11 +173,12 @@ void check_answer(const std::string& text) {
     }
 }
 
-const char* const kJunk[] = {"",    "(",  ")",     ",",       "|",      "@",     "\"",   "\"\"",
-                             "''",  "~",  "~\"(",  "..",      "...",    "#",     "a/b#", "{",
-                             "*",   "**", "+",     "-",       "end+",   "1e999", "é",    "\xff",
-                             "\n",  "\t", "where", "buckets", "steps",  "now",   "5",    "5..",
-                             "-..", "=",  "nan",   "x{y}z",   "\x01\n", "fork-", "1h"};
+const char* const kJunk[] = {"",    "(",    ")",      ",",       "|",      "@",     "\"",    "\"\"",
+                             "''",  "~",    "~\"(",   "..",      "...",    "#",     "a/b#",  "{",
+                             "*",   "**",   "+",      "-",       "end+",   "1e999", "é",     "\xff",
+                             "\n",  "\t",   "where",  "buckets", "steps",  "now",   "5",     "5..",
+                             "-..", "=",    "nan",    "x{y}z",   "\x01\n", "fork-", "1h",    "and",
+                             "not", "show", "min(a)", "sort",    "in",     "is",    "~\"a\""};
 
 TEST(Parser, BrokenAtEveryTokenAnswersWithAnError) {
     for (const std::string good : kGood) {

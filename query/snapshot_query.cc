@@ -81,14 +81,14 @@ Result<PreparedQuery> prepare_query(Query query, const Engine& engine) {
 SnapshotQuery::SnapshotQuery(std::unique_ptr<Source> source) : source_(std::move(source)) {}
 SnapshotQuery::~SnapshotQuery() = default;
 
-Result<std::unique_ptr<SnapshotQuery>> SnapshotQuery::create(PreparedQuery prepared,
-                                                             FileSystem& files, int64_t now_us) {
+std::unique_ptr<SnapshotQuery> SnapshotQuery::create(PreparedQuery prepared, FileSystem& files,
+                                                     int64_t now_us) {
     std::unique_ptr<SnapshotQuery> query(new SnapshotQuery(
         std::make_unique<Source>(files, std::move(prepared.snapshot), prepared.memory)));
     std::vector<std::string>& notes = prepared.bound.notes;
     notes.insert(notes.end(), prepared.notes.begin(), prepared.notes.end());
-    TRY_ASSIGN(query->execution_, QueryExecution::create(std::move(prepared.bound), *query->source_,
-                                                         now_us, std::move(prepared.memory)));
+    query->execution_ = QueryExecution::create(std::move(prepared.bound), *query->source_, now_us,
+                                               std::move(prepared.memory));
     return query;
 }
 

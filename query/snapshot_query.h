@@ -27,9 +27,9 @@ Result<PreparedQuery> prepare_query(Query query, const Engine& engine);
 // Snapshot, reader and execution under one roof.
 class SnapshotQuery {
   public:
-    // `files` outlives the query. Errors are those of QueryExecution::create().
-    static Result<std::unique_ptr<SnapshotQuery>> create(PreparedQuery prepared, FileSystem& files,
-                                                         int64_t now_us);
+    // `files` outlives the query.
+    static std::unique_ptr<SnapshotQuery> create(PreparedQuery prepared, FileSystem& files,
+                                                 int64_t now_us);
     ~SnapshotQuery();
 
     QueryExecution& execution() { return *execution_; }

@@ -206,7 +206,7 @@ class Query(Case):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
 
     def test_queries_that_miss_the_mark_are_told_how(self):
-        self.assertIn("takes no stages", self.refused("query", "runs | last 1"))
+        self.assertIn("works on points", self.refused("query", "runs | last 1"))
         self.assertIn("write 2026-01-01", self.refused("query", "loss @ p/r | time 2026..2027"))
         self.assertIn("there is no directory", self.refused("query", "runs", "--data",
                                                             self.path("nowhere")))

@@ -43,16 +43,17 @@ void check_error(const Error& error) {
 
 void execute(MapStore& store, BoundQuery bound) {
     auto execution = QueryExecution::create(std::move(bound), store, 5'000'000);
-    if (!execution) {
-        check_error(execution.error());
+    SimExecutor executor;
+    const Status prepared = run_task(executor, execution->prepare());
+    if (!prepared) {
+        check_error(prepared.error());
         return;
     }
-    SimExecutor executor;
-    const size_t columns = (*execution)->columns().size();
+    const size_t columns = execution->columns().size();
     CHECK(columns > 0, "an answer without columns");
     for (int i = 0; i < kBlocksMax; ++i) {
         ResultBlock block;
-        const Result<bool> more = run_task(executor, (*execution)->next(block));
+        const Result<bool> more = run_task(executor, execution->next(block));
         if (!more) {
             check_error(more.error());
             return;

@@ -45,6 +45,10 @@ void append_lines(AnswerLines& lines, const ResultBlock& block) {
 
 Task<Result<AnswerLines>> collect_lines(QueryExecution& execution) {
     AnswerLines lines(1);
+    const Status prepared = co_await execution.prepare();
+    if (!prepared) {
+        co_return prepared.error();
+    }
     for (const ResultColumn& column : execution.columns()) {
         lines[0] += (lines[0].empty() ? "" : ",") + column.name;
     }

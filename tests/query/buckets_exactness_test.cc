@@ -294,17 +294,18 @@ void check_query(const DataSet& data, const PlainRange& range, uint32_t buckets,
     ASSERT_TRUE(query.has_value()) << query.error().to_string();
     Result<BoundQuery> bound = bind_query(*std::move(query), store.runs());
     auto execution = QueryExecution::create(*std::move(bound), store, 0);
-    ASSERT_TRUE(execution.has_value()) << execution.error().to_string();
     SimExecutor executor;
+    const Status prepared = run_task(executor, execution->prepare());
+    ASSERT_TRUE(prepared.has_value()) << prepared.error().to_string();
     ResultBlock block;
     size_t at = 0;
     while (true) {
-        const Result<bool> more = run_task(executor, (*execution)->next(block));
+        const Result<bool> more = run_task(executor, execution->next(block));
         ASSERT_TRUE(more.has_value()) << more.error().to_string();
         if (!*more) {
             break;
         }
-        const AnswerReader reader(block, (*execution)->columns());
+        const AnswerReader reader(block, execution->columns());
         for (uint32_t row = 0; row < block.rows(); ++row, ++at) {
             ASSERT_LT(at, want.lines.size());
             ASSERT_EQ(reader.line(row), want.lines[at]);

@@ -1,5 +1,6 @@
 #include "tests/query/engine_store.h"
 
+#include "engine/model/life_frame.h"
 #include "query/parser.h"
 #include "query/snapshot_query.h"
 
@@ -68,6 +69,18 @@ Status EngineStore::settle() {
     return {};
 }
 
+Status EngineStore::set_attributes(const std::string& project, const std::string& run,
+                                   const std::vector<AttributeChange>& changes) {
+    TRY(settle());
+    writer_->send_life(project + "/" + run, [&](uint32_t handle, uint64_t number) {
+        SetAttributesFrame frame;
+        frame.handle = handle;
+        frame.changes = changes;
+        return encode_set_attributes_frame(frame, number);
+    });
+    return settle();
+}
+
 Status EngineStore::finish(const std::string& project, const std::string& run, RunState state) {
     TRY(settle());
     writer_->finish_run(project + "/" + run, state);
@@ -100,7 +113,7 @@ Result<AnswerLines> EngineStore::query(const std::string& text, int64_t now_us) 
     }
     TRY_ASSIGN(Query parsed, parse_query(text));
     TRY_ASSIGN(PreparedQuery prepared, prepare_query(std::move(parsed), store_.engine()));
-    TRY_ASSIGN(auto running, SnapshotQuery::create(std::move(prepared), store_.files(), now_us));
+    const auto running = SnapshotQuery::create(std::move(prepared), store_.files(), now_us);
     return run_task(store_.executor(), collect_lines(running->execution()));
 }
 

@@ -19,6 +19,8 @@ class EngineStore final : public ScriptStore {
     ~EngineStore() override;
 
     Status add_row(const ScriptRow& row) override;
+    Status set_attributes(const std::string& project, const std::string& run,
+                          const std::vector<AttributeChange>& changes) override;
     Status finish(const std::string& project, const std::string& run, RunState state) override;
     Status flush() override;
     Status reopen() override;

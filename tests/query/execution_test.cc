@@ -16,10 +16,17 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
+std::unique_ptr<QueryExecution> prepared(std::unique_ptr<QueryExecution> execution) {
+    SimExecutor executor;
+    const Status done = run_task(executor, execution->prepare());
+    CHECK(done.has_value(), "{}", done.error().to_string());
+    return execution;
+}
+
 std::unique_ptr<QueryExecution> execute(MapStore& store, const std::string& text) {
     Result<Query> query = parse_query(text);
     Result<BoundQuery> bound = bind_query(std::move(query).value(), store.runs());
-    return QueryExecution::create(std::move(bound).value(), store, 0).value();
+    return prepared(QueryExecution::create(std::move(bound).value(), store, 0));
 }
 
 void fill(MapStore& store, const std::string& metric, int points) {
@@ -107,6 +114,55 @@ TEST(Execution, SeesACancelAtTheNextBatch) {
     }
 }
 
+TEST(Execution, SeesACancelWhileItChoosesAndSorts) {
+    MapStore store(1);
+    fill(store, "x", 10);
+    for (const std::string query :
+         {"runs where last(x) = 9", "runs | sort count(x when value > 0)",
+          "metrics ** @ a/r where min = max", "x @ a/r where max(x) > 0"}) {
+        Result<BoundQuery> bound = bind_query(parse_query(query).value(), store.runs());
+        const auto execution = QueryExecution::create(std::move(bound).value(), store, 0);
+        execution->cancel();
+        SimExecutor executor;
+        const Status done = run_task(executor, execution->prepare());
+        ASSERT_FALSE(done.has_value()) << query;
+        EXPECT_EQ(done.error().code(), ErrorCode::kCancelled) << query;
+    }
+}
+
+TEST(Execution, ConditionsReadNoMoreThanDecidesThem) {
+    MapStore store;
+    for (int run = 0; run < 10; ++run) {
+        const std::string name = fmt::format("r{}", run);
+        store.add_point("a", name, "x", Axis::kStepped, 0, {0, 1.0 * run});
+    }
+    const auto values_read = [&](const std::string& query) {
+        const uint64_t before = store.cost().values_decoded;
+        EXPECT_TRUE(store.query(query, 0).has_value());
+        return store.cost().values_decoded - before;
+    };
+    EXPECT_EQ(values_read("runs where name = r3 and count(x when value > 0) = 1"), 1U);
+    EXPECT_EQ(values_read("runs where name != r3 or count(x when value > 0) = 1"), 1U);
+    EXPECT_EQ(values_read("runs | show max(x when value > 0), min(x when value > 0).step"), 10U);
+    // What was a key of `sort` is not read again, and what is cut off not at all.
+    EXPECT_EQ(values_read("runs | show max(x when value > 0) as m | sort m"), 10U);
+    EXPECT_EQ(values_read("runs | show max(x when value > 0) | sort name desc | limit 2"), 2U);
+}
+
+TEST(Execution, SortKeepsItsKeysWithinTheMemoryOfQueries) {
+    MapStore store;
+    for (int run = 0; run < 5000; ++run) {
+        store.add_point("a", fmt::format("r{}", run), "x", Axis::kStepped, 0, {0, 1.0});
+    }
+    Result<BoundQuery> bound = bind_query(parse_query("runs | sort last(x)").value(), store.runs());
+    const auto execution = QueryExecution::create(
+        std::move(bound).value(), store, 0, std::make_shared<MemoryBudget>(size_t{256} << 10U));
+    SimExecutor executor;
+    const Status done = run_task(executor, execution->prepare());
+    ASSERT_FALSE(done.has_value());
+    EXPECT_EQ(done.error().code(), ErrorCode::kResourceExhausted);
+}
+
 TEST(Execution, BlocksAreBoundedWhateverTheBatches) {
     MapStore store(size_t{3} * kResultBatchRows);
     fill(store, "x", 2 * kResultBatchRows + 5);
@@ -182,7 +238,7 @@ TEST(Execution, ListsRunsOfALostSegmentWithoutTheirMetrics) {
     }
     DamagedStore store(whole);
     Result<BoundQuery> bound = bind_query(parse_query("runs").value(), whole.runs());
-    const auto execution = QueryExecution::create(std::move(bound).value(), store, 0).value();
+    const auto execution = prepared(QueryExecution::create(std::move(bound).value(), store, 0));
     SimExecutor executor;
     ResultBlock block;
     ASSERT_TRUE(run_task(executor, execution->next(block)).value());
@@ -197,6 +253,24 @@ TEST(Execution, ListsRunsOfALostSegmentWithoutTheirMetrics) {
                             "segment-000003 is lost"));
 }
 
+TEST(Execution, StatisticsOfALostSegmentAreAnErrorNamingTheRun) {
+    MapStore whole;
+    for (const std::string run : {"lost-1", "whole"}) {
+        whole.add_point("a", run, "x", Axis::kStepped, 0, {0, 1.0});
+    }
+    DamagedStore store(whole);
+    const auto prepare = [&](const std::string& query) {
+        Result<BoundQuery> bound = bind_query(parse_query(query).value(), whole.runs());
+        SimExecutor executor;
+        const auto execution = QueryExecution::create(std::move(bound).value(), store, 0);
+        return run_task(executor, execution->prepare());
+    };
+    const Status lost = prepare("runs where last(x) = 1");
+    ASSERT_FALSE(lost.has_value());
+    EXPECT_EQ(lost.error().message(), "run a/lost-1: segment-000003 is lost");
+    EXPECT_TRUE(prepare("runs where name = whole and last(x) = 1").has_value());
+}
+
 TEST(Execution, PassesOnTheErrorsOfTheStore) {
     MapStore store(2);
     fill(store, "x", 10);
@@ -205,7 +279,8 @@ TEST(Execution, PassesOnTheErrorsOfTheStore) {
          {"", "| first 5", "| last 5", "| buckets 2", "| time start..", "| last 5 | buckets 2"}) {
         Result<Query> query = parse_query("x @ a/r " + stages);
         Result<BoundQuery> bound = bind_query(std::move(query).value(), store.runs());
-        const auto execution = QueryExecution::create(std::move(bound).value(), damaged, 0).value();
+        const auto execution =
+            prepared(QueryExecution::create(std::move(bound).value(), damaged, 0));
         SimExecutor executor;
         ResultBlock block;
         const Result<bool> more = run_task(executor, execution->next(block));

@@ -73,6 +73,17 @@ Status MapStore::add_row(const ScriptRow& row) {
     return {};
 }
 
+Status MapStore::set_attributes(const std::string& project, const std::string& run,
+                                const std::vector<AttributeChange>& changes) {
+    ensure_run(project, run);
+    auto changed = std::make_shared<Run>(**runs_.find(RunPath{project, run}));
+    Attributes attributes = changed->all_attributes();
+    TRY(apply_attribute_changes(attributes, changes));
+    changed->attributes = std::make_shared<const Attributes>(std::move(attributes));
+    runs_.put(std::move(changed));
+    return {};
+}
+
 Status MapStore::finish(const std::string& project, const std::string& run, RunState state) {
     ensure_run(project, run);
     auto changed = std::make_shared<Run>(**runs_.find(RunPath{project, run}));
@@ -84,7 +95,7 @@ Status MapStore::finish(const std::string& project, const std::string& run, RunS
 Result<AnswerLines> MapStore::query(const std::string& text, int64_t now_us) {
     TRY_ASSIGN(Query query, parse_query(text));
     TRY_ASSIGN(BoundQuery bound, bind_query(std::move(query), runs_));
-    TRY_ASSIGN(auto execution, QueryExecution::create(std::move(bound), *this, now_us));
+    const auto execution = QueryExecution::create(std::move(bound), *this, now_us);
     SimExecutor executor;
     return run_task(executor, collect_lines(*execution));
 }

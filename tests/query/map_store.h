@@ -29,6 +29,8 @@ class MapStore final : public ScriptStore, public SeriesSource {
                    Axis axis, Key key, Point point);
 
     Status add_row(const ScriptRow& row) override;
+    Status set_attributes(const std::string& project, const std::string& run,
+                          const std::vector<AttributeChange>& changes) override;
     Status finish(const std::string& project, const std::string& run, RunState state) override;
     Status flush() override { return {}; }
     Status reopen() override { return {}; }

@@ -65,6 +65,53 @@ Result<ScriptRow> parse_row(const std::string& statement, const std::vector<std:
     return row;
 }
 
+// As `stepdb set` reads it, but that quotes make a text of anything.
+void parse_attribute(const std::string& text, AttributeValue& value) {
+    int64_t integer = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, code] = std::from_chars(text.data(), end, integer);
+    if (text == "null") {
+        return;
+    }
+    if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
+        value.emplace<std::string>(text.substr(1, text.size() - 2));
+    } else if (text == "true" || text == "false") {
+        value.emplace<bool>(text == "true");
+    } else if (code == std::errc() && stop == end) {
+        value.emplace<int64_t>(integer);
+    } else if (const std::optional<double> number = parse_value(text)) {
+        value.emplace<double>(*number);
+    } else if (const Result<int64_t> time = parse_moment(text)) {
+        value.emplace<Datetime>(*time);
+    } else {
+        value.emplace<std::string>(text);
+    }
+}
+
+Result<std::vector<AttributeChange>> parse_set(const std::string& statement,
+                                               const std::vector<std::string>& words) {
+    std::vector<AttributeChange> changes;
+    for (size_t i = 2; i < words.size(); ++i) {
+        const size_t equals = words[i].find('=');
+        if (equals == std::string::npos) {
+            return wrong(statement, "expected NAME=VALUE");
+        }
+        // Filled in place: g++ 12 warns of moved values.
+        AttributeChange& change = changes.emplace_back();
+        change.name = words[i].substr(0, equals);
+        parse_attribute(words[i].substr(equals + 1), change.value);
+    }
+    return changes;
+}
+
+std::vector<AttributeChange> parse_tags(const std::vector<std::string>& words) {
+    std::vector<AttributeChange> changes(1);
+    changes[0].kind = AttributeChange::Kind::kAddToSet;
+    changes[0].name = kTagsAttribute;
+    changes[0].value.emplace<StringSet>(words.begin() + 2, words.end());
+    return changes;
+}
+
 std::string join_lines(const std::vector<std::string>& lines) {
     std::string text;
     for (const std::string& line : lines) {
@@ -135,6 +182,14 @@ Status ScriptRunner::execute(const std::string& statement) {
         const RunName name = split_run(words[1]);
         return store_.finish(name.project, name.run,
                              words[0] == "fail" ? RunState::kFailed : RunState::kFinished);
+    }
+    if (words.size() > 2 && (words[0] == "set" || words[0] == "tag")) {
+        const RunName name = split_run(words[1]);
+        if (words[0] == "tag") {
+            return store_.set_attributes(name.project, name.run, parse_tags(words));
+        }
+        TRY_ASSIGN(const std::vector<AttributeChange> changes, parse_set(statement, words));
+        return store_.set_attributes(name.project, name.run, changes);
     }
     if (words.size() > 2 && words[0] == "row") {
         TRY_ASSIGN(const ScriptRow row, parse_row(statement, words));

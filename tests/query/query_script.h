@@ -5,6 +5,10 @@
 //   row gpt/run-1 time=2026-03-01 gpu/temp=70      a row of timed metrics
 //   row gpt/run-1 step=3 time=5s loss=1            a stepped row with its time (0 if none is given)
 //   fill gpt/run-1 loss 1 1000                     rows at steps 1 to 1000, value = step
+//   set gpt/run-1 config/lr=3e-4 seed="1"          attributes: null, true, integers, numbers,
+//   times,
+//                                                  else texts
+//   tag gpt/run-1 sweep good                       tags
 //   finish gpt/run-1      fail gpt/run-1
 //   flush                 reopen
 //   now 2026-03-01T12:00:00Z                       what `now` means in later queries

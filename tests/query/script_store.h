@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/model/attribute.h"
 #include "engine/model/frame.h"
 #include "tests/query/answer_table.h"
 
@@ -27,6 +28,8 @@ class ScriptStore {
 
     // Creates the run if it is not there.
     virtual Status add_row(const ScriptRow& row) = 0;
+    virtual Status set_attributes(const std::string& project, const std::string& run,
+                                  const std::vector<AttributeChange>& changes) = 0;
     virtual Status finish(const std::string& project, const std::string& run, RunState state) = 0;
     // Data go to their next, or their last, place. Queries must not notice.
     virtual Status flush() = 0;

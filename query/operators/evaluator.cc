@@ -1,0 +1,484 @@
+#include "query/operators/evaluator.h"
+
+#include <cmath>
+
+#include "engine/base/text.h"
+#include "query/operators/pipeline.h"
+#include "query/operators/scan.h"
+#include "query/run_attributes.h"
+#include "query/run_state.h"
+
+namespace stepdb {
+
+namespace {
+
+Value place_value(Axis axis, Key key, int64_t time_us, double value, PointPart part) {
+    switch (part) {
+        case PointPart::kValue:
+            return Value::of_number(value);
+        case PointPart::kStep:
+            return axis == Axis::kStepped ? Value::of_number(step_of_key(key)) : Value();
+        case PointPart::kTime:
+            return Value::of_time(time_us);
+    }
+    return {};
+}
+
+Value count_value(uint64_t count) {
+    return Value::of_integer(static_cast<int64_t>(count));
+}
+
+Value calculated_value(const Summary& summary, PointStatistic statistic) {
+    switch (statistic) {
+        case PointStatistic::kMean:
+            return Value::of_number(summary.mean());
+        case PointStatistic::kSum:
+            return Value::of_number(summary.sum.sum());
+        case PointStatistic::kStd:
+            return Value::of_number(std::sqrt(summary.variance()));
+        default:
+            return Value::of_number(summary.variance());
+    }
+}
+
+// First and last are there if any point is, what is about finite values if one of them is.
+Value statistic_value(const Summary& summary, Axis axis, const BoundNode& node) {
+    const auto place = [&](const SummaryPoint& point, bool is_there) {
+        return is_there ? place_value(axis, point.key, point.time, point.value, node.part)
+                        : Value();
+    };
+    switch (node.statistic) {
+        case PointStatistic::kCount:
+            return count_value(summary.points());
+        case PointStatistic::kNan:
+            return count_value(summary.nan);
+        case PointStatistic::kPositiveInfinity:
+            return count_value(summary.positive_infinity);
+        case PointStatistic::kNegativeInfinity:
+            return count_value(summary.negative_infinity);
+        case PointStatistic::kMin:
+            return place(summary.min, summary.count > 0);
+        case PointStatistic::kMax:
+            return place(summary.max, summary.count > 0);
+        case PointStatistic::kFirst:
+            return place(summary.first, summary.points() > 0);
+        case PointStatistic::kLast:
+            return place(summary.last, summary.points() > 0);
+        default:
+            return summary.count > 0 ? calculated_value(summary, node.statistic) : Value();
+    }
+}
+
+bool is_of_class(const Value& value, ValueClass value_class) {
+    const bool is_number = value.kind == Value::Kind::kNumber;
+    switch (value_class) {
+        case ValueClass::kMissing:
+            return value.kind == Value::Kind::kMissing;
+        case ValueClass::kNull:
+            return value.kind == Value::Kind::kNull;
+        case ValueClass::kNan:
+            return value.is_nan();
+        case ValueClass::kPositiveInfinity:
+            return is_number && std::isinf(value.number) && value.number > 0;
+        case ValueClass::kNegativeInfinity:
+            return is_number && std::isinf(value.number) && value.number < 0;
+        case ValueClass::kFinite:
+            return value.is_numeric() && std::isfinite(value.as_double());
+    }
+    return false;
+}
+
+// `is not` is false for what is missing, unless that is the question.
+bool is_test(Operator op, const Value& value, ValueClass value_class) {
+    if (op == Operator::kIs) {
+        return is_of_class(value, value_class);
+    }
+    const bool can_be = value.kind != Value::Kind::kMissing || value_class == ValueClass::kMissing;
+    return can_be && !is_of_class(value, value_class);
+}
+
+bool compare(Operator op, const Value& a, const Value& b) {
+    const std::partial_ordering order = order_values(a, b);
+    switch (op) {
+        case Operator::kEqual:
+            return order == 0;
+        case Operator::kNotEqual:
+            return order != 0;
+        case Operator::kLess:
+            return order < 0;
+        case Operator::kLessEqual:
+            return order <= 0;
+        case Operator::kGreater:
+            return order > 0;
+        default:
+            return order >= 0;
+    }
+}
+
+bool contains(const Value& value, const std::string& text) {
+    if (value.kind == Value::Kind::kTexts) {
+        return value.texts->contains(text);
+    }
+    return value.kind == Value::Kind::kText && value.text.find(text) != std::string::npos;
+}
+
+bool matches(const Value& value, const NameMatcher& matcher) {
+    if (value.kind != Value::Kind::kTexts) {
+        return matcher.matches(value.to_text());
+    }
+    return std::any_of(value.texts->begin(), value.texts->end(),
+                       [&](const std::string& member) { return matcher.matches(member); });
+}
+
+Value calculate(Operator op, const Value& a, const Value& b) {
+    if (a.kind == Value::Kind::kTime && b.kind == Value::Kind::kTime && op == Operator::kSubtract) {
+        return Value::of_number((static_cast<double>(a.integer) - static_cast<double>(b.integer)) /
+                                1e6);
+    }
+    if (!a.is_numeric() || !b.is_numeric()) {
+        return {};
+    }
+    const double x = a.as_double();
+    const double y = b.as_double();
+    switch (op) {
+        case Operator::kAdd:
+            return Value::of_number(x + y);
+        case Operator::kSubtract:
+            return Value::of_number(x - y);
+        case Operator::kMultiply:
+            return Value::of_number(x * y);
+        case Operator::kDivide:
+            return Value::of_number(x / y);
+        default:
+            return Value::of_number(std::fmod(x, y));
+    }
+}
+
+// A literal by itself is a number if it reads as one.
+Value literal_value(const LiteralValue& literal) {
+    return literal.number.is_there() ? literal.number : literal.text;
+}
+
+const StringSet* tags_of_run(const SelectedRun& selected) {
+    return &selected.run->tags();
+}
+
+}  // namespace
+
+Value ExpressionEvaluator::compute(uint32_t at, const ExpressionRow& row,
+                                   std::optional<uint32_t>& wanted) {
+    const BoundNode& node = plan_.nodes()[at];
+    const SelectedRun& selected = context_.bound.runs[row.run];
+    switch (node.kind) {
+        case BoundNode::Kind::kLiteral:
+            return literal_value(node.literal);
+        case BoundNode::Kind::kField:
+            return compute_field(node.field, row);
+        case BoundNode::Kind::kAttribute:
+            return find_attribute(selected, node.attribute, context_.source, context_.now_us);
+        case BoundNode::Kind::kPoint:
+            return place_value(row.axis, row.key, row.time_us, row.value, node.part);
+        case BoundNode::Kind::kOperator:
+            return compute_operator(node, row, wanted);
+        case BoundNode::Kind::kStatistic:
+            break;
+    }
+    if (node.source >= row.summaries.size() || !row.summaries[node.source]) {
+        wanted = wanted.value_or(node.source);
+        return {};
+    }
+    const std::string& metric = plan_.sources()[node.source].metric;
+    const std::optional<Axis> axis = metric.empty()
+                                         ? std::optional(row.series->axis)
+                                         : context_.source.find_metric(selected.view(), metric);
+    return statistic_value(*row.summaries[node.source], axis.value_or(Axis::kStepped), node);
+}
+
+Value ExpressionEvaluator::compute_field(RowField field, const ExpressionRow& row) {
+    const SelectedRun& selected = context_.bound.runs[row.run];
+    const Run& run = *selected.run;
+    switch (field) {
+        case RowField::kRun:
+            return Value::of_text(selected.label);
+        case RowField::kProject:
+            return Value::of_text(run.project);
+        case RowField::kName:
+            return Value::of_text(run.name);
+        case RowField::kState:
+            return Value::of_text(
+                std::string(shown_state(run, context_.source.activity(run), context_.now_us)));
+        case RowField::kCreated:
+            return run.is_creation_known() ? Value::of_time(run.created_us) : Value();
+        case RowField::kAttempts:
+            return count_value(run.attempts.size());
+        case RowField::kMetrics:
+            return count_metrics(selected);
+        case RowField::kTags: {
+            Value tags;
+            tags.kind = Value::Kind::kTexts;
+            tags.texts = tags_of_run(selected);
+            return tags;
+        }
+        case RowField::kMetric:
+            return Value::of_text(row.series->metric);
+        case RowField::kAxis:
+            return Value::of_text(row.series->axis == Axis::kStepped ? "stepped" : "timed");
+    }
+    return {};
+}
+
+Value ExpressionEvaluator::count_metrics(const SelectedRun& selected) {
+    const auto damage = context_.source.damage(selected.view());
+    if (!damage) {
+        return count_value(context_.source.metrics(selected.view()).size());
+    }
+    Uncounted& uncounted = uncounted_[damage->message()];
+    uncounted.first_run = uncounted.runs == 0 ? selected.label : uncounted.first_run;
+    ++uncounted.runs;
+    return {};
+}
+
+Value ExpressionEvaluator::compute_operator(const BoundNode& node, const ExpressionRow& row,
+                                            std::optional<uint32_t>& wanted) {
+    if (node.op < Operator::kAdd) {
+        return compute_condition(node, row, wanted);
+    }
+    const Value left = compute(node.operands[0], row, wanted);
+    const Value right = compute(node.operands[1], row, wanted);
+    return calculate(node.op, left, right);
+}
+
+Value ExpressionEvaluator::compute_condition(const BoundNode& node, const ExpressionRow& row,
+                                             std::optional<uint32_t>& wanted) {
+    if (node.op == Operator::kOr || node.op == Operator::kAnd) {
+        const bool ends_it = node.op == Operator::kOr;
+        for (const uint32_t operand : node.operands) {
+            const Value value = compute(operand, row, wanted);
+            if (wanted || value.is_true() == ends_it) {
+                return Value::of_bool(ends_it);
+            }
+        }
+        return Value::of_bool(!ends_it);
+    }
+    if (node.op == Operator::kTag) {
+        Value tags;
+        tags.kind = Value::Kind::kTexts;
+        tags.texts = tags_of_run(context_.bound.runs[row.run]);
+        return Value::of_bool(matches(tags, *node.matcher));
+    }
+    const Value left = compute(node.operands[0], row, wanted);
+    if (node.op == Operator::kNot) {
+        return Value::of_bool(!left.is_true());
+    }
+    if (node.op == Operator::kIs || node.op == Operator::kIsNot) {
+        return Value::of_bool(is_test(node.op, left, node.value_class));
+    }
+    if (left.kind == Value::Kind::kMissing) {
+        return Value::of_bool(false);
+    }
+    if (node.op == Operator::kMatches || node.op == Operator::kNotMatches) {
+        return Value::of_bool(matches(left, *node.matcher) == (node.op == Operator::kMatches));
+    }
+    const BoundNode& right_node = plan_.nodes()[node.operands[1]];
+    const bool is_literal = right_node.kind == BoundNode::Kind::kLiteral;
+    const Value right = is_literal ? Value() : compute(node.operands[1], row, wanted);
+    if (!is_literal && right.kind == Value::Kind::kMissing) {
+        return Value::of_bool(false);
+    }
+    if (node.op == Operator::kContains || node.op == Operator::kNotContains) {
+        const std::string text = is_literal ? right_node.literal.text.text : right.to_text();
+        return Value::of_bool(contains(left, text) == (node.op == Operator::kContains));
+    }
+    const BoundNode& left_node = plan_.nodes()[node.operands[0]];
+    if (left_node.kind == BoundNode::Kind::kLiteral && !is_literal) {
+        return Value::of_bool(compare(node.op, left_node.literal.beside(right), right));
+    }
+    return Value::of_bool(
+        compare(node.op, left, is_literal ? right_node.literal.beside(left) : right));
+}
+
+Task<Result<Value>> ExpressionEvaluator::evaluate(uint32_t root, ExpressionRow& row) {
+    if (context_.cancelled.load(std::memory_order_relaxed)) {
+        co_return Error(ErrorCode::kCancelled, "the query was cancelled");
+    }
+    while (true) {
+        // A condition that is decided early asks for nothing of what follows.
+        std::optional<uint32_t> wanted;
+        Value value = compute(root, row, wanted);
+        if (!wanted) {
+            co_return value;
+        }
+        Result<Summary> summary = co_await fetch(plan_.sources()[*wanted], row);
+        if (!summary) {
+            co_return summary.error();
+        }
+        row.summaries.resize(plan_.sources().size());
+        row.summaries[*wanted] = *summary;
+    }
+}
+
+Task<Result<Summary>> ExpressionEvaluator::fetch(const ExpressionSource& source,
+                                                 const ExpressionRow& row) {
+    const SelectedRun& selected = context_.bound.runs[row.run];
+    if (const auto damage = context_.source.damage(selected.view())) {
+        co_return make_error(damage->code(), "run {}: {}", selected.run->path(), damage->message());
+    }
+    Series series;
+    series.run = row.run;
+    if (source.metric.empty()) {
+        series.metric = row.series->metric;
+        series.axis = row.series->axis;
+    } else {
+        const std::optional<Axis> axis =
+            context_.source.find_metric(selected.view(), source.metric);
+        if (!axis) {
+            co_return Summary();
+        }
+        series.metric = source.metric;
+        series.axis = *axis;
+    }
+    if (source.at) {
+        co_return co_await find_at(series, *source.at);
+    }
+    if (source.when) {
+        co_return co_await summarize_when(series, *source.when, row);
+    }
+    const Pipeline everything;
+    co_return co_await summarize(context_, series, everything);
+}
+
+Task<Result<Summary>> ExpressionEvaluator::summarize_when(const Series& series, uint32_t when,
+                                                          ExpressionRow row) {
+    const std::unique_ptr<SeriesCursor> cursor = make_scan(context_, series, KeyRange());
+    row.axis = series.axis;
+    Summary summary;
+    Points batch;
+    Points chosen;
+    std::optional<uint32_t> wanted;  // of nothing: conditions on points name no statistics
+    while (true) {
+        const Result<bool> more = co_await cursor->next(batch);
+        if (!more) {
+            co_return more.error();
+        }
+        if (!*more) {
+            co_return summary;
+        }
+        chosen.clear();
+        for (size_t i = 0; i < batch.size(); ++i) {
+            row.key = batch.keys[i];
+            row.time_us = batch.times[i];
+            row.value = batch.values[i];
+            if (compute(when, row, wanted).is_true()) {
+                chosen.keys.push_back(row.key);
+                chosen.times.push_back(row.time_us);
+                chosen.values.push_back(row.value);
+            }
+        }
+        if (chosen.size() > 0) {
+            summary.append(stepdb::summarize(chosen.keys, chosen.times, chosen.values));
+        }
+    }
+}
+
+// The summary of the one point that is meant, or of none.
+Task<Result<Summary>> ExpressionEvaluator::find_at(const Series& series, const AtPlace& place) {
+    constexpr int64_t kAnyTime = std::numeric_limits<int64_t>::min();
+    KeyRange keys;
+    if (place.axis == AtTerm::Axis::kStep) {
+        keys.first = key_of_step(place.number);
+        if (series.axis == Axis::kTimed) {
+            co_return Summary();
+        }
+        co_return co_await first_point(series, keys, kAnyTime);
+    }
+    if (place.axis == AtTerm::Axis::kTime) {
+        keys.first = series.axis == Axis::kTimed ? place.time_us : kKeyMin;
+        co_return co_await first_point(series, keys, place.time_us);
+    }
+    Series axis;
+    axis.run = series.run;
+    axis.metric = place.metric;
+    const SelectedRun& selected = context_.bound.runs[series.run];
+    const std::optional<Axis> kind = context_.source.find_metric(selected.view(), place.metric);
+    if (!kind) {
+        co_return Summary();
+    }
+    axis.axis = *kind;
+    const Result<Summary> reached = co_await find_reached(axis, place.number);
+    if (!reached || reached->points() == 0) {
+        co_return reached;
+    }
+    if (axis.axis == series.axis) {
+        keys.first = reached->first.key;
+        co_return co_await first_point(series, keys, kAnyTime);
+    }
+    keys.first = series.axis == Axis::kTimed ? reached->first.time : kKeyMin;
+    co_return co_await first_point(series, keys, reached->first.time);
+}
+
+// The first point whose value is at least `number`.
+Task<Result<Summary>> ExpressionEvaluator::find_reached(const Series& series, double number) {
+    const std::unique_ptr<SeriesCursor> cursor = make_scan(context_, series, KeyRange());
+    Points batch;
+    while (true) {
+        const Result<bool> more = co_await cursor->next(batch);
+        if (!more) {
+            co_return more.error();
+        }
+        if (!*more) {
+            co_return Summary();
+        }
+        for (size_t i = 0; i < batch.size(); ++i) {
+            if (batch.values[i] >= number) {
+                co_return stepdb::summarize(std::span(batch.keys).subspan(i, 1),
+                                            std::span(batch.times).subspan(i, 1),
+                                            std::span(batch.values).subspan(i, 1));
+            }
+        }
+    }
+}
+
+Task<Result<Summary>> ExpressionEvaluator::first_point(const Series& series, KeyRange keys,
+                                                       int64_t time_min) {
+    const std::unique_ptr<SeriesCursor> cursor = make_scan(context_, series, keys);
+    Points batch;
+    while (true) {
+        const Result<bool> more = co_await cursor->next(batch);
+        if (!more) {
+            co_return more.error();
+        }
+        if (!*more) {
+            co_return Summary();
+        }
+        for (size_t i = 0; i < batch.size(); ++i) {
+            if (batch.times[i] >= time_min) {
+                co_return stepdb::summarize(std::span(batch.keys).subspan(i, 1),
+                                            std::span(batch.times).subspan(i, 1),
+                                            std::span(batch.values).subspan(i, 1));
+            }
+        }
+    }
+}
+
+void ExpressionEvaluator::append_notes() {
+    size_t notes = 0;
+    size_t left_out = 0;
+    for (const auto& [damage, uncounted] : uncounted_) {
+        if (++notes > kNotesMax) {
+            left_out += uncounted.runs;
+            continue;
+        }
+        const size_t others = uncounted.runs - 1;
+        context_.notes.push_back(fmt::format(
+            "the metrics of run {}{} cannot be counted: {}", uncounted.first_run,
+            others == 0 ? "" : fmt::format(" and {} other{}", others, others == 1 ? "" : "s"),
+            damage));
+    }
+    if (left_out != 0) {
+        context_.notes.push_back(
+            fmt::format("nor can those of {} more runs, for like reasons", left_out));
+    }
+    uncounted_.clear();
+}
+
+}  // namespace stepdb

@@ -1,0 +1,75 @@
+// Expressions of a plan, evaluated for a run, a series or a point.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "query/execution_context.h"
+#include "query/expression.h"
+
+namespace stepdb {
+
+// What an expression is evaluated for, and what has been asked of the store for it.
+struct ExpressionRow {
+    ExpressionRow() = default;
+    // Of a run, or of one of its series, which outlives the row.
+    explicit ExpressionRow(size_t its_run, const Series* its_series = nullptr)
+        : run(its_run), series(its_series) {}
+
+    size_t run = 0;                                 // in the bound query
+    const Series* series = nullptr;                 // null: a run's row
+    std::vector<std::optional<Summary>> summaries;  // by source of the plan
+    // A point of it, for conditions of `when`.
+    Axis axis = Axis::kStepped;
+    Key key = 0;
+    int64_t time_us = 0;
+    double value = 0;
+};
+
+class ExpressionEvaluator {
+  public:
+    // Context and plan outlive the evaluator; the plan does not change any more.
+    ExpressionEvaluator(ExecutionContext& context, const ExpressionPlan& plan)
+        : context_(context), plan_(plan) {}
+
+    // Asks the store for no more than the value takes. kCancelled once the context is; kCorruption
+    // for what cannot be read.
+    Task<Result<Value>> evaluate(uint32_t root, ExpressionRow& row);
+
+    // Tells in the context's notes which runs had metrics that could not be counted.
+    void append_notes();
+
+  private:
+    // Forks of many parents may each have a reason of its own.
+    static constexpr size_t kNotesMax = 20;
+
+    // The runs whose metrics cannot be counted, by the damage.
+    struct Uncounted {
+        std::string first_run;
+        size_t runs = 0;
+    };
+
+    // Sets `wanted` to the first source without which there is no value.
+    Value compute(uint32_t node, const ExpressionRow& row, std::optional<uint32_t>& wanted);
+    Value compute_field(RowField field, const ExpressionRow& row);
+    Value count_metrics(const SelectedRun& selected);
+    Value compute_operator(const BoundNode& node, const ExpressionRow& row,
+                           std::optional<uint32_t>& wanted);
+    Value compute_condition(const BoundNode& node, const ExpressionRow& row,
+                            std::optional<uint32_t>& wanted);
+
+    Task<Result<Summary>> fetch(const ExpressionSource& source, const ExpressionRow& row);
+    Task<Result<Summary>> summarize_when(const Series& series, uint32_t when, ExpressionRow row);
+    Task<Result<Summary>> find_at(const Series& series, const AtPlace& place);
+    Task<Result<Summary>> find_reached(const Series& series, double number);
+    Task<Result<Summary>> first_point(const Series& series, KeyRange keys, int64_t time_min);
+
+    ExecutionContext& context_;
+    const ExpressionPlan& plan_;
+    std::map<std::string, Uncounted> uncounted_;
+};
+
+}  // namespace stepdb
