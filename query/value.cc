@@ -30,6 +30,14 @@ std::partial_ordering order_exactly(int64_t a, double b) {
     return a != integer ? std::partial_ordering(a <=> integer) : 0.0 <=> b - whole;
 }
 
+// Of the two the other way round.
+std::partial_ordering turn(std::partial_ordering order) {
+    if (std::is_lt(order)) {
+        return std::partial_ordering::greater;
+    }
+    return std::is_gt(order) ? std::partial_ordering::less : order;
+}
+
 std::partial_ordering order_numbers(const Value& a, const Value& b) {
     const bool a_integer = a.kind == Value::Kind::kInteger;
     const bool b_integer = b.kind == Value::Kind::kInteger;
@@ -39,7 +47,7 @@ std::partial_ordering order_numbers(const Value& a, const Value& b) {
     if (a_integer) {
         return order_exactly(a.integer, b.number);
     }
-    return b_integer ? 0 <=> order_exactly(b.integer, a.number) : a.number <=> b.number;
+    return b_integer ? turn(order_exactly(b.integer, a.number)) : a.number <=> b.number;
 }
 
 std::partial_ordering order_texts(const std::string& a, const std::string& b) {
@@ -222,7 +230,8 @@ bool sorts_before(const Value& a, const Value& b, bool descending) {
     const Value& second = descending ? a : b;
     const Value::Kind first_kind = kind_for_sort(first);
     const Value::Kind second_kind = kind_for_sort(second);
-    return first_kind != second_kind ? first_kind < second_kind : order_values(first, second) < 0;
+    return first_kind != second_kind ? first_kind < second_kind
+                                     : std::is_lt(order_values(first, second));
 }
 
 const Value& LiteralValue::beside(const Value& other) const {

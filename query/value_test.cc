@@ -13,30 +13,32 @@ constexpr int64_t kTwoTo53 = int64_t{1} << 53U;
 TEST(Value, IntegersAndNumbersCompareExactly) {
     const auto integer = [](int64_t value) { return Value::of_integer(value); };
     const auto number = [](double value) { return Value::of_number(value); };
-    EXPECT_TRUE(order_values(integer(3), number(3)) == 0);
-    EXPECT_TRUE(order_values(number(2.5), integer(3)) < 0);
-    EXPECT_TRUE(order_values(integer(-3), number(-2.5)) < 0);
-    EXPECT_TRUE(order_values(integer(kTwoTo53 + 1), number(0x1p53)) > 0);
-    EXPECT_TRUE(order_values(number(0x1p53), integer(kTwoTo53 + 1)) < 0);
-    EXPECT_TRUE(order_values(integer(std::numeric_limits<int64_t>::max()), number(0x1p63)) < 0);
-    EXPECT_TRUE(order_values(integer(std::numeric_limits<int64_t>::min()), number(-0x1p63)) == 0);
-    EXPECT_TRUE(order_values(integer(0), number(-0.0)) == 0);
+    EXPECT_TRUE(std::is_eq(order_values(integer(3), number(3))));
+    EXPECT_TRUE(std::is_lt(order_values(number(2.5), integer(3))));
+    EXPECT_TRUE(std::is_lt(order_values(integer(-3), number(-2.5))));
+    EXPECT_TRUE(std::is_gt(order_values(integer(kTwoTo53 + 1), number(0x1p53))));
+    EXPECT_TRUE(std::is_lt(order_values(number(0x1p53), integer(kTwoTo53 + 1))));
+    EXPECT_TRUE(
+        std::is_lt(order_values(integer(std::numeric_limits<int64_t>::max()), number(0x1p63))));
+    EXPECT_TRUE(
+        std::is_eq(order_values(integer(std::numeric_limits<int64_t>::min()), number(-0x1p63))));
+    EXPECT_TRUE(std::is_eq(order_values(integer(0), number(-0.0))));
     const double nan = std::numeric_limits<double>::quiet_NaN();
     EXPECT_TRUE(order_values(integer(0), number(nan)) == std::partial_ordering::unordered);
     EXPECT_TRUE(order_values(number(nan), number(nan)) == std::partial_ordering::unordered);
     const double infinity = std::numeric_limits<double>::infinity();
-    EXPECT_TRUE(order_values(integer(0), number(infinity)) < 0);
-    EXPECT_TRUE(order_values(integer(0), number(-infinity)) > 0);
+    EXPECT_TRUE(std::is_lt(order_values(integer(0), number(infinity))));
+    EXPECT_TRUE(std::is_gt(order_values(integer(0), number(-infinity))));
 }
 
 TEST(Value, OtherKindsCompareWithTheirOwn) {
-    EXPECT_TRUE(order_values(Value::of_text("run-2"), Value::of_text("run-10")) < 0);
+    EXPECT_TRUE(std::is_lt(order_values(Value::of_text("run-2"), Value::of_text("run-10"))));
     EXPECT_TRUE(order_values(Value::of_text("3"), Value::of_integer(3)) ==
                 std::partial_ordering::unordered);
     EXPECT_TRUE(order_values(Value::of_time(3), Value::of_integer(3)) ==
                 std::partial_ordering::unordered);
     EXPECT_TRUE(order_values(Value(), Value()) == std::partial_ordering::unordered);
-    EXPECT_TRUE(order_values(Value::of_bool(false), Value::of_bool(true)) < 0);
+    EXPECT_TRUE(std::is_lt(order_values(Value::of_bool(false), Value::of_bool(true))));
 }
 
 TEST(Value, SortsWhatIsThereThenNanThenNullThenMissing) {

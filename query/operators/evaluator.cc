@@ -101,17 +101,17 @@ bool compare(Operator op, const Value& a, const Value& b) {
     const std::partial_ordering order = order_values(a, b);
     switch (op) {
         case Operator::kEqual:
-            return order == 0;
+            return std::is_eq(order);
         case Operator::kNotEqual:
-            return order != 0;
+            return std::is_neq(order);
         case Operator::kLess:
-            return order < 0;
+            return std::is_lt(order);
         case Operator::kLessEqual:
-            return order <= 0;
+            return std::is_lteq(order);
         case Operator::kGreater:
-            return order > 0;
+            return std::is_gt(order);
         default:
-            return order >= 0;
+            return std::is_gteq(order);
     }
 }
 

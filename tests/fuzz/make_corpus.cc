@@ -442,6 +442,13 @@ void put_queries(Corpus& corpus) {
         "explain stats",
         "projects",
         "x @ a/r where config/lr = 1e-3 | group by config/** | sort best | limit 10",
+        "runs gpt/* where config/lr >= 3e-4 and (tag sweep or not state = failed) | show config/lr",
+        "runs | show min(train/loss when value < 5 and step >= 1).step as s, max(x) - 2 * s | sort "
+        "s",
+        "runs | show at(x, train/loss = 0.5), at(x, time = now-1h).time, std(x) | sort name desc",
+        "metrics ** @ gpt/* where min = max and last is not nan | show count, last.step | limit 2",
+        "x @ ** where run in (gpt/*, \"a/r\") and tags not contains b and config/opt ~\"a+\"",
+        "attributes ** where config/lr exists or attr(config/n) * 2 % 3 != 1",
     };
     int number = 0;
     for (const std::string& query : queries) {

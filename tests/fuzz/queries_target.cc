@@ -34,6 +34,17 @@ MapStore make_store() {
     store.add_point("a", "r", "t", Axis::kTimed, kKeyMin, {kKeyMin, 1});
     store.add_point("a", "r", "t", Axis::kTimed, kKeyMax, {kKeyMax, 2});
     CHECK(store.finish("a", "r", RunState::kFailed).has_value());
+    std::vector<AttributeChange> changes(4);
+    changes[0].name = "config/lr";
+    changes[0].value.emplace<double>(3e-4);
+    changes[1].name = "config/n";
+    changes[1].value.emplace<int64_t>(std::numeric_limits<int64_t>::min());
+    changes[2].name = "config/opt";
+    changes[2].value.emplace<std::string>("adam");
+    changes[3].kind = AttributeChange::Kind::kAddToSet;
+    changes[3].name = kTagsAttribute;
+    changes[3].value.emplace<StringSet>(StringSet{"sweep", "b"});
+    CHECK(store.set_attributes("gpt", "run-1", changes).has_value());
     return store;
 }
 
