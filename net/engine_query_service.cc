@@ -125,7 +125,7 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
         }
         const QueryEnvironment& environment = service_.environment_;
         query_ = SnapshotQuery::create(std::move(prepared), environment.file_system,
-                                       environment.clock.now_us());
+                                       environment.clock.now_us(), &environment.query_side);
         is_busy_ = true;
         stepdb::start(query_->execution().prepare(), [self = shared_from_this()](Status done) {
             self->is_busy_ = false;

@@ -10,22 +10,25 @@
 #include "query/bind.h"
 #include "query/selection.h"
 #include "query/series_source.h"
+#include "query/turns.h"
 
 namespace stepdb {
 
 struct ExecutionContext {
     ExecutionContext(BoundQuery its_query, SeriesSource& its_source, int64_t its_now_us,
-                     std::shared_ptr<MemoryBudget> its_memory)
+                     std::shared_ptr<MemoryBudget> its_memory, Executor* executor)
         : bound(std::move(its_query)),
           source(its_source),
           now_us(its_now_us),
-          memory(std::move(its_memory)) {}
+          memory(std::move(its_memory)),
+          turns(executor) {}
 
     BoundQuery bound;
     std::vector<SelectedRun> left_out;  // runs that were bound and for which `where` does not hold
     SeriesSource& source;
     int64_t now_us;
     std::shared_ptr<MemoryBudget> memory;  // may be null: unbounded
+    Turns turns;
     Selection selection;
     std::vector<std::string> notes;      // for the user, beside the answer
     std::atomic<bool> cancelled{false};  // set from any thread, seen at the next batch

@@ -68,9 +68,10 @@ Status check_damage(const ExecutionContext& context) {
 
 std::unique_ptr<QueryExecution> QueryExecution::create(BoundQuery bound, SeriesSource& source,
                                                        int64_t now_us,
-                                                       std::shared_ptr<MemoryBudget> memory) {
+                                                       std::shared_ptr<MemoryBudget> memory,
+                                                       Executor* executor) {
     return std::unique_ptr<QueryExecution>(
-        new QueryExecution(std::move(bound), source, now_us, std::move(memory)));
+        new QueryExecution(std::move(bound), source, now_us, std::move(memory), executor));
 }
 
 Task<Status> QueryExecution::prepare() {

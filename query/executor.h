@@ -25,10 +25,13 @@ namespace stepdb {
 class QueryExecution {
   public:
     // `source` outlives the execution; `now_us` is what `now` stands for. What it computes with is
-    // charged to `memory`, if there is one.
+    // charged to `memory`, if there is one. Long steps let what else is posted to `executor`, if
+    // there is one, have its turn; the execution is not destroyed before a task that has begun
+    // ends.
     static std::unique_ptr<QueryExecution> create(BoundQuery bound, SeriesSource& source,
                                                   int64_t now_us,
-                                                  std::shared_ptr<MemoryBudget> memory = nullptr);
+                                                  std::shared_ptr<MemoryBudget> memory = nullptr,
+                                                  Executor* executor = nullptr);
 
     // Decides which runs and series the answer is about and what its columns are; once, before
     // columns() and next(). Reads points only where `where`, `sort` or `show` ask for them. Errors
@@ -51,8 +54,8 @@ class QueryExecution {
 
   private:
     QueryExecution(BoundQuery bound, SeriesSource& source, int64_t now_us,
-                   std::shared_ptr<MemoryBudget> memory)
-        : context_(std::move(bound), source, now_us, std::move(memory)) {}
+                   std::shared_ptr<MemoryBudget> memory, Executor* executor)
+        : context_(std::move(bound), source, now_us, std::move(memory), executor) {}
 
     Task<Result<std::unique_ptr<Answer>>> make_answer();
     Task<Status> choose_runs();

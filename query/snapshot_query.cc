@@ -82,13 +82,13 @@ SnapshotQuery::SnapshotQuery(std::unique_ptr<Source> source) : source_(std::move
 SnapshotQuery::~SnapshotQuery() = default;
 
 std::unique_ptr<SnapshotQuery> SnapshotQuery::create(PreparedQuery prepared, FileSystem& files,
-                                                     int64_t now_us) {
+                                                     int64_t now_us, Executor* executor) {
     std::unique_ptr<SnapshotQuery> query(new SnapshotQuery(
         std::make_unique<Source>(files, std::move(prepared.snapshot), prepared.memory)));
     std::vector<std::string>& notes = prepared.bound.notes;
     notes.insert(notes.end(), prepared.notes.begin(), prepared.notes.end());
     query->execution_ = QueryExecution::create(std::move(prepared.bound), *query->source_, now_us,
-                                               std::move(prepared.memory));
+                                               std::move(prepared.memory), executor);
     return query;
 }
 

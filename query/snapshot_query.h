@@ -27,9 +27,9 @@ Result<PreparedQuery> prepare_query(Query query, const Engine& engine);
 // Snapshot, reader and execution under one roof.
 class SnapshotQuery {
   public:
-    // `files` outlives the query.
+    // `files` and `executor`, which may be null, outlive the query; see QueryExecution::create.
     static std::unique_ptr<SnapshotQuery> create(PreparedQuery prepared, FileSystem& files,
-                                                 int64_t now_us);
+                                                 int64_t now_us, Executor* executor);
     ~SnapshotQuery();
 
     QueryExecution& execution() { return *execution_; }

@@ -12,6 +12,9 @@ namespace stepdb {
 
 namespace {
 
+// What an expression costs that asks the store for nothing, in values looked at.
+constexpr uint64_t kRowWork = 64;
+
 Value place_value(Axis axis, Key key, int64_t time_us, double value, PointPart part) {
     switch (part) {
         case PointPart::kValue:
@@ -301,6 +304,7 @@ Task<Result<Value>> ExpressionEvaluator::evaluate(uint32_t root, ExpressionRow& 
     if (context_.cancelled.load(std::memory_order_relaxed)) {
         co_return Error(ErrorCode::kCancelled, "the query was cancelled");
     }
+    co_await context_.turns.after(kRowWork);
     while (true) {
         // A condition that is decided early asks for nothing of what follows.
         std::optional<uint32_t> wanted;

@@ -11,6 +11,9 @@ namespace stepdb {
 
 namespace {
 
+// What a summary costs where chunks tell theirs, in values looked at.
+constexpr uint64_t kSummaryWork = 1024;
+
 std::unique_ptr<SeriesCursor> add_step(std::unique_ptr<SeriesCursor> input,
                                        const PipelineStep& step, ExecutionContext& context) {
     switch (step.kind) {
@@ -91,6 +94,7 @@ Task<Result<Summary>> summarize(ExecutionContext& context, const Series& series,
         if (!stored) {
             co_return name_series(stored.error(), context, series);
         }
+        co_await context.turns.after(kSummaryWork);
         co_return stored;
     }
     const std::unique_ptr<SeriesCursor> cursor = make_pipeline(context, series, pipeline);

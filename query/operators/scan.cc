@@ -19,6 +19,7 @@ class Scan : public SeriesCursor {
         if (!more) {
             co_return name_series(more.error(), context_, series_);
         }
+        co_await context_.turns.after(batch.size());
         co_return more;
     }
 

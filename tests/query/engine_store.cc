@@ -113,7 +113,8 @@ Result<AnswerLines> EngineStore::query(const std::string& text, int64_t now_us) 
     }
     TRY_ASSIGN(Query parsed, parse_query(text));
     TRY_ASSIGN(PreparedQuery prepared, prepare_query(std::move(parsed), store_.engine()));
-    const auto running = SnapshotQuery::create(std::move(prepared), store_.files(), now_us);
+    const auto running =
+        SnapshotQuery::create(std::move(prepared), store_.files(), now_us, &store_.executor());
     return run_task(store_.executor(), collect_lines(running->execution()));
 }
 

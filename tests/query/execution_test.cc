@@ -130,6 +130,26 @@ TEST(Execution, SeesACancelWhileItChoosesAndSorts) {
     }
 }
 
+TEST(Execution, OthersHaveTheirTurnWhileALongStepGoesOn) {
+    MapStore store;
+    fill(store, "x", 1'000'000);
+    Result<BoundQuery> bound =
+        bind_query(parse_query("runs where count(x when value > 0) = 1M").value(), store.runs());
+    SimExecutor executor;
+    const auto execution =
+        QueryExecution::create(std::move(bound).value(), store, 0, nullptr, &executor);
+    bool is_done = false;
+    start(execution->prepare(), [&](Status done) {
+        EXPECT_TRUE(done.has_value());
+        is_done = true;
+    });
+    bool had_its_turn = false;
+    executor.post([&] { had_its_turn = !is_done; });
+    executor.run_until_idle();
+    EXPECT_TRUE(is_done);
+    EXPECT_TRUE(had_its_turn);
+}
+
 TEST(Execution, ConditionsReadNoMoreThanDecidesThem) {
     MapStore store;
     for (int run = 0; run < 10; ++run) {

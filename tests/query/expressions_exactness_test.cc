@@ -482,7 +482,7 @@ void check_query(SimRandom& random, ScriptStore& store, const std::vector<PlainR
     }
 }
 
-void check_store(uint64_t seed, ScriptStore& store, int queries) {
+void check_store(uint64_t seed, ScriptStore& store, uint64_t queries) {
     SCOPED_TRACE(fmt::format("STEPDB_SEED={}", seed));
     SimRandom random(seed);
     const std::vector<PlainRun> runs = make_runs(random, store);
@@ -491,7 +491,7 @@ void check_store(uint64_t seed, ScriptStore& store, int queries) {
         ASSERT_TRUE(std::ranges::any_of(
             runs, [&](const PlainRun& run) { return run.find(metric) != nullptr; }));
     }
-    for (int query = 0; query < queries; ++query) {
+    for (uint64_t query = 0; query < queries; ++query) {
         ASSERT_NO_FATAL_FAILURE(check_query(random, store, runs));
     }
 }
@@ -500,7 +500,7 @@ TEST(ExpressionsExactness, AgreeWithAFullScanOfAMap) {
     const uint64_t first = test_seed(1);
     for (uint64_t seed = first; seed < first + 20; ++seed) {
         MapStore store(1 + seed % 7);
-        ASSERT_NO_FATAL_FAILURE(check_store(seed, store, 1000));
+        ASSERT_NO_FATAL_FAILURE(check_store(seed, store, scaled(1000)));
     }
 }
 
@@ -508,7 +508,7 @@ TEST(ExpressionsExactness, AgreeWithAFullScanOfAnEngine) {
     const uint64_t first = test_seed(100);
     for (uint64_t seed = first; seed < first + 6; ++seed) {
         EngineStore store(seed % 2 == 0 ? Reopening::kMerge : Reopening::kClose);
-        ASSERT_NO_FATAL_FAILURE(check_store(seed, store, 150));
+        ASSERT_NO_FATAL_FAILURE(check_store(seed, store, scaled(150)));
     }
 }
 
