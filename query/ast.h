@@ -60,6 +60,10 @@ struct LastStage {
     uint64_t points = 0;  // of each series
 };
 
+struct WhenStage {
+    Expression condition;  // on points
+};
+
 // What a bucket can tell, in the order of an answer's columns.
 enum class Statistic : uint8_t {
     kCount,
@@ -112,7 +116,9 @@ struct SummaryStage {
 
 struct Stage {
     SourceSpan span;  // its name
-    std::variant<StepsStage, TimeStage, FirstStage, LastStage, BucketsStage, SummaryStage> what;
+    std::variant<StepsStage, TimeStage, FirstStage, LastStage, WhenStage, BucketsStage,
+                 SummaryStage>
+        what;
 };
 
 // A column of `show`.

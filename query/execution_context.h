@@ -3,11 +3,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/base/memory_budget.h"
 #include "query/bind.h"
+#include "query/expression.h"
 #include "query/selection.h"
 #include "query/series_source.h"
 #include "query/turns.h"
@@ -29,6 +31,7 @@ struct ExecutionContext {
     int64_t now_us;
     std::shared_ptr<MemoryBudget> memory;  // may be null: unbounded
     Turns turns;
+    std::vector<std::unique_ptr<const PointCondition>> conditions;  // of `when`, by stage
     Selection selection;
     std::vector<std::string> notes;      // for the user, beside the answer
     std::atomic<bool> cancelled{false};  // set from any thread, seen at the next batch

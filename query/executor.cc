@@ -122,7 +122,11 @@ Task<Status> QueryExecution::choose_series() {
     context_.selection = *std::move(selection);
     append_notes(context_.notes, context_.selection.notes);
     if (series != nullptr) {
-        co_return drop_stepless(*series, context_);
+        chosen = bind_conditions(context_, *series);
+        if (chosen) {
+            chosen = drop_stepless(*series, context_);
+        }
+        co_return chosen;
     }
     if (metrics->where) {
         chosen = co_await filter_series(context_, *metrics->where);

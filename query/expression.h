@@ -115,6 +115,14 @@ class ExpressionPlan {
     std::vector<std::pair<std::string, uint32_t>> aliases_;
 };
 
+// A condition on points, by itself.
+struct PointCondition {
+    PointCondition(std::string_view query_text, int64_t now_us) : plan(query_text, now_us) {}
+
+    ExpressionPlan plan;
+    uint32_t root = 0;
+};
+
 // Words that are no attributes in a scope: for suggestions.
 std::vector<std::string> field_names(ExpressionScope scope);
 

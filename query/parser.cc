@@ -32,8 +32,8 @@ constexpr uint64_t kFirstPointsMax = uint64_t{1} << 53U;
 constexpr uint64_t kLastPointsMax = 4U << 20U;
 
 const std::vector<std::string>& stage_names() {
-    static const std::vector<std::string> names = {"buckets", "first",   "last",
-                                                   "steps",   "summary", "time"};
+    static const std::vector<std::string> names = {"buckets", "first", "last", "steps",
+                                                   "summary", "time",  "when"};
     return names;
 }
 
@@ -416,6 +416,10 @@ Result<Stage> Parser::parse_stage() {
     } else if (name.text == "last") {
         TRY_ASSIGN(const uint64_t points, parse_count_word("a number of points", kLastPointsMax));
         stage.what = LastStage{points};
+    } else if (name.text == "when") {
+        WhenStage when;
+        TRY_ASSIGN(when.condition, parse_condition(reader_, ExpressionScope::kPoint));
+        stage.what = std::move(when);
     } else if (name.text == "buckets") {
         TRY_ASSIGN(stage.what, parse_buckets());
     } else if (name.text == "summary") {

@@ -36,6 +36,7 @@ const char* const kGood[] = {
     "runs | show min(val/loss when value < 5 and step >= 10).step as s, a - 2 * b | sort s desc",
     "runs | show at(val/loss, tokens = 10B), at(a, time = now-1h).time | limit 5",
     "metrics ** @ gpt/* where min = max and last is not nan | show count, last.step | sort metric",
+    "a @ gpt/* | steps 5.. | when value > 6 or step >= 10 | first 1 | buckets 5",
     "attributes gpt/* where config/lr exists or x is missing",
 };
 
@@ -125,7 +126,7 @@ TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
         {"runs | show", "column 12 ", "expected a name, a number or a statistic"},
         {"runs | limit 5 | show x", "column 18 ", "the order is show, sort, limit"},
         {"a @ a/b |", "column 10 ",
-         "expected a stage (buckets, first, last, steps, summary, time)"},
+         "expected a stage (buckets, first, last, steps, summary, time, when)"},
         {"a @ a/b | bucket 5", "column 11 ", "found 'bucket'; did you mean 'buckets'?"},
         {"a @ a/b | buckets", "column 18 ", "expected a number of buckets, found the end"},
         {"a @ a/b | buckets 0", "column 19 ", "whole number from 1 to 1048576, found '0'"},

@@ -86,6 +86,14 @@ void add_key_range(AxisPlan& plan, const StatedRange& stated) {
     }
 }
 
+void add_condition(Plan& plan, size_t condition) {
+    PipelineStep step;
+    step.kind = PipelineStep::Kind::kWhen;
+    step.condition = condition;
+    plan.stepped.pipeline.steps.push_back(step);
+    plan.timed.pipeline.steps.push_back(step);
+}
+
 void add_count(Plan& plan, PipelineStep::Kind kind, uint64_t points) {
     plan.stepped.pipeline.steps.push_back({kind, {}, points});
     plan.timed.pipeline.steps.push_back({kind, {}, points});
@@ -111,6 +119,7 @@ AnchorNeeds anchor_needs(const SeriesQuery& query) {
 Result<Plan> make_plan(const SeriesQuery& query, const Anchors& anchors,
                        std::string_view query_text) {
     Plan plan;
+    size_t conditions = 0;
     for (const Stage& stage : query.stages) {
         StatedRange stated;
         if (const auto* steps = std::get_if<StepsStage>(&stage.what)) {
@@ -134,6 +143,8 @@ Result<Plan> make_plan(const SeriesQuery& query, const Anchors& anchors,
             add_count(plan, PipelineStep::Kind::kFirst, first->points);
         } else if (const auto* last = std::get_if<LastStage>(&stage.what)) {
             add_count(plan, PipelineStep::Kind::kLast, last->points);
+        } else if (std::holds_alternative<WhenStage>(stage.what)) {
+            add_condition(plan, conditions++);
         }
     }
     return plan;

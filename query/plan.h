@@ -14,11 +14,12 @@
 namespace stepdb {
 
 struct PipelineStep {
-    enum class Kind : uint8_t { kKeyRange, kTimeRange, kFirst, kLast };
+    enum class Kind : uint8_t { kKeyRange, kTimeRange, kFirst, kLast, kWhen };
 
     Kind kind = Kind::kKeyRange;
-    KeyRange range;       // of keys, or of times in microseconds
-    uint64_t points = 0;  // of kFirst and kLast
+    KeyRange range;        // of keys, or of times in microseconds
+    uint64_t points = 0;   // of kFirst and kLast
+    size_t condition = 0;  // of kWhen: its number among the query's
 };
 
 // The way of the points of one series from the store to the answer.

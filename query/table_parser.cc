@@ -54,8 +54,8 @@ const std::vector<std::string>& stage_names() {
 
 Error TableParser::unknown_stage() const {
     const Token& token = reader_.peek();
-    static const std::vector<std::string> points = {"buckets", "first",   "last",
-                                                    "steps",   "summary", "time"};
+    static const std::vector<std::string> points = {"buckets", "first", "last", "steps",
+                                                    "summary", "time",  "when"};
     const std::string what = "a stage of this table (show, sort, limit)";
     if (token.kind == TokenKind::kWord && std::ranges::find(points, token.text) != points.end()) {
         return reader_.expected(

@@ -15,4 +15,7 @@ Task<Status> filter_runs(ExecutionContext& context, const Expression& condition)
 // Of the selection's series.
 Task<Status> filter_series(ExecutionContext& context, const Expression& condition);
 
+// Binds the conditions of `when` stages for the pipelines of a query.
+Status bind_conditions(ExecutionContext& context, const SeriesQuery& query);
+
 }  // namespace stepdb

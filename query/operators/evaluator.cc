@@ -357,8 +357,6 @@ Task<Result<Summary>> ExpressionEvaluator::summarize_when(const Series& series, 
     row.axis = series.axis;
     Summary summary;
     Points batch;
-    Points chosen;
-    std::optional<uint32_t> wanted;  // of nothing: conditions on points name no statistics
     while (true) {
         const Result<bool> more = co_await cursor->next(batch);
         if (!more) {
@@ -367,21 +365,30 @@ Task<Result<Summary>> ExpressionEvaluator::summarize_when(const Series& series, 
         if (!*more) {
             co_return summary;
         }
-        chosen.clear();
-        for (size_t i = 0; i < batch.size(); ++i) {
-            row.key = batch.keys[i];
-            row.time_us = batch.times[i];
-            row.value = batch.values[i];
-            if (compute(when, row, wanted).is_true()) {
-                chosen.keys.push_back(row.key);
-                chosen.times.push_back(row.time_us);
-                chosen.values.push_back(row.value);
-            }
-        }
-        if (chosen.size() > 0) {
-            summary.append(stepdb::summarize(chosen.keys, chosen.times, chosen.values));
+        keep_points(when, row, batch);
+        if (batch.size() > 0) {
+            summary.append(stepdb::summarize(batch.keys, batch.times, batch.values));
         }
     }
+}
+
+void ExpressionEvaluator::keep_points(uint32_t condition, ExpressionRow& row, Points& points) {
+    std::optional<uint32_t> wanted;  // nothing: conditions on points name no statistics
+    size_t kept = 0;
+    for (size_t i = 0; i < points.size(); ++i) {
+        row.key = points.keys[i];
+        row.time_us = points.times[i];
+        row.value = points.values[i];
+        if (compute(condition, row, wanted).is_true()) {
+            points.keys[kept] = row.key;
+            points.times[kept] = row.time_us;
+            points.values[kept] = row.value;
+            ++kept;
+        }
+    }
+    points.keys.resize(kept);
+    points.times.resize(kept);
+    points.values.resize(kept);
 }
 
 // The summary of the one point that is meant, or of none.

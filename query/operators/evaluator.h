@@ -39,6 +39,10 @@ class ExpressionEvaluator {
     // for what cannot be read.
     Task<Result<Value>> evaluate(uint32_t root, ExpressionRow& row);
 
+    // Leaves, of points of the row's run, those for which a condition on points holds; the row's
+    // own point is lost.
+    void keep_points(uint32_t condition, ExpressionRow& row, Points& points);
+
     // Tells in the context's notes which runs had metrics that could not be counted.
     void append_notes();
 

@@ -6,6 +6,7 @@
 #include "query/operators/last_points.h"
 #include "query/operators/range_filter.h"
 #include "query/operators/scan.h"
+#include "query/operators/when_filter.h"
 
 namespace stepdb {
 
@@ -15,7 +16,8 @@ namespace {
 constexpr uint64_t kSummaryWork = 1024;
 
 std::unique_ptr<SeriesCursor> add_step(std::unique_ptr<SeriesCursor> input,
-                                       const PipelineStep& step, ExecutionContext& context) {
+                                       const PipelineStep& step, ExecutionContext& context,
+                                       const Series& series) {
     switch (step.kind) {
         case PipelineStep::Kind::kKeyRange:
             return make_range_filter(std::move(input), FilterBy::kKey, step.range);
@@ -25,6 +27,9 @@ std::unique_ptr<SeriesCursor> add_step(std::unique_ptr<SeriesCursor> input,
             return make_first_points(std::move(input), step.points);
         case PipelineStep::Kind::kLast:
             return make_last_points(std::move(input), step.points, context.memory);
+        case PipelineStep::Kind::kWhen:
+            return make_when_filter(std::move(input), context, series,
+                                    *context.conditions[step.condition]);
     }
     CHECK(false, "pipeline step {}", static_cast<int>(step.kind));
     return nullptr;
@@ -36,7 +41,7 @@ std::unique_ptr<SeriesCursor> make_pipeline(ExecutionContext& context, const Ser
                                             const Pipeline& pipeline) {
     std::unique_ptr<SeriesCursor> cursor = make_scan(context, series, pipeline.scan);
     for (const PipelineStep& step : pipeline.steps) {
-        cursor = add_step(std::move(cursor), step, context);
+        cursor = add_step(std::move(cursor), step, context, series);
     }
     return cursor;
 }

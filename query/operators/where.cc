@@ -65,6 +65,20 @@ Task<Status> filter_runs(ExecutionContext& context, const Expression& condition)
     co_return chosen;
 }
 
+Status bind_conditions(ExecutionContext& context, const SeriesQuery& query) {
+    for (const Stage& stage : query.stages) {
+        const auto* when = std::get_if<WhenStage>(&stage.what);
+        if (when == nullptr) {
+            continue;
+        }
+        auto condition = std::make_unique<PointCondition>(context.bound.query.text, context.now_us);
+        TRY_ASSIGN(condition->root, condition->plan.add(when->condition, ExpressionScope::kPoint));
+        TRY(check_names(condition->plan, context));
+        context.conditions.push_back(std::move(condition));
+    }
+    return {};
+}
+
 Task<Status> filter_series(ExecutionContext& context, const Expression& condition) {
     std::vector<Series>& series = context.selection.series;
     std::vector<bool> stays(series.size());

@@ -1,0 +1,15 @@
+// The points for which a condition holds.
+#pragma once
+
+#include <memory>
+
+#include "query/execution_context.h"
+
+namespace stepdb {
+
+// `series` is whose points come out of `input`. Context and condition outlive the cursor.
+std::unique_ptr<SeriesCursor> make_when_filter(std::unique_ptr<SeriesCursor> input,
+                                               ExecutionContext& context, const Series& series,
+                                               const PointCondition& condition);
+
+}  // namespace stepdb
