@@ -79,9 +79,9 @@ Status inspect_log(Bytes file, const FileHeader& header, Status head, InspectSin
     last.number("byte", std::min<uint64_t>(at, file.size()))
         .number("next sequence", due)
         .text("because", end)
-        .text("behind it", page == 0                          ? "nothing"
-                           : is_blank(file.subspan(at, page)) ? "zeros"
-                                                              : "bytes that are no part of it")
+        .text("behind it", page == 0                    ? "nothing"
+                           : is_blank(file.subspan(at)) ? "zeros"
+                                                        : "bytes that are no part of it")
         .show(sink);
     if (!head && due != 0) {
         // Without the byte, which has a column.

@@ -192,9 +192,10 @@ Task<void> StoreVerifier::verify_manifest() {
             co_await salvage(*contradiction);
             co_return;
         }
-        note(name, fmt::format("{} bytes from byte {} on are an edit that was cut short and never "
-                               "counted",
-                               torn, loaded->end));
+        note(name,
+             fmt::format("{} bytes from byte {} on are no edit: one that was cut short and never "
+                         "counted, or damage where nothing was written",
+                         torn, loaded->end));
     }
     store_ = loaded->store;
     manifest_ = std::move(loaded->state);

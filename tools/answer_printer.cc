@@ -70,8 +70,8 @@ Status AnswerPrinter::end(const QueryEnd& end) {
     }
     if (is_refused_) {
         return make_error(ErrorCode::kInvalidArgument,
-                          "--chart draws answers in buckets with mean, min or max; add "
-                          "`| buckets 100` to the query");
+                          "there is no chart of this answer, only of answers in buckets with "
+                          "mean, min or max; add `| buckets 100` to the query");
     }
     return {};
 }

@@ -110,7 +110,7 @@ std::string shown_kinds(const ImportReport& report) {
     return text;
 }
 
-void print_notes(const ImportReport& report, const LogFormat& format) {
+void print_notes(const ImportReport& report, const LogFormat& format, const LogOptions& log) {
     if (report.sent == 0) {
         fmt::print(
             stderr, "note: {}/{}: no point to import; {}\n", report.project, report.run,
@@ -131,10 +131,10 @@ void print_notes(const ImportReport& report, const LogFormat& format) {
                    report.project, report.run, count_of(report.replaced, "point"),
                    report.is_stepped ? "step" : "key",
                    report.is_stepped && report.created
-                       ? "; --axis time or --axis index would keep them apart"
+                       ? "; --axis index (or --axis time, if there are times) would keep them apart"
                        : "");
     }
-    if (format.name == "csv" && report.created && report.replaced > 0 &&
+    if (format.name == "csv" && log.name_from.empty() && report.created && report.replaced > 0 &&
         report.skipped_kinds.contains("text")) {
         fmt::print(stderr,
                    "note: {}/{}: if a column of text tells what a line is about, such as a layer, "
@@ -191,7 +191,7 @@ class Import {
             std::fflush(stdout);
         }
         for (const ImportReport& report : reports_) {
-            print_notes(report, format_);
+            print_notes(report, format_, options_.log);
         }
         for (const std::string& path : empty_) {
             fmt::print(stderr, "note: {}: there is no value in it\n", path);

@@ -139,15 +139,16 @@ std::optional<LineEditor::Line> LineEditor::read(const std::string& prompt) {
     state.is_cancelled = false;
     int bytes = 0;
     const char* text = el_gets(state.editor, &bytes);
-    if (text == nullptr || bytes <= 0) {
-        return std::nullopt;
-    }
     Line line;
+    line.is_cancelled = state.is_cancelled;
+    if (text == nullptr || bytes <= 0) {
+        // Ctrl-C in an empty line leaves nothing either.
+        return line.is_cancelled ? std::optional<Line>(line) : std::nullopt;
+    }
     line.text.assign(text, static_cast<size_t>(bytes));
     while (!line.text.empty() && (line.text.back() == '\n' || line.text.back() == '\r')) {
         line.text.pop_back();
     }
-    line.is_cancelled = state.is_cancelled;
     return line;
 }
 

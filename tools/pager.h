@@ -7,12 +7,12 @@
 namespace stepdb {
 
 // While it lives what it is given goes to the pager, or to the standard output if there is none.
-// The pager must be one that shows and leaves what fits on one screen, as `less -F` does; one that
-// the user quits early swallows the rest. Single-threaded.
+// The pager is started by the first text. It should leave what fits on one screen at once, as `less
+// -F` does; if the user quits early the rest is swallowed. Ctrl-C is the pager's. Single-threaded.
 class Pager {
   public:
     // Does nothing but write to the standard output unless `wanted`.
-    explicit Pager(bool wanted);
+    explicit Pager(bool wanted) : is_wanted_(wanted) {}
     // Waits until the user has seen it.
     ~Pager();
     Pager(const Pager&) = delete;
@@ -23,6 +23,7 @@ class Pager {
     bool is_closed() const { return is_closed_; }
 
   private:
+    bool is_wanted_;
     std::FILE* pipe_ = nullptr;
     bool is_closed_ = false;
 };

@@ -60,9 +60,8 @@ Status preview_discard(const RunOptions& options, const RunName& name, bool refu
     TRY_ASSIGN(const auto series, ask_for_texts(*client, fmt::format("metrics ** @ own('{}#{}')",
                                                                      name.path(), attempt)));
     fmt::print(
-        "would discard attempt {} of run {}, which reads {} of its own; what newer attempts{} read "
-        "of "
-        "it stays. {}\n",
+        "would discard attempt {} of run {}, which reads {} that the run has logged; what newer "
+        "attempts{} read of it stays. {}\n",
         attempt, name.path(), series_text(series.size()),
         forks.empty() ? "" : fmt::format(" and forks ({})", list_of(forks)), kSayYes);
     return {};
@@ -126,9 +125,17 @@ Result<std::vector<std::string>> find_metrics(Client& client, const RunOptions& 
                           "parent has logged, which is deleted there",
                           name.path(), patterns_of(options));
     }
-    return own ? make_error(ErrorCode::kNotFound, "run {} has no metric that matches {}",
-                            name.path(), patterns_of(options))
-               : own.error();
+    if (own) {
+        return make_error(ErrorCode::kNotFound, "run {} has no metric that matches {}", name.path(),
+                          patterns_of(options));
+    }
+    // Nobody has typed own(...).
+    std::string message = own.error().message();
+    for (size_t at = 0; (at = message.find("own(")) != std::string::npos;) {
+        message.erase(message.find(')', at), 1);
+        message.erase(at, 4);
+    }
+    return Error(ErrorCode::kNotFound, message);
 }
 
 Status preview_delete_metrics(Client& client, const RunName& name,

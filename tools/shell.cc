@@ -80,17 +80,9 @@ std::string history_file() {
 
 // A query goes on in the next line if it cannot end here.
 bool goes_on(std::string_view text) {
-    char quote = 0;
-    char last = 0;
-    for (const char c : text) {
-        if (quote != 0) {
-            quote = c == quote ? '\0' : quote;
-        } else if (c == '"' || c == '\'') {
-            quote = c;
-        }
-        last = c == ' ' || c == '\t' ? last : c;
-    }
-    return quote != 0 || last == '|' || last == ',' || last == '@' || last == '(';
+    const size_t last = text.find_last_not_of(" \t");
+    return last != std::string_view::npos &&
+           std::string_view("|,@(").find(text[last]) != std::string_view::npos;
 }
 
 std::vector<std::string> words_of(const std::string& line) {
@@ -161,8 +153,8 @@ Status Shell::query(const std::string& text, bool may_page) {
     std::chrono::duration<double, std::milli> taken{};
     Status status;
     {
-        Pager pager(may_page && is_paged_);
         const InterruptNoted interrupt;
+        Pager pager(may_page && is_paged_);
         AnswerPrinter printer(print_, [&](std::string_view part) { pager.write(part); });
         status = ask_and_print(asker_, text, printer,
                                [&] { return InterruptNoted::is_set() || pager.is_closed(); });
@@ -193,7 +185,12 @@ bool Shell::take(const std::string& text) {
     if (begin == std::string::npos) {
         return true;
     }
-    const std::string trimmed = text.substr(begin);
+    // A semicolon, as SQL has taught many fingers.
+    const size_t end = text.find_last_not_of(" \t\n;");
+    if (end == std::string::npos || end < begin) {
+        return true;
+    }
+    const std::string trimmed = text.substr(begin, end + 1 - begin);
     if (trimmed.front() == '\\' || trimmed == "quit" || trimmed == "exit" || trimmed == "help") {
         take_command(trimmed.front() == '\\' ? trimmed : "\\" + trimmed);
     } else {
@@ -237,15 +234,17 @@ void Shell::help(const std::vector<std::string>& /*arguments*/) {
         "  train/loss, val/loss @ demo/* | steps 100.. | buckets 200\n"
         "  runs demo/*                    attributes demo/tiny      metrics layers/** @ demo/tiny\n"
         "\n"
-        "A line that ends with | , @ ( or within quotes goes on in the next. Tab completes names,\n"
-        "stages and fields; the arrow keys and Ctrl-R find what was typed before.\n"
+        "A line that ends with | , @ or ( goes on in the next. Tab completes names, stages and\n"
+        "fields; the arrow keys and Ctrl-R find what was typed before; Ctrl-C gives up a line or\n"
+        "an answer.\n"
         "\n"
         "  \\watch [SECONDS]     the last query again and again (every 2 s), until Ctrl-C\n"
         "  \\chart auto|on|off   draw answers in buckets: where it can be done, always, never\n"
         "  \\format FORMAT       table, csv, json or jsonl\n"
         "  \\pager on|off        long answers through $PAGER, or less\n"
         "  \\timing on|off       how long an answer took\n"
-        "  \\quit                leave; so does Ctrl-D\n");
+        "  \\help                this\n"
+        "  \\quit                leave; so do exit and Ctrl-D\n");
 }
 
 void Shell::quit(const std::vector<std::string>& /*arguments*/) {

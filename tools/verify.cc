@@ -60,7 +60,8 @@ void print_text(const VerifyReport& report) {
                count_of(report.runs, "run"), count_of(report.rows, "row"),
                count_of(report.points, "point"), verdict(report));
     if (report.deleted_rows != 0) {
-        fmt::print("{} of deleted runs still take space\n", count_of(report.deleted_rows, "row"));
+        fmt::print("{} of deleted runs still {} space\n", count_of(report.deleted_rows, "row"),
+                   report.deleted_rows == 1 ? "takes" : "take");
     }
 }
 

@@ -183,7 +183,7 @@ class Files(Case):
         # What is the run's own can be read, and deleted.
         self.assertIn("would delete run p/f with 1 series of its own",
                       self.stepdb("run", "delete", "p/f"))
-        self.assertIn("would discard attempt 0 of run p/f, which reads 1 series of its own",
+        self.assertIn("would discard attempt 0 of run p/f, which reads 1 series that the run has logged",
                       self.stepdb("run", "delete", "p/f#0"))
         self.assertIn("  loss\n", self.stepdb("run", "delete", "p/f", "--metrics", "**"))
         self.stepdb("run", "delete", "p/f", "--yes")

@@ -130,7 +130,7 @@ class Life(Case):
         self.stepdb("run", "restart", "p/r", "--at", "1")
         self.assertIn("is the newest of run p/r and cannot be discarded",
                       self.refused("run", "discard", "p/r#1", "--yes"))
-        self.assertIn("would discard attempt 0 of run p/r, which reads 1 series of its own",
+        self.assertIn("would discard attempt 0 of run p/r, which reads 1 series that the run has logged",
                       self.stepdb("run", "discard", "p/r#0"))
         self.assertEqual(len(self.query("loss @ p/r#0")), 2)
         self.assertEqual(self.stepdb("run", "discard", "p/r#0", "--yes"),
@@ -267,7 +267,7 @@ class Life(Case):
                           ["delete", "p/tinny", "--yes"], ["delete", "p/tinny", "--metrics", "x"],
                           ["fork", "p/f", "--from", "p/tinny", "--at", "1"]):
             self.assertEqual(self.refused("run", *arguments), "stepdb run: error: " + said)
-        self.assertIn("there is no metric 'lost' in run own(p/tiny#0); did you mean 'loss'?\n",
+        self.assertIn("there is no metric 'lost' in run p/tiny#0; did you mean 'loss'?\n",
                       self.refused("run", "delete", "p/tiny", "--metrics", "lost"))
         self.assertEqual([row["run"] for row in self.query("runs")], ["p/tiny"])
         self.stepdb("run", "fork", "p/fork", "--from", "p/tiny", "--at", "1")

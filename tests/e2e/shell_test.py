@@ -130,8 +130,10 @@ class Shell(Case):
         terminal.expect(r"   \.\.\.> ")
         terminal.type("nonsense\x03")
         terminal.expect(r"\^C\r\nstepdb> ")
+        terminal.type("\x03")  # nor does it end the shell where there is nothing to give up
+        terminal.expect(r"\^C\r\nstepdb> ")
         terminal.type("\\help\r")
-        terminal.expect(r"so does Ctrl-D\r\nstepdb> ")
+        terminal.expect(r"so do exit and Ctrl-D\r\nstepdb> ")
         terminal.type("\x04")
         self.assertEqual(terminal.ended(), 0)
         # What was typed is there next time.
@@ -166,10 +168,26 @@ class Shell(Case):
         terminal = self.terminal(environment={"PAGER": pager})
         terminal.type("train/loss @ demo/tiny\r")
         terminal.expect(r"paged: demo/tiny.*\r\npaged: \(20 rows\)")
+        terminal.expect(r"stepdb> ")
+        # Its Ctrl-C is not the shell's.
+        with open(pager, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\ntrap 'echo caught; exit' INT\necho waiting\nread line </dev/tty\n")
+        terminal.type("train/loss @ demo/tiny\r")
+        terminal.expect(r"waiting\r\n")
+        terminal.type("\x03")
+        terminal.expect(r"caught\r\n")
+        terminal.expect(r"stepdb> ")
         terminal.type("\\pager off\r")
         terminal.type("train/loss @ demo/tiny | last 2\r")
         terminal.expect(r"\r\n\(2 rows\)")
         terminal.type("\\quit\r")
+        self.assertEqual(terminal.ended(), 0)
+
+    def test_without_the_pager_that_is_wanted(self):
+        terminal = self.terminal(environment={"PAGER": "/nowhere/pager", "PATH": "/nowhere"})
+        terminal.type("train/loss @ demo/tiny | last 1;\r")
+        terminal.expect(r"\r\n\(1 row\)")
+        terminal.type("exit\r")
         self.assertEqual(terminal.ended(), 0)
 
     def test_a_server_that_comes_back(self):
