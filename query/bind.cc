@@ -35,11 +35,11 @@ Error run_not_found(const Query& query, const RunPattern& pattern, const Catalog
     for (const auto& run : runs) {
         paths.push_back(run->path());
     }
-    return query_error(
-        query.text, pattern.path.span,
-        fmt::format("there is no run '{}'{}", printable(pattern.path.text),
-                    runs.empty() ? "; the store has no runs" : did_you_mean(pattern.path.text, paths)),
-        ErrorCode::kNotFound);
+    return query_error(query.text, pattern.path.span,
+                       fmt::format("there is no run '{}'{}", printable(pattern.path.text),
+                                   runs.empty() ? "; the store has no runs"
+                                                : did_you_mean(pattern.path.text, paths)),
+                       ErrorCode::kNotFound);
 }
 
 Result<SelectedRun> select_named(const Query& query, const RunPattern& pattern,

@@ -124,17 +124,11 @@ Error Selector::metric_not_found(const Pattern& pattern) const {
             names.push_back(std::move(metric.name));
         }
     }
-    // A run may be selected by several patterns.
-    std::vector<std::string_view> labels;
+    std::vector<const SelectedRun*> runs;
     for (const SelectedRun& selected : bound_.runs) {
-        if (std::ranges::find(labels, selected.label) == labels.end() && labels.size() < 3) {
-            labels.push_back(selected.label);
-        }
+        runs.push_back(&selected);
     }
-    const std::string where =
-        labels.size() < 3
-            ? fmt::format("{}{}", labels.size() == 1 ? "run " : "", fmt::join(labels, " or "))
-            : std::string("any of the runs selected");
+    const std::string where = name_runs(runs);
     return query_error(bound_.query.text, pattern.span,
                        fmt::format("there is no metric '{}' in {}{}", printable(pattern.text),
                                    where, did_you_mean(pattern.text, names)),
@@ -142,6 +136,19 @@ Error Selector::metric_not_found(const Pattern& pattern) const {
 }
 
 }  // namespace
+
+std::string name_runs(const std::vector<const SelectedRun*>& runs) {
+    // A run may be selected by several patterns.
+    std::vector<std::string_view> labels;
+    for (const SelectedRun* selected : runs) {
+        if (std::ranges::find(labels, selected->label) == labels.end() && labels.size() < 3) {
+            labels.push_back(selected->label);
+        }
+    }
+    return labels.size() < 3
+               ? fmt::format("{}{}", labels.size() == 1 ? "run " : "", fmt::join(labels, " or "))
+               : std::string("any of the runs selected");
+}
 
 const Series* Selection::first_of(Axis axis) const {
     const auto at = std::find_if(series.begin(), series.end(),

@@ -26,6 +26,9 @@ struct Selection {
     const Series* first_of(Axis axis) const;
 };
 
+// For messages: "run gpt/a", "gpt/a or gpt/b", "any of the runs selected".
+std::string name_runs(const std::vector<const SelectedRun*>& runs);
+
 // kNotFound for a metric that is named and in none of the runs; kResourceExhausted if the names
 // take more than is left of `memory`.
 Result<Selection> select_series(const BoundQuery& bound, const std::vector<Pattern>& metrics,

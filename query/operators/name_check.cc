@@ -56,10 +56,7 @@ class NameCheck {
     Error metric_not_found(const ExpressionSource& source) const;
     Error attribute_not_found(const BoundNode& node) const;
     std::string hint(const BoundNode& node) const;
-    std::string where() const {
-        return runs_.size() == 1 ? fmt::format("run {}", runs_.front()->label)
-                                 : fmt::format("any of the {} selected runs", runs_.size());
-    }
+    std::string where() const { return name_runs(runs_); }
 
     const ExpressionPlan& plan_;
     const ExecutionContext& context_;
