@@ -207,12 +207,12 @@ class Import {
     Status import_files(Client& client, const RunFiles& run) {
         std::vector<PlannedFile> files;
         uint64_t points = 0;
+        size_t planned = 0;
         for (const std::string& path : run.paths) {
-            std::optional<PlannedFile> file = plan(path);
-            if (file) {
-                points += file->points;
-                files.push_back(std::move(*file));
-            }
+            planned += plan(path, files) ? 1U : 0U;
+        }
+        for (const PlannedFile& file : files) {
+            points += file.points;
         }
         if (files.empty()) {
             return {};
@@ -220,7 +220,7 @@ class Import {
         ImportTarget target;
         target.project = options_.project;
         target.run = run.run;
-        const bool is_whole = is_all_found_ && files.size() == run.paths.size() &&
+        const bool is_whole = is_all_found_ && planned == run.paths.size() &&
                               std::ranges::none_of(files, [](const PlannedFile& file) {
                                   return file.broken.has_value();
                               });
@@ -240,40 +240,58 @@ class Import {
         return {};
     }
 
-    // Nothing if nothing of the file can be read.
-    std::optional<PlannedFile> plan(const std::string& path) {
-        std::error_code ignored;
-        const uint64_t bytes =
-            fs::is_regular_file(path, ignored) ? fs::file_size(path, ignored) : 0;
-        const auto progress = make_progress("reading " + path, "bytes", bytes);
+    // The log of a file, or both of them. False if nothing of it can be read.
+    bool plan(const std::string& path, std::vector<PlannedFile>& files) {
         LogOptions log = options_.log;
         log.axis = axis_names().at(options_.axis);
         log.file_time_us = modification_time_us(path);
         log.files = std::make_shared<std::map<std::string, uint64_t>>();
-        const LogOpener open = [log, open_log = format_.open](const std::string& name,
-                                                              uint64_t bytes_max) {
+        Result<PlannedFile> file = plan_log(path, log, format_.open);
+        if (!file) {
+            broken_.emplace_back(file.error().code(),
+                                 file.error().message() + "; nothing of it was imported");
+            return false;
+        }
+        const std::optional<Error> broken = file->broken;
+        uint64_t points = file->points;
+        uint64_t read = file->counts.read;
+        files.push_back(std::move(*file));
+        if (format_.open_second != nullptr) {
+            Result<PlannedFile> second = plan_log(path, log, format_.open_second);
+            if (second) {  // else it breaks off before its first value: that has been seen
+                points += second->points;
+                read += second->counts.read;
+                files.push_back(std::move(*second));
+            }
+        }
+        if (!broken && read == 0) {
+            empty_.push_back(path);
+        }
+        if (broken) {
+            broken_.emplace_back(
+                broken->code(),
+                points == 1 ? fmt::format("{}; the point before it was imported", broken->message())
+                            : fmt::format("{}; the {} points before it were imported",
+                                          broken->message(), points));
+        }
+        return true;
+    }
+
+    Result<PlannedFile> plan_log(const std::string& path, const LogOptions& log,
+                                 LogFormat::Open open_log) {
+        std::error_code ignored;
+        const uint64_t bytes =
+            fs::is_regular_file(path, ignored) ? fs::file_size(path, ignored) : 0;
+        const auto progress = make_progress("reading " + path, "bytes", bytes);
+        const LogOpener open = [log, open_log](const std::string& name, uint64_t bytes_max) {
             return open_log(name, log, bytes_max);
         };
         Result<PlannedFile> file =
             plan_file(path, open, [&](uint64_t done) { progress->update(done); });
-        if (!file) {
-            broken_.emplace_back(file.error().code(),
-                                 file.error().message() + "; nothing of it was imported");
-            return std::nullopt;
+        if (file) {
+            file->place_word = format_.place_word;
         }
-        file->place_word = format_.place_word;
-        if (!file->broken && file->counts.read == 0) {
-            empty_.push_back(path);
-        }
-        if (file->broken) {
-            broken_.emplace_back(
-                file->broken->code(),
-                file->points == 1
-                    ? fmt::format("{}; the point before it was imported", file->broken->message())
-                    : fmt::format("{}; the {} points before it were imported",
-                                  file->broken->message(), file->points));
-        }
-        return std::move(*file);
+        return file;
     }
 
     Status broken_files() const {

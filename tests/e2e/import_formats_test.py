@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import unittest
+import zlib
 
 import tfevents
 from support import ROOT, SECONDS_MAX, STEPDB, Case
@@ -374,6 +375,61 @@ class Console(ImportFormats):
         (report,), said = self.import_logs("console", path, "--run", "r")
         self.assertEqual(report["read"], 0)
         self.assertIn(f"note: {path}: there is no value in it\n", said)
+
+
+class Wandb(ImportFormats):
+    @staticmethod
+    def fragment(data):
+        data = b"\x01" + data
+        return struct.pack("<IH", zlib.crc32(data), len(data) - 1) + data
+
+    @staticmethod
+    def item(key, text):
+        return tfevents.bytes_field(2, key) + tfevents.bytes_field(16, text)
+
+    def write_log(self, *more, tail=b""):
+        field, number = tfevents.bytes_field, tfevents.number_field
+        stamp = number(1, 100) + number(2, 5000)
+        config = field(1, self.item(b"lr", b"0.1")) + field(1, self.item(b"_wandb", b"{}"))
+        records = [
+            field(17, field(1, b"3f2a") + field(8, b"bold owl") + field(10, b"sweep")
+                  + field(17, stamp) + field(4, config)),
+            field(2, field(1, self.item(b"loss", b"NaN")) + field(1, self.item(b"_step", b"4"))
+                  + field(1, self.item(b"_timestamp", b"99.5")) + field(2, number(1, 4))),
+            field(7, field(2, stamp) + field(3, self.item(b"cpu", b"12.5"))), *more]
+        path = self.path("wandb/run-1-3f2a/run-3f2a.wandb")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(b":W&B\xe1\xbe\0" + b"".join(map(self.fragment, records)) + tail)
+        return path
+
+    def test_history_system_and_facts(self):
+        self.write_log(tfevents.bytes_field(18, tfevents.number_field(1, 1)))
+        for replaced in (0, 2):
+            (report,), said = self.import_logs("wandb", self.path("wandb"))
+            run = "run-1-3f2a.run-3f2a.wandb"
+            self.assertEqual((report["run"], report["sent"], report["replaced"]),
+                             (run, 2, replaced))
+            self.assertEqual(self.points(run), [
+                ("_system/cpu", "1970-01-01T00:01:40.000005Z", "12.5"), ("loss", "4", "NaN")])
+            self.assertEqual(self.facts(run), {
+                "config/lr": ("float64", "0.1"), "sys/name": ("string", "bold owl"),
+                "sys/state": ("string", "failed"), "sys/tags": ("string set", "sweep"),
+                "wandb/run_id": ("string", "3f2a"),
+                "wandb/start_time": ("datetime", "1970-01-01T00:01:40.000005Z")})
+
+    def test_a_log_that_breaks_off(self):
+        path = self.write_log(tail=self.fragment(b"whatever")[:-1])
+        (report,), said = self.import_logs("wandb", path, "--run", "r", "--finish", status=1)
+        self.assertEqual((report["sent"], report["stored"]), (2, 2))
+        self.assertEqual(said.count("error"), 1)
+        self.assertEqual(said.count("the file ends within this record"), 1)
+        self.assertIn("record 4: the file ends within this record; the 2 points before it were "
+                      "imported", said)
+        self.assertEqual(self.facts()["sys/state"][1], "running")
+        self.write("other.wandb", "no log")
+        self.assertIn("this is no log of W&B", self.refused(
+            "import", "wandb", self.path("other.wandb"), "--project", "p"))
 
 
 class NvidiaSmi(ImportFormats):

@@ -14,9 +14,10 @@ import math
 import os
 import sys
 import unittest
+import zlib
 
 from support import Case, bits_of, bits_of_text, shared_data
-from tfevents import read_events
+from tfevents import fields_of, read_events
 
 WHY_SKIPPED = "no ../shared/data beside the checkout and no $STEPDB_DATA"
 
@@ -135,6 +136,53 @@ def read_deepspeed(path):
                 yield name, float(step), float(number)
 
 
+def wandb_records(path):
+    """LevelDB's framing: blocks of 32 KiB, fragments that do not leave them."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at, joined = 7, b""
+    while at < len(data):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+            continue
+        crc, size, kind = (int.from_bytes(data[at:at + 4], "little"),
+                           int.from_bytes(data[at + 4:at + 6], "little"), data[at + 6])
+        assert zlib.crc32(data[at + 6:at + 7 + size]) == crc, at
+        joined += data[at + 7:at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):
+            yield joined
+            joined = b""
+
+
+def wandb_items(message, number):
+    for field, value in fields_of(message):
+        if field == number:
+            item = list(fields_of(value))
+            key = ".".join(text.decode() for inner, text in item if inner in (1, 2))
+            yield key, next(json.loads(text) for inner, text in item if inner == 16)
+
+
+def read_wandb(path):
+    """Training by step, system metrics by time; these are numbered by record, as in series.csv."""
+    ordinal = -1
+    for record in wandb_records(path):
+        for field, message in fields_of(record):
+            if field == 2:
+                items = dict(wandb_items(message, 1))
+                step = items.pop("_step")
+                items.pop("_timestamp")
+                for name, value in items.items():
+                    if name != "_wandb":
+                        yield name, float(step), float(value)
+            elif field == 7:
+                ordinal += 1
+                stamp = dict(fields_of(dict(fields_of(message))[2]))
+                for name, value in wandb_items(message, 3):
+                    yield ("_system/" + name, float(ordinal), float(value),
+                           stamp[1] * 10**6 + stamp.get(2, 0) // 1000)
+
+
 def time_of(text):
     """Microseconds of a time in an answer."""
     at = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -223,8 +271,17 @@ class RealLogs(Case):
                 self.assertTrue(same(ours, number_of(row[theirs])), f"{name} {theirs}: {ours}")
 
     def check_store(self, stored, run="r"):
-        """What `stepdb query` says of every series, and every value."""
-        buckets = {row["metric"]: row for row in self.query(f"** @ real/{run} | buckets 1")}
+        """What `stepdb query` says of every series, and every value; of each axis by itself."""
+        system = {name: points for name, points in stored.items() if name.startswith("_system/")}
+        if system and len(system) < len(stored):
+            self.check_series(system, f"_system/** @ real/{run}")
+            rest = {name: points for name, points in stored.items() if name not in system}
+            self.check_series(rest, f"** @ real/{run} | steps ..")
+        else:
+            self.check_series(stored, f"** @ real/{run}")
+
+    def check_series(self, stored, query):
+        buckets = {row["metric"]: row for row in self.query(f"{query} | buckets 1")}
         self.assertEqual(set(buckets), set(stored))
         for name, points in stored.items():
             want, row = Series(points), buckets[name]
@@ -238,7 +295,7 @@ class RealLogs(Case):
                 got = None if ours is None else bits_of_text(row[text])
                 self.assertEqual(got, None if ours is None else bits_of(ours), f"{name} {text}")
         got = {(row["metric"], key_of(row.get("step") or row["time"])): bits_of_text(row["value"])
-               for row in self.query(f"** @ real/{run}")}
+               for row in self.query(query)}
         want = {(name, step): bits_of(value) for name, points in stored.items()
                 for step, value in points}
         self.assertTrue(got == want)
@@ -328,6 +385,11 @@ class RealLogs(Case):
 
     def test_deepspeed(self):
         self.console("deepspeed_chat/step3_rlhf.log", "deepspeed", read_deepspeed)
+
+    def test_wandb(self):
+        source = "nanogpt_wandb/run-key5hol9.wandb"
+        path = os.path.join(shared_data(), source)
+        self.check(source, ["wandb", path], read_wandb(path))
 
     def test_mlflow(self):
         """35 runs, which are EXPERIMENT.RUN."""

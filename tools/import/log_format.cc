@@ -9,6 +9,7 @@
 #include "tools/import/mlflow_log.h"
 #include "tools/import/mlflow_run.h"
 #include "tools/import/trainer_state.h"
+#include "tools/import/wandb_log.h"
 
 namespace stepdb {
 
@@ -114,6 +115,21 @@ std::string console_notes() {
         "Key     a line without a step (a time) belongs to the last one before it.\n"
         "Values  numbers, nan and inf. Text is skipped and counted; lines that no kind takes are\n"
         "        left aside.\n"
+        "{}\n{}",
+        kFileRunNotes, kCommonNotes);
+}
+
+std::string wandb_notes() {
+    return fmt::format(
+        "Reads the transaction log that W&B keeps of every run, wandb/run-DATE-ID/run-ID.wandb.\n"
+        "\n"
+        "History is by step, with the times of _timestamp; system metrics are _system/NAME, by "
+        "time.\n"
+        "Values  numbers, NaN, Infinity, true and false; members of an object as outer.inner.\n"
+        "        Strings, lists, media and histograms are skipped and counted.\n"
+        "Facts   the config as config/NAME; the run's name and tags; wandb/run_id, wandb/project,\n"
+        "        wandb/group, wandb/job_type, wandb/notes, wandb/start_time. A run with an exit\n"
+        "        code is finished, or failed if it is not 0.\n"
         "{}\n{}",
         kFileRunNotes, kCommonNotes);
 }
@@ -296,6 +312,23 @@ LogFormat console_format() {
     return made;
 }
 
+LogFormat wandb_format() {
+    LogFormat made;
+    made.name = "wandb";
+    made.summary = "Transaction logs of W&B, a run each";
+    made.files.shown = "*.wandb";
+    made.files.suffixes = {".wandb"};
+    made.place_word = "record";
+    made.unit = "value";
+    made.open = WandbLog::open_history;
+    made.open_second = WandbLog::open_system;
+    made.examples = {
+        "stepdb import wandb wandb/latest-run/run-3f2a.wandb --project demo --run tiny",
+        "stepdb import wandb wandb --project demo"};
+    made.notes = wandb_notes();
+    return made;
+}
+
 LogFormat nvidia_smi_format() {
     LogFormat made = csv_format();
     made.name = "nvidia-smi";
@@ -330,8 +363,9 @@ LogFormat monitor_format() {
 
 const std::vector<LogFormat>& log_formats() {
     static const std::vector<LogFormat> formats = {
-        csv_format(),    tensorboard_format(), jsonl_format(),      trainer_state_format(),
-        mlflow_format(), console_format(),     nvidia_smi_format(), monitor_format()};
+        csv_format(),           tensorboard_format(), jsonl_format(),
+        trainer_state_format(), mlflow_format(),      wandb_format(),
+        console_format(),       nvidia_smi_format(),  monitor_format()};
     return formats;
 }
 

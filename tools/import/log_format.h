@@ -27,6 +27,8 @@ struct LogFormat {
     std::string_view place_word;  // what rows are counted in
     std::string_view unit;        // what is read and skipped: "cell"
     Open open = nullptr;
+    // Of files that hold a second log of the run, with another axis.
+    Open open_second = nullptr;
     LogOptions defaults;
     std::string_view axis = "auto";  // by default
     // Which options it takes.
