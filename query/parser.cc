@@ -12,30 +12,16 @@
 #include "query/literals.h"
 #include "query/range_parser.h"
 #include "query/token_reader.h"
+#include "query/vocabulary.h"
 
 namespace stepdb {
 
 namespace {
 
-constexpr std::array<std::string_view, 14> kStatisticNames = {
-    "count", "nan", "pinf", "ninf",  "min",     "min_x", "max",
-    "max_x", "sum", "mean", "first", "first_x", "last",  "last_x"};
-
-constexpr std::array<std::string_view, 19> kSummaryFieldNames = {
-    "count",      "nan",        "pinf",     "ninf",      "min",      "min_step", "min_time",
-    "max",        "max_step",   "max_time", "sum",       "mean",     "variance", "first",
-    "first_step", "first_time", "last",     "last_step", "last_time"};
-
 // Points a query may ask for with first and last. The latter keeps them in memory, and execution
 // may refuse fewer.
 constexpr uint64_t kFirstPointsMax = uint64_t{1} << 53U;
 constexpr uint64_t kLastPointsMax = 4U << 20U;
-
-const std::vector<std::string>& stage_names() {
-    static const std::vector<std::string> names = {"buckets", "first", "last", "steps",
-                                                   "summary", "time",  "when"};
-    return names;
-}
 
 // What other tools call a statistic.
 std::string other_name_of_statistic(std::string_view word) {
@@ -137,9 +123,7 @@ std::string Parser::misspelled_keyword() const {
     if (!is_first || before.kind != TokenKind::kWord) {
         return {};
     }
-    static const std::vector<std::string> keywords = {"attributes", "explain", "metrics",
-                                                      "projects",   "runs",    "stats"};
-    return did_you_mean(before.text, keywords);
+    return did_you_mean(before.text, query_keywords());
 }
 
 // What stands where a query could have ended.
@@ -502,24 +486,24 @@ Result<BucketsStage> Parser::parse_buckets() {
     BucketsStage stage;
     TRY_ASSIGN(const uint64_t count, parse_count_word("a number of buckets", kBucketsMax));
     stage.buckets = static_cast<uint32_t>(count);
-    TRY(parse_statistics(kStatisticNames, stage.statistics));
+    TRY(parse_statistics(bucket_field_names(), stage.statistics));
     return stage;
 }
 
 Result<SummaryStage> Parser::parse_summary() {
     SummaryStage stage;
-    TRY(parse_statistics(kSummaryFieldNames, stage.fields));
+    TRY(parse_statistics(summary_field_names(), stage.fields));
     return stage;
 }
 
 }  // namespace
 
 std::string_view statistic_name(Statistic statistic) {
-    return kStatisticNames.at(static_cast<size_t>(statistic));
+    return bucket_field_names()[static_cast<size_t>(statistic)];
 }
 
 std::string_view summary_field_name(SummaryField field) {
-    return kSummaryFieldNames.at(static_cast<size_t>(field));
+    return summary_field_names()[static_cast<size_t>(field)];
 }
 
 Result<Query> parse_query(std::string_view text) {

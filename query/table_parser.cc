@@ -4,6 +4,7 @@
 #include "engine/base/text.h"
 #include "query/expression_parser.h"
 #include "query/literals.h"
+#include "query/vocabulary.h"
 
 namespace stepdb {
 
@@ -46,18 +47,11 @@ class TableParser {
     TableStages stages_;
 };
 
-// In the order in which they may stand.
-const std::vector<std::string>& stage_names() {
-    static const std::vector<std::string> names = {"show", "sort", "limit"};
-    return names;
-}
-
 Error TableParser::unknown_stage() const {
     const Token& token = reader_.peek();
-    static const std::vector<std::string> points = {"buckets", "first", "last", "steps",
-                                                    "summary", "time",  "when"};
     const std::string what = "a stage of this table (show, sort, limit)";
-    if (token.kind == TokenKind::kWord && std::ranges::find(points, token.text) != points.end()) {
+    if (token.kind == TokenKind::kWord &&
+        std::ranges::find(stage_names(), token.text) != stage_names().end()) {
         return reader_.expected(
             what,
             fmt::format("; `{}` works on points, as in train/loss @ gpt/* | last 1", token.text));
@@ -71,7 +65,7 @@ Error TableParser::unknown_stage() const {
     const bool is_order = token.is_word("order");
     return reader_.expected(what, is_order ? "; did you mean 'sort'?"
                                   : token.kind == TokenKind::kWord
-                                      ? did_you_mean(token.text, stage_names())
+                                      ? did_you_mean(token.text, table_stage_names())
                                       : std::string());
 }
 
@@ -81,7 +75,7 @@ std::string TableParser::missing_word(size_t stage) const {
     if (token.kind != TokenKind::kWord) {
         return {};
     }
-    if (std::ranges::find(stage_names(), token.text) != stage_names().end()) {
+    if (std::ranges::find(table_stage_names(), token.text) != table_stage_names().end()) {
         return fmt::format("; did you mean '| {}'?", token.text);
     }
     const bool is_name = stage == 0 && !is_operator(token);
@@ -94,11 +88,11 @@ Result<TableStages> TableParser::parse() {
     while (reader_.peek().kind == TokenKind::kPipe) {
         reader_.take();
         const Token& name = reader_.peek();
-        const auto at = std::ranges::find(stage_names(), name.text);
-        if (name.kind != TokenKind::kWord || at == stage_names().end()) {
+        const auto at = std::ranges::find(table_stage_names(), name.text);
+        if (name.kind != TokenKind::kWord || at == table_stage_names().end()) {
             return unknown_stage();
         }
-        const auto stage = static_cast<size_t>(at - stage_names().begin());
+        const auto stage = static_cast<size_t>(at - table_stage_names().begin());
         if (stage < next) {
             return reader_.error_at(
                 name.span, fmt::format("`{}` stands once, and before what is there; the order is "

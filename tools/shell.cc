@@ -325,20 +325,25 @@ void Shell::set_timing(const std::vector<std::string>& arguments) {
 // --- Completion ---
 
 std::vector<std::string> Shell::names_for(const CompletionPoint& point) {
-    using Kind = CompletionPoint::Kind;
-    if (point.kind == Kind::kRun) {
-        return names_.runs(point.word);
+    switch (point.kind) {
+        case CompletionPoint::Kind::kRun:
+        case CompletionPoint::Kind::kRunAlone:
+            return names_.runs(point.word);
+        case CompletionPoint::Kind::kStart:
+        case CompletionPoint::Kind::kMetric:
+            return names_.metrics(point.word);
+        case CompletionPoint::Kind::kExpression:
+            return names_.attributes(point.word);
+        default:
+            return {};
     }
-    return point.kind == Kind::kMetric || point.kind == Kind::kStart
-               ? names_.metrics(point.word, "")
-               : std::vector<std::string>();
 }
 
 Completions Shell::complete(std::string_view before_cursor) {
     const CompletionPoint point = find_completion_point(before_cursor);
     Completions found;
     found.replaced_bytes = point.word.size();
-    found.words = known_words(point.kind, point.word);
+    found.words = known_words(point);
     std::ranges::copy(next_segments(names_for(point), point.word), std::back_inserter(found.words));
     return found;
 }

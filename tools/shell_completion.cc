@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <set>
 
 #include "engine/base/text.h"
+#include "query/expression.h"
+#include "query/expression_words.h"
+#include "query/vocabulary.h"
 
 namespace stepdb {
 
@@ -17,136 +19,228 @@ bool ends_word(char c) {
     return c == ' ' || c == '\t' || c == '\n' || c == ',' || c == '|' || c == '(' || c == ')';
 }
 
-// The words before the cursor's in its part of the query: since the last pipe, and since the
-// beginning of the query. Quoted text is one word.
+// The words before the cursor. Quoted text is one word.
 struct Words {
+    Words() = default;
+
     bool in_quotes = false;          // the cursor stands in a literal
     std::vector<std::string> all;    // of the whole text, but the last
     std::vector<std::string> stage;  // since the last pipe, but the last
     bool has_pipe = false;
-    std::string last;  // up to the cursor, empty behind a blank
+    std::vector<std::string> open;  // words before parentheses that are not closed yet
+    char before = ' ';              // what ends the word before the last, blanks aside
+    std::string last;               // up to the cursor, empty behind a blank
 };
 
-Words split(std::string_view text) {
-    Words words;
-    std::string word;
-    const auto end_word = [&] {
-        if (!word.empty()) {
-            words.all.push_back(word);
-            words.stage.push_back(word);
-            word.clear();
+class Splitter {
+  public:
+    Words split(std::string_view text) {
+        for (const char c : text) {
+            take(c);
         }
-    };
-    char quote = 0;
-    for (const char c : text) {
-        if (quote != 0) {
-            quote = c == quote ? '\0' : quote;
-            word += c;
-        } else if (c == '"' || c == '\'') {
-            quote = c;
-            word += c;
-        } else if (ends_word(c)) {
-            end_word();
-            if (c == '|') {
-                words.stage.clear();
-                words.has_pipe = true;
-            }
+        words_.in_quotes = quote_ != 0;
+        words_.last = word_;
+        return std::move(words_);
+    }
+
+  private:
+    void take(char c) {
+        if (quote_ != 0 || c == '"' || c == '\'') {
+            quote_ = quote_ == 0 ? c : quote_ == c ? '\0' : quote_;
+            word_ += c;
+        } else if (!ends_word(c)) {
+            word_ += c;
         } else {
-            word += c;
+            end_word();
+            end_at(c);
         }
     }
-    words.in_quotes = quote != 0;
-    words.last = word;
-    return words;
+
+    void end_word() {
+        if (!word_.empty()) {
+            words_.all.push_back(word_);
+            words_.stage.push_back(word_);
+            words_.before = ' ';
+            word_.clear();
+        }
+    }
+
+    void end_at(char c) {
+        if (c == '|') {
+            words_.stage.clear();
+            words_.open.clear();
+            words_.has_pipe = true;
+        } else if (c == '(') {
+            words_.open.push_back(words_.stage.empty() ? "" : words_.stage.back());
+        } else if (c == ')' && !words_.open.empty()) {
+            words_.open.pop_back();
+        }
+        if (c == ',' || c == '|' || c == '(') {
+            words_.before = c;
+        }
+    }
+
+    Words words_;
+    std::string word_;
+    char quote_ = 0;
+};
+
+bool is_one_of(std::string_view word, std::span<const std::string_view> names) {
+    return std::ranges::find(names, word) != names.end();
 }
 
-// Of a stage that has begun, by its name.
-Kind kind_in_stage(const std::vector<std::string>& stage) {
-    if (stage.front() == "buckets") {
-        return stage.size() > 1 ? Kind::kBucketField : Kind::kNothing;
-    }
-    return stage.front() == "summary" ? Kind::kSummaryField : Kind::kNothing;
-}
+constexpr std::array<std::string_view, 2> kOfRuns = {"own", "parent"};
 
 bool is_about_runs(std::string_view keyword) {
     return keyword == "runs" || keyword == "attributes";
 }
 
-Kind kind_before_stages(std::vector<std::string> words) {
-    if (!words.empty() && words.front() == "explain") {
-        words.erase(words.begin());
+// Of a stage that has begun.
+Kind kind_in_stage(const std::vector<std::string>& stage) {
+    const std::string& name = stage.front();
+    if (name == "buckets") {
+        return stage.size() > 1 ? Kind::kBucketField : Kind::kNothing;
     }
+    if (name == "show" || name == "sort") {
+        return Kind::kExpression;
+    }
+    return name == "summary" ? Kind::kSummaryField : name == "when" ? Kind::kPoint : Kind::kNothing;
+}
+
+// Of a word before the first pipe. `words` are those before it, without `explain`.
+Kind kind_before_stages(const std::vector<std::string>& words, bool is_next) {
     if (words.empty()) {
         return Kind::kStart;
     }
-    if (std::ranges::find(words, "@") != words.end() || is_about_runs(words.front())) {
-        return Kind::kRun;
+    if (is_one_of("where", std::vector<std::string_view>(words.begin() + 1, words.end()))) {
+        return Kind::kExpression;
     }
-    return Kind::kMetric;
+    const auto at = std::ranges::find(words, "@");
+    if (at != words.end() || is_about_runs(words.front())) {
+        const bool has_run = at != words.end() ? at + 1 != words.end() : words.size() > 1;
+        return is_next && has_run ? Kind::kBehindRuns : Kind::kRun;
+    }
+    const bool has_metric = words.front() != "metrics" || words.size() > 1;
+    return is_next && has_metric ? Kind::kBehindMetrics : Kind::kMetric;
 }
 
-constexpr std::array<std::string_view, 14> kBucketFields = {
-    "count", "first", "first_x", "last", "last_x", "max",  "max_x",
-    "mean",  "min",   "min_x",   "nan",  "ninf",   "pinf", "sum"};
-constexpr std::array<std::string_view, 19> kSummaryFields = {
-    "count", "first",    "first_step", "first_time", "last",    "last_step", "last_time",
-    "max",   "max_step", "max_time",   "mean",       "min",     "min_step",  "min_time",
-    "nan",   "ninf",     "pinf",       "sum",        "variance"};
-constexpr std::array<std::string_view, 6> kStages = {"buckets", "first",   "last",
-                                                     "steps",   "summary", "time"};
-constexpr std::array<std::string_view, 6> kKeywords = {"attributes", "explain", "metrics",
-                                                       "projects",   "runs",    "stats"};
+Kind find_kind(const Words& words) {
+    const std::string function = words.open.empty() ? "" : words.open.back();
+    if (is_one_of(function, point_statistic_names()) || function == "at") {
+        return Kind::kMetric;
+    }
+    if (is_one_of(function, kOfRuns)) {
+        return Kind::kRunAlone;
+    }
+    std::vector<std::string> all = words.all;
+    if (!all.empty() && all.front() == "explain") {
+        all.erase(all.begin());
+    }
+    if (!words.has_pipe) {
+        return kind_before_stages(all, words.last.empty() && words.before == ' ');
+    }
+    if (!words.stage.empty()) {
+        return kind_in_stage(words.stage);
+    }
+    return !all.empty() && (all.front() == "runs" || all.front() == "metrics") ? Kind::kTableStage
+                                                                               : Kind::kStage;
+}
 
 template <typename List>
-std::vector<std::string> beginning_with(const List& words, std::string_view word) {
-    std::vector<std::string> found;
-    for (const std::string_view each : words) {
-        if (each.starts_with(word)) {
-            found.emplace_back(each);
+void add_beginning_with(const List& words, std::string_view word, std::string_view suffix,
+                        std::vector<std::string>& found) {
+    for (const auto& each : words) {
+        const std::string whole = fmt::format("{}{}", each, suffix);
+        if (whole.starts_with(word)) {
+            found.push_back(whole);
         }
     }
-    return found;
+}
+
+std::vector<std::string_view> settings_of(std::string_view command) {
+    if (command == "\\format") {
+        return {"csv", "json", "jsonl", "table"};
+    }
+    if (command == "\\chart") {
+        return {"auto", "off", "on"};
+    }
+    return command == "\\pager" || command == "\\timing"
+               ? std::vector<std::string_view>{"off", "on"}
+               : std::vector<std::string_view>();
 }
 
 }  // namespace
 
 CompletionPoint find_completion_point(std::string_view text) {
     CompletionPoint point;
-    const Words words = split(text);
+    const Words words = Splitter().split(text);
     if (words.in_quotes) {
         return point;
     }
     point.word = words.last;
-    if (words.all.empty() && words.last.starts_with('\\')) {
-        point.kind = Kind::kCommand;
-    } else if (words.has_pipe) {
-        point.kind = words.stage.empty() ? Kind::kStage : kind_in_stage(words.stage);
+    const std::string first = words.all.empty() ? words.last : words.all.front();
+    if (first.starts_with('\\')) {
+        point.kind = words.all.empty() ? Kind::kCommand : Kind::kSetting;
+        point.command = first;
     } else {
-        point.kind = kind_before_stages(words.all);
+        point.kind = find_kind(words);
     }
-    // `own(gpt/run-1`: the word begins behind the parenthesis, and the same holds for it.
     return point;
 }
 
-std::vector<std::string> known_words(CompletionPoint::Kind kind, std::string_view word) {
-    switch (kind) {
+std::vector<std::string> known_words(const CompletionPoint& point) {
+    std::vector<std::string> found;
+    const auto add = [&](const auto& words, std::string_view suffix = "") {
+        add_beginning_with(words, point.word, suffix, found);
+    };
+    using List = std::vector<std::string_view>;
+    switch (point.kind) {
         case Kind::kCommand:
-            return beginning_with(shell_commands(), word);
+            add(shell_commands());
+            break;
+        case Kind::kSetting:
+            add(settings_of(point.command));
+            break;
         case Kind::kStart:
-            return beginning_with(kKeywords, word);
+            add(query_keywords());
+            break;
+        case Kind::kBehindMetrics:
+            add(List{"@"});
+            break;
         case Kind::kRun:
-            return beginning_with(std::array<std::string_view, 2>{"own(", "parent("}, word);
+            add(kOfRuns, "(");
+            break;
+        case Kind::kBehindRuns:
+            add(List{"where", "|"});
+            break;
+        case Kind::kExpression:
+            add(field_names(ExpressionScope::kRun));
+            add(point_statistic_names(), "(");
+            add(List{"at"}, "(");
+            break;
+        case Kind::kPoint:
+            add(field_names(ExpressionScope::kPoint));
+            break;
         case Kind::kStage:
-            return beginning_with(kStages, word);
+            add(stage_names());
+            break;
+        case Kind::kTableStage:
+            add(table_stage_names());
+            break;
         case Kind::kBucketField:
-            return beginning_with(kBucketFields, word);
+            add(bucket_field_names());
+            break;
         case Kind::kSummaryField:
-            return beginning_with(kSummaryFields, word);
+            add(summary_field_names());
+            break;
         case Kind::kMetric:
+        case Kind::kRunAlone:
         case Kind::kNothing:
             break;
     }
-    return {};
+    std::ranges::sort(found);
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
 }
 
 const std::vector<std::string>& shell_commands() {

@@ -2,6 +2,7 @@
 // grammar: what is typed need not be a query yet.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,27 +11,36 @@ namespace stepdb {
 
 // What stands at the cursor.
 struct CompletionPoint {
+    CompletionPoint() = default;
+
     enum class Kind : uint8_t {
-        kNothing,       // free: a number, a range, a literal
-        kCommand,       // of the shell, behind a backslash
-        kStart,         // the beginning of a query: a keyword or a metric
-        kMetric,        // metrics before the @
-        kRun,           // runs
-        kStage,         // the name of a stage
-        kBucketField,   // what `buckets` can tell
-        kSummaryField,  // what `summary` can tell
+        kNothing,        // free: a number, a range, a literal
+        kCommand,        // of the shell, behind a backslash
+        kSetting,        // what such a command takes
+        kStart,          // the beginning of a query: a keyword or a metric
+        kMetric,         // metrics, before the @ or within a function
+        kBehindMetrics,  // the @
+        kRun,            // runs, and what makes others of them
+        kRunAlone,       // a run within own(...) or parent(...)
+        kBehindRuns,     // `where` or a pipe
+        kExpression,     // attributes, what is known of runs, statistics
+        kPoint,          // what is known of a point
+        kStage,          // the name of a stage
+        kTableStage,     // the name of a stage of a table
+        kBucketField,    // what `buckets` can tell
+        kSummaryField,   // what `summary` can tell
     };
 
     Kind kind = Kind::kNothing;
-    std::string word;  // what is there of it, from its beginning to the cursor
+    std::string word;     // what is there of it, from its beginning to the cursor
+    std::string command;  // of kSetting
 };
 
 // `text` is the query up to the cursor.
 CompletionPoint find_completion_point(std::string_view text);
 
-// The words that do not have to be asked for, those of `kind` that begin with `word`: keywords,
-// stages, fields, commands.
-std::vector<std::string> known_words(CompletionPoint::Kind kind, std::string_view word);
+// The words that do not have to be asked for: those for `point` that begin as its word does.
+std::vector<std::string> known_words(const CompletionPoint& point);
 
 // Commands of the shell, with their backslash.
 const std::vector<std::string>& shell_commands();

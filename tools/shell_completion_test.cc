@@ -25,7 +25,22 @@ TEST(ShellCompletion, FindsWhatStandsAtTheCursor) {
         {"train/loss, va", Kind::kMetric, "va"},
         {"metrics lay", Kind::kMetric, "lay"},
         {"train/loss @ gp", Kind::kRun, "gp"},
-        {"train/loss @ own(gpt/r", Kind::kRun, "gpt/r"},
+        {"train/loss ", Kind::kBehindMetrics, ""},
+        {"train/loss, ", Kind::kMetric, ""},
+        {"metrics ", Kind::kMetric, ""},
+        {"train/loss @ own(gpt/r", Kind::kRunAlone, "gpt/r"},
+        {"train/loss @ own(gpt/r) ", Kind::kBehindRuns, ""},
+        {"train/loss @ gpt/a ", Kind::kBehindRuns, ""},
+        {"runs ", Kind::kRun, ""},
+        {"runs gpt/* ", Kind::kBehindRuns, ""},
+        {"runs gpt/* where conf", Kind::kExpression, "conf"},
+        {"runs gpt/* where tag good and last(tra", Kind::kMetric, "tra"},
+        {"runs gpt/* | sh", Kind::kTableStage, "sh"},
+        {"runs gpt/* | show config/lr, min(val/loss) as v, ", Kind::kExpression, ""},
+        {"runs gpt/* | sort la", Kind::kExpression, "la"},
+        {"metrics ** @ gpt/a | ", Kind::kTableStage, ""},
+        {"train/loss @ gpt/a | when va", Kind::kPoint, "va"},
+        {"\\format c", Kind::kSetting, "c"},
         {"train/loss @ gpt/a, gpt/", Kind::kRun, "gpt/"},
         {"runs gp", Kind::kRun, "gp"},
         {"explain attributes ", Kind::kRun, ""},
@@ -45,12 +60,23 @@ TEST(ShellCompletion, FindsWhatStandsAtTheCursor) {
     }
 }
 
+std::vector<std::string> known(const char* text) {
+    return known_words(find_completion_point(text));
+}
+
 TEST(ShellCompletion, KnowsTheWordsOfTheLanguage) {
-    EXPECT_THAT(known_words(Kind::kStage, "s"), ElementsAre("steps", "summary"));
-    EXPECT_THAT(known_words(Kind::kBucketField, "last"), ElementsAre("last", "last_x"));
-    EXPECT_THAT(known_words(Kind::kStart, "r"), ElementsAre("runs"));
-    EXPECT_THAT(known_words(Kind::kCommand, "\\w"), ElementsAre("\\watch"));
-    EXPECT_THAT(known_words(Kind::kMetric, ""), IsEmpty());
+    EXPECT_THAT(known("x @ p/r | s"), ElementsAre("steps", "summary"));
+    EXPECT_THAT(known("runs | s"), ElementsAre("show", "sort"));
+    EXPECT_THAT(known("x @ p/r | buckets 9 last"), ElementsAre("last", "last_x"));
+    EXPECT_THAT(known("r"), ElementsAre("runs"));
+    EXPECT_THAT(known("x "), ElementsAre("@"));
+    EXPECT_THAT(known("x @ p/r "), ElementsAre("where", "|"));
+    EXPECT_THAT(known("x @ o"), ElementsAre("own("));
+    EXPECT_THAT(known("runs | show la"), ElementsAre("last("));
+    EXPECT_THAT(known("runs where sta"), ElementsAre("state"));
+    EXPECT_THAT(known("\\w"), ElementsAre("\\watch"));
+    EXPECT_THAT(known("\\chart o"), ElementsAre("off", "on"));
+    EXPECT_THAT(known("x, "), IsEmpty());
 }
 
 TEST(ShellCompletion, GoesSegmentBySegmentInNaturalOrder) {

@@ -64,28 +64,35 @@ std::vector<std::string> ShellNames::runs(std::string_view word) {
     return found;
 }
 
-std::vector<std::string> ShellNames::metrics(std::string_view word, std::string_view runs) {
-    if (is_pattern(word)) {
-        return {};
+std::string ShellNames::last_runs() {
+    std::vector<std::string> last = all_runs();
+    if (last.size() > kRunsAsked) {
+        last.erase(last.begin(), last.end() - static_cast<std::ptrdiff_t>(kRunsAsked));
     }
-    std::string selected(runs);
-    if (selected.empty()) {
-        std::vector<std::string> last = all_runs();
-        if (last.size() > kRunsAsked) {
-            last.erase(last.begin(), last.end() - static_cast<std::ptrdiff_t>(kRunsAsked));
-        }
-        selected = fmt::format("{}", fmt::join(last, ", "));
-    }
-    if (selected.empty()) {
-        return {};
-    }
-    std::vector<std::string> names = ask(fmt::format("metrics {}** @ {}", word, selected), 1);
+    return fmt::format("{}", fmt::join(last, ", "));
+}
+
+std::vector<std::string> ShellNames::ask_for_words(const std::string& query, size_t column) {
+    std::vector<std::string> names = ask(query, column);
     std::ranges::sort(names);
     names.erase(std::unique(names.begin(), names.end()), names.end());
     for (std::string& name : names) {
         name = as_word(name);
     }
     return names;
+}
+
+std::vector<std::string> ShellNames::metrics(std::string_view word) {
+    const std::string runs = last_runs();
+    return runs.empty() || is_pattern(word)
+               ? std::vector<std::string>()
+               : ask_for_words(fmt::format("metrics {}** @ {}", word, runs), 1);
+}
+
+std::vector<std::string> ShellNames::attributes(std::string_view word) {
+    const std::string runs = last_runs();
+    return runs.empty() || is_pattern(word) ? std::vector<std::string>()
+                                            : ask_for_words("attributes " + runs, 1);
 }
 
 }  // namespace stepdb

@@ -18,13 +18,16 @@ class ShellNames {
 
     // Paths of runs that begin with `word`, as they are written in a query.
     std::vector<std::string> runs(std::string_view word);
-    // Metrics that begin with `word`: of the run or runs after the @ if there is one, else of the
-    // last kRunsAsked runs in natural order.
-    std::vector<std::string> metrics(std::string_view word, std::string_view runs);
+    // Metrics and attributes that begin with `word`, of the last kRunsAsked runs in natural order.
+    std::vector<std::string> metrics(std::string_view word);
+    std::vector<std::string> attributes(std::string_view word);
 
   private:
     std::vector<std::string> ask(const std::string& query, size_t column);
+    // The same, sorted, each once, as it is written in a query.
+    std::vector<std::string> ask_for_words(const std::string& query, size_t column);
     const std::vector<std::string>& all_runs();
+    std::string last_runs();
 
     static constexpr size_t kRunsAsked = 16;
     static constexpr size_t kNamesMax = 20'000;
