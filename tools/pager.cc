@@ -25,7 +25,7 @@ bool is_there(const std::string& command) {
 // $PAGER, else `less`; empty if neither can be started.
 std::string pager_command() {
     const char* own = std::getenv("PAGER");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-    const std::string wanted = own == nullptr ? "" : own;
+    std::string wanted = own == nullptr ? "" : own;
     if (!wanted.empty() && wanted != "less" && is_there(wanted)) {
         return wanted;
     }
