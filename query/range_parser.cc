@@ -140,7 +140,9 @@ std::string suggest_dots(std::string_view word, RangeAxis axis) {
     std::string suggestion;
     for (const std::string_view between : {":", "-", "to"}) {
         const size_t at = word.find(between, 1);
-        if (at != std::string_view::npos && suggestion.empty()) {
+        const bool is_offset = word.starts_with("now") || word.starts_with("end") ||
+                               word.starts_with("start") || word.starts_with("fork");
+        if (at != std::string_view::npos && suggestion.empty() && !(between == "-" && is_offset)) {
             suggestion = suggest_range(
                 fmt::format("{}..{}", word.substr(0, at), word.substr(at + between.size())), axis);
         }

@@ -132,6 +132,11 @@ Status TableParser::parse_stage(size_t stage) {
 Result<Expression> TableParser::parse_expression(std::string& written) {
     TRY_ASSIGN(Expression expression, parse_value_expression(reader_, scope_));
     written = flatten(reader_.text().substr(expression.span.offset, expression.span.bytes));
+    // A literal by itself is called what is between its quotes.
+    const char quote = written.front();
+    if ((quote == '"' || quote == '\'') && written.find(quote, 1) == written.size() - 1) {
+        written = written.substr(1, written.size() - 2);
+    }
     return expression;
 }
 

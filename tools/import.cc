@@ -194,7 +194,9 @@ class Import {
             print_notes(report, format_, options_.log);
         }
         for (const std::string& path : empty_) {
-            fmt::print(stderr, "note: {}: there is no value in it\n", path);
+            fmt::print(
+                stderr, "note: {}: there is no value in it{}\n", path,
+                format_.takes_patterns ? " that the patterns find; --patterns gives others" : "");
         }
         for (const std::string& run : unfinished_) {
             fmt::print(stderr, "note: {}: not marked as finished, because not all of it is there\n",

@@ -203,15 +203,18 @@ Command add_inspect(CLI::App& stepdb) {
         ->type_name("FORMAT")
         ->check(CLI::IsMember({"table", "json", "jsonl"}))
         ->capture_default_str();
-    add_examples(*app,
-                 {"stepdb inspect ./store/CURRENT", "stepdb inspect ./store/log-000003",
-                  "stepdb inspect ./store/segment-000005 --block 0",
-                  "stepdb inspect ./store/manifest-* --format jsonl"},
-                 "Needs the file alone. A damaged one is printed as far as it can be read; the\n"
-                 "error names the byte, what was found there and what was expected, and the exit\n"
-                 "status is 1. Of a segment every block is checked, and those with damage are\n"
-                 "listed. What loses nothing, such as padding that is not zero, is told in the\n"
-                 "part `notes`, and the exit status is 0. docs/format.md explains the parts.");
+    add_examples(
+        *app,
+        {"stepdb inspect ./store/CURRENT", "stepdb inspect ./store/log-000003",
+         "stepdb inspect ./store/segment-000005 --block 0",
+         "stepdb inspect ./store/manifest-* --format jsonl"},
+        "Needs the file alone: whether what is damaged is still needed, and whether a log was\n"
+        "cut off or damaged at its end, `stepdb verify` tells, which sees the whole store. A "
+        "damaged one is printed as far as it can be read; the\n"
+        "error names the byte, what was found there and what was expected, and the exit\n"
+        "status is 1. Of a segment every block is checked, and those with damage are\n"
+        "listed. What loses nothing, such as padding that is not zero, is told in the\n"
+        "part `notes`, and the exit status is 0. docs/format.md explains the parts.");
     return {app, [=]() -> Status {
                 TRY_ASSIGN(const OutputFormat format, read_output_format(options->format));
                 return inspect(*options, format);

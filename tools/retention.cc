@@ -92,8 +92,8 @@ Status set_retention(const RetentionOptions& options) {
         TRY_ASSIGN(const std::vector<std::string> expired,
                    find_older_than(*client, options.project, frame.age_us));
         if (!expired.empty()) {
-            fmt::print("would delete {} at once, within a minute: {}. {}\n",
-                       count_of(expired.size(), "run"), list_of(expired), kSayYes);
+            fmt::print("would delete {} within a minute: {}. {}\n", count_of(expired.size(), "run"),
+                       list_of(expired), kSayYes);
             return {};
         }
     }

@@ -188,7 +188,13 @@ Status check_heartbeat(const RunOptions& options) {
 Status heartbeat(const RunOptions& options) {
     TRY_ASSIGN(const RunName name, parse_whole_run(options.run));
     TRY_ASSIGN(RunWriter writer, RunWriter::open(options.server, name, 0));
+    TRY_ASSIGN(const RunFacts facts, read_run_facts(writer.client(), name));
     TRY(writer.change(encode_heartbeat_frame));
+    if (facts.state == "finished" || facts.state == "failed") {
+        fmt::print("run {} has {} and stays so; a restart sets it running\n", name.path(),
+                   facts.state);
+        return {};
+    }
     fmt::print("run {} has shown that it is alive\n", name.path());
     return {};
 }

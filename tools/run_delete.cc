@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "engine/base/text.h"
 #include "engine/model/life_frame.h"
@@ -84,10 +85,6 @@ Status discard(const RunOptions& options, bool refuse_if_forked) {
     return {};
 }
 
-std::string patterns_of(const RunOptions& options) {
-    return fmt::format("{}", fmt::join(options.metrics, ", "));
-}
-
 // Those that the run itself has logged, in any attempt.
 Result<std::vector<std::string>> find_own_metrics(Client& client, const RunName& name,
                                                   const RunFacts& facts,
@@ -109,33 +106,49 @@ Result<std::vector<std::string>> find_own_metrics(Client& client, const RunName&
     return metrics;
 }
 
-Result<std::vector<std::string>> find_metrics(Client& client, const RunOptions& options,
-                                              const RunName& name) {
-    TRY_ASSIGN(const RunFacts facts, read_run_facts(client, name));
-    Result<std::vector<std::string>> own =
-        find_own_metrics(client, name, facts, patterns_of(options));
+// Those that the pattern is about. kNotFound where there is none, saying so of a run that inherits
+// some.
+Result<std::vector<std::string>> find_metrics_of(Client& client, const RunName& name,
+                                                 const RunFacts& facts,
+                                                 const std::string& pattern) {
+    Result<std::vector<std::string>> own = find_own_metrics(client, name, facts, pattern);
     if (own ? !own->empty() : own.error().code() != ErrorCode::kNotFound) {
         return own;
     }
     const auto shown =
-        ask_for_texts(client, fmt::format("metrics {} @ '{}'", patterns_of(options), name.path()));
+        ask_for_texts(client, fmt::format("metrics {} @ '{}'", pattern, name.path()));
     if (shown && !shown->empty()) {
         return make_error(ErrorCode::kNotFound,
                           "run {} itself has logged nothing that matches {}; it shows what its "
                           "parent has logged, which is deleted there",
-                          name.path(), patterns_of(options));
+                          name.path(), pattern);
     }
     if (own) {
         return make_error(ErrorCode::kNotFound, "run {} has no metric that matches {}", name.path(),
-                          patterns_of(options));
+                          pattern);
     }
-    // Nobody has typed own(...).
+    // Nobody has typed own(RUN#0).
     std::string message = own.error().message();
     for (size_t at = 0; (at = message.find("own(")) != std::string::npos;) {
-        message.erase(message.find(')', at), 1);
+        const size_t end = message.find(')', at);
+        const size_t hash = std::min(message.find('#', at), end);
+        message.erase(hash, end + 1 - hash);
         message.erase(at, 4);
     }
     return Error(ErrorCode::kNotFound, message);
+}
+
+// Every pattern has to be about something: one that is not was mistyped.
+Result<std::vector<std::string>> find_metrics(Client& client, const RunOptions& options,
+                                              const RunName& name) {
+    TRY_ASSIGN(const RunFacts facts, read_run_facts(client, name));
+    std::set<std::string> metrics;
+    for (const std::string& pattern : options.metrics) {
+        TRY_ASSIGN(const std::vector<std::string> found,
+                   find_metrics_of(client, name, facts, pattern));
+        metrics.insert(found.begin(), found.end());
+    }
+    return std::vector<std::string>(metrics.begin(), metrics.end());
 }
 
 Status preview_delete_metrics(Client& client, const RunName& name,

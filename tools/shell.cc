@@ -333,6 +333,7 @@ std::vector<std::string> Shell::names_for(const CompletionPoint& point) {
         case CompletionPoint::Kind::kMetric:
             return names_.metrics(point.word);
         case CompletionPoint::Kind::kExpression:
+        case CompletionPoint::Kind::kOfSeries:
             return names_.attributes(point.word);
         default:
             return {};

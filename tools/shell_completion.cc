@@ -95,16 +95,30 @@ bool is_about_runs(std::string_view keyword) {
     return keyword == "runs" || keyword == "attributes";
 }
 
-// Of a stage that has begun.
-Kind kind_in_stage(const std::vector<std::string>& stage) {
+// Of a word in an expression: behind a comparison stands a value, of which only states are known.
+Kind kind_in_expression(const std::vector<std::string>& words) {
+    static constexpr std::array<std::string_view, 8> kBeforeValues = {
+        "=", "!=", "<", "<=", ">", ">=", "contains", "tag"};
+    if (is_one_of(words.back(), kBeforeValues)) {
+        const bool is_state = words.size() > 1 && words[words.size() - 2] == "state";
+        return is_state ? Kind::kState : Kind::kNothing;
+    }
+    return words.front() == "metrics" ? Kind::kOfSeries : Kind::kExpression;
+}
+
+// Of a stage that has begun; `words` are all of the query, without `explain`.
+Kind kind_in_stage(const std::vector<std::string>& stage, const std::vector<std::string>& words) {
     const std::string& name = stage.front();
     if (name == "buckets") {
         return stage.size() > 1 ? Kind::kBucketField : Kind::kNothing;
     }
     if (name == "show" || name == "sort") {
-        return Kind::kExpression;
+        return kind_in_expression(words);
     }
-    return name == "summary" ? Kind::kSummaryField : name == "when" ? Kind::kPoint : Kind::kNothing;
+    if (name == "when") {
+        return kind_in_expression(words) == Kind::kNothing ? Kind::kNothing : Kind::kPoint;
+    }
+    return name == "summary" ? Kind::kSummaryField : Kind::kNothing;
 }
 
 // Of a word before the first pipe. `words` are those before it, without `explain`.
@@ -113,7 +127,7 @@ Kind kind_before_stages(const std::vector<std::string>& words, bool is_next) {
         return Kind::kStart;
     }
     if (is_one_of("where", std::vector<std::string_view>(words.begin() + 1, words.end()))) {
-        return Kind::kExpression;
+        return kind_in_expression(words);
     }
     const auto at = std::ranges::find(words, "@");
     if (at != words.end() || is_about_runs(words.front())) {
@@ -140,7 +154,7 @@ Kind find_kind(const Words& words) {
         return kind_before_stages(all, words.last.empty() && words.before == ' ');
     }
     if (!words.stage.empty()) {
-        return kind_in_stage(words.stage);
+        return kind_in_stage(words.stage, all);
     }
     return !all.empty() && (all.front() == "runs" || all.front() == "metrics") ? Kind::kTableStage
                                                                                : Kind::kStage;
@@ -217,6 +231,12 @@ std::vector<std::string> known_words(const CompletionPoint& point) {
             add(field_names(ExpressionScope::kRun));
             add(point_statistic_names(), "(");
             add(List{"at"}, "(");
+            break;
+        case Kind::kOfSeries:
+            add(field_names(ExpressionScope::kSeries));
+            break;
+        case Kind::kState:
+            add(List{"failed", "finished", "running", "stale"});
             break;
         case Kind::kPoint:
             add(field_names(ExpressionScope::kPoint));

@@ -24,6 +24,8 @@ struct CompletionPoint {
         kRunAlone,       // a run within own(...) or parent(...)
         kBehindRuns,     // `where` or a pipe
         kExpression,     // attributes, what is known of runs, statistics
+        kOfSeries,       // the same where an expression is about series
+        kState,          // of a run
         kPoint,          // what is known of a point
         kStage,          // the name of a stage
         kTableStage,     // the name of a stage of a table

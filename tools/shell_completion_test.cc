@@ -39,6 +39,10 @@ TEST(ShellCompletion, FindsWhatStandsAtTheCursor) {
         {"runs gpt/* | show config/lr, min(val/loss) as v, ", Kind::kExpression, ""},
         {"runs gpt/* | sort la", Kind::kExpression, "la"},
         {"metrics ** @ gpt/a | ", Kind::kTableStage, ""},
+        {"metrics ** @ gpt/a where metr", Kind::kOfSeries, "metr"},
+        {"runs where state = r", Kind::kState, "r"},
+        {"runs where config/lr > ", Kind::kNothing, ""},
+        {"x @ gpt/a | when value > ", Kind::kNothing, ""},
         {"train/loss @ gpt/a | when va", Kind::kPoint, "va"},
         {"\\format c", Kind::kSetting, "c"},
         {"train/loss @ gpt/a, gpt/", Kind::kRun, "gpt/"},
@@ -74,6 +78,8 @@ TEST(ShellCompletion, KnowsTheWordsOfTheLanguage) {
     EXPECT_THAT(known("x @ o"), ElementsAre("own("));
     EXPECT_THAT(known("runs | show la"), ElementsAre("last("));
     EXPECT_THAT(known("runs where sta"), ElementsAre("state"));
+    EXPECT_THAT(known("runs where state = f"), ElementsAre("failed", "finished"));
+    EXPECT_THAT(known("metrics ** @ p/r where ax"), ElementsAre("axis"));
     EXPECT_THAT(known("\\w"), ElementsAre("\\watch"));
     EXPECT_THAT(known("\\chart o"), ElementsAre("off", "on"));
     EXPECT_THAT(known("x, "), IsEmpty());

@@ -374,7 +374,8 @@ class Console(ImportFormats):
             "import", "console", path, "--patterns", "none", "--project", "p"))
         (report,), said = self.import_logs("console", path, "--run", "r")
         self.assertEqual(report["read"], 0)
-        self.assertIn(f"note: {path}: there is no value in it\n", said)
+        self.assertIn(f"note: {path}: there is no value in it that the patterns find; --patterns "
+                      "gives others\n", said)
 
 
 class Wandb(ImportFormats):

@@ -213,7 +213,7 @@ class Life(Case):
         self.log("other", 1, "loss=1")
         self.stepdb("set", "p/f", "--tag", "keep")
         self.assertEqual(self.stepdb("retention", "p", "0.000001s"),
-                         "would delete 1 run at once, within a minute: p/other. Say --yes to do "
+                         "would delete 1 run within a minute: p/other. Say --yes to do "
                          "it.\n")
         self.assertEqual(self.stepdb("retention", "p"), "runs of p are kept for ever\n")
         self.assertIn("runs of p are deleted 1h after their last write",
@@ -253,6 +253,8 @@ class Life(Case):
                          "run p/r: 1 attribute removed, 1 tag added; it was tagged already: y\n")
         self.assertEqual(self.attributes("p/r")["b"], ("float64", "NaN"))
         self.assertEqual(self.attributes("p/r")["c"], ("float64", "-Infinity"))
+        self.assertEqual(self.stepdb("run", "heartbeat", "p/r"),
+                         "run p/r has finished and stays so; a restart sets it running\n")
         self.stepdb("run", "restart", "p/r", "--at", "1")
         self.assertEqual(self.stepdb("run", "finish", "p/r#0"),
                          "run p/r stays as it is: only its newest attempt, 1, can end it\n")
@@ -267,10 +269,13 @@ class Life(Case):
                           ["delete", "p/tinny", "--yes"], ["delete", "p/tinny", "--metrics", "x"],
                           ["fork", "p/f", "--from", "p/tinny", "--at", "1"]):
             self.assertEqual(self.refused("run", *arguments), "stepdb run: error: " + said)
-        self.assertIn("there is no metric 'lost' in run p/tiny#0; did you mean 'loss'?\n",
+        self.assertIn("there is no metric 'lost' in run p/tiny; did you mean 'loss'?\n",
                       self.refused("run", "delete", "p/tiny", "--metrics", "lost"))
         self.assertEqual([row["run"] for row in self.query("runs")], ["p/tiny"])
         self.stepdb("run", "fork", "p/fork", "--from", "p/tiny", "--at", "1")
+        self.log("fork", 2, "own=1")
+        self.assertIn("itself has logged nothing that matches loss;",
+                      self.refused("run", "delete", "p/fork", "--metrics", "own", "loss"))
         for metrics in ("loss", "lo*"):
             self.assertIn(f"run p/fork itself has logged nothing that matches {metrics}; it shows "
                           "what its parent has logged, which is deleted there",
