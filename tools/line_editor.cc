@@ -118,10 +118,11 @@ LineEditor::LineEditor(std::string history_file, Complete complete)
     if (!state.history_file.empty()) {
         history(state.history, &state.event, H_LOAD, state.history_file.c_str());
     }
-    el_set(editor, EL_ADDFN, "stepdb-complete", "complete a word", &State::on_tab);
+    // Wide: of narrow names libedit makes copies that it never frees.
+    el_wset(editor, EL_ADDFN, L"stepdb-complete", L"complete a word", &State::on_tab);
     el_set(editor, EL_BIND, "^I", "stepdb-complete", nullptr);
     // Ctrl-C is a key here, not a signal: it gives up the line, never the shell.
-    el_set(editor, EL_ADDFN, "stepdb-interrupt", "give up the line", &State::on_interrupt);
+    el_wset(editor, EL_ADDFN, L"stepdb-interrupt", L"give up the line", &State::on_interrupt);
     el_set(editor, EL_BIND, "^C", "stepdb-interrupt", nullptr);
     el_set(editor, EL_SETTY, "-d", "-isig", nullptr);
     el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
