@@ -25,7 +25,7 @@ class Terminal:
     def __init__(self, *arguments, home, environment=None):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.environ.update({"TERM": "xterm", "HOME": home, "LC_ALL": "C.UTF-8", "PAGER": "",
+            os.environ.update({"TERM": "xterm", "HOME": home, "LC_ALL": "C.UTF-8", "PAGER": "cat",
                                "XDG_STATE_HOME": "", **(environment or {})})
             os.execv(STEPDB, [STEPDB, "shell", *arguments])
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
@@ -140,6 +140,7 @@ class Shell(Case):
         terminal = self.terminal()
         terminal.type("\x1b[A\x1b[A\r")  # twice up: before \help
         self.assertRegex(terminal.expect(r"\(1 row\)"), r"demo/tiny  layers/2/norm +9\.5\r\n")
+        terminal.expect(r"stepdb> ")  # only what is typed at the prompt is the shell's for sure
         terminal.type("\\quit\r")
         self.assertEqual(terminal.ended(), 0)
 
@@ -178,8 +179,10 @@ class Shell(Case):
         terminal.expect(r"caught\r\n")
         terminal.expect(r"stepdb> ")
         terminal.type("\\pager off\r")
+        terminal.expect(r"stepdb> ")
         terminal.type("train/loss @ demo/tiny | last 2\r")
         terminal.expect(r"\r\n\(2 rows\)")
+        terminal.expect(r"stepdb> ")
         terminal.type("\\quit\r")
         self.assertEqual(terminal.ended(), 0)
 
@@ -187,6 +190,7 @@ class Shell(Case):
         terminal = self.terminal(environment={"PAGER": "/nowhere/pager", "PATH": "/nowhere"})
         terminal.type("train/loss @ demo/tiny | last 1;\r")
         terminal.expect(r"\r\n\(1 row\)")
+        terminal.expect(r"stepdb> ")
         terminal.type("exit\r")
         self.assertEqual(terminal.ended(), 0)
 
