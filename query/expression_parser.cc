@@ -183,11 +183,10 @@ std::string ExpressionParser::operator_hint(const Token& token) const {
     if (token.kind != TokenKind::kWord) {
         return {};
     }
-    if (token.is_word("not")) {
-        return "; `not` stands before `in`, `contains`, a regex, or a whole condition";
-    }
     static const std::vector<std::string> words = {"contains", "exists", "in", "is", "not"};
-    return did_you_mean(token.text, words);
+    return token.is_word("not")
+               ? "; `not` stands before `in`, `contains`, a regex, or a whole condition"
+               : did_you_mean(token.text, words);
 }
 
 Result<uint32_t> ExpressionParser::parse_or() {
