@@ -358,6 +358,7 @@ void Shell::greet() {
 
 void Shell::run_typed() {
     greet();
+    std::signal(SIGINT, SIG_IGN);  // between two lines it is nobody's
     std::string text;
     LineEditor editor(history_file(), [&](std::string_view before_cursor) {
         return complete(text + std::string(before_cursor));

@@ -39,6 +39,10 @@ class Terminal:
             match = re.search(pattern, text)
             if match:
                 self.seen = text[match.end():]
+                if pattern.endswith("> "):  # the prompt: keys are the editor's from now on
+                    while termios.tcgetattr(self.fd)[3] & termios.ICANON:
+                        if time.monotonic() > until:
+                            raise AssertionError("no editor behind the prompt")
                 return text[:match.end()]
             ready, _, _ = select.select([self.fd], [], [], max(0, until - time.monotonic()))
             if not ready:
