@@ -32,14 +32,16 @@ namespace {
 constexpr std::string_view kPrompt = "stepdb> ";
 constexpr std::string_view kContinuedPrompt = "   ...> ";
 
-volatile std::sig_atomic_t interrupted = 0;  // NOLINT: set by the signal handler
+volatile std::sig_atomic_t interrupted = 0;  // set by the signal handler
 
 // While it lives Ctrl-C is noted instead of ending the process; a second one, if nothing has looked
-// at the first, ends it.
+// at the first, ends it. One within another keeps what that has noted: \watch must not lose it.
 class InterruptNoted {
   public:
     InterruptNoted() {
-        interrupted = 0;
+        if (living++ == 0) {
+            interrupted = 0;
+        }
         struct sigaction noted = {};
         noted.sa_handler = [](int) {
             if (interrupted != 0) {
@@ -49,13 +51,18 @@ class InterruptNoted {
         };
         sigaction(SIGINT, &noted, &before_);
     }
-    ~InterruptNoted() { sigaction(SIGINT, &before_, nullptr); }
+    ~InterruptNoted() {
+        sigaction(SIGINT, &before_, nullptr);
+        --living;
+    }
     InterruptNoted(const InterruptNoted&) = delete;
     InterruptNoted& operator=(const InterruptNoted&) = delete;
 
     static bool is_set() { return interrupted != 0; }
 
   private:
+    static inline int living = 0;
+
     struct sigaction before_ = {};
 };
 
