@@ -114,10 +114,13 @@ struct SummaryStage {
     std::vector<SummaryField> fields;  // as named, all if none is
 };
 
+// Points with the times of their rows beside their steps.
+struct StampedStage {};
+
 struct Stage {
     SourceSpan span;  // its name
     std::variant<StepsStage, TimeStage, FirstStage, LastStage, WhenStage, BucketsStage,
-                 SummaryStage>
+                 SummaryStage, StampedStage>
         what;
 };
 

@@ -36,8 +36,9 @@ std::string join(const std::vector<std::string>& words) {
 }
 
 bool is_named(const Stage& stage, std::string_view name) {
-    return name == "buckets" ? std::holds_alternative<BucketsStage>(stage.what)
-                             : std::holds_alternative<SummaryStage>(stage.what);
+    return name == "buckets"   ? std::holds_alternative<BucketsStage>(stage.what)
+           : name == "summary" ? std::holds_alternative<SummaryStage>(stage.what)
+                               : std::holds_alternative<StampedStage>(stage.what);
 }
 
 // One parse of one text. Each parse_* reads what it is named for and leaves the rest.
@@ -73,6 +74,7 @@ class Parser {
     Result<std::optional<Expression>> parse_where(ExpressionScope scope);
     Error unexpected_end(const Query& query) const;
     Error unknown_run_function() const;
+    Error unknown_stage(const Token& name) const;
     std::string missing_word() const;
     Result<std::vector<Stage>> parse_stages();
     Result<Stage> parse_stage();
@@ -365,7 +367,7 @@ Result<std::vector<Stage>> Parser::parse_stages() {
     while (peek().kind == TokenKind::kPipe) {
         take();
         TRY_ASSIGN(Stage stage, parse_stage());
-        for (const std::string_view last : {"buckets", "summary"}) {
+        for (const std::string_view last : {"buckets", "summary", "stamped"}) {
             if (!stages.empty() && is_named(stages.back(), last)) {
                 return error_at(stage.span,
                                 fmt::format("no stage can follow `{}`; put it before", last));
@@ -379,6 +381,17 @@ Result<std::vector<Stage>> Parser::parse_stages() {
         }
     }
     return stages;
+}
+
+// All stages are told only where none is near: there are many.
+Error Parser::unknown_stage(const Token& name) const {
+    const std::string hint = name.text == "where"
+                                 ? "; `where` stands behind the runs, before the first '|'"
+                                 : did_you_mean(name.text, stage_names());
+    return error_at(name.span, hint.empty() ? fmt::format("expected a stage ({}), found {}",
+                                                          join(stage_names()), describe(name))
+                                            : fmt::format("expected a stage, found {}{}",
+                                                          describe(name), hint));
 }
 
 Result<Stage> Parser::parse_stage() {
@@ -408,13 +421,10 @@ Result<Stage> Parser::parse_stage() {
         TRY_ASSIGN(stage.what, parse_buckets());
     } else if (name.text == "summary") {
         TRY_ASSIGN(stage.what, parse_summary());
+    } else if (name.text == "stamped") {
+        stage.what = StampedStage();
     } else {
-        return error_at(
-            name.span,
-            fmt::format("expected a stage ({}), found {}{}", join(stage_names()), describe(name),
-                        name.text == "where"
-                            ? "; `where` stands behind the runs, before the first '|'"
-                            : did_you_mean(name.text, stage_names())));
+        return unknown_stage(name);
     }
     return stage;
 }

@@ -126,7 +126,7 @@ TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
         {"runs | show", "column 12 ", "expected a name, a number or a statistic"},
         {"runs | limit 5 | show x", "column 18 ", "the order is show, sort, limit"},
         {"a @ a/b |", "column 10 ",
-         "expected a stage (buckets, first, last, steps, summary, time, when)"},
+         "expected a stage (buckets, first, last, stamped, steps, summary, time, when)"},
         {"a @ a/b | bucket 5", "column 11 ", "found 'bucket'; did you mean 'buckets'?"},
         {"a @ a/b | buckets", "column 18 ", "expected a number of buckets, found the end"},
         {"a @ a/b | buckets 0", "column 19 ", "whole number from 1 to 1048576, found '0'"},

@@ -24,8 +24,8 @@ const std::vector<std::string>& query_keywords() {
 }
 
 const std::vector<std::string>& stage_names() {
-    static const std::vector<std::string> names = {"buckets", "first", "last", "steps",
-                                                   "summary", "time",  "when"};
+    static const std::vector<std::string> names = {"buckets", "first",   "last", "stamped",
+                                                   "steps",   "summary", "time", "when"};
     return names;
 }
 

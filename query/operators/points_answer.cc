@@ -14,7 +14,9 @@ class PointsAnswer : public Answer {
   public:
     explicit PointsAnswer(ExecutionContext& context) : context_(context) {
         const bool stepped = context.selection.first_of(Axis::kStepped) != nullptr;
-        const bool timed = context.selection.first_of(Axis::kTimed) != nullptr;
+        const auto& stages = std::get<SeriesQuery>(context.bound.query.what).stages;
+        stamped_ = !stages.empty() && std::holds_alternative<StampedStage>(stages.back().what);
+        const bool timed = stamped_ || context.selection.first_of(Axis::kTimed) != nullptr;
         columns_.emplace_back("run", ColumnType::kText);
         columns_.emplace_back("metric", ColumnType::kText);
         if (stepped || !timed) {
@@ -90,7 +92,8 @@ class PointsAnswer : public Answer {
             append_steps(block.column(step_column_), stepped, keys);
         }
         if (time_column_ != 0) {
-            append_times(block.column(time_column_), !stepped, keys);
+            append_times(block.column(time_column_), stamped_ || !stepped,
+                         std::span(batch_.times).subspan(at_, count));
         }
         block.column(columns_.size() - 1)
             .append_doubles(std::span(batch_.values).subspan(at_, count));
@@ -107,16 +110,17 @@ class PointsAnswer : public Answer {
         }
     }
 
-    static void append_times(ColumnCells& cells, bool there, std::span<const Key> keys) {
+    static void append_times(ColumnCells& cells, bool there, std::span<const int64_t> times) {
         if (!there) {
-            cells.append_null(static_cast<uint32_t>(keys.size()));
+            cells.append_null(static_cast<uint32_t>(times.size()));
             return;
         }
-        cells.append_times(keys);
+        cells.append_times(times);
     }
 
     ExecutionContext& context_;
     std::vector<ResultColumn> columns_;
+    bool stamped_ = false;    // times of stepped points too
     size_t step_column_ = 0;  // 0: none
     size_t time_column_ = 0;
     std::optional<Plan> plan_;
