@@ -24,10 +24,15 @@ class Answer {
 };
 
 // The context outlives the answer.
-std::unique_ptr<Answer> make_points_answer(ExecutionContext& context);
+// Of the selected series. `stages`, and the shapes in it, outlive the answer.
+Task<Result<std::unique_ptr<Answer>>> make_series_answer(ExecutionContext& context,
+                                                         const SeriesStages& stages);
+std::unique_ptr<Answer> make_points_answer(ExecutionContext& context, const PointsShape& shape);
 Result<std::unique_ptr<Answer>> make_buckets_answer(ExecutionContext& context,
-                                                    const BucketsStage& stage);
-std::unique_ptr<Answer> make_summary_answer(ExecutionContext& context, const SummaryStage& stage);
+                                                    const BucketsShape& shape);
+std::unique_ptr<Answer> make_summary_answer(ExecutionContext& context, const SummaryShape& shape);
+Task<Result<std::unique_ptr<Answer>>> make_combined_answer(ExecutionContext& context,
+                                                           const SeriesStages& stages);
 std::unique_ptr<Answer> make_attributes_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_stats_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_projects_answer(ExecutionContext& context);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -11,6 +12,7 @@
 #include "query/diagnostic.h"
 #include "query/expression_ast.h"
 #include "query/pattern.h"
+#include "query/stage_ast.h"
 
 namespace stepdb {
 
@@ -25,103 +27,6 @@ struct RunPattern {
     Pattern path;                     // without the attempt
     std::optional<uint32_t> attempt;  // unset: the newest
     Of of = Of::kRun;
-};
-
-// One end of a range.
-struct RangeEnd {
-    enum class Anchor : uint8_t { kOpen, kValue, kStart, kEnd, kNow, kFork };
-
-    Anchor anchor = Anchor::kOpen;
-    // The value itself, or the offset from the anchor: `step` in a `steps` stage, `time_us`
-    // (microseconds) in a `time` stage.
-    double step = 0;
-    int64_t time_us = 0;
-    SourceSpan span;
-};
-
-struct Range {
-    RangeEnd from;
-    RangeEnd to;
-};
-
-struct StepsStage {
-    Range range;
-};
-
-struct TimeStage {
-    Range range;
-};
-
-struct FirstStage {
-    uint64_t points = 0;  // of each series
-};
-
-struct LastStage {
-    uint64_t points = 0;  // of each series
-};
-
-struct WhenStage {
-    Expression condition;  // on points
-};
-
-// What a bucket can tell, in the order of an answer's columns.
-enum class Statistic : uint8_t {
-    kCount,
-    kNan,
-    kPositiveInfinity,
-    kNegativeInfinity,
-    kMin,
-    kMinX,
-    kMax,
-    kMaxX,
-    kSum,
-    kMean,
-    kFirst,
-    kFirstX,
-    kLast,
-    kLastX,
-};
-
-struct BucketsStage {
-    uint32_t buckets = 0;
-    std::vector<Statistic> statistics;  // as named, all if none is
-};
-
-// What `summary` can tell, in the order of an answer's columns.
-enum class SummaryField : uint8_t {
-    kCount,
-    kNan,
-    kPositiveInfinity,
-    kNegativeInfinity,
-    kMin,
-    kMinStep,
-    kMinTime,
-    kMax,
-    kMaxStep,
-    kMaxTime,
-    kSum,
-    kMean,
-    kVariance,
-    kFirst,
-    kFirstStep,
-    kFirstTime,
-    kLast,
-    kLastStep,
-    kLastTime,
-};
-
-struct SummaryStage {
-    std::vector<SummaryField> fields;  // as named, all if none is
-};
-
-// Points with the times of their rows beside their steps.
-struct StampedStage {};
-
-struct Stage {
-    SourceSpan span;  // its name
-    std::variant<StepsStage, TimeStage, FirstStage, LastStage, WhenStage, BucketsStage,
-                 SummaryStage, StampedStage>
-        what;
 };
 
 // A column of `show`.
@@ -144,13 +49,63 @@ struct TableStages {
     std::optional<uint64_t> limit;
 };
 
-// `metrics @ runs where condition | stage | stage`
+struct SeriesQuery;
+
+// What a term of a series query is made of: a tree, operands before what they are operands of.
+struct TermNode {
+    enum class Kind : uint8_t {
+        kMetrics,  // the series that a pattern selects
+        kNumber,
+        kHold,      // the operand's last value, carried on
+        kOperator,  // of two operands
+        kQuery,     // a query in parentheses
+    };
+
+    Kind kind = Kind::kMetrics;
+    SourceSpan span;
+    Pattern metrics;
+    double number = 0;
+    Operator op = Operator::kAdd;
+    std::vector<uint32_t> operands;  // nodes
+    std::shared_ptr<SeriesQuery> query;
+};
+
+// One of the series, or of those that are calculated, of a query.
+struct Term {
+    std::vector<TermNode> nodes;
+    uint32_t root = 0;
+    SourceSpan span;
+    std::string name;  // given with `as`
+
+    // Of a term that is a pattern and nothing else.
+    const Pattern* pattern() const {
+        const bool is_pattern = nodes.size() == 1 && nodes[0].kind == TermNode::Kind::kMetrics;
+        return is_pattern ? &nodes[0].metrics : nullptr;
+    }
+};
+
+// `terms @ runs where condition | stage | stage`. Without runs all of its operands are queries.
 struct SeriesQuery {
-    std::vector<Pattern> metrics;
+    std::vector<Term> terms;
     std::vector<RunPattern> runs;
     std::optional<Expression> where;  // of runs
-    std::vector<Stage> stages;
+    SeriesStages then;
+    size_t scope = 0;  // its number among the series queries of the text
 };
+
+// Calls `visit` with every series query in the parentheses of one, in the order of their runs in
+// the text, and with the query itself.
+template <typename Visit>
+void for_each_query(const SeriesQuery& query, const Visit& visit) {
+    for (const Term& term : query.terms) {
+        for (const TermNode& node : term.nodes) {
+            if (node.query != nullptr) {
+                for_each_query(*node.query, visit);
+            }
+        }
+    }
+    visit(query);
+}
 
 // `runs PATTERN, ... where condition | show ...`
 struct RunsQuery {

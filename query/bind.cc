@@ -11,11 +11,6 @@ namespace stepdb {
 
 namespace {
 
-const std::vector<RunPattern>& run_patterns(const Query& query) {
-    return std::visit([](const auto& what) -> const std::vector<RunPattern>& { return what.runs; },
-                      query.what);
-}
-
 bool has_attempt(const Run& run, uint32_t number) {
     const Attempt* attempt = run.find_attempt(number);
     return attempt != nullptr && !attempt->discarded;
@@ -138,10 +133,12 @@ Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, Bo
         return {};
     }
     const size_t before = bound.runs.size();
+    std::vector<Capture> captures;
     for (const auto& run : runs) {
-        if (matcher.matches(run->path()) &&
+        if (matcher.matches(run->path(), captures) &&
             (!pattern.attempt || has_attempt(*run, *pattern.attempt))) {
             bound.runs.push_back(select(run, pattern));
+            bound.runs.back().captures = captures;
         }
     }
     if (runs.empty()) {
@@ -155,35 +152,69 @@ Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, Bo
     return {};
 }
 
-// The first end of a range that is relative to a fork.
-const RangeEnd* find_fork(const Query& query) {
-    const auto* series = std::get_if<SeriesQuery>(&query.what);
-    if (series == nullptr) {
-        return nullptr;
-    }
-    for (const Stage& stage : series->stages) {
-        const Range* range = nullptr;
-        if (const auto* steps = std::get_if<StepsStage>(&stage.what)) {
-            range = &steps->range;
-        } else if (const auto* time = std::get_if<TimeStage>(&stage.what)) {
-            range = &time->range;
-        }
-        for (const RangeEnd* end :
-             {range == nullptr ? nullptr : &range->from, range == nullptr ? nullptr : &range->to}) {
-            if (end != nullptr && end->anchor == RangeEnd::Anchor::kFork) {
-                return end;
-            }
+// An end of a range that is relative to a fork.
+struct ForkEnd {
+    const RangeEnd* end = nullptr;
+    bool is_in_time = false;
+};
+
+const RangeEnd* find_fork(const Range& range) {
+    for (const RangeEnd* end : {&range.from, &range.to}) {
+        if (end->anchor == RangeEnd::Anchor::kFork) {
+            return end;
         }
     }
     return nullptr;
 }
 
-bool is_in_time_stage(const Query& query, const RangeEnd& end) {
-    const auto& stages = std::get<SeriesQuery>(query.what).stages;
-    return std::ranges::any_of(stages, [&](const Stage& stage) {
-        const auto* time = std::get_if<TimeStage>(&stage.what);
-        return time != nullptr && (&time->range.from == &end || &time->range.to == &end);
+// The first one of the text's queries of series.
+ForkEnd find_fork(const Query& query) {
+    ForkEnd found;
+    const auto* series = std::get_if<SeriesQuery>(&query.what);
+    if (series == nullptr) {
+        return found;
+    }
+    for_each_query(*series, [&](const SeriesQuery& each) {
+        for (const Stage& stage : each.then.stages) {
+            const auto* steps = std::get_if<StepsStage>(&stage.what);
+            const auto* time = std::get_if<TimeStage>(&stage.what);
+            const Range* range = steps != nullptr  ? &steps->range
+                                 : time != nullptr ? &time->range
+                                                   : nullptr;
+            const RangeEnd* end = range == nullptr ? nullptr : find_fork(*range);
+            if (end != nullptr && found.end == nullptr) {
+                found = {end, time != nullptr};
+            }
+        }
     });
+    return found;
+}
+
+// Adds the runs that the patterns select as the scope of that number.
+Status bind_runs(const std::vector<RunPattern>& patterns, const Catalog::RunMap& runs, size_t scope,
+                 BoundQuery& bound) {
+    const size_t first = bound.runs.size();
+    for (const RunPattern& pattern : patterns) {
+        const size_t before = bound.runs.size();
+        TRY(select_pattern(pattern, runs, bound));
+        if (pattern.of == RunPattern::Of::kParent) {
+            TRY(take_parents(pattern, before, runs, bound));
+        } else if (pattern.of == RunPattern::Of::kOwn) {
+            leave_own(before, bound);
+        }
+    }
+    for (size_t i = first; i < bound.runs.size(); ++i) {
+        bound.runs[i].order = i;
+    }
+    const auto from = bound.runs.begin() + static_cast<std::ptrdiff_t>(first);
+    std::stable_sort(from, bound.runs.end(), [](const SelectedRun& a, const SelectedRun& b) {
+        return natural_less(a.label, b.label);
+    });
+    const auto same = [](const SelectedRun& a, const SelectedRun& b) { return a.label == b.label; };
+    bound.runs.erase(std::unique(from, bound.runs.end(), same), bound.runs.end());
+    bound.scopes.resize(std::max(bound.scopes.size(), scope + 1));
+    bound.scopes[scope] = {first, bound.runs.size() - first};
+    return {};
 }
 
 }  // namespace
@@ -202,33 +233,30 @@ std::vector<uint64_t> BoundQuery::run_ids() const {
 Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs) {
     BoundQuery bound;
     bound.query = std::move(query);
-    for (const RunPattern& pattern : run_patterns(bound.query)) {
-        const size_t before = bound.runs.size();
-        TRY(select_pattern(pattern, runs, bound));
-        if (pattern.of == RunPattern::Of::kParent) {
-            TRY(take_parents(pattern, before, runs, bound));
-        } else if (pattern.of == RunPattern::Of::kOwn) {
-            leave_own(before, bound);
+    const auto* series = std::get_if<SeriesQuery>(&bound.query.what);
+    if (series == nullptr) {
+        const auto& patterns =
+            std::visit([](const auto& what) -> const std::vector<RunPattern>& { return what.runs; },
+                       bound.query.what);
+        TRY(bind_runs(patterns, runs, 0, bound));
+        return bound;
+    }
+    Status done;
+    for_each_query(*series, [&](const SeriesQuery& each) {
+        if (done) {
+            done = bind_runs(each.runs, runs, each.scope, bound);
         }
-    }
-    for (size_t i = 0; i < bound.runs.size(); ++i) {
-        bound.runs[i].order = i;
-    }
-    std::ranges::stable_sort(bound.runs, [](const SelectedRun& a, const SelectedRun& b) {
-        return natural_less(a.label, b.label);
     });
-    const auto same = [](const SelectedRun& a, const SelectedRun& b) { return a.label == b.label; };
-    bound.runs.erase(std::unique(bound.runs.begin(), bound.runs.end(), same), bound.runs.end());
-    return bound;
+    return done ? Result<BoundQuery>(std::move(bound)) : done.error();
 }
 
 Status resolve_fork(BoundQuery& bound) {
-    const RangeEnd* fork = find_fork(bound.query);
-    if (fork == nullptr) {
+    const ForkEnd fork = find_fork(bound.query);
+    if (fork.end == nullptr) {
         return {};
     }
-    if (is_in_time_stage(bound.query, *fork)) {
-        return query_error(bound.query.text, fork->span,
+    if (fork.is_in_time) {
+        return query_error(bound.query.text, fork.end->span,
                            "a fork has a step and no time; write `steps fork..`");
     }
     const SelectedRun* first = nullptr;
@@ -244,7 +272,7 @@ Status resolve_fork(BoundQuery& bound) {
     if (bound.fork_step) {
         return {};
     }
-    return query_error(bound.query.text, fork->span,
+    return query_error(bound.query.text, fork.end->span,
                        first == nullptr ? "no run selected has a fork"
                                         : fmt::format("run {} has no fork", first->label),
                        ErrorCode::kFailedPrecondition);

@@ -11,6 +11,7 @@
 #include "engine/base/result.h"
 #include "engine/snapshot.h"
 #include "query/ast.h"
+#include "query/name_matcher.h"
 #include "query/store_facts.h"
 
 namespace stepdb {
@@ -22,14 +23,23 @@ struct SelectedRun {
     uint32_t attempt = 0;
     bool own = false;
     std::string label;
-    size_t order = 0;  // in which the query named it
+    size_t order = 0;               // in which the query named it
+    std::vector<Capture> captures;  // of its pattern
 
     RunView view() const { return {*run, attempt, own}; }
 };
 
+// The runs of one series query of the text, or of a query of another kind.
+struct RunScope {
+    size_t first = 0;
+    size_t count = 0;
+};
+
 struct BoundQuery {
     Query query;
-    std::vector<SelectedRun> runs;    // in natural order of their labels, each once
+    // Scope after scope, in each in natural order of their labels, each once.
+    std::vector<SelectedRun> runs;
+    std::vector<RunScope> scopes;     // by SeriesQuery::scope; of other queries one
     std::vector<std::string> notes;   // for the user: patterns that matched nothing
     std::vector<StoreFact> store;     // for `stats`, from whoever has the engine
     std::optional<double> fork_step;  // see resolve_fork

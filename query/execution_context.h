@@ -16,6 +16,12 @@
 
 namespace stepdb {
 
+// Points that have no place on the x that was asked for.
+struct LeftOutPoints {
+    uint64_t without_x = 0;     // missing or not finite
+    uint64_t not_positive = 0;  // on a logarithmic x
+};
+
 struct ExecutionContext {
     ExecutionContext(BoundQuery its_query, SeriesSource& its_source, int64_t its_now_us,
                      std::shared_ptr<MemoryBudget> its_memory, Executor* executor)
@@ -31,8 +37,11 @@ struct ExecutionContext {
     int64_t now_us;
     std::shared_ptr<MemoryBudget> memory;  // may be null: unbounded
     Turns turns;
-    std::vector<std::unique_ptr<const PointCondition>> conditions;  // of `when`, by stage
+    std::vector<std::unique_ptr<const PointExpression>> expressions;  // on points, by number
     Selection selection;
+    Plan plan;                               // of series queries
+    std::vector<MemoryCharge> name_charges;  // of the series
+    LeftOutPoints left_out_points;
     std::vector<std::string> notes;      // for the user, beside the answer
     std::atomic<bool> cancelled{false};  // set from any thread, seen at the next batch
 };

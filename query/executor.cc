@@ -1,7 +1,9 @@
 #include "query/executor.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "query/resolve.h"
 #include "query/where.h"
 
 namespace stepdb {
@@ -12,40 +14,10 @@ void append_notes(std::vector<std::string>& to, const std::vector<std::string>& 
     to.insert(to.end(), from.begin(), from.end());
 }
 
-const Stage* find_steps_stage(const SeriesQuery& query) {
-    const auto at = std::find_if(query.stages.begin(), query.stages.end(), [](const Stage& stage) {
-        return std::holds_alternative<StepsStage>(stage.what);
-    });
-    return at == query.stages.end() ? nullptr : &*at;
-}
-
-// A range of steps leaves out what has no steps, and says so; all of it, and it is a mistake.
-Status drop_stepless(const SeriesQuery& query, ExecutionContext& context) {
-    std::vector<Series>& series = context.selection.series;
-    const Stage* steps = find_steps_stage(query);
-    const Series* timed = context.selection.first_of(Axis::kTimed);
-    if (steps == nullptr || timed == nullptr) {
-        return {};
-    }
-    if (context.selection.first_of(Axis::kStepped) == nullptr) {
-        return query_error(
-            context.bound.query.text, steps->span,
-            fmt::format("the metric '{}' has times, no steps; use `time`", timed->metric));
-    }
-    const size_t before = series.size();
-    const auto is_timed = [](const Series& each) { return each.axis == Axis::kTimed; };
-    series.erase(std::remove_if(series.begin(), series.end(), is_timed), series.end());
-    context.notes.push_back(fmt::format("`steps` left out {} series that have times, no steps",
-                                        before - series.size()));
-    return {};
-}
-
-// `where` of everything but `metrics`, whose series it chooses.
+// `where` of what is about runs; of series queries and `metrics` see choose_runs().
 const Expression* where_of_runs(const Query& query) {
     const std::optional<Expression>* where = nullptr;
-    if (const auto* series = std::get_if<SeriesQuery>(&query.what)) {
-        where = &series->where;
-    } else if (const auto* runs = std::get_if<RunsQuery>(&query.what)) {
+    if (const auto* runs = std::get_if<RunsQuery>(&query.what)) {
         where = &runs->where;
     } else if (const auto* attributes = std::get_if<AttributesQuery>(&query.what)) {
         where = &attributes->where;
@@ -93,10 +65,18 @@ Task<Status> QueryExecution::prepare() {
 
 // Those for which `where` holds, if it is about runs.
 Task<Status> QueryExecution::choose_runs() {
-    const Expression* where = where_of_runs(context_.bound.query);
+    const Query& query = context_.bound.query;
     Status chosen;
-    if (where != nullptr) {
-        chosen = co_await filter_runs(context_, *where);
+    if (const auto* series = std::get_if<SeriesQuery>(&query.what)) {
+        std::vector<const SeriesQuery*> all;
+        for_each_query(*series, [&](const SeriesQuery& each) { all.push_back(&each); });
+        for (const SeriesQuery* each : all) {
+            if (chosen && each->where) {
+                chosen = co_await filter_runs(context_, *each->where, each->scope);
+            }
+        }
+    } else if (const Expression* where = where_of_runs(query)) {
+        chosen = co_await filter_runs(context_, *where, 0);
     }
     if (chosen) {
         chosen = resolve_fork(context_.bound);
@@ -104,34 +84,56 @@ Task<Status> QueryExecution::choose_runs() {
     co_return chosen;
 }
 
-// The series that patterns and, of `metrics`, `where` select.
+// The series that a series query or `metrics` selects, and what is done with their points.
 Task<Status> QueryExecution::choose_series() {
     const auto& what = context_.bound.query.what;
-    const auto* series = std::get_if<SeriesQuery>(&what);
-    const auto* metrics = std::get_if<MetricsQuery>(&what);
     Status chosen = check_damage(context_);
     if (!chosen) {
         co_return chosen;
     }
-    Result<Selection> selection =
-        select_series(context_.bound, series != nullptr ? series->metrics : metrics->metrics,
-                      context_.source, context_.memory);
+    if (const auto* query = std::get_if<SeriesQuery>(&what)) {
+        Result<ResolvedSeries> resolved = co_await resolve_series(context_, *query);
+        if (!resolved) {
+            co_return resolved.error();
+        }
+        context_.selection.series = std::move(resolved->series);
+        context_.plan = std::move(resolved->plan);
+        co_return chosen;
+    }
+    const auto& metrics = std::get<MetricsQuery>(what);
+    Result<Selection> selection = select_series(context_.bound, context_.bound.scopes[0],
+                                                metrics.metrics, context_.source, context_.memory);
     if (!selection) {
         co_return selection.error();
     }
     context_.selection = *std::move(selection);
     append_notes(context_.notes, context_.selection.notes);
-    if (series != nullptr) {
-        chosen = bind_conditions(context_, *series);
-        if (chosen) {
-            chosen = drop_stepless(*series, context_);
-        }
-        co_return chosen;
-    }
-    if (metrics->where) {
-        chosen = co_await filter_series(context_, *metrics->where);
+    if (metrics.where) {
+        chosen = co_await filter_series(context_, *metrics.where);
     }
     co_return chosen;
+}
+
+Task<Result<bool>> QueryExecution::next(ResultBlock& block) {
+    Result<bool> more = co_await answer_->next(block);
+    if (more && !*more) {
+        append_left_out();
+    }
+    co_return more;
+}
+
+void QueryExecution::append_left_out() {
+    const LeftOutPoints left_out = std::exchange(context_.left_out_points, LeftOutPoints());
+    if (left_out.without_x > 0) {
+        context_.notes.push_back(
+            fmt::format("`x` left out {} points that have none, or none that "
+                        "is finite",
+                        left_out.without_x));
+    }
+    if (left_out.not_positive > 0) {
+        context_.notes.push_back(
+            fmt::format("`log-x` left out {} points at or below 0", left_out.not_positive));
+    }
 }
 
 Task<Result<std::unique_ptr<Answer>>> QueryExecution::make_answer() {
@@ -155,16 +157,7 @@ Task<Result<std::unique_ptr<Answer>>> QueryExecution::make_answer() {
     if (const auto* metrics = std::get_if<MetricsQuery>(&what)) {
         co_return co_await make_metrics_answer(context_, metrics->table);
     }
-    const auto& stages = std::get<SeriesQuery>(what).stages;
-    if (!stages.empty()) {
-        if (const auto* buckets = std::get_if<BucketsStage>(&stages.back().what)) {
-            co_return make_buckets_answer(context_, *buckets);
-        }
-        if (const auto* summary = std::get_if<SummaryStage>(&stages.back().what)) {
-            co_return make_summary_answer(context_, *summary);
-        }
-    }
-    co_return make_points_answer(context_);
+    co_return co_await make_series_answer(context_, std::get<SeriesQuery>(what).then);
 }
 
 }  // namespace stepdb

@@ -42,7 +42,7 @@ class QueryExecution {
 
     // Replaces `block` by the next rows; false at the end. After an error nothing more comes. One
     // call at a time.
-    Task<Result<bool>> next(ResultBlock& block) { return answer_->next(block); }
+    Task<Result<bool>> next(ResultBlock& block);
 
     // Makes the running or next call of prepare() or next() return kCancelled at the next batch it
     // reads.
@@ -60,6 +60,7 @@ class QueryExecution {
     Task<Result<std::unique_ptr<Answer>>> make_answer();
     Task<Status> choose_runs();
     Task<Status> choose_series();
+    void append_left_out();
 
     ExecutionContext context_;
     std::unique_ptr<Answer> answer_;

@@ -137,6 +137,7 @@ class ExpressionBinder {
         return bind_operator(std::get<OperatorTerm>(written.what), std::move(bound));
     }
     Result<uint32_t> bind_name(const NameTerm& name, BoundNode bound);
+    bool bind_joined(const NameTerm& name, BoundNode& bound);
     bool bind_point(std::string_view name, BoundNode& bound) const;
     Result<uint32_t> bind_statistic(const StatisticTerm& term, BoundNode bound);
     Result<uint32_t> bind_at(const AtTerm& term, BoundNode bound);
@@ -169,6 +170,9 @@ class ExpressionBinder {
 };
 
 Result<uint32_t> ExpressionBinder::bind_name(const NameTerm& name, BoundNode bound) {
+    if (scope_ == ExpressionScope::kPoint && bind_joined(name, bound)) {
+        return add(std::move(bound));
+    }
     if (!name.is_attribute) {
         if (bind_point(name.text, bound)) {
             return add(std::move(bound));
@@ -200,12 +204,40 @@ Result<uint32_t> ExpressionBinder::bind_name(const NameTerm& name, BoundNode bou
     return add(std::move(bound));
 }
 
-// `value`, `step` or `time`, where a point is meant.
+// A metric's name, where a point is meant and nothing else is called so.
+bool ExpressionBinder::bind_joined(const NameTerm& name, BoundNode& bound) {
+    BoundNode other;
+    const bool can_be = !name.is_attribute || name.is_quoted || name.is_held;
+    const bool is_taken = !name.is_attribute && (bind_point(name.text, other) ||
+                                                 find_field(name.text, scope_) != nullptr);
+    const bool is_metric = plan_.is_metric_ && plan_.is_metric_(name.text);
+    if (!can_be || is_taken || (!is_metric && !name.is_held)) {
+        return false;
+    }
+    const auto same = [&](const JoinedMetric& joined) {
+        return joined.metric == name.text && joined.is_held == name.is_held;
+    };
+    const auto at = std::ranges::find_if(plan_.joined_, same);
+    bound.kind = BoundNode::Kind::kJoined;
+    bound.type = ValueType::kNumber;
+    bound.source = static_cast<uint32_t>(at - plan_.joined_.begin());
+    if (at == plan_.joined_.end()) {
+        plan_.joined_.push_back({name.text, name.is_held, bound.span});
+    }
+    return true;
+}
+
+// `value`, `step`, `time` or `elapsed`, where a point is meant.
 bool ExpressionBinder::bind_point(std::string_view name, BoundNode& bound) const {
     if (scope_ != ExpressionScope::kPoint) {
         return false;
     }
     constexpr std::array<std::string_view, 3> kParts = {"value", "step", "time"};
+    if (name == "elapsed" && plan_.is_metric_) {
+        bound.kind = BoundNode::Kind::kElapsed;
+        bound.type = ValueType::kNumber;
+        return true;
+    }
     const auto at = std::ranges::find(kParts, name);
     if (at == kParts.end()) {
         return false;
@@ -222,7 +254,8 @@ Result<uint32_t> ExpressionBinder::bind_statistic(const StatisticTerm& term, Bou
     ExpressionSource source;
     source.metric = term.metric.text;
     source.span = term.metric.span;
-    source.is_required = !is_asked_for_existence_;
+    source.has_captures = term.metric.kind == PatternKind::kGlob;
+    source.is_required = !is_asked_for_existence_ && !source.has_captures;
     if (term.when) {
         const ExpressionScope outer = std::exchange(scope_, ExpressionScope::kPoint);
         const bool existence = std::exchange(is_asked_for_existence_, false);
@@ -243,7 +276,8 @@ Result<uint32_t> ExpressionBinder::bind_at(const AtTerm& term, BoundNode bound) 
     ExpressionSource source;
     source.metric = term.metric.text;
     source.span = term.metric.span;
-    source.is_required = !is_asked_for_existence_;
+    source.has_captures = term.metric.kind == PatternKind::kGlob;
+    source.is_required = !is_asked_for_existence_ && !source.has_captures;
     AtPlace place;
     place.axis = term.axis;
     if (term.axis == AtTerm::Axis::kTime) {
@@ -462,7 +496,7 @@ std::vector<std::string> field_names(ExpressionScope scope) {
         }
     }
     if (scope == ExpressionScope::kPoint) {
-        names.insert(names.end(), {"value", "step", "time"});
+        names.insert(names.end(), {"value", "step", "time", "elapsed"});
     }
     return names;
 }

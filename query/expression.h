@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,9 +55,17 @@ struct ExpressionSource {
     std::string metric;            // empty: the row's own series
     std::optional<uint32_t> when;  // a condition on points: only these
     std::optional<AtPlace> at;
-    std::string text;          // as it was written, where there is more than a metric
-    SourceSpan span;           // of the metric
-    bool is_required = false;  // a metric that no run has is a mistake
+    bool has_captures = false;  // in `metric`, in place of which the row's own stand
+    std::string text;           // as it was written, where there is more than a metric
+    SourceSpan span;            // of the metric
+    bool is_required = false;   // a metric that no run has is a mistake
+};
+
+// Another metric of a point's run, by its value at the same key.
+struct JoinedMetric {
+    std::string metric;
+    bool is_held = false;  // its last value at or before the key
+    SourceSpan span;
 };
 
 struct BoundNode {
@@ -65,7 +74,9 @@ struct BoundNode {
         kField,
         kAttribute,
         kStatistic,
-        kPoint,  // `part` of a point
+        kPoint,    // `part` of a point
+        kElapsed,  // seconds from the start of a point's run to the point
+        kJoined,   // another metric, of number `source`, at the place of a point
         kOperator,
     };
 
@@ -92,6 +103,11 @@ class ExpressionPlan {
     ExpressionPlan(std::string_view query_text, int64_t now_us)
         : query_text_(query_text), now_us_(now_us) {}
 
+    // Which names of points are metrics; without it none is.
+    void set_metric_test(std::function<bool(const std::string&)> is_metric) {
+        is_metric_ = std::move(is_metric);
+    }
+    bool knows_metrics() const { return is_metric_ != nullptr; }
     // The root's node. kInvalidArgument at the place of a name, value or regex that cannot be.
     Result<uint32_t> add(const Expression& expression, ExpressionScope scope);
     // From now on `name` stands for that node.
@@ -103,6 +119,7 @@ class ExpressionPlan {
     std::string_view query_text() const { return query_text_; }
     const std::vector<BoundNode>& nodes() const { return nodes_; }
     const std::vector<ExpressionSource>& sources() const { return sources_; }
+    const std::vector<JoinedMetric>& joined() const { return joined_; }
     const std::vector<std::pair<std::string, uint32_t>>& aliases() const { return aliases_; }
 
   private:
@@ -112,12 +129,14 @@ class ExpressionPlan {
     int64_t now_us_;
     std::vector<BoundNode> nodes_;
     std::vector<ExpressionSource> sources_;
+    std::vector<JoinedMetric> joined_;
+    std::function<bool(const std::string&)> is_metric_;
     std::vector<std::pair<std::string, uint32_t>> aliases_;
 };
 
-// A condition on points, by itself.
-struct PointCondition {
-    PointCondition(std::string_view query_text, int64_t now_us) : plan(query_text, now_us) {}
+// A condition on points, or x, by itself.
+struct PointExpression {
+    PointExpression(std::string_view query_text, int64_t now_us) : plan(query_text, now_us) {}
 
     ExpressionPlan plan;
     uint32_t root = 0;

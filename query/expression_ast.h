@@ -84,6 +84,8 @@ struct LiteralTerm {
 struct NameTerm {
     std::string text;
     bool is_attribute = false;  // quoted, or in attr(): an attribute whatever it is called
+    bool is_quoted = false;     // of a point it can be a metric
+    bool is_held = false;       // in hold(): a metric, whose last value stands
 };
 
 // `min(METRIC when CONDITION).step`

@@ -1,7 +1,5 @@
 #include "query/expression_parser.h"
 
-#include <array>
-
 #include "engine/base/text.h"
 #include "query/expression_words.h"
 #include "query/literals.h"
@@ -9,28 +7,6 @@
 namespace stepdb {
 
 namespace {
-
-struct NamedOperator {
-    std::string_view name;
-    Operator op;
-};
-constexpr std::array<NamedOperator, 6> kComparisons = {{{"=", Operator::kEqual},
-                                                        {"!=", Operator::kNotEqual},
-                                                        {"<", Operator::kLess},
-                                                        {"<=", Operator::kLessEqual},
-                                                        {">", Operator::kGreater},
-                                                        {">=", Operator::kGreaterEqual}}};
-constexpr std::array<NamedOperator, 2> kSums = {
-    {{"+", Operator::kAdd}, {"-", Operator::kSubtract}}};
-constexpr std::array<NamedOperator, 3> kProducts = {
-    {{"*", Operator::kMultiply}, {"/", Operator::kDivide}, {"%", Operator::kRemainder}}};
-
-template <size_t kCount>
-const NamedOperator* find_operator(const std::array<NamedOperator, kCount>& operators,
-                                   const Token& token) {
-    const auto at = std::ranges::find(operators, token.text, &NamedOperator::name);
-    return token.kind == TokenKind::kWord && at != operators.end() ? &*at : nullptr;
-}
 
 std::vector<std::string> to_strings(std::span<const std::string_view> names) {
     return {names.begin(), names.end()};
@@ -77,6 +53,8 @@ class ExpressionParser {
     Result<uint32_t> parse_at(const Token& name);
     Result<PointPart> parse_part(bool is_allowed, std::string_view name);
     Result<Pattern> parse_metric(std::string_view function);
+    // Metrics of the run of a series can be named by what its patterns captured.
+    bool allows_captures() const { return scope_ == ExpressionScope::kSeries; }
 
     Status enter(SourceSpan span);
     bool next_is_right_word(uint32_t left) const;
@@ -256,9 +234,10 @@ Result<uint32_t> ExpressionParser::parse_comparison() {
     if (token.kind == TokenKind::kRegex) {
         return parse_match(left, negated);
     }
-    if (const NamedOperator* found = find_operator(kComparisons, token)) {
+    const bool is_word = token.kind == TokenKind::kWord;
+    if (const auto op = is_word ? find_comparison(token.text) : std::nullopt) {
         reader_.take();
-        return compare(left, found->op);
+        return compare(left, *op);
     }
     if (token.is_word("contains")) {
         reader_.take();
@@ -313,8 +292,8 @@ bool ExpressionParser::next_is_right_word(uint32_t left) const {
         std::holds_alternative<LiteralTerm>(expression_.nodes[left].what) ||
         names_number(token.text) || (is_numeric(left) && !may_be_number(token.text));
     return token.kind == TokenKind::kWord && !is_operator(token) && !names_something &&
-           after.kind != TokenKind::kOpenParenthesis && find_operator(kSums, after) == nullptr &&
-           find_operator(kProducts, after) == nullptr;
+           after.kind != TokenKind::kOpenParenthesis && !find_sum(after.text) &&
+           !find_product(after.text);
 }
 
 // Reads the right side.
@@ -389,24 +368,24 @@ Result<uint32_t> ExpressionParser::parse_is(uint32_t left) {
 
 Result<uint32_t> ExpressionParser::parse_sum() {
     TRY_ASSIGN(uint32_t left, parse_product());
-    while (const NamedOperator* found = find_operator(kSums, reader_.peek())) {
+    while (const auto op = reader_.peek_operator(find_sum)) {
         TRY(require_value(left));
         reader_.take();
         TRY_ASSIGN(const uint32_t right, parse_product());
         TRY(require_value(right));
-        TRY_ASSIGN(left, add_operator(found->op, {left, right}, since(left)));
+        TRY_ASSIGN(left, add_operator(*op, {left, right}, since(left)));
     }
     return left;
 }
 
 Result<uint32_t> ExpressionParser::parse_product() {
     TRY_ASSIGN(uint32_t left, parse_factor());
-    while (const NamedOperator* found = find_operator(kProducts, reader_.peek())) {
+    while (const auto op = reader_.peek_operator(find_product)) {
         TRY(require_value(left));
         reader_.take();
         TRY_ASSIGN(const uint32_t right, parse_factor());
         TRY(require_value(right));
-        TRY_ASSIGN(left, add_operator(found->op, {left, right}, since(left)));
+        TRY_ASSIGN(left, add_operator(*op, {left, right}, since(left)));
     }
     return left;
 }
@@ -418,7 +397,7 @@ Result<uint32_t> ExpressionParser::parse_factor() {
     }
     if (token.kind == TokenKind::kLiteral && !token.text.empty()) {
         ExpressionNode node;
-        node.what = NameTerm{token.text, true};
+        node.what = NameTerm{token.text, true, true};
         return add(reader_.take().span, std::move(node));
     }
     if (token.kind != TokenKind::kWord || is_operator(token) || token.text == "*") {
@@ -457,7 +436,7 @@ Result<uint32_t> ExpressionParser::parse_function() {
     if (name.text == "at") {
         return parse_at(name);
     }
-    if (name.text == "attr") {
+    if (name.text == "attr" || (name.text == "hold" && scope_ == ExpressionScope::kPoint)) {
         return parse_attribute(name);
     }
     std::vector<std::string> known = to_strings(point_statistic_names());
@@ -472,16 +451,20 @@ Result<uint32_t> ExpressionParser::parse_function() {
 
 Result<uint32_t> ExpressionParser::parse_attribute(const Token& name) {
     reader_.take();
-    TRY_ASSIGN(Pattern pattern, reader_.take_pattern("an attribute such as config/lr"));
-    TRY(reader_.take_punctuation(TokenKind::kCloseParenthesis, " behind the attribute"));
+    const bool is_held = name.text == "hold";
+    TRY_ASSIGN(Pattern pattern, reader_.take_pattern(is_held ? "a metric such as tokens"
+                                                             : "an attribute such as config/lr"));
+    TRY(reader_.take_punctuation(TokenKind::kCloseParenthesis, " behind its name"));
     ExpressionNode node;
-    node.what = NameTerm{std::move(pattern.text), true};
+    node.what = NameTerm{std::move(pattern.text), true, false, is_held};
     return add(join_spans(name.span, reader_.taken_before().span), std::move(node));
 }
 
 Result<Pattern> ExpressionParser::parse_metric(std::string_view function) {
     TRY_ASSIGN(Pattern metric, reader_.take_pattern("a metric such as val/loss"));
-    if (metric.kind != PatternKind::kExact) {
+    const bool is_of_captures = metric.kind == PatternKind::kGlob && allows_captures() &&
+                                metric.text.find('*') == std::string::npos;
+    if (metric.kind != PatternKind::kExact && !is_of_captures) {
         return reader_.error_at(
             metric.span,
             fmt::format("`{}` is about one metric, and '{}' may be many; ask for them with "

@@ -23,6 +23,9 @@ Result<Expression> parse_value_expression(TokenReader& reader, ExpressionScope s
 // Reads `where` and a condition if `where` stands next.
 Result<std::optional<Expression>> parse_where(TokenReader& reader, ExpressionScope scope);
 
+// Reads `asc` or `desc` behind a key of `sort`, if one stands next: whether it is `desc`.
+Result<bool> take_order(TokenReader& reader);
+
 // Reads any `| show`, `| sort` and `| limit`, in this order, up to the end of the query.
 Result<TableStages> parse_table_stages(TokenReader& reader, ExpressionScope scope);
 

@@ -15,6 +15,28 @@ constexpr std::array<std::string_view, 3> kPartNames = {".value", ".step", ".tim
 constexpr std::array<std::string_view, 6> kClassNames = {"missing", "null", "nan",
                                                          "pinf",    "ninf", "finite"};
 
+struct NamedOperator {
+    std::string_view name;
+    Operator op;
+};
+constexpr std::array<NamedOperator, 6> kComparisons = {{{"=", Operator::kEqual},
+                                                        {"!=", Operator::kNotEqual},
+                                                        {"<", Operator::kLess},
+                                                        {"<=", Operator::kLessEqual},
+                                                        {">", Operator::kGreater},
+                                                        {">=", Operator::kGreaterEqual}}};
+constexpr std::array<NamedOperator, 2> kSums = {
+    {{"+", Operator::kAdd}, {"-", Operator::kSubtract}}};
+constexpr std::array<NamedOperator, 3> kProducts = {
+    {{"*", Operator::kMultiply}, {"/", Operator::kDivide}, {"%", Operator::kRemainder}}};
+
+template <size_t kCount>
+std::optional<Operator> find_operator(const std::array<NamedOperator, kCount>& operators,
+                                      std::string_view word) {
+    const auto at = std::ranges::find(operators, word, &NamedOperator::name);
+    return at == operators.end() ? std::nullopt : std::optional(at->op);
+}
+
 // What other languages and tools call our words.
 struct OtherName {
     std::string_view other;
@@ -103,6 +125,18 @@ bool may_be_number(std::string_view word) {
                                                         "ninf", "null", "true", "false"};
     return word.find_first_of("0123456789+-.") == 0 || word.starts_with("now") ||
            std::ranges::find(kWords, word) != kWords.end();
+}
+
+std::optional<Operator> find_comparison(std::string_view word) {
+    return find_operator(kComparisons, word);
+}
+
+std::optional<Operator> find_sum(std::string_view word) {
+    return find_operator(kSums, word);
+}
+
+std::optional<Operator> find_product(std::string_view word) {
+    return find_operator(kProducts, word);
 }
 
 }  // namespace stepdb

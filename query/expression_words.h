@@ -29,6 +29,11 @@ bool split_statistic(std::string_view name, PointStatistic& statistic, PointPart
 std::optional<std::string_view> our_function(std::string_view word);
 std::optional<std::string_view> our_operator(std::string_view word);
 
+// Those that compare, that add and subtract, and that multiply and divide: words of their own.
+std::optional<Operator> find_comparison(std::string_view word);
+std::optional<Operator> find_sum(std::string_view word);
+std::optional<Operator> find_product(std::string_view word);
+
 // Whether the word is a number or a time, or seems to be meant as one.
 bool may_be_number(std::string_view word);
 

@@ -72,7 +72,7 @@ class GlobTranslator {
                                fmt::format("the capture {{{}}} is named twice", name));
         }
         captures_.push_back(name);
-        regex_ += "[^/]*";
+        regex_ += fmt::format("(?P<{}>[^/]*)", name);
         at_ = close + 1;
         return {};
     }
@@ -105,14 +105,37 @@ Result<NameMatcher> NameMatcher::compile(const Pattern& pattern, std::string_vie
     re2::RE2::Options options;
     options.set_log_errors(false);
     options.set_dot_nl(true);
-    options.set_never_capture(true);
     matcher.regex_ = std::make_unique<re2::RE2>(regex, options);
     if (!matcher.regex_->ok()) {
         return query_error(
             query_text, pattern.span,
             fmt::format("the regex is not valid: {}", printable(matcher.regex_->error())));
     }
+    for (const auto& [name, group] : matcher.regex_->NamedCapturingGroups()) {
+        matcher.capture_names_.push_back(name);
+        matcher.capture_groups_.push_back(group);
+    }
     return matcher;
+}
+
+bool NameMatcher::matches(std::string_view name, std::vector<Capture>& captures) const {
+    captures.clear();
+    if (capture_names_.empty()) {
+        return matches(name);
+    }
+    std::vector<re2::StringPiece> groups(static_cast<size_t>(regex_->NumberOfCapturingGroups()) +
+                                         1);
+    const re2::StringPiece piece(name.data(), name.size());
+    if (!regex_->Match(piece, 0, name.size(),
+                       search_ ? re2::RE2::UNANCHORED : re2::RE2::ANCHOR_BOTH, groups.data(),
+                       static_cast<int>(groups.size()))) {
+        return false;
+    }
+    for (size_t i = 0; i < capture_names_.size(); ++i) {
+        const re2::StringPiece& group = groups[static_cast<size_t>(capture_groups_[i])];
+        captures.push_back({capture_names_[i], std::string(group.data(), group.size())});
+    }
+    return true;
 }
 
 bool NameMatcher::matches(std::string_view name) const {
@@ -122,6 +145,24 @@ bool NameMatcher::matches(std::string_view name) const {
     const re2::StringPiece piece(name.data(), name.size());
     return regex_->Match(piece, 0, name.size(),
                          search_ ? re2::RE2::UNANCHORED : re2::RE2::ANCHOR_BOTH, nullptr, 0);
+}
+
+std::string fill_captures(std::string_view text, const std::vector<Capture>& captures) {
+    std::string filled;
+    while (!text.empty()) {
+        const size_t open = text.find('{');
+        const size_t close = text.find('}', open == std::string_view::npos ? open : open + 1);
+        if (close == std::string_view::npos) {
+            break;
+        }
+        const std::string_view name = text.substr(open + 1, close - open - 1);
+        const auto at = std::ranges::find(captures, name, &Capture::name);
+        filled += text.substr(0, open);
+        filled += at == captures.end() ? text.substr(open, close + 1 - open) : at->text;
+        text.remove_prefix(close + 1);
+    }
+    filled += text;
+    return filled;
 }
 
 }  // namespace stepdb

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "query/ast.h"
@@ -13,6 +14,14 @@ class RE2;
 }
 
 namespace stepdb {
+
+// What a capture of a pattern stands for in a name.
+struct Capture {
+    std::string name;
+    std::string text;
+
+    bool operator==(const Capture&) const = default;
+};
 
 // In globs `*` and `{name}` match within a segment, `**` across, `**/` also nothing. A regex is
 // searched for. Time is linear in the name, memory bounded, whatever the pattern.
@@ -26,6 +35,11 @@ class NameMatcher {
     ~NameMatcher();
 
     bool matches(std::string_view name) const;
+    // Likewise; `captures` becomes what the captures of the pattern, `{layer}` or `(?P<layer>...)`,
+    // stand for in the name, by name.
+    bool matches(std::string_view name, std::vector<Capture>& captures) const;
+    // The names of its captures.
+    const std::vector<std::string>& capture_names() const { return capture_names_; }
     // The only name it matches, if it is not a pattern.
     const std::string* exact() const { return regex_ == nullptr ? &text_ : nullptr; }
 
@@ -35,6 +49,11 @@ class NameMatcher {
     std::string text_;
     std::unique_ptr<re2::RE2> regex_;  // anchored for globs
     bool search_ = false;
+    std::vector<std::string> capture_names_;  // in byte order
+    std::vector<int> capture_groups_;         // of the regex, by capture
 };
+
+// `text` with what captures stand for in place of `{name}`.
+std::string fill_captures(std::string_view text, const std::vector<Capture>& captures);
 
 }  // namespace stepdb

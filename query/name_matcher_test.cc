@@ -11,7 +11,7 @@ bool matches(const std::string& pattern, std::string_view name) {
     const std::string text = pattern + " @ a/b";
     const Result<Query> query = parse_query(text);
     const auto& series = std::get<SeriesQuery>(query.value().what);
-    return NameMatcher::compile(series.metrics[0], text).value().matches(name);
+    return NameMatcher::compile(*series.terms[0].pattern(), text).value().matches(name);
 }
 
 struct Case {

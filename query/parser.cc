@@ -1,16 +1,14 @@
 #include "query/parser.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <span>
 
 #include "engine/base/text.h"
-#include "engine/model/limits.h"
 #include "query/expression_parser.h"
+#include "query/expression_words.h"
 #include "query/lexer.h"
 #include "query/literals.h"
-#include "query/range_parser.h"
+#include "query/stage_parser.h"
 #include "query/token_reader.h"
 #include "query/vocabulary.h"
 
@@ -18,27 +16,12 @@ namespace stepdb {
 
 namespace {
 
-// Points a query may ask for with first and last. The latter keeps them in memory, and execution
-// may refuse fewer.
-constexpr uint64_t kFirstPointsMax = uint64_t{1} << 53U;
-constexpr uint64_t kLastPointsMax = 4U << 20U;
+constexpr size_t kTermNodesMax = 200;
 
-// What other tools call a statistic.
-std::string other_name_of_statistic(std::string_view word) {
-    if (word == "avg" || word == "average") {
-        return "; did you mean 'mean'?";
-    }
-    return word == "var" ? "; did you mean 'variance'?" : std::string();
-}
-
-std::string join(const std::vector<std::string>& words) {
-    return fmt::format("{}", fmt::join(words, ", "));
-}
-
-bool is_named(const Stage& stage, std::string_view name) {
-    return name == "buckets"   ? std::holds_alternative<BucketsStage>(stage.what)
-           : name == "summary" ? std::holds_alternative<SummaryStage>(stage.what)
-                               : std::holds_alternative<StampedStage>(stage.what);
+bool has_node(const SeriesQuery& query, TermNode::Kind kind) {
+    return std::ranges::any_of(query.terms, [&](const Term& term) {
+        return std::ranges::find(term.nodes, kind, &TermNode::kind) != term.nodes.end();
+    });
 }
 
 // One parse of one text. Each parse_* reads what it is named for and leaves the rest.
@@ -58,7 +41,6 @@ class Parser {
     Error expected(std::string_view what) const { return reader_.expected(what); }
 
     bool at_keyword(std::string_view word) const;
-    std::string missing_pipe() const;
     std::string misspelled_keyword() const;
     Result<std::vector<Pattern>> parse_metrics();
     Status expect_at() const;
@@ -66,7 +48,6 @@ class Parser {
     Result<RunPattern> parse_run_path();
     Result<std::vector<RunPattern>> parse_runs();
     Status split_attempt(RunPattern& run) const;
-    Result<SeriesQuery> parse_series_query();
     Result<std::vector<RunPattern>> parse_all_or_runs();
     Result<RunsQuery> parse_runs_query();
     Result<MetricsQuery> parse_metrics_query();
@@ -74,34 +55,33 @@ class Parser {
     Result<std::optional<Expression>> parse_where(ExpressionScope scope);
     Error unexpected_end(const Query& query) const;
     Error unknown_run_function() const;
-    Error unknown_stage(const Token& name) const;
     std::string missing_word() const;
-    Result<std::vector<Stage>> parse_stages();
-    Result<Stage> parse_stage();
-    Result<uint64_t> parse_count_word(std::string_view what, uint64_t max);
-    Result<Range> parse_range(RangeAxis axis);
-    Result<BucketsStage> parse_buckets();
-    Result<SummaryStage> parse_summary();
-    Result<size_t> parse_statistic(std::span<const std::string_view> names);
-    template <typename Name>
-    Status parse_statistics(std::span<const std::string_view> names, std::vector<Name>& named);
+
+    Result<std::shared_ptr<SeriesQuery>> parse_series_query(std::vector<Term> terms,
+                                                            bool is_in_parentheses);
+    Result<std::vector<Term>> parse_terms();
+    Result<Term> parse_term();
+    Result<uint32_t> parse_sum(Term& term);
+    Result<uint32_t> parse_product(Term& term);
+    Result<uint32_t> parse_factor(Term& term);
+    Result<uint32_t> parse_hold(Term& term);
+    Result<uint32_t> parse_parentheses(Term& term);
+    Result<uint32_t> add(Term& term, TermNode node) const;
+    Result<uint32_t> add_operator(Term& term, Operator op, uint32_t left, uint32_t right);
+    bool next_is_number() const;
+    Status enter(SourceSpan span);
 
     TokenReader reader_;
     bool has_where_ = false;
+    size_t scopes_ = 0;       // series queries so far
+    size_t expressions_ = 0;  // on points, so far
+    uint32_t nesting_ = 0;    // of parentheses
 };
 
 // A word is a keyword at the start of a query unless what follows makes it a metric.
 bool Parser::at_keyword(std::string_view word) const {
-    return peek().is_word(word) && !peek_after().is_word("@") &&
+    return peek().is_word(word) && !is_operator(peek_after()) &&
            peek_after().kind != TokenKind::kComma;
-}
-
-// "; did you mean '| buckets'?" if a stage stands where none can without a `|`.
-std::string Parser::missing_pipe() const {
-    const std::optional<std::string> stage = peek().kind == TokenKind::kWord
-                                                 ? nearest_spelling(peek().text, stage_names())
-                                                 : std::nullopt;
-    return stage ? fmt::format("; did you mean '| {}'?", *stage) : std::string();
 }
 
 // What could have been meant by what stands where `where` or a stage can.
@@ -114,7 +94,7 @@ std::string Parser::missing_word() const {
     std::string hint = has_where_ && (peek().text == "&&" || peek().text == "&")
                            ? "; did you mean 'and'?"
                            : did_you_mean(peek().text, has_where_ ? behind : before);
-    return hint.empty() ? missing_pipe() : hint;
+    return hint.empty() ? missing_pipe(reader_) : hint;
 }
 
 // "; did you mean 'runs'?" if the query's only word so far was to be a keyword.
@@ -176,7 +156,10 @@ Result<Query> Parser::parse_query() {
         take();
         TRY_ASSIGN(query.what, parse_metrics_query());
     } else {
-        TRY_ASSIGN(query.what, parse_series_query());
+        TRY_ASSIGN(std::vector<Term> terms, parse_terms());
+        TRY_ASSIGN(const std::shared_ptr<SeriesQuery> series,
+                   parse_series_query(std::move(terms), false));
+        query.what = std::move(*series);
     }
     return peek().kind == TokenKind::kEnd ? Result<Query>(std::move(query)) : unexpected_end(query);
 }
@@ -293,15 +276,193 @@ Result<std::vector<RunPattern>> Parser::parse_runs() {
     }
 }
 
-Result<SeriesQuery> Parser::parse_series_query() {
-    SeriesQuery query;
-    TRY_ASSIGN(query.metrics, parse_metrics());
-    TRY(expect_at());
-    take();
-    TRY_ASSIGN(query.runs, parse_runs());
-    TRY_ASSIGN(query.where, parse_where(ExpressionScope::kRun));
-    TRY_ASSIGN(query.stages, parse_stages());
+// What follows the terms of a query; of one in parentheses, up to the `)`.
+Result<std::shared_ptr<SeriesQuery>> Parser::parse_series_query(std::vector<Term> terms,
+                                                                bool is_in_parentheses) {
+    auto query = std::make_shared<SeriesQuery>();
+    query->scope = scopes_++;
+    query->terms = std::move(terms);
+    if (!has_node(*query, TermNode::Kind::kMetrics) && !has_node(*query, TermNode::Kind::kQuery)) {
+        return error_at(query->terms.front().span,
+                        "numbers alone have no points; calculate with a metric");
+    }
+    // A query whose operands are all queries in parentheses has no runs of its own.
+    if (has_node(*query, TermNode::Kind::kMetrics)) {
+        TRY(expect_at());
+        take();
+        TRY_ASSIGN(query->runs, parse_runs());
+        TRY_ASSIGN(query->where, parse_where(ExpressionScope::kRun));
+    } else if (peek().is_word("@")) {
+        return error_at(peek().span,
+                        "all operands have runs of their own in their parentheses; leave out '@'");
+    }
+    TRY_ASSIGN(query->then, parse_series_stages(reader_, is_in_parentheses, expressions_));
     return query;
+}
+
+Result<std::vector<Term>> Parser::parse_terms() {
+    std::vector<Term> terms;
+    while (true) {
+        TRY_ASSIGN(Term term, parse_term());
+        terms.push_back(std::move(term));
+        if (peek().kind != TokenKind::kComma) {
+            return terms;
+        }
+        take();
+    }
+}
+
+Result<Term> Parser::parse_term() {
+    Term term;
+    const SourceSpan start = peek().span;
+    TRY_ASSIGN(term.root, parse_sum(term));
+    term.span = join_spans(start, reader_.taken_before().span);
+    if (term.nodes[term.root].kind == TermNode::Kind::kNumber) {
+        return error_at(term.span,
+                        "a number alone has no points; calculate with it, or quote a "
+                        "metric that is called so");
+    }
+    if (!peek().is_word("as")) {
+        return term;
+    }
+    take();
+    const bool is_name = peek().kind == TokenKind::kWord || peek().kind == TokenKind::kLiteral;
+    if (!is_name || peek().text.empty() || is_operator(peek())) {
+        return expected("a name behind `as`, such as ratio");
+    }
+    term.name = take().text;
+    return term;
+}
+
+Result<uint32_t> Parser::add(Term& term, TermNode node) const {
+    if (term.nodes.size() >= kTermNodesMax) {
+        return error_at(node.span,
+                        fmt::format("more than {} operands in one calculation", kTermNodesMax));
+    }
+    term.nodes.push_back(std::move(node));
+    return static_cast<uint32_t>(term.nodes.size() - 1);
+}
+
+Result<uint32_t> Parser::parse_sum(Term& term) {
+    TRY_ASSIGN(uint32_t left, parse_product(term));
+    while (const auto op = reader_.peek_operator(find_sum)) {
+        take();
+        TRY_ASSIGN(const uint32_t right, parse_product(term));
+        TRY_ASSIGN(left, add_operator(term, *op, left, right));
+    }
+    return left;
+}
+
+Result<uint32_t> Parser::parse_product(Term& term) {
+    TRY_ASSIGN(uint32_t left, parse_factor(term));
+    while (const auto op = reader_.peek_operator(find_product)) {
+        take();
+        TRY_ASSIGN(const uint32_t right, parse_factor(term));
+        TRY_ASSIGN(left, add_operator(term, *op, left, right));
+    }
+    return left;
+}
+
+Result<uint32_t> Parser::add_operator(Term& term, Operator op, uint32_t left, uint32_t right) {
+    TermNode node;
+    node.kind = TermNode::Kind::kOperator;
+    node.op = op;
+    node.operands = {left, right};
+    node.span = join_spans(term.nodes[left].span, term.nodes[right].span);
+    return add(term, std::move(node));
+}
+
+// Whether the next word is a number: where nothing is calculated it is a metric.
+bool Parser::next_is_number() const {
+    const auto calculates = [](const Token& token) {
+        return token.kind == TokenKind::kWord &&
+               (find_sum(token.text).has_value() || find_product(token.text).has_value());
+    };
+    const bool is_operand =
+        (reader_.taken() > 0 && calculates(reader_.taken_before())) || calculates(peek_after());
+    return peek().kind == TokenKind::kWord && is_operand && parse_number(peek().text);
+}
+
+Result<uint32_t> Parser::parse_factor(Term& term) {
+    TermNode node;
+    node.span = peek().span;
+    if (peek().kind == TokenKind::kOpenParenthesis) {
+        return parse_parentheses(term);
+    }
+    if (peek().kind == TokenKind::kWord && peek_after().kind == TokenKind::kOpenParenthesis) {
+        return parse_hold(term);
+    }
+    if (next_is_number()) {
+        node.kind = TermNode::Kind::kNumber;
+        TRY_ASSIGN(node.number, parse_number(take().text));
+        return add(term, std::move(node));
+    }
+    TRY_ASSIGN(node.metrics, reader_.take_pattern("a metric such as train/loss or \"my loss\""));
+    return add(term, std::move(node));
+}
+
+Result<uint32_t> Parser::parse_hold(Term& term) {
+    const Token& name = take();
+    if (name.text != "hold") {
+        static const std::vector<std::string> functions = {"hold"};
+        const bool is_statistic = find_word(point_statistic_names(), name.text).has_value();
+        return error_at(
+            name.span,
+            fmt::format("expected a metric or hold(METRIC), found '{}('{}",
+                        printable(name.text, 80),
+                        is_statistic
+                            ? fmt::format("; `{}(METRIC)` stands in `where`, `show` and `top N by`",
+                                          name.text)
+                            : did_you_mean(name.text, functions)));
+    }
+    take();
+    TRY(enter(name.span));
+    TermNode node;
+    node.kind = TermNode::Kind::kHold;
+    TRY_ASSIGN(const uint32_t operand, parse_sum(term));
+    TRY(reader_.take_punctuation(TokenKind::kCloseParenthesis, " behind what is held"));
+    --nesting_;
+    node.operands = {operand};
+    node.span = join_spans(name.span, reader_.taken_before().span);
+    return add(term, std::move(node));
+}
+
+Status Parser::enter(SourceSpan span) {
+    if (++nesting_ > kExpressionDepthMax) {
+        return error_at(
+            span, fmt::format("parentheses are nested more than {} deep", kExpressionDepthMax));
+    }
+    return {};
+}
+
+// A group is a term by itself; what goes on behind its first term is a query.
+Result<uint32_t> Parser::parse_parentheses(Term& term) {
+    const SourceSpan start = take().span;
+    TRY(enter(start));
+    TRY_ASSIGN(std::vector<Term> inner, parse_terms());
+    const bool is_group =
+        peek().kind == TokenKind::kCloseParenthesis && inner.size() == 1 && inner[0].name.empty();
+    TermNode node;
+    if (!is_group) {
+        node.kind = TermNode::Kind::kQuery;
+        TRY_ASSIGN(node.query, parse_series_query(std::move(inner), true));
+    }
+    TRY(reader_.take_punctuation(TokenKind::kCloseParenthesis, " of what is in parentheses"));
+    --nesting_;
+    node.span = join_spans(start, reader_.taken_before().span);
+    if (!is_group) {
+        return add(term, std::move(node));
+    }
+    uint32_t root = 0;
+    const auto offset = static_cast<uint32_t>(term.nodes.size());
+    for (TermNode& each : inner[0].nodes) {
+        for (uint32_t& operand : each.operands) {
+            operand += offset;
+        }
+        TRY_ASSIGN(root, add(term, std::move(each)));
+    }
+    term.nodes[root].span = node.span;
+    return root;
 }
 
 // Without a pattern all of them.
@@ -360,150 +521,6 @@ Result<MetricsQuery> Parser::parse_metrics_query() {
     TRY_ASSIGN(query.where, parse_where(ExpressionScope::kSeries));
     TRY_ASSIGN(query.table, parse_table_stages(reader_, ExpressionScope::kSeries));
     return query;
-}
-
-Result<std::vector<Stage>> Parser::parse_stages() {
-    std::vector<Stage> stages;
-    while (peek().kind == TokenKind::kPipe) {
-        take();
-        TRY_ASSIGN(Stage stage, parse_stage());
-        for (const std::string_view last : {"buckets", "summary", "stamped"}) {
-            if (!stages.empty() && is_named(stages.back(), last)) {
-                return error_at(stage.span,
-                                fmt::format("no stage can follow `{}`; put it before", last));
-            }
-        }
-        stages.push_back(std::move(stage));
-        if (peek().kind != TokenKind::kPipe && peek().kind != TokenKind::kEnd) {
-            return error_at(peek().span, fmt::format("expected '|' or the end of the query, found "
-                                                     "{}{}",
-                                                     describe(peek()), missing_pipe()));
-        }
-    }
-    return stages;
-}
-
-// All stages are told only where none is near: there are many.
-Error Parser::unknown_stage(const Token& name) const {
-    const std::string hint = name.text == "where"
-                                 ? "; `where` stands behind the runs, before the first '|'"
-                                 : did_you_mean(name.text, stage_names());
-    return error_at(name.span, hint.empty() ? fmt::format("expected a stage ({}), found {}",
-                                                          join(stage_names()), describe(name))
-                                            : fmt::format("expected a stage, found {}{}",
-                                                          describe(name), hint));
-}
-
-Result<Stage> Parser::parse_stage() {
-    if (peek().kind != TokenKind::kWord) {
-        return expected(fmt::format("a stage ({})", join(stage_names())));
-    }
-    const Token& name = take();
-    Stage stage;
-    stage.span = name.span;
-    if (name.text == "steps") {
-        TRY_ASSIGN(const Range range, parse_range(RangeAxis::kStep));
-        stage.what = StepsStage{range};
-    } else if (name.text == "time") {
-        TRY_ASSIGN(const Range range, parse_range(RangeAxis::kTime));
-        stage.what = TimeStage{range};
-    } else if (name.text == "first") {
-        TRY_ASSIGN(const uint64_t points, parse_count_word("a number of points", kFirstPointsMax));
-        stage.what = FirstStage{points};
-    } else if (name.text == "last") {
-        TRY_ASSIGN(const uint64_t points, parse_count_word("a number of points", kLastPointsMax));
-        stage.what = LastStage{points};
-    } else if (name.text == "when") {
-        WhenStage when;
-        TRY_ASSIGN(when.condition, parse_condition(reader_, ExpressionScope::kPoint));
-        stage.what = std::move(when);
-    } else if (name.text == "buckets") {
-        TRY_ASSIGN(stage.what, parse_buckets());
-    } else if (name.text == "summary") {
-        TRY_ASSIGN(stage.what, parse_summary());
-    } else if (name.text == "stamped") {
-        stage.what = StampedStage();
-    } else {
-        return unknown_stage(name);
-    }
-    return stage;
-}
-
-Result<uint64_t> Parser::parse_count_word(std::string_view what, uint64_t max) {
-    if (peek().kind != TokenKind::kWord) {
-        return expected(what);
-    }
-    const Token& word = take();
-    const Result<uint64_t> count = parse_count(what, word.text, max);
-    if (!count) {
-        return error_at(word.span, count.error().message());
-    }
-    return *count;
-}
-
-Result<Range> Parser::parse_range(RangeAxis axis) {
-    if (peek().kind != TokenKind::kWord) {
-        return expected(range_form(axis));
-    }
-    const Token& word = take();
-    return parse_range_word(reader_.text(), word.text, word.span, axis);
-}
-
-// Its number among `names`.
-Result<size_t> Parser::parse_statistic(std::span<const std::string_view> names) {
-    if (peek().kind != TokenKind::kWord) {
-        return expected("a statistic such as min, max or mean");
-    }
-    const Token& name = take();
-    const auto at = std::ranges::find(names, name.text);
-    if (at == names.end()) {
-        const std::vector<std::string> known(names.begin(), names.end());
-        std::string suggestion = other_name_of_statistic(name.text);
-        if (suggestion.empty()) {
-            suggestion = did_you_mean(name.text, known);
-        }
-        return error_at(name.span, fmt::format("expected a statistic ({}), found {}{}", join(known),
-                                               describe(name), suggestion));
-    }
-    return static_cast<size_t>(at - names.begin());
-}
-
-// Those that are named, each once; all if none is.
-template <typename Name>
-Status Parser::parse_statistics(std::span<const std::string_view> names, std::vector<Name>& named) {
-    if (peek().kind != TokenKind::kWord) {
-        for (size_t i = 0; i < names.size(); ++i) {
-            named.push_back(static_cast<Name>(i));
-        }
-        return {};
-    }
-    while (true) {
-        const Token& word = peek();
-        TRY_ASSIGN(const size_t number, parse_statistic(names));
-        if (std::ranges::find(named, static_cast<Name>(number)) != named.end()) {
-            return error_at(word.span,
-                            fmt::format("the statistic {} is named twice", describe(word)));
-        }
-        named.push_back(static_cast<Name>(number));
-        if (peek().kind != TokenKind::kComma) {
-            return {};
-        }
-        take();
-    }
-}
-
-Result<BucketsStage> Parser::parse_buckets() {
-    BucketsStage stage;
-    TRY_ASSIGN(const uint64_t count, parse_count_word("a number of buckets", kBucketsMax));
-    stage.buckets = static_cast<uint32_t>(count);
-    TRY(parse_statistics(bucket_field_names(), stage.statistics));
-    return stage;
-}
-
-Result<SummaryStage> Parser::parse_summary() {
-    SummaryStage stage;
-    TRY(parse_statistics(summary_field_names(), stage.fields));
-    return stage;
 }
 
 }  // namespace

@@ -53,12 +53,12 @@ TEST(Parser, ReadsMetricsAndRuns) {
     const Result<Query> query =
         parse_query("train/loss, \"a*b\", l/*/x, ~\"q\" @ gpt/run#3, gpt/*");
     const SeriesQuery& series = series_of(query);
-    ASSERT_EQ(series.metrics.size(), 4U);
-    EXPECT_EQ(series.metrics[0].kind, PatternKind::kExact);
-    EXPECT_EQ(series.metrics[1].kind, PatternKind::kExact);
-    EXPECT_EQ(series.metrics[1].text, "a*b");
-    EXPECT_EQ(series.metrics[2].kind, PatternKind::kGlob);
-    EXPECT_EQ(series.metrics[3].kind, PatternKind::kRegex);
+    ASSERT_EQ(series.terms.size(), 4U);
+    EXPECT_EQ(series.terms[0].pattern()->kind, PatternKind::kExact);
+    EXPECT_EQ(series.terms[1].pattern()->kind, PatternKind::kExact);
+    EXPECT_EQ(series.terms[1].pattern()->text, "a*b");
+    EXPECT_EQ(series.terms[2].pattern()->kind, PatternKind::kGlob);
+    EXPECT_EQ(series.terms[3].pattern()->kind, PatternKind::kRegex);
     ASSERT_EQ(series.runs.size(), 2U);
     EXPECT_EQ(series.runs[0].path.text, "gpt/run");
     EXPECT_EQ(series.runs[0].attempt, 3U);
@@ -68,7 +68,7 @@ TEST(Parser, ReadsMetricsAndRuns) {
 TEST(Parser, ReadsRanges) {
     const Result<Query> query = parse_query(
         "a @ b/c | steps fork-500..2.5k | time now-1h30m.. | first 5 | buckets 7 max, min");
-    const auto& stages = series_of(query).stages;
+    const auto& stages = series_of(query).then.stages;
     const auto& steps = std::get<StepsStage>(stages[0].what).range;
     EXPECT_EQ(steps.from.anchor, RangeEnd::Anchor::kFork);
     EXPECT_EQ(steps.from.step, -500);
@@ -79,15 +79,15 @@ TEST(Parser, ReadsRanges) {
     EXPECT_EQ(time.from.time_us, -5400000000);
     EXPECT_EQ(time.to.anchor, RangeEnd::Anchor::kOpen);
     EXPECT_EQ(std::get<FirstStage>(stages[2].what).points, 5U);
-    const auto& buckets = std::get<BucketsStage>(stages[3].what);
+    const auto& buckets = std::get<BucketsShape>(series_of(query).then.shape);
     EXPECT_EQ(buckets.buckets, 7U);
     EXPECT_THAT(buckets.statistics, testing::ElementsAre(Statistic::kMax, Statistic::kMin));
 }
 
 TEST(Parser, KeywordsAreKeywordsOnlyWhereExpected) {
-    EXPECT_EQ(series_of(parse_query("runs @ gpt/r")).metrics[0].text, "runs");
-    EXPECT_EQ(series_of(parse_query("metrics, steps @ gpt/r")).metrics[1].text, "steps");
-    EXPECT_EQ(series_of(parse_query("now @ gpt/r | first 1")).metrics[0].text, "now");
+    EXPECT_EQ(series_of(parse_query("runs @ gpt/r")).terms[0].pattern()->text, "runs");
+    EXPECT_EQ(series_of(parse_query("metrics, steps @ gpt/r")).terms[1].pattern()->text, "steps");
+    EXPECT_EQ(series_of(parse_query("now @ gpt/r | first 1")).terms[0].pattern()->text, "now");
     EXPECT_TRUE(
         std::holds_alternative<MetricsQuery>(parse_query("metrics runs @ gpt/r").value().what));
     EXPECT_TRUE(parse_query("explain explain @ gpt/r").value().explain);
@@ -113,7 +113,15 @@ TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
         {"train/loss @gpt/r", "column 12 ", "`@` needs a blank on both sides"},
         {"a b @ c/d", "column 3 ", "expected ',' or '@' and runs, found 'b'"},
         {"a, @ c/d", "column 4 ", "expected a metric such as train/loss or \"my loss\", found '@'"},
-        {"a + b @ c/d", "column 3 ", "found '+'"},
+        {"a + @ c/d", "column 5 ",
+         "expected a metric such as train/loss or \"my loss\", found '@'"},
+        {"1 + 2 @ c/d", "column 1 ", "numbers alone have no points"},
+        {"a - (b @ c/d", "column 13 ", "expected ')' of what is in parentheses"},
+        {"(a @ c/d) - (b @ e/f) @ g/h", "column 23 ", "have runs of their own"},
+        {"(a @ c/d | buckets 5) - b @ c/d", "column 12 ", "put it behind the parentheses"},
+        {"mean(a) @ c/d", "column 1 ", "found 'mean('; `mean(METRIC)` stands in `where`"},
+        {"hol(a) @ c/d", "column 1 ", "found 'hol('; did you mean 'hold'?"},
+        {"a as @ c/d", "column 6 ", "expected a name behind `as`"},
         {"a @", "column 4 ", "expected a run such as gpt/run-1 or gpt/*, found the end"},
         {"a @ run-1", "column 5 ", "expected a run as PROJECT/RUN with one slash, found 'run-1'"},
         {"a @ a/b/c", "column 5 ", "one slash"},
@@ -125,8 +133,7 @@ TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
         {"a @ a/b where", "column 14 ", "expected a name, a number or a statistic"},
         {"runs | show", "column 12 ", "expected a name, a number or a statistic"},
         {"runs | limit 5 | show x", "column 18 ", "the order is show, sort, limit"},
-        {"a @ a/b |", "column 10 ",
-         "expected a stage (buckets, first, last, stamped, steps, summary, time, when)"},
+        {"a @ a/b |", "column 10 ", "expected a stage (across, bottom, buckets, "},
         {"a @ a/b | bucket 5", "column 11 ", "found 'bucket'; did you mean 'buckets'?"},
         {"a @ a/b | buckets", "column 18 ", "expected a number of buckets, found the end"},
         {"a @ a/b | buckets 0", "column 19 ", "whole number from 1 to 1048576, found '0'"},
@@ -134,7 +141,8 @@ TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
         {"a @ a/b | buckets 5 men", "column 21 ", "found 'men'; did you mean 'min'?"},
         {"a @ a/b | buckets 5 min, min", "column 26 ", "the statistic 'min' is named twice"},
         {"a @ a/b | buckets 5 min,", "column 25 ", "expected a statistic such as"},
-        {"a @ a/b | buckets 5 | first 1", "column 23 ", "no stage can follow `buckets`"},
+        {"a @ a/b | buckets 5 | first 1", "column 23 ",
+         "`first` cannot follow `buckets`; put it before"},
         {"a @ a/b | steps 5", "column 17 ", "expected a range of steps such as"},
         {"a @ a/b | steps strat..", "column 17 ", "found 'strat'; did you mean 'start'?"},
         {"a @ a/b | steps 5..x", "column 20 ", "expected start, end, fork or a step, found 'x'"},
@@ -147,7 +155,6 @@ TEST(Parser, SaysWhereWhatWasExpectedAndTheNearestSpelling) {
         {"a @ a/b | time now-5..", "column 19 ", "not a duration"},
         {"a @ a/b | first x", "column 17 ", "found 'x'"},
         {"a @ a/b | last 1T", "column 16 ", "whole number"},
-        {"(a) @ a/b", "column 1 ", "found '('"},
         {"\"\" @ a/b", "column 1 ", "an empty name"},
         {"runs gpt/a#1", "column 6 ", "whole runs"},
         {"metrics", "column 8 ", "expected a metric"},

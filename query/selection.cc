@@ -17,23 +17,30 @@ constexpr size_t kChargeStep = 64U << 10U;
 // Selects the series of one run after the other.
 class Selector {
   public:
-    Selector(const BoundQuery& bound, const std::vector<Pattern>& patterns,
+    Selector(const BoundQuery& bound, RunScope scope, const std::vector<Pattern>& patterns,
              const SeriesSource& source, std::shared_ptr<MemoryBudget> memory)
-        : bound_(bound), patterns_(patterns), source_(source), charge_(std::move(memory)) {}
+        : bound_(bound),
+          scope_(scope),
+          patterns_(patterns),
+          source_(source),
+          charge_(std::move(memory)) {}
 
     Result<Selection> select();
 
   private:
     Status add_run(size_t run);
     Status add(size_t run, size_t pattern, std::string metric, Axis axis);
+    std::vector<Capture> captures_of(size_t run) const;
     Status check_matched();
     Error metric_not_found(const Pattern& pattern) const;
 
     const BoundQuery& bound_;
+    RunScope scope_;
     const std::vector<Pattern>& patterns_;
     const SeriesSource& source_;
     std::vector<NameMatcher> matchers_;
     std::vector<bool> matched_;
+    std::vector<Capture> captured_;  // of the metric at hand
     bool all_exact_ = true;
     size_t bytes_ = 0;
     MemoryCharge charge_;  // bytes_, in steps; goes with the selection
@@ -47,8 +54,8 @@ Result<Selection> Selector::select() {
         matchers_.push_back(std::move(matcher));
     }
     matched_.resize(patterns_.size());
-    for (size_t run = 0; run < bound_.runs.size(); ++run) {
-        TRY(add_run(run));
+    for (size_t i = 0; i < scope_.count; ++i) {
+        TRY(add_run(scope_.first + i));
     }
     TRY(check_matched());
     selection_.charge = std::move(charge_);
@@ -70,7 +77,7 @@ Status Selector::add_run(size_t run) {
     } else {
         for (MetricInfo& metric : source_.metrics(selected.view())) {
             for (size_t i = 0; i < matchers_.size(); ++i) {
-                if (matchers_[i].matches(metric.name)) {
+                if (matchers_[i].matches(metric.name, captured_)) {
                     TRY(add(run, i, metric.name, metric.axis));
                 }
             }
@@ -96,13 +103,26 @@ Status Selector::add(size_t run, size_t pattern, std::string metric, Axis axis) 
     series.run = run;
     series.metric = std::move(metric);
     series.axis = axis;
+    series.captures = captures_of(run);
     selection_.series.push_back(std::move(series));
     return {};
 }
 
+// Those of the metric, and of its run.
+std::vector<Capture> Selector::captures_of(size_t run) const {
+    std::vector<Capture> captures = captured_;
+    for (const Capture& capture : bound_.runs[run].captures) {
+        if (std::ranges::find(captures, capture.name, &Capture::name) == captures.end()) {
+            captures.push_back(capture);
+        }
+    }
+    std::ranges::sort(captures, {}, &Capture::name);
+    return captures;
+}
+
 Status Selector::check_matched() {
     for (size_t i = 0; i < patterns_.size(); ++i) {
-        if (matched_[i] || bound_.runs.empty()) {
+        if (matched_[i] || scope_.count == 0) {
             continue;
         }
         if (matchers_[i].exact() != nullptr) {
@@ -118,15 +138,15 @@ Error Selector::metric_not_found(const Pattern& pattern) const {
     // Enough runs to find the name that was meant; all of a sweep would tell the same.
     constexpr size_t kRunsAsked = 20;
     std::vector<std::string> names;
-    for (size_t i = 0; i < std::min(bound_.runs.size(), kRunsAsked); ++i) {
-        const SelectedRun& selected = bound_.runs[i];
+    for (size_t i = 0; i < std::min(scope_.count, kRunsAsked); ++i) {
+        const SelectedRun& selected = bound_.runs[scope_.first + i];
         for (MetricInfo& metric : source_.metrics(selected.view())) {
             names.push_back(std::move(metric.name));
         }
     }
     std::vector<const SelectedRun*> runs;
-    for (const SelectedRun& selected : bound_.runs) {
-        runs.push_back(&selected);
+    for (size_t i = 0; i < scope_.count; ++i) {
+        runs.push_back(&bound_.runs[scope_.first + i]);
     }
     const std::string where = name_runs(runs);
     return query_error(bound_.query.text, pattern.span,
@@ -156,9 +176,19 @@ const Series* Selection::first_of(Axis axis) const {
     return at == series.end() ? nullptr : &*at;
 }
 
-Result<Selection> select_series(const BoundQuery& bound, const std::vector<Pattern>& metrics,
-                                const SeriesSource& source, std::shared_ptr<MemoryBudget> memory) {
-    return Selector(bound, metrics, source, std::move(memory)).select();
+const std::string* Series::find_capture(std::string_view its_name) const {
+    const auto at = std::ranges::find(captures, its_name, &Capture::name);
+    return at == captures.end() ? nullptr : &at->text;
+}
+
+const std::string& run_label(const BoundQuery& bound, const Series& series) {
+    return series.run_label.empty() ? bound.runs[series.run].label : series.run_label;
+}
+
+Result<Selection> select_series(const BoundQuery& bound, RunScope scope,
+                                const std::vector<Pattern>& metrics, const SeriesSource& source,
+                                std::shared_ptr<MemoryBudget> memory) {
+    return Selector(bound, scope, metrics, source, std::move(memory)).select();
 }
 
 }  // namespace stepdb

@@ -117,15 +117,7 @@ Status TableParser::parse_stage(size_t stage) {
     if (stage == 1) {
         return parse_sort();
     }
-    if (reader_.peek().kind != TokenKind::kWord) {
-        return reader_.expected("a number of rows");
-    }
-    const Token& word = reader_.take();
-    const Result<uint64_t> rows = parse_count("a number of rows", word.text, kLimitRowsMax);
-    if (!rows) {
-        return reader_.error_at(word.span, rows.error().message());
-    }
-    stages_.limit = *rows;
+    TRY_ASSIGN(stages_.limit, reader_.take_count("a number of rows", kLimitRowsMax));
     return {};
 }
 
@@ -185,16 +177,7 @@ Status TableParser::parse_sort() {
     while (true) {
         SortKey key;
         TRY_ASSIGN(key.expression, parse_expression(key.text));
-        const Token& order = reader_.peek();
-        if (order.is_word("desc") || order.is_word("asc")) {
-            key.descending = reader_.take().text == "desc";
-        } else if (order.kind == TokenKind::kWord) {
-            static const std::vector<std::string> orders = {"desc", "asc"};
-            const bool is_long = order.text == "descending" || order.text == "DESC";
-            return reader_.expected(
-                "asc, desc, ',', '|' or the end of the query",
-                is_long ? "; did you mean 'desc'?" : did_you_mean(order.text, orders));
-        }
+        TRY_ASSIGN(key.descending, take_order(reader_));
         stages_.sort.push_back(std::move(key));
         if (stages_.sort.size() > kColumnsMax) {
             return reader_.expected(fmt::format("at most {} keys", kColumnsMax));
@@ -207,6 +190,21 @@ Status TableParser::parse_sort() {
 }
 
 }  // namespace
+
+Result<bool> take_order(TokenReader& reader) {
+    const Token& order = reader.peek();
+    if (order.is_word("desc") || order.is_word("asc")) {
+        return reader.take().text == "desc";
+    }
+    if (order.kind == TokenKind::kWord) {
+        static const std::vector<std::string> orders = {"desc", "asc"};
+        const bool is_long = order.text == "descending" || order.text == "DESC";
+        return reader.expected(
+            "asc, desc, ',', '|' or the end of the query",
+            is_long ? "; did you mean 'desc'?" : did_you_mean(order.text, orders));
+    }
+    return false;
+}
 
 Result<std::optional<Expression>> parse_where(TokenReader& reader, ExpressionScope scope) {
     if (!reader.peek().is_word("where")) {

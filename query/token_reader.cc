@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "query/literals.h"
+
 namespace stepdb {
 
 namespace {
@@ -37,6 +39,15 @@ Status TokenReader::take_punctuation(TokenKind kind, std::string_view why) {
     }
     take();
     return {};
+}
+
+Result<uint64_t> TokenReader::take_count(std::string_view what, uint64_t max) {
+    if (peek().kind != TokenKind::kWord) {
+        return expected(what);
+    }
+    const Token& word = take();
+    const Result<uint64_t> count = parse_count(what, word.text, max);
+    return count ? count : Result<uint64_t>(error_at(word.span, count.error().message()));
 }
 
 Result<Pattern> TokenReader::take_pattern(std::string_view what) {

@@ -37,8 +37,17 @@ class TokenReader {
     // "expected WHAT, found 'x'HINT", at the next token.
     Error expected(std::string_view what, std::string_view hint = "") const;
 
+    // The operator that the next token is, by one of the find_ functions of expression_words.h.
+    template <typename Find>
+    auto peek_operator(Find find) const {
+        return peek().kind == TokenKind::kWord ? find(peek().text) : decltype(find(""))();
+    }
+
     // Takes `(` or `)`; `why` follows "'('" in the message: "'(' behind `count`".
     Status take_punctuation(TokenKind kind, std::string_view why);
+
+    // Takes a whole number from 1 to `max`; `what` names it.
+    Result<uint64_t> take_count(std::string_view what, uint64_t max);
 
     // The next token as a pattern; `what` says in the message what is expected.
     Result<Pattern> take_pattern(std::string_view what);

@@ -24,8 +24,10 @@ const std::vector<std::string>& query_keywords() {
 }
 
 const std::vector<std::string>& stage_names() {
-    static const std::vector<std::string> names = {"buckets", "first",   "last", "stamped",
-                                                   "steps",   "summary", "time", "when"};
+    static const std::vector<std::string> names = {
+        "across", "bottom",  "buckets", "diff",   "ema",   "every", "first", "group",
+        "last",   "limit",   "log-x",   "moving", "pivot", "rate",  "sort",  "stamped",
+        "steps",  "summary", "time",    "top",    "when",  "x",     "zscore"};
     return names;
 }
 

@@ -9,13 +9,11 @@
 
 namespace stepdb {
 
-// Of the bound query's runs. The condition outlives the task.
-Task<Status> filter_runs(ExecutionContext& context, const Expression& condition);
+// Of the runs of a scope of the bound query, before series are selected. The condition outlives the
+// task.
+Task<Status> filter_runs(ExecutionContext& context, const Expression& condition, size_t scope);
 
 // Of the selection's series.
 Task<Status> filter_series(ExecutionContext& context, const Expression& condition);
-
-// Binds the conditions of `when` stages for the pipelines of a query.
-Status bind_conditions(ExecutionContext& context, const SeriesQuery& query);
 
 }  // namespace stepdb

@@ -69,7 +69,7 @@ std::vector<std::string> known(const char* text) {
 }
 
 TEST(ShellCompletion, KnowsTheWordsOfTheLanguage) {
-    EXPECT_THAT(known("x @ p/r | s"), ElementsAre("stamped", "steps", "summary"));
+    EXPECT_THAT(known("x @ p/r | s"), ElementsAre("sort", "stamped", "steps", "summary"));
     EXPECT_THAT(known("runs | s"), ElementsAre("show", "sort"));
     EXPECT_THAT(known("x @ p/r | buckets 9 last"), ElementsAre("last", "last_x"));
     EXPECT_THAT(known("r"), ElementsAre("runs"));

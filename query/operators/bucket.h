@@ -5,6 +5,7 @@
 
 #include "engine/model/compensated_sum.h"
 #include "engine/model/key.h"
+#include "query/stage_ast.h"
 
 namespace stepdb {
 
@@ -28,5 +29,21 @@ struct Bucket {
     double mean() const;
     void add(Key key, double value);
 };
+
+inline bool is_count(Statistic statistic) {
+    return statistic <= Statistic::kNegativeInfinity;
+}
+inline bool is_key(Statistic statistic) {
+    return statistic == Statistic::kMinX || statistic == Statistic::kMaxX ||
+           statistic == Statistic::kFirstX || statistic == Statistic::kLastX;
+}
+// Counts always are; first and last are if any point is there, the others if a finite one is.
+bool is_known(const Bucket& bucket, Statistic statistic);
+// Of one that is_count().
+uint64_t count_of(const Bucket& bucket, Statistic statistic);
+// Of one that is_key(), and is known.
+Key key_of(const Bucket& bucket, Statistic statistic);
+// Of one that is no key, and is known.
+double value_of(const Bucket& bucket, Statistic statistic);
 
 }  // namespace stepdb

@@ -42,4 +42,22 @@ Result<BucketGrid> BucketGrid::create(Axis axis, Key lo, Key hi, uint32_t bucket
     return BucketGrid(axis, std::move(edges));
 }
 
+Result<BucketGrid> BucketGrid::create_log(Key lo, Key hi, uint32_t buckets) {
+    const double from = step_of_key(lo);
+    const double to = step_of_key(hi);
+    CHECK(lo <= hi && from > 0 && buckets > 0, "lo {} hi {} buckets {}", from, to, buckets);
+    std::vector<Key> edges = {lo};
+    edges.reserve(size_t{buckets} + 1);
+    const double log_from = std::log(from);
+    const double width = std::log(to) - log_from;
+    for (uint32_t i = 1; i < buckets; ++i) {
+        const Key key =
+            key_of_step(std::exp(log_from + width * (static_cast<double>(i) / buckets)));
+        // What is rounded does not fall, nor leave the range.
+        edges.push_back(std::clamp(key, edges.back(), hi));
+    }
+    edges.push_back(hi);
+    return BucketGrid(Axis::kStepped, std::move(edges));
+}
+
 }  // namespace stepdb

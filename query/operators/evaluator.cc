@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/base/text.h"
+#include "query/operators/calculation.h"
 #include "query/operators/pipeline.h"
 #include "query/operators/scan.h"
 #include "query/run_attributes.h"
@@ -141,20 +142,7 @@ Value calculate(Operator op, const Value& a, const Value& b) {
     if (!a.is_numeric() || !b.is_numeric()) {
         return {};
     }
-    const double x = a.as_double();
-    const double y = b.as_double();
-    switch (op) {
-        case Operator::kAdd:
-            return Value::of_number(x + y);
-        case Operator::kSubtract:
-            return Value::of_number(x - y);
-        case Operator::kMultiply:
-            return Value::of_number(x * y);
-        case Operator::kDivide:
-            return Value::of_number(x / y);
-        default:
-            return Value::of_number(std::fmod(x, y));
-    }
+    return Value::of_number(apply_operator(op, a.as_double(), b.as_double()));
 }
 
 // A literal by itself is a number if it reads as one.
@@ -166,7 +154,30 @@ const StringSet* tags_of_run(const SelectedRun& selected) {
     return &selected.run->tags();
 }
 
+// With what the row's patterns captured in place of `{name}`.
+std::string metric_of(const ExpressionSource& source, const ExpressionRow& row) {
+    return source.has_captures && row.series != nullptr
+               ? fill_captures(source.metric, row.series->captures)
+               : source.metric;
+}
+
 }  // namespace
+
+std::optional<int64_t> find_run_start(const RunStarts& starts, size_t run) {
+    if (starts == nullptr) {
+        return std::nullopt;
+    }
+    const auto at = starts->find(run);
+    return at == starts->end() ? std::nullopt : std::optional(at->second);
+}
+
+std::optional<double> elapsed_seconds(std::optional<int64_t> start_us, int64_t time_us) {
+    constexpr double kMicroseconds = 1e6;
+    return start_us
+               ? std::optional((static_cast<double>(time_us) - static_cast<double>(*start_us)) /
+                               kMicroseconds)
+               : std::nullopt;
+}
 
 Value ExpressionEvaluator::compute(uint32_t at, const ExpressionRow& row,
                                    std::optional<uint32_t>& wanted) {
@@ -181,6 +192,16 @@ Value ExpressionEvaluator::compute(uint32_t at, const ExpressionRow& row,
             return find_attribute(selected, node.attribute, context_.source, context_.now_us);
         case BoundNode::Kind::kPoint:
             return place_value(row.axis, row.key, row.time_us, row.value, node.part);
+        case BoundNode::Kind::kElapsed: {
+            const std::optional<double> seconds = elapsed_seconds(row.start_us, row.time_us);
+            return seconds ? Value::of_number(*seconds) : Value();
+        }
+        case BoundNode::Kind::kJoined: {
+            const auto value = row.joined == nullptr
+                                   ? std::nullopt
+                                   : row.joined->value(node.source, row.joined_at);
+            return value ? Value::of_number(*value) : Value();
+        }
         case BoundNode::Kind::kOperator:
             return compute_operator(node, row, wanted);
         case BoundNode::Kind::kStatistic:
@@ -190,10 +211,11 @@ Value ExpressionEvaluator::compute(uint32_t at, const ExpressionRow& row,
         wanted = wanted.value_or(node.source);
         return {};
     }
-    const std::string& metric = plan_.sources()[node.source].metric;
-    const std::optional<Axis> axis = metric.empty()
-                                         ? std::optional(row.series->axis)
-                                         : context_.source.find_metric(selected.view(), metric);
+    const ExpressionSource& source = plan_.sources()[node.source];
+    const std::optional<Axis> axis =
+        source.metric.empty()
+            ? std::optional(row.series->axis)
+            : context_.source.find_metric(selected.view(), metric_of(source, row));
     return statistic_value(*row.summaries[node.source], axis.value_or(Axis::kStepped), node);
 }
 
@@ -202,7 +224,8 @@ Value ExpressionEvaluator::compute_field(RowField field, const ExpressionRow& ro
     const Run& run = *selected.run;
     switch (field) {
         case RowField::kRun:
-            return Value::of_text(selected.label);
+            return Value::of_text(row.series == nullptr ? selected.label
+                                                        : run_label(context_.bound, *row.series));
         case RowField::kProject:
             return Value::of_text(run.project);
         case RowField::kName:
@@ -223,7 +246,7 @@ Value ExpressionEvaluator::compute_field(RowField field, const ExpressionRow& ro
             return tags;
         }
         case RowField::kMetric:
-            return Value::of_text(row.series->metric);
+            return Value::of_text(row.series->shown_metric());
         case RowField::kAxis:
             return Value::of_text(row.series->axis == Axis::kStepped ? "stepped" : "timed");
     }
@@ -328,17 +351,16 @@ Task<Result<Summary>> ExpressionEvaluator::fetch(const ExpressionSource& source,
         co_return make_error(damage->code(), "run {}: {}", selected.run->path(), damage->message());
     }
     Series series;
-    series.run = row.run;
     if (source.metric.empty()) {
-        series.metric = row.series->metric;
-        series.axis = row.series->axis;
+        series = *row.series;
     } else {
+        series.run = row.run;
+        series.metric = metric_of(source, row);
         const std::optional<Axis> axis =
-            context_.source.find_metric(selected.view(), source.metric);
+            context_.source.find_metric(selected.view(), series.metric);
         if (!axis) {
             co_return Summary();
         }
-        series.metric = source.metric;
         series.axis = *axis;
     }
     if (source.at) {
@@ -347,8 +369,10 @@ Task<Result<Summary>> ExpressionEvaluator::fetch(const ExpressionSource& source,
     if (source.when) {
         co_return co_await summarize_when(series, *source.when, row);
     }
+    const Plan* plan = source.metric.empty() ? own_plan_ : others_plan_;
     const Pipeline everything;
-    co_return co_await summarize(context_, series, everything);
+    co_return co_await summarize(context_, series,
+                                 plan == nullptr ? everything : plan->of(series.axis).pipeline);
 }
 
 Task<Result<Summary>> ExpressionEvaluator::summarize_when(const Series& series, uint32_t when,
@@ -372,17 +396,25 @@ Task<Result<Summary>> ExpressionEvaluator::summarize_when(const Series& series, 
     }
 }
 
-void ExpressionEvaluator::keep_points(uint32_t condition, ExpressionRow& row, Points& points) {
-    std::optional<uint32_t> wanted;  // nothing: conditions on points name no statistics
+Value ExpressionEvaluator::evaluate_point(uint32_t root, ExpressionRow& row, const Points& points,
+                                          size_t at, const JoinedMetrics* joined) {
+    row.key = points.keys[at];
+    row.time_us = points.times[at];
+    row.value = points.values[at];
+    row.joined = joined;
+    row.joined_at = at;
+    std::optional<uint32_t> wanted;  // nothing: expressions on points name no statistics
+    return compute(root, row, wanted);
+}
+
+void ExpressionEvaluator::keep_points(uint32_t condition, ExpressionRow& row, Points& points,
+                                      const JoinedMetrics* joined) {
     size_t kept = 0;
     for (size_t i = 0; i < points.size(); ++i) {
-        row.key = points.keys[i];
-        row.time_us = points.times[i];
-        row.value = points.values[i];
-        if (compute(condition, row, wanted).is_true()) {
-            points.keys[kept] = row.key;
-            points.times[kept] = row.time_us;
-            points.values[kept] = row.value;
+        if (evaluate_point(condition, row, points, i, joined).is_true()) {
+            points.keys[kept] = points.keys[i];
+            points.times[kept] = points.times[i];
+            points.values[kept] = points.values[i];
             ++kept;
         }
     }

@@ -9,6 +9,7 @@
 
 #include "query/execution_context.h"
 #include "query/expression.h"
+#include "query/operators/joined.h"
 
 namespace stepdb {
 
@@ -27,7 +28,14 @@ struct ExpressionRow {
     Key key = 0;
     int64_t time_us = 0;
     double value = 0;
+    std::optional<int64_t> start_us;        // of the run's series, for `elapsed`
+    const JoinedMetrics* joined = nullptr;  // other metrics, at the points aligned last
+    size_t joined_at = 0;                   // which of these points
 };
+
+// Where `elapsed` begins, if anyone asks for it.
+std::optional<int64_t> find_run_start(const RunStarts& starts, size_t run);
+std::optional<double> elapsed_seconds(std::optional<int64_t> start_us, int64_t time_us);
 
 class ExpressionEvaluator {
   public:
@@ -39,9 +47,20 @@ class ExpressionEvaluator {
     // for what cannot be read.
     Task<Result<Value>> evaluate(uint32_t root, ExpressionRow& row);
 
+    // From now on statistics are of what the plans' pipelines leave: `own` of the row's own series,
+    // `others` of metrics by name. They outlive the evaluator.
+    void set_plans(const Plan* own, const Plan* others) {
+        own_plan_ = own;
+        others_plan_ = others;
+    }
+
     // Leaves, of points of the row's run, those for which a condition on points holds; the row's
-    // own point is lost.
-    void keep_points(uint32_t condition, ExpressionRow& row, Points& points);
+    // own point is lost. `joined`, if the plan joins metrics, is aligned with the points.
+    void keep_points(uint32_t condition, ExpressionRow& row, Points& points,
+                     const JoinedMetrics* joined = nullptr);
+    // An expression on points, for one of them.
+    Value evaluate_point(uint32_t root, ExpressionRow& row, const Points& points, size_t at,
+                         const JoinedMetrics* joined);
 
     // Tells in the context's notes which runs had metrics that could not be counted.
     void append_notes();
@@ -73,6 +92,8 @@ class ExpressionEvaluator {
 
     ExecutionContext& context_;
     const ExpressionPlan& plan_;
+    const Plan* own_plan_ = nullptr;
+    const Plan* others_plan_ = nullptr;
     std::map<std::string, Uncounted> uncounted_;
 };
 

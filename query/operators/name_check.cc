@@ -28,7 +28,12 @@ class NameCheck {
     Status check() const {
         for (const ExpressionSource& source : plan_.sources()) {
             if (source.is_required && !source.metric.empty() && !is_metric(source.metric)) {
-                return metric_not_found(source);
+                return metric_not_found(source.metric, source.span);
+            }
+        }
+        for (const JoinedMetric& joined : plan_.joined()) {
+            if (!is_metric(joined.metric)) {
+                return metric_not_found(joined.metric, joined.span);
             }
         }
         for (const BoundNode& node : plan_.nodes()) {
@@ -53,7 +58,7 @@ class NameCheck {
                    return selected->run->all_attributes().contains(name);
                });
     }
-    Error metric_not_found(const ExpressionSource& source) const;
+    Error metric_not_found(const std::string& metric, SourceSpan span) const;
     Error attribute_not_found(const BoundNode& node) const;
     std::string hint(const BoundNode& node) const;
     std::string where() const { return name_runs(runs_); }
@@ -63,17 +68,17 @@ class NameCheck {
     std::vector<const SelectedRun*> runs_;  // for which `where` holds or not
 };
 
-Error NameCheck::metric_not_found(const ExpressionSource& source) const {
+Error NameCheck::metric_not_found(const std::string& metric, SourceSpan span) const {
     std::set<std::string> names;
     for (size_t i = 0; i < std::min(runs_.size(), kRunsAsked); ++i) {
-        for (MetricInfo& metric : context_.source.metrics(runs_[i]->view())) {
-            names.insert(std::move(metric.name));
+        for (MetricInfo& each : context_.source.metrics(runs_[i]->view())) {
+            names.insert(std::move(each.name));
         }
     }
     const std::vector<std::string> candidates(names.begin(), names.end());
-    return query_error(plan_.query_text(), source.span,
-                       fmt::format("there is no metric '{}' in {}{}", printable(source.metric),
-                                   where(), did_you_mean(source.metric, candidates)),
+    return query_error(plan_.query_text(), span,
+                       fmt::format("there is no metric '{}' in {}{}", printable(metric), where(),
+                                   did_you_mean(metric, candidates)),
                        ErrorCode::kNotFound);
 }
 
@@ -112,7 +117,10 @@ std::string NameCheck::hint(const BoundNode& node) const {
     candidates.insert(candidates.end(), system.begin(), system.end());
     std::string nearest = did_you_mean(name, candidates);
     const bool is_of_point = nearest.empty() && node.scope == ExpressionScope::kPoint;
-    return is_of_point ? "; of a point there are value, step and time" : nearest;
+    return !is_of_point ? nearest
+           : plan_.knows_metrics()
+               ? "; of a point there are value, step, time and elapsed, and the metrics of its run"
+               : "; of a point there are value, step and time";
 }
 
 }  // namespace

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 
+#include "query/operators/calculation.h"
+#include "query/operators/every.h"
 #include "query/operators/first_points.h"
 #include "query/operators/last_points.h"
 #include "query/operators/range_filter.h"
+#include "query/operators/reindex.h"
 #include "query/operators/scan.h"
+#include "query/operators/smooth.h"
 #include "query/operators/when_filter.h"
 
 namespace stepdb {
@@ -15,35 +19,53 @@ namespace {
 // What a summary costs where chunks tell theirs, in values looked at.
 constexpr uint64_t kSummaryWork = 1024;
 
-std::unique_ptr<SeriesCursor> add_step(std::unique_ptr<SeriesCursor> input,
-                                       const PipelineStep& step, ExecutionContext& context,
-                                       const Series& series) {
-    switch (step.kind) {
-        case PipelineStep::Kind::kKeyRange:
-            return make_range_filter(std::move(input), FilterBy::kKey, step.range);
-        case PipelineStep::Kind::kTimeRange:
-            return make_range_filter(std::move(input), FilterBy::kTime, step.range);
-        case PipelineStep::Kind::kFirst:
-            return make_first_points(std::move(input), step.points);
-        case PipelineStep::Kind::kLast:
-            return make_last_points(std::move(input), step.points, context.memory);
-        case PipelineStep::Kind::kWhen:
-            return make_when_filter(std::move(input), context, series,
-                                    *context.conditions[step.condition]);
+// Puts a step behind `input`.
+struct AddStep {
+    ExecutionContext& context;
+    const Series& series;
+    Axis axis;  // of the keys so far
+    std::unique_ptr<SeriesCursor> input;
+
+    std::unique_ptr<SeriesCursor> operator()(const KeyRangeStep& step) {
+        return make_range_filter(std::move(input), FilterBy::kKey, step.range);
     }
-    CHECK(false, "pipeline step {}", static_cast<int>(step.kind));
-    return nullptr;
-}
+    std::unique_ptr<SeriesCursor> operator()(const TimeRangeStep& step) {
+        return make_range_filter(std::move(input), FilterBy::kTime, step.range);
+    }
+    std::unique_ptr<SeriesCursor> operator()(const FirstStep& step) {
+        return make_first_points(std::move(input), step.points);
+    }
+    std::unique_ptr<SeriesCursor> operator()(const LastStep& step) {
+        return make_last_points(std::move(input), step.points, context.memory);
+    }
+    std::unique_ptr<SeriesCursor> operator()(const WhenStep& step) {
+        return make_when_filter(std::move(input), context, series, step);
+    }
+    std::unique_ptr<SeriesCursor> operator()(const SmoothStage& step) {
+        return make_smooth(std::move(input), step, axis, context.memory);
+    }
+    std::unique_ptr<SeriesCursor> operator()(const EveryStage& step) {
+        return make_every(std::move(input), step);
+    }
+    std::unique_ptr<SeriesCursor> operator()(const ReindexStep& step) {
+        axis = step.column == XColumn::kTime ? Axis::kTimed : Axis::kStepped;
+        return make_reindex(std::move(input), context, series, step);
+    }
+    std::unique_ptr<SeriesCursor> operator()(const PositiveStep& step) {
+        static_cast<void>(step);
+        return make_positive(std::move(input), context);
+    }
+};
 
 }  // namespace
 
 std::unique_ptr<SeriesCursor> make_pipeline(ExecutionContext& context, const Series& series,
                                             const Pipeline& pipeline) {
-    std::unique_ptr<SeriesCursor> cursor = make_scan(context, series, pipeline.scan);
+    AddStep add{context, series, series.axis, make_source(context, series, pipeline.scan)};
     for (const PipelineStep& step : pipeline.steps) {
-        cursor = add_step(std::move(cursor), step, context, series);
+        add.input = std::visit(add, step);
     }
-    return cursor;
+    return std::move(add.input);
 }
 
 Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, const Series& series,
@@ -52,7 +74,7 @@ Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, co
     if (pipeline.scan.empty()) {
         co_return seen;
     }
-    if (pipeline.steps.empty()) {
+    if (pipeline.steps.empty() && series.calculation == nullptr) {
         // The ends of the series tell without reading it.
         const SelectedRun& selected = context.bound.runs[series.run];
         Result<std::optional<KeyRange>> whole =
@@ -89,7 +111,7 @@ Task<Result<Summary>> summarize(ExecutionContext& context, const Series& series,
     if (pipeline.scan.empty()) {
         co_return Summary();
     }
-    if (pipeline.steps.empty()) {
+    if (pipeline.steps.empty() && series.calculation == nullptr) {
         // Chunks with a summary tell without being read.
         if (context.cancelled.load(std::memory_order_relaxed)) {
             co_return Error(ErrorCode::kCancelled, "the query was cancelled");

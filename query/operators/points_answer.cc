@@ -1,31 +1,39 @@
 // The points of the selected series, one series after the other.
 #include <algorithm>
+#include <array>
 
 #include "engine/model/limits.h"
 #include "query/answer.h"
 #include "query/operators/pipeline.h"
-#include "query/operators/resolve.h"
+#include "query/operators/x_column.h"
 
 namespace stepdb {
 
 namespace {
 
+constexpr size_t kLabels = 2;  // run, metric
+
 class PointsAnswer : public Answer {
   public:
-    explicit PointsAnswer(ExecutionContext& context) : context_(context) {
-        const bool stepped = context.selection.first_of(Axis::kStepped) != nullptr;
-        const auto& stages = std::get<SeriesQuery>(context.bound.query.what).stages;
-        stamped_ = !stages.empty() && std::holds_alternative<StampedStage>(stages.back().what);
-        const bool timed = stamped_ || context.selection.first_of(Axis::kTimed) != nullptr;
+    PointsAnswer(ExecutionContext& context, const PointsShape& shape)
+        : context_(context), stamped_(shape.is_stamped) {
+        std::array<bool, 3> has = {};
+        for (const Series& series : context.selection.series) {
+            has[static_cast<size_t>(x_column(context, series))] = true;
+        }
+        if (context.selection.series.empty()) {
+            has[static_cast<size_t>(context.plan.stepped.column)] = true;
+        }
+        if (stamped_) {
+            has[static_cast<size_t>(XColumn::kTime)] = true;
+        }
         columns_.emplace_back("run", ColumnType::kText);
         columns_.emplace_back("metric", ColumnType::kText);
-        if (stepped || !timed) {
-            step_column_ = columns_.size();
-            columns_.emplace_back("step", ColumnType::kStep);
-        }
-        if (timed) {
-            time_column_ = columns_.size();
-            columns_.emplace_back("time", ColumnType::kTime);
+        for (const XColumn column : {XColumn::kStep, XColumn::kNumber, XColumn::kTime}) {
+            if (has[static_cast<size_t>(column)]) {
+                x_columns_.push_back(column);
+                columns_.emplace_back(std::string(x_name(column)), x_type(column));
+            }
         }
         columns_.emplace_back("value", ColumnType::kFloat64);
     }
@@ -33,14 +41,6 @@ class PointsAnswer : public Answer {
     const std::vector<ResultColumn>& columns() const override { return columns_; }
 
     Task<Result<bool>> next(ResultBlock& block) override {
-        if (!plan_) {
-            Result<Plan> plan =
-                co_await resolve_plan(context_, std::get<SeriesQuery>(context_.bound.query.what));
-            if (!plan) {
-                co_return plan.error();
-            }
-            plan_ = *std::move(plan);
-        }
         block = ResultBlock(columns_);
         while (block.rows() < kResultBatchRows) {
             if (at_ == batch_.size()) {
@@ -69,7 +69,7 @@ class PointsAnswer : public Answer {
                     co_return false;
                 }
                 const Series& series = all[series_];
-                cursor_ = make_pipeline(context_, series, plan_->of(series.axis).pipeline);
+                cursor_ = make_pipeline(context_, series, context_.plan.of(series.axis).pipeline);
             }
             const Result<bool> more = co_await cursor_->next(batch_);
             if (!more || *more) {
@@ -84,46 +84,30 @@ class PointsAnswer : public Answer {
         const Series& series = context_.selection.series[series_];
         const size_t count = std::min<size_t>(batch_.size() - at_, kResultBatchRows - block.rows());
         const auto rows = static_cast<uint32_t>(count);
-        block.column(0).append_text(context_.bound.runs[series.run].label, rows);
-        block.column(1).append_text(series.metric, rows);
-        const std::span<const Key> keys = std::span(batch_.keys).subspan(at_, count);
-        const bool stepped = series.axis == Axis::kStepped;
-        if (step_column_ != 0) {
-            append_steps(block.column(step_column_), stepped, keys);
-        }
-        if (time_column_ != 0) {
-            append_times(block.column(time_column_), stamped_ || !stepped,
-                         std::span(batch_.times).subspan(at_, count));
+        block.column(0).append_text(run_label(context_.bound, series), rows);
+        block.column(1).append_text(series.shown_metric(), rows);
+        const XColumn own = x_column(context_, series);
+        for (size_t i = 0; i < x_columns_.size(); ++i) {
+            ColumnCells& cells = block.column(kLabels + i);
+            if (x_columns_[i] == own) {
+                for (size_t point = at_; point < at_ + count; ++point) {
+                    append_x(cells, own, batch_.keys[point]);
+                }
+            } else if (stamped_ && x_columns_[i] == XColumn::kTime) {
+                cells.append_times(std::span(batch_.times).subspan(at_, count));
+            } else {
+                cells.append_null(rows);
+            }
         }
         block.column(columns_.size() - 1)
             .append_doubles(std::span(batch_.values).subspan(at_, count));
         at_ += count;
     }
 
-    static void append_steps(ColumnCells& cells, bool there, std::span<const Key> keys) {
-        if (!there) {
-            cells.append_null(static_cast<uint32_t>(keys.size()));
-            return;
-        }
-        for (const Key key : keys) {
-            cells.append_double(step_of_key(key));
-        }
-    }
-
-    static void append_times(ColumnCells& cells, bool there, std::span<const int64_t> times) {
-        if (!there) {
-            cells.append_null(static_cast<uint32_t>(times.size()));
-            return;
-        }
-        cells.append_times(times);
-    }
-
     ExecutionContext& context_;
     std::vector<ResultColumn> columns_;
-    bool stamped_ = false;    // times of stepped points too
-    size_t step_column_ = 0;  // 0: none
-    size_t time_column_ = 0;
-    std::optional<Plan> plan_;
+    bool stamped_;  // times of stepped points too
+    std::vector<XColumn> x_columns_;
     size_t series_ = 0;
     std::unique_ptr<SeriesCursor> cursor_;
     Points batch_;
@@ -132,8 +116,8 @@ class PointsAnswer : public Answer {
 
 }  // namespace
 
-std::unique_ptr<Answer> make_points_answer(ExecutionContext& context) {
-    return std::make_unique<PointsAnswer>(context);
+std::unique_ptr<Answer> make_points_answer(ExecutionContext& context, const PointsShape& shape) {
+    return std::make_unique<PointsAnswer>(context, shape);
 }
 
 }  // namespace stepdb

@@ -4,7 +4,6 @@
 #include "engine/model/limits.h"
 #include "query/answer.h"
 #include "query/operators/pipeline.h"
-#include "query/operators/resolve.h"
 #include "query/parser.h"
 
 namespace stepdb {
@@ -84,8 +83,8 @@ bool is_known(const Summary& summary, SummaryField field) {
 
 class SummaryAnswer : public Answer {
   public:
-    SummaryAnswer(ExecutionContext& context, const SummaryStage& stage)
-        : context_(context), fields_(stage.fields) {
+    SummaryAnswer(ExecutionContext& context, const SummaryShape& shape)
+        : context_(context), fields_(shape.fields) {
         columns_.emplace_back("run", ColumnType::kText);
         columns_.emplace_back("metric", ColumnType::kText);
         for (const SummaryField field : fields_) {
@@ -96,20 +95,12 @@ class SummaryAnswer : public Answer {
     const std::vector<ResultColumn>& columns() const override { return columns_; }
 
     Task<Result<bool>> next(ResultBlock& block) override {
-        if (!plan_) {
-            Result<Plan> plan =
-                co_await resolve_plan(context_, std::get<SeriesQuery>(context_.bound.query.what));
-            if (!plan) {
-                co_return plan.error();
-            }
-            plan_ = *std::move(plan);
-        }
         block = ResultBlock(columns_);
         const std::vector<Series>& all = context_.selection.series;
         for (; at_ < all.size() && block.rows() < kResultBatchRows; ++at_) {
             const Series& series = all[at_];
             const Result<Summary> summary =
-                co_await summarize(context_, series, plan_->of(series.axis).pipeline);
+                co_await summarize(context_, series, context_.plan.of(series.axis).pipeline);
             if (!summary) {
                 co_return summary.error();
             }
@@ -120,8 +111,8 @@ class SummaryAnswer : public Answer {
 
   private:
     void append_row(const Series& series, const Summary& summary, ResultBlock& block) const {
-        block.column(0).append_text(context_.bound.runs[series.run].label);
-        block.column(1).append_text(series.metric);
+        block.column(0).append_text(run_label(context_.bound, series));
+        block.column(1).append_text(series.shown_metric());
         for (size_t i = 0; i < fields_.size(); ++i) {
             append_field(block.column(kFixedColumns + i), summary, fields_[i], series.axis);
         }
@@ -145,14 +136,13 @@ class SummaryAnswer : public Answer {
     ExecutionContext& context_;
     std::vector<SummaryField> fields_;
     std::vector<ResultColumn> columns_;
-    std::optional<Plan> plan_;
     size_t at_ = 0;  // next series
 };
 
 }  // namespace
 
-std::unique_ptr<Answer> make_summary_answer(ExecutionContext& context, const SummaryStage& stage) {
-    return std::make_unique<SummaryAnswer>(context, stage);
+std::unique_ptr<Answer> make_summary_answer(ExecutionContext& context, const SummaryShape& shape) {
+    return std::make_unique<SummaryAnswer>(context, shape);
 }
 
 }  // namespace stepdb

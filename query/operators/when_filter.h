@@ -7,9 +7,9 @@
 
 namespace stepdb {
 
-// `series` is whose points come out of `input`. Context and condition outlive the cursor.
+// `series` is whose points come out of `input`. The context outlives the cursor.
 std::unique_ptr<SeriesCursor> make_when_filter(std::unique_ptr<SeriesCursor> input,
                                                ExecutionContext& context, const Series& series,
-                                               const PointCondition& condition);
+                                               const WhenStep& step);
 
 }  // namespace stepdb

@@ -33,16 +33,6 @@ Task<Status> choose(ExecutionContext& context, const Expression& condition, Expr
     co_return Status();
 }
 
-// The others go to `left_out`.
-template <typename T>
-void keep(std::vector<T>& all, const std::vector<bool>& stays, std::vector<T>& left_out) {
-    std::vector<T> kept;
-    for (size_t i = 0; i < all.size(); ++i) {
-        (stays[i] ? kept : left_out).push_back(std::move(all[i]));
-    }
-    all = std::move(kept);
-}
-
 void note_nothing(ExecutionContext& context, size_t before, size_t after, std::string_view what) {
     if (before > 0 && after == 0) {
         context.notes.push_back(
@@ -52,31 +42,29 @@ void note_nothing(ExecutionContext& context, size_t before, size_t after, std::s
 
 }  // namespace
 
-Task<Status> filter_runs(ExecutionContext& context, const Expression& condition) {
-    std::vector<SelectedRun>& runs = context.bound.runs;
-    std::vector<bool> stays(runs.size());
-    const auto make_row = [](size_t run) { return ExpressionRow(run); };
+Task<Status> filter_runs(ExecutionContext& context, const Expression& condition, size_t scope) {
+    BoundQuery& bound = context.bound;
+    const RunScope before = bound.scopes[scope];
+    std::vector<bool> stays(before.count);
+    const auto make_row = [&](size_t at) { return ExpressionRow(before.first + at); };
     Status chosen = co_await choose(context, condition, ExpressionScope::kRun, make_row, stays);
     if (!chosen) {
         co_return chosen;
     }
-    keep(runs, stays, context.left_out);
-    note_nothing(context, stays.size(), runs.size(), "runs");
-    co_return chosen;
-}
-
-Status bind_conditions(ExecutionContext& context, const SeriesQuery& query) {
-    for (const Stage& stage : query.stages) {
-        const auto* when = std::get_if<WhenStage>(&stage.what);
-        if (when == nullptr) {
-            continue;
-        }
-        auto condition = std::make_unique<PointCondition>(context.bound.query.text, context.now_us);
-        TRY_ASSIGN(condition->root, condition->plan.add(when->condition, ExpressionScope::kPoint));
-        TRY(check_names(condition->plan, context));
-        context.conditions.push_back(std::move(condition));
+    std::vector<SelectedRun> kept;
+    for (size_t i = 0; i < bound.runs.size(); ++i) {
+        const bool is_out =
+            i >= before.first && i < before.first + before.count && !stays[i - before.first];
+        (is_out ? context.left_out : kept).push_back(std::move(bound.runs[i]));
     }
-    return {};
+    const size_t gone = bound.runs.size() - kept.size();
+    bound.runs = std::move(kept);
+    bound.scopes[scope].count -= gone;
+    for (RunScope& other : bound.scopes) {
+        other.first -= other.first > before.first ? gone : 0;
+    }
+    note_nothing(context, before.count, bound.scopes[scope].count, "runs");
+    co_return chosen;
 }
 
 Task<Status> filter_series(ExecutionContext& context, const Expression& condition) {
@@ -89,8 +77,8 @@ Task<Status> filter_series(ExecutionContext& context, const Expression& conditio
     if (!chosen) {
         co_return chosen;
     }
-    std::vector<Series> left_out;
-    keep(series, stays, left_out);
+    size_t at = 0;
+    std::erase_if(series, [&](const Series&) { return !stays[at++]; });
     note_nothing(context, stays.size(), series.size(), "series");
     co_return chosen;
 }

@@ -1,0 +1,148 @@
+#include "query/operators/series_buckets.h"
+
+#include <algorithm>
+
+#include "engine/base/text.h"
+#include "engine/query_memory.h"
+#include "query/operators/pipeline.h"
+
+namespace stepdb {
+
+namespace {
+
+std::string_view words_of(XColumn column) {
+    return column == XColumn::kStep ? "steps" : column == XColumn::kTime ? "only times" : "an x";
+}
+
+// No logarithm is there for it.
+void open_if_not_positive(std::optional<Key>& end) {
+    if (end && *end <= key_of_step(0)) {
+        end.reset();
+    }
+}
+
+}  // namespace
+
+Result<XColumn> common_x(const ExecutionContext& context, std::string_view what) {
+    const std::vector<Series>& all = context.selection.series;
+    if (all.empty()) {
+        return context.plan.stepped.column;
+    }
+    const XColumn column = x_column(context, all.front());
+    const auto other = std::ranges::find_if(
+        all, [&](const Series& series) { return x_column(context, series) != column; });
+    if (other == all.end()) {
+        return column;
+    }
+    return make_error(ErrorCode::kInvalidArgument,
+                      "{} needs one axis: '{}' has {}, '{}' has {}; ask for them apart, add `steps "
+                      "..` to leave out what has no steps, or lay both out with `x time`",
+                      what, printable(all.front().shown_metric()), words_of(column),
+                      printable(other->shown_metric()), words_of(x_column(context, *other)));
+}
+
+SeriesBuckets::SeriesBuckets(ExecutionContext& context, const BucketsShape& shape, XColumn column)
+    : context_(&context),
+      buckets_(shape.buckets),
+      is_log_(shape.is_log),
+      column_(column),
+      plan_(context.plan),
+      charge_(context.memory) {
+    if (is_log_) {
+        for (AxisPlan* plan : {&plan_.stepped, &plan_.timed}) {
+            plan->pipeline.steps.emplace_back(PositiveStep());
+            open_if_not_positive(plan->stated.lo);
+            open_if_not_positive(plan->stated.hi);
+        }
+    }
+}
+
+Result<SeriesBuckets> SeriesBuckets::create(ExecutionContext& context, const BucketsShape& shape) {
+    TRY_ASSIGN(const XColumn column, common_x(context, "`buckets`"));
+    if (shape.is_log && column == XColumn::kTime) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "`log-x` lays out numbers, and x is a time; did you mean `x elapsed`?");
+    }
+    return SeriesBuckets(context, shape, column);
+}
+
+// Ranges that nothing can lie in, whatever there is.
+bool SeriesBuckets::is_range_empty() const {
+    return std::ranges::all_of(
+               context_->selection.series,
+               [&](const Series& series) { return plan_.of(series.axis).pipeline.scan.empty(); }) &&
+           !context_->selection.series.empty();
+}
+
+Task<Status> SeriesBuckets::prepare() {
+    const std::vector<Series>& all = context_->selection.series;
+    StatedRange range = all.empty() ? plan_.stepped.stated : plan_.of(all.front().axis).stated;
+    if (is_range_empty()) {
+        context_->notes.emplace_back("the range is empty");
+        co_return Status();
+    }
+    if (!range.lo || !range.hi) {
+        const Result<std::optional<KeyRange>> seen = co_await measure();
+        if (!seen) {
+            co_return seen.error();
+        }
+        if (!*seen) {
+            context_->notes.emplace_back("no points in the range, so there is no grid");
+            co_return Status();
+        }
+        range.lo = range.lo.value_or((*seen)->first);
+        range.hi = range.hi.value_or((*seen)->last);
+    }
+    if (*range.lo > *range.hi) {
+        context_->notes.emplace_back("the range is empty");
+        co_return Status();
+    }
+    const Axis axis = column_ == XColumn::kTime ? Axis::kTimed : Axis::kStepped;
+    Result<BucketGrid> grid = is_log_ ? BucketGrid::create_log(*range.lo, *range.hi, buckets_)
+                                      : BucketGrid::create(axis, *range.lo, *range.hi, buckets_);
+    if (!grid) {
+        co_return grid.error();
+    }
+    grid_.emplace(*std::move(grid));
+    co_return charge_query_memory(charge_, buckets_ * (sizeof(Bucket) + sizeof(Key)));
+}
+
+// The keys that come out of the pipelines of all series.
+Task<Result<std::optional<KeyRange>>> SeriesBuckets::measure() {
+    std::optional<KeyRange> seen;
+    for (const Series& series : context_->selection.series) {
+        const Result<std::optional<KeyRange>> keys =
+            co_await measure_keys(*context_, series, plan_.of(series.axis).pipeline);
+        if (!keys) {
+            co_return keys.error();
+        }
+        if (*keys) {
+            widen_range(seen, **keys);
+        }
+    }
+    // What has no place is counted when buckets are filled.
+    context_->left_out_points = LeftOutPoints();
+    co_return seen;
+}
+
+Task<Status> SeriesBuckets::fill(const Series& series, std::vector<Bucket>& buckets) {
+    buckets.assign(buckets_, Bucket());
+    const std::unique_ptr<SeriesCursor> cursor =
+        make_pipeline(*context_, series, plan_.of(series.axis).pipeline);
+    uint32_t bucket = 0;
+    while (true) {
+        const Result<bool> more = co_await cursor->next(batch_);
+        if (!more) {
+            co_return more.error();
+        }
+        if (!*more) {
+            co_return Status();
+        }
+        for (size_t i = 0; i < batch_.size(); ++i) {
+            bucket = grid_->find_from(bucket, batch_.keys[i]);
+            buckets[bucket].add(batch_.keys[i], batch_.values[i]);
+        }
+    }
+}
+
+}  // namespace stepdb
