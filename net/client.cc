@@ -338,7 +338,8 @@ Result<FlushReport> Client::flush() {
 
 // --- Queries ---
 
-Result<QueryEnd> Client::query(std::string_view text, const AnswerHandler& handler) {
+Result<QueryEnd> Client::query(std::string_view text, const AnswerHandler& handler,
+                               const QueryParameters& parameters) {
     if (text.size() > kQueryTextBytesMax) {
         return make_error(ErrorCode::kInvalidArgument, "query of {} bytes; at most {} are allowed",
                           text.size(), kQueryTextBytesMax);
@@ -346,7 +347,7 @@ Result<QueryEnd> Client::query(std::string_view text, const AnswerHandler& handl
     query_.emplace();
     query_->request = next_request_++;
     query_->handler = &handler;
-    TRY(queue(encode_query(text, query_->request)));
+    TRY(queue(encode_query(text, query_->request, parameters)));
     while (!query_->outcome) {
         TRY(wait());
         if (!query_->outcome && !query_->is_cancelled && handler.should_stop &&

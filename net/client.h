@@ -113,7 +113,8 @@ class Client {
     Result<FlushReport> flush();
 
     // Runs one query to its end. The query's own error, or the connection's.
-    Result<QueryEnd> query(std::string_view text, const AnswerHandler& handler);
+    Result<QueryEnd> query(std::string_view text, const AnswerHandler& handler,
+                           const QueryParameters& parameters = QueryParameters());
 
   private:
     struct OpenQuery {

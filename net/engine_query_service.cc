@@ -36,8 +36,8 @@ struct EngineQueryService::Outlet {
 // The engine's and query side's end. Its members belong to the query side, but for `cancelled_`.
 class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
   public:
-    Job(EngineQueryService& service, std::string text, std::shared_ptr<Outlet> outlet)
-        : service_(service), text_(std::move(text)), outlet_(std::move(outlet)) {
+    Job(EngineQueryService& service, QueryText asked, std::shared_ptr<Outlet> outlet)
+        : service_(service), asked_(std::move(asked)), outlet_(std::move(outlet)) {
         service_.job_made();
     }
     ~Job() { service_.job_gone(); }
@@ -100,7 +100,7 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
         if (cancelled_) {
             return;
         }
-        Result<Query> query = parse_query(text_);
+        Result<Query> query = parse_query(asked_.text, asked_.parameters);
         if (!query) {
             return fail(query.error());
         }
@@ -209,7 +209,7 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
     }
 
     EngineQueryService& service_;
-    const std::string text_;
+    const QueryText asked_;
     const std::shared_ptr<Outlet> outlet_;
     std::atomic<bool> cancelled_{false};
     std::unique_ptr<SnapshotQuery> query_;
@@ -259,10 +259,10 @@ EngineQueryService::~EngineQueryService() {
     jobs_gone_.wait(lock, [this] { return jobs_ == 0; });
 }
 
-std::unique_ptr<RunningQuery> EngineQueryService::start(std::string text, ResultSink& sink) {
+std::unique_ptr<RunningQuery> EngineQueryService::start(QueryText query, ResultSink& sink) {
     auto outlet = std::make_shared<Outlet>();
     outlet->sink = &sink;
-    auto job = std::make_shared<Job>(*this, std::move(text), outlet);
+    auto job = std::make_shared<Job>(*this, std::move(query), outlet);
     job->begin();
     return std::make_unique<Handle>(*this, std::move(job), std::move(outlet));
 }

@@ -59,7 +59,7 @@ class EngineQueryService : public QueryService {
     // Every RunningQuery is destroyed by then; engine side and query side still work.
     ~EngineQueryService() override;
 
-    std::unique_ptr<RunningQuery> start(std::string text, ResultSink& sink) override;
+    std::unique_ptr<RunningQuery> start(QueryText query, ResultSink& sink) override;
     void tick() override;
 
   private:

@@ -62,7 +62,7 @@ class EngineQueryServiceTest : public ::testing::Test {
             std::make_unique<EngineQueryService>(store_.engine(), environment, std::move(limits));
     }
     RunningQuery& start(std::string text, Answer& answer) {
-        running_.push_back(service_->start(std::move(text), answer));
+        running_.push_back(service_->start(QueryText(std::move(text)), answer));
         return *running_.back();
     }
 

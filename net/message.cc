@@ -202,27 +202,42 @@ std::vector<std::byte> encode_error(const ErrorMessage& error, uint64_t number) 
     return builder.finish();
 }
 
-Result<std::string> decode_query(Bytes body) {
+Result<QueryText> decode_query(Bytes body) {
     ByteReader reader(body);
-    std::string text(reader.get_text(kQueryTextBytesMax));
+    QueryText query(std::string(reader.get_text(kQueryTextBytesMax)));
     const auto parameters = reader.get<uint32_t>();
-    if (parameters != 0) {
-        return bad_field("query", "parameter count", parameters, "parameters are reserved: 0");
+    if (parameters > kQueryParametersMax) {
+        return bad_field("query", "parameter count", parameters,
+                         fmt::format("at most {} are allowed", kQueryParametersMax));
+    }
+    for (uint32_t i = 0; i < parameters; ++i) {
+        const std::string_view name = reader.get_text(kFrameBytesMax);
+        const std::string_view value = reader.get_text(kFrameBytesMax);
+        if (reader.failed()) {
+            return malformed("query", body.size());
+        }
+        TRY(query.parameters.add(name, value));
     }
     if (!reader.finished()) {
         return malformed("query", body.size());
     }
-    if (!is_valid_utf8(text)) {
+    if (!is_valid_utf8(query.text)) {
         return make_error(ErrorCode::kInvalidArgument, "query '{}' is not valid UTF-8",
-                          printable(text));
+                          printable(query.text));
     }
-    return text;
+    return query;
 }
 
-std::vector<std::byte> encode_query(std::string_view text, uint64_t request) {
+std::vector<std::byte> encode_query(std::string_view text, uint64_t request,
+                                    const QueryParameters& parameters) {
     FrameBuilder builder(FrameType::kQuery, request);
-    builder.writer().put_text(text);
-    builder.writer().put<uint32_t>(0);
+    ByteWriter& writer = builder.writer();
+    writer.put_text(text);
+    writer.put(static_cast<uint32_t>(parameters.values().size()));
+    for (const auto& [name, value] : parameters.values()) {
+        writer.put_text(name);
+        writer.put_text(value);
+    }
     return builder.finish();
 }
 

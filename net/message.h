@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "engine/model/frame.h"
 #include "engine/model/result_columns.h"
+#include "query/parameters.h"
 
 namespace stepdb {
 
@@ -93,9 +94,11 @@ struct ErrorMessage {
 };
 std::vector<std::byte> encode_error(const ErrorMessage& error, uint64_t number);
 
-// body: text query, u32 parameter count (reserved, 0). The frame's number is the request id.
-Result<std::string> decode_query(Bytes body);
-std::vector<std::byte> encode_query(std::string_view text, uint64_t request);
+// body: text query, u32 parameter count, then each: text name, text value. The frame's number is
+// the request id.
+Result<QueryText> decode_query(Bytes body);
+std::vector<std::byte> encode_query(std::string_view text, uint64_t request,
+                                    const QueryParameters& parameters = QueryParameters());
 
 // Empty body; the number is the request to give up.
 std::vector<std::byte> encode_cancel(uint64_t request);

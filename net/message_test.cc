@@ -98,13 +98,9 @@ TEST(Message, OutcomesComeBack) {
 TEST(Message, QueriesComeBackOrAreRefused) {
     const auto frame = encode_query("train/loss @ gpt/*", 8);
     EXPECT_EQ(parse_frame_header(frame)->number, 8U);
-    EXPECT_EQ(decode_query(frame_body(frame)).value(), "train/loss @ gpt/*");
+    EXPECT_EQ(decode_query(frame_body(frame))->text, "train/loss @ gpt/*");
+    EXPECT_TRUE(decode_query(frame_body(frame))->parameters.empty());
     check_body(frame, decode_query);
-
-    ByteWriter body;
-    body.put_text("x");
-    body.put<uint32_t>(1);
-    EXPECT_THAT(decode_query(body.bytes()).error().message(), HasSubstr("parameter count 1"));
     ByteWriter bad;
     bad.put_text("\xff");
     bad.put<uint32_t>(0);
@@ -112,6 +108,39 @@ TEST(Message, QueriesComeBackOrAreRefused) {
     const std::string long_text(kQueryTextBytesMax + 1, 'x');
     const auto long_frame = encode_query(long_text, 1);
     EXPECT_FALSE(decode_query(frame_body(long_frame)).has_value());
+}
+
+TEST(Message, ParametersOfQueriesComeBack) {
+    QueryParameters parameters;
+    ASSERT_TRUE(parameters.add("lr", "3e-4").has_value());
+    ASSERT_TRUE(parameters.add("_empty2", "").has_value());
+    const auto frame = encode_query("x @ a/b where lr = $lr", 8, parameters);
+    EXPECT_EQ(decode_query(frame_body(frame))->parameters.values(), parameters.values());
+    check_body(frame, decode_query);
+}
+
+std::string error_of_parameters(uint32_t count, const std::vector<std::string>& texts) {
+    ByteWriter body;
+    body.put_text("x");
+    body.put(count);
+    for (const std::string& text : texts) {
+        body.put_text(text);
+    }
+    const Result<QueryText> query = decode_query(body.bytes());
+    return query ? "no error" : query.error().message();
+}
+
+TEST(Message, WrongParametersAreRefusedByName) {
+    EXPECT_THAT(error_of_parameters(1001, {}), HasSubstr("parameter count 1001; at most 1000"));
+    EXPECT_THAT(error_of_parameters(2, {"a", "1", "a", "2"}),
+                HasSubstr("parameter $a is given twice: '1' and '2'"));
+    EXPECT_THAT(error_of_parameters(1, {"$a", "1"}), HasSubstr("'$a' is no name of a parameter"));
+    EXPECT_THAT(error_of_parameters(1, {"a", "\xff"}),
+                HasSubstr("the value of parameter $a is not valid UTF-8"));
+    EXPECT_THAT(error_of_parameters(1, {"a", std::string(kQueryParameterBytesMax, 'x')}),
+                HasSubstr("parameter $a is too much: at most 1000 parameters of 65536 bytes"));
+    EXPECT_THAT(error_of_parameters(1, {"a", std::string(kQueryParameterBytesMax - 1, 'x')}),
+                "no error");
 }
 
 ResultBlock random_block(std::mt19937_64& random, std::span<const ResultColumn> columns) {

@@ -39,8 +39,8 @@ class QueryService {
   public:
     virtual ~QueryService() = default;
     // `sink` outlives the query and is not called within start(), want() or the destructor. Errors
-    // of the text come through the sink too.
-    virtual std::unique_ptr<RunningQuery> start(std::string text, ResultSink& sink) = 0;
+    // of the text and its parameters come through the sink too.
+    virtual std::unique_ptr<RunningQuery> start(QueryText query, ResultSink& sink) = 0;
     // Called now and then: ends queries that have passed a limit.
     virtual void tick() = 0;
 };

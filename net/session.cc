@@ -18,8 +18,8 @@ class Session::Reply : public ResultSink {
 
     uint64_t serial() const { return serial_; }
 
-    void start(QueryService& service, std::string text) {
-        query_ = service.start(std::move(text), *this);
+    void start(QueryService& service, QueryText query) {
+        query_ = service.start(std::move(query), *this);
     }
     void stop() { query_.reset(); }
     void want_block() {
@@ -216,14 +216,14 @@ void Session::handle_query(const ReceivedFrame& frame) {
                           queries_.size()));
         return;
     }
-    Result<std::string> text = decode_query(frame_body(frame.bytes));
-    if (!text) {
-        refuse(ErrorScope::kRequest, request, text.error());
+    Result<QueryText> query = decode_query(frame_body(frame.bytes));
+    if (!query) {
+        refuse(ErrorScope::kRequest, request, query.error());
         return;
     }
     auto& reply = queries_[request];
     reply = std::make_unique<Reply>(*this, request, ++queries_started_);
-    reply->start(services_.queries, std::move(text).value());
+    reply->start(services_.queries, std::move(query).value());
     wanting_.push_back(request);
 }
 

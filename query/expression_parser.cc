@@ -96,7 +96,7 @@ Result<uint32_t> ExpressionParser::add(SourceSpan span, ExpressionNode node) {
 
 Result<uint32_t> ExpressionParser::add_literal(const Token& token) {
     ExpressionNode node;
-    node.what = LiteralTerm{token.text, token.kind == TokenKind::kLiteral};
+    node.what = LiteralTerm{token.text, token.is_quoted()};
     return add(token.span, std::move(node));
 }
 
@@ -285,15 +285,16 @@ bool ExpressionParser::names_number(std::string_view word) const {
 bool ExpressionParser::next_is_right_word(uint32_t left) const {
     const Token& token = reader_.peek();
     const Token& after = reader_.peek(1);
+    const bool is_calculated_with =
+        after.kind == TokenKind::kWord && (find_sum(after.text) || find_product(after.text));
     if (token.kind == TokenKind::kLiteral) {
-        return true;
+        return token.is_quoted() || !is_calculated_with;
     }
     const bool names_something =
         std::holds_alternative<LiteralTerm>(expression_.nodes[left].what) ||
         names_number(token.text) || (is_numeric(left) && !may_be_number(token.text));
     return token.kind == TokenKind::kWord && !is_operator(token) && !names_something &&
-           after.kind != TokenKind::kOpenParenthesis && !find_sum(after.text) &&
-           !find_product(after.text);
+           after.kind != TokenKind::kOpenParenthesis && !is_calculated_with;
 }
 
 // Reads the right side.
@@ -395,22 +396,19 @@ Result<uint32_t> ExpressionParser::parse_factor() {
     if (token.kind == TokenKind::kOpenParenthesis) {
         return parse_group();
     }
-    if (token.kind == TokenKind::kLiteral && !token.text.empty()) {
-        ExpressionNode node;
-        node.what = NameTerm{token.text, true, true};
-        return add(reader_.take().span, std::move(node));
-    }
-    if (token.kind != TokenKind::kWord || is_operator(token) || token.text == "*") {
+    const bool is_literal = token.kind == TokenKind::kLiteral && !token.text.empty();
+    const bool is_word = token.kind == TokenKind::kWord && !is_operator(token) && token.text != "*";
+    if (!is_literal && !is_word) {
         return reader_.expected("a name, a number or a statistic such as min(val/loss)");
     }
-    if (reader_.peek(1).kind == TokenKind::kOpenParenthesis) {
+    if (is_word && reader_.peek(1).kind == TokenKind::kOpenParenthesis) {
         return parse_function();
     }
-    if (parse_number(token.text)) {
+    if (!token.is_quoted() && parse_number(token.text)) {
         return add_literal(reader_.take());
     }
     ExpressionNode node;
-    node.what = NameTerm{token.text, false};
+    node.what = NameTerm{token.text, is_literal, is_literal};
     return add(reader_.take().span, std::move(node));
 }
 
@@ -536,7 +534,7 @@ Result<uint32_t> ExpressionParser::parse_at(const Token& name) {
                                 operator_hint(reader_.peek()));
     }
     reader_.take();
-    if (reader_.peek().kind != TokenKind::kWord) {
+    if (!may_be_quantity(reader_.peek())) {
         return reader_.expected("a number, or a time behind `time`");
     }
     const Token& place = reader_.take();

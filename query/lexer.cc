@@ -74,6 +74,29 @@ TokenKind punctuation(char c) {
     }
 }
 
+// If the word is a parameter it becomes its value, and so do the ends of a range that are.
+Status fill_parameters(ParameterReader& parameters, Token& token) {
+    if (const auto name = parameter_name(token.text)) {
+        token.parameter = *name;
+        TRY_ASSIGN(token.text, parameters.read(token.parameter, token.span));
+        token.kind = TokenKind::kLiteral;
+        return {};
+    }
+    const size_t dots = token.text.find("..");
+    if (dots == std::string::npos) {
+        return {};
+    }
+    const std::string_view word = token.text;
+    if (const auto name = parameter_name(word.substr(0, dots))) {
+        TRY_ASSIGN(token.range_values[0], parameters.read(*name, {token.span.offset, dots}));
+    }
+    if (const auto name = parameter_name(word.substr(dots + 2))) {
+        const SourceSpan span = {token.span.offset + dots + 2, word.size() - dots - 2};
+        TRY_ASSIGN(token.range_values[1], parameters.read(*name, span));
+    }
+    return {};
+}
+
 }  // namespace
 
 std::string describe(const Token& token) {
@@ -81,6 +104,10 @@ std::string describe(const Token& token) {
         case TokenKind::kWord:
             return fmt::format("'{}'", printable(token.text, 80));
         case TokenKind::kLiteral:
+            if (token.is_parameter()) {
+                return fmt::format("parameter ${} ('{}')", printable(token.parameter, 80),
+                                   printable(token.text, 80));
+            }
             return fmt::format("the literal \"{}\"", printable(token.text, 80));
         case TokenKind::kRegex:
             return fmt::format("the regex ~\"{}\"", printable(token.text, 80));
@@ -98,8 +125,9 @@ std::string describe(const Token& token) {
     return "an unknown token";
 }
 
-Result<std::vector<Token>> tokenize(std::string_view text) {
+Result<std::vector<Token>> tokenize(std::string_view text, const QueryParameters& parameters) {
     TRY(check_characters(text));
+    ParameterReader reader(text, parameters);
     std::vector<Token> tokens;
     size_t at = 0;
     while (true) {
@@ -110,6 +138,7 @@ Result<std::vector<Token>> tokenize(std::string_view text) {
         token.span = {at, 0};
         if (at == text.size()) {
             tokens.push_back(std::move(token));
+            TRY(reader.check_all_read());
             return tokens;
         }
         const bool regex = text[at] == '~' && at + 1 < text.size() && is_quote(text[at + 1]);
@@ -127,6 +156,7 @@ Result<std::vector<Token>> tokenize(std::string_view text) {
             }
             token.span.bytes = at - token.span.offset;
             token.text = text.substr(token.span.offset, token.span.bytes);
+            TRY(fill_parameters(reader, token));
         }
         tokens.push_back(std::move(token));
     }

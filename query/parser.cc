@@ -380,7 +380,7 @@ bool Parser::next_is_number() const {
     };
     const bool is_operand =
         (reader_.taken() > 0 && calculates(reader_.taken_before())) || calculates(peek_after());
-    return peek().kind == TokenKind::kWord && is_operand && parse_number(peek().text);
+    return may_be_quantity(peek()) && is_operand && parse_number(peek().text);
 }
 
 Result<uint32_t> Parser::parse_factor(Term& term) {
@@ -533,8 +533,8 @@ std::string_view summary_field_name(SummaryField field) {
     return summary_field_names()[static_cast<size_t>(field)];
 }
 
-Result<Query> parse_query(std::string_view text) {
-    TRY_ASSIGN(std::vector<Token> tokens, tokenize(text));
+Result<Query> parse_query(std::string_view text, const QueryParameters& parameters) {
+    TRY_ASSIGN(std::vector<Token> tokens, tokenize(text, parameters));
     Parser parser(text, std::move(tokens));
     return parser.parse_query();
 }

@@ -1,6 +1,7 @@
 #include "query/range_parser.h"
 
 #include <array>
+#include <optional>
 
 #include "engine/base/text.h"
 #include "query/literals.h"
@@ -36,10 +37,24 @@ std::string_view leading_letters(std::string_view word) {
 class RangeReader {
   public:
     RangeReader(std::string_view text, RangeAxis axis) : text_(text), axis_(axis) {}
+    // Reads ends that are values of this parameter, written `$name` at `span`.
+    RangeReader(std::string_view text, RangeAxis axis, std::string_view parameter, SourceSpan span)
+        : text_(text), axis_(axis), parameter_(parameter), parameter_span_(span) {}
 
-    Result<RangeEnd> read_end(std::string_view word, SourceSpan span) const {
+    // `value`: of the parameter that `word` is, if it is one.
+    Result<RangeEnd> read_end(std::string_view word, const std::optional<std::string>& value,
+                              SourceSpan span) const {
         RangeEnd end;
         end.span = span;
+        if (value) {
+            const RangeReader reader(text_, axis_, word, span);
+            if (value->empty()) {
+                return reader.error_at(span, "it is empty, and one end of a range");
+            }
+            TRY_ASSIGN(end, reader.read_end(*value, std::nullopt, span));
+            end.span = span;
+            return end;
+        }
         if (word.empty()) {
             return end;
         }
@@ -65,7 +80,10 @@ class RangeReader {
     }
 
     Error error_at(SourceSpan span, std::string_view message) const {
-        return query_error(text_, span, message);
+        return parameter_.empty()
+                   ? query_error(text_, span, message)
+                   : query_error(text_, parameter_span_,
+                                 fmt::format("parameter {}: {}", parameter_, message));
     }
 
   private:
@@ -126,11 +144,17 @@ class RangeReader {
 
     std::string_view text_;
     RangeAxis axis_;
+    std::string_view parameter_;  // with its `$`; empty: what is read stands in the text
+    SourceSpan parameter_span_;
 };
 
 // "; did you mean 'X'?" if X is a range.
 std::string suggest_range(const std::string& range, RangeAxis axis) {
-    return parse_range_word(range, range, {0, range.size()}, axis)
+    Token token;
+    token.kind = TokenKind::kWord;
+    token.text = range;
+    token.span = {0, range.size()};
+    return parse_range_word(range, token, axis)
                ? fmt::format("; did you mean '{}'?", printable(range, 80))
                : std::string();
 }
@@ -150,6 +174,25 @@ std::string suggest_dots(std::string_view word, RangeAxis axis) {
     return suggestion.empty() ? suggest_range(fmt::format("{}..", word), axis) : suggestion;
 }
 
+// What to do about a range of two values that ends before it starts.
+Error wrong_order(const RangeReader& reader, const Token& token, RangeAxis axis) {
+    const std::string& word = token.text;
+    const size_t dots = word.find("..");
+    const std::string from = token.range_values[0].value_or(word.substr(0, dots));
+    const std::string to = token.range_values[1].value_or(word.substr(dots + 2));
+    const size_t three = word.find("...");
+    std::string hint;
+    if (token.range_values[0] || token.range_values[1]) {
+        hint = fmt::format(": it is '{}..{}'", printable(from, 80), printable(to, 80));
+    } else if (three == std::string::npos) {
+        hint = suggest_range(fmt::format("{}..{}", to, from), axis);
+    } else {
+        hint = suggest_range(std::string(word).replace(three, 3, ".."), axis);
+    }
+    return reader.error_at(token.span, fmt::format("the range '{}' ends before it starts{}",
+                                                   printable(word, 80), hint));
+}
+
 }  // namespace
 
 std::string_view range_form(RangeAxis axis) {
@@ -157,30 +200,25 @@ std::string_view range_form(RangeAxis axis) {
                                     : "a range of time such as 2026-03-01..2026-03-02 or now-1h..";
 }
 
-Result<Range> parse_range_word(std::string_view text, std::string_view word, SourceSpan span,
-                               RangeAxis axis) {
+Result<Range> parse_range_word(std::string_view text, const Token& token, RangeAxis axis) {
     const RangeReader reader(text, axis);
+    const std::string_view word = token.text;
+    const SourceSpan span = token.span;
     const size_t dots = word.find("..");
     if (dots == std::string_view::npos) {
         return reader.error_at(span, fmt::format("expected {}, found '{}'{}", range_form(axis),
                                                  printable(word, 80), suggest_dots(word, axis)));
     }
     Range range;
-    TRY_ASSIGN(range.from, reader.read_end(word.substr(0, dots), {span.offset, dots}));
-    TRY_ASSIGN(range.to, reader.read_end(word.substr(dots + 2),
+    TRY_ASSIGN(range.from,
+               reader.read_end(word.substr(0, dots), token.range_values[0], {span.offset, dots}));
+    TRY_ASSIGN(range.to, reader.read_end(word.substr(dots + 2), token.range_values[1],
                                          {span.offset + dots + 2, word.size() - dots - 2}));
     const bool both = range.from.anchor == RangeEnd::Anchor::kValue &&
                       range.to.anchor == RangeEnd::Anchor::kValue;
-    if (both && (range.from.step > range.to.step || range.from.time_us > range.to.time_us)) {
-        const std::string turned =
-            fmt::format("{}..{}", word.substr(dots + 2), word.substr(0, dots));
-        const size_t three = word.find("...");
-        const std::string two = std::string(word).replace(std::min(three, word.size()), 3, "..");
-        return reader.error_at(
-            span, fmt::format("the range '{}' ends before it starts{}", printable(word, 80),
-                              suggest_range(three == std::string_view::npos ? turned : two, axis)));
-    }
-    return range;
+    const bool turned =
+        both && (range.from.step > range.to.step || range.from.time_us > range.to.time_us);
+    return turned ? Result<Range>(wrong_order(reader, token, axis)) : Result<Range>(range);
 }
 
 }  // namespace stepdb

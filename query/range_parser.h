@@ -1,5 +1,5 @@
-// Ranges: `A..B`, with ends that are values, anchors with an offset (`fork-500`, `now-1h`), or
-// nothing.
+// Ranges: `A..B`, with ends that are values, anchors with an offset (`fork-500`, `now-1h`),
+// parameters that are one of these, or nothing.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 
 #include "engine/base/result.h"
 #include "query/ast.h"
+#include "query/lexer.h"
 
 namespace stepdb {
 
@@ -15,8 +16,7 @@ enum class RangeAxis : uint8_t { kStep, kTime };
 // The form of a range on that axis, for "expected ...".
 std::string_view range_form(RangeAxis axis);
 
-// Reads `word`, which stands at `span` of `text`.
-Result<Range> parse_range_word(std::string_view text, std::string_view word, SourceSpan span,
-                               RangeAxis axis);
+// Reads `token`, a word of `text`.
+Result<Range> parse_range_word(std::string_view text, const Token& token, RangeAxis axis);
 
 }  // namespace stepdb

@@ -292,19 +292,19 @@ Result<Range> StageParser::parse_range(RangeAxis axis) {
     if (peek().kind != TokenKind::kWord) {
         return reader_.expected(range_form(axis));
     }
-    const Token& word = reader_.take();
-    return parse_range_word(reader_.text(), word.text, word.span, axis);
+    return parse_range_word(reader_.text(), reader_.take(), axis);
 }
 
 Result<SmoothStage> StageParser::parse_ema() {
     const std::string_view what = "a weight from 0 to below 1, as in ema 0.99";
-    if (peek().kind != TokenKind::kWord) {
+    if (!may_be_quantity(peek())) {
         return reader_.expected(what);
     }
     const Token& word = reader_.take();
     const Result<double> weight = parse_number(word.text);
     if (!weight || *weight < 0 || *weight >= 1) {
-        return error_at(word.span, fmt::format("expected {}, found {}", what, describe(word)));
+        return reader_.error_about(word,
+                                   fmt::format("expected {}, found {}", what, describe(word)));
     }
     return SmoothStage{Smoothing::kEma, *weight, 0};
 }
@@ -342,7 +342,7 @@ Result<SmoothStage> StageParser::parse_rate() {
 
 Result<EveryStage> StageParser::parse_every() {
     const std::string_view what = "a width such as 1k steps or 10m of time, above 0";
-    if (peek().kind != TokenKind::kWord) {
+    if (!may_be_quantity(peek())) {
         return reader_.expected(what);
     }
     const Token& word = reader_.take();
@@ -355,7 +355,8 @@ Result<EveryStage> StageParser::parse_every() {
     } else if (!number && duration && *duration > 0) {
         stage.width_us = *duration;
     } else {
-        return error_at(word.span, fmt::format("expected {}, found {}", what, describe(word)));
+        return reader_.error_about(word,
+                                   fmt::format("expected {}, found {}", what, describe(word)));
     }
     if (peek().kind == TokenKind::kWord) {
         const Token& name = peek();

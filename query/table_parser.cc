@@ -129,6 +129,11 @@ Result<Expression> TableParser::parse_expression(std::string& written) {
     if ((quote == '"' || quote == '\'') && written.find(quote, 1) == written.size() - 1) {
         written = written.substr(1, written.size() - 2);
     }
+    // And a parameter what it stands for.
+    const Token& last = reader_.taken_before();
+    if (last.is_parameter() && last.span.offset == expression.span.offset) {
+        written = last.text;
+    }
     return expression;
 }
 

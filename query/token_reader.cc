@@ -42,12 +42,12 @@ Status TokenReader::take_punctuation(TokenKind kind, std::string_view why) {
 }
 
 Result<uint64_t> TokenReader::take_count(std::string_view what, uint64_t max) {
-    if (peek().kind != TokenKind::kWord) {
+    if (!may_be_quantity(peek())) {
         return expected(what);
     }
     const Token& word = take();
     const Result<uint64_t> count = parse_count(what, word.text, max);
-    return count ? count : Result<uint64_t>(error_at(word.span, count.error().message()));
+    return count ? count : Result<uint64_t>(error_about(word, count.error().message()));
 }
 
 Result<Pattern> TokenReader::take_pattern(std::string_view what) {
@@ -59,7 +59,7 @@ Result<Pattern> TokenReader::take_pattern(std::string_view what) {
     pattern.text = token.text;
     pattern.span = token.span;
     if (pattern.text.empty()) {
-        return error_at(token.span, fmt::format("expected {}, found an empty name", what));
+        return error_about(token, fmt::format("expected {}, found an empty name", what));
     }
     if (token.kind == TokenKind::kRegex) {
         pattern.kind = PatternKind::kRegex;

@@ -34,6 +34,12 @@ class TokenReader {
     Error error_at(SourceSpan span, std::string_view message) const {
         return query_error(text_, span, message);
     }
+    // At the token, and naming the parameter if it is one.
+    Error error_about(const Token& token, std::string_view message) const {
+        return error_at(token.span, token.is_parameter()
+                                        ? fmt::format("parameter ${}: {}", token.parameter, message)
+                                        : std::string(message));
+    }
     // "expected WHAT, found 'x'HINT", at the next token.
     Error expected(std::string_view what, std::string_view hint = "") const;
 
@@ -61,6 +67,11 @@ class TokenReader {
 // Whether it is a word that is an operator where one can stand. `*` is not among them, for it is
 // also a pattern.
 bool is_operator(const Token& token);
+
+// Whether it can be a number, a count, a duration or a moment.
+inline bool may_be_quantity(const Token& token) {
+    return token.kind == TokenKind::kWord || token.is_parameter();
+}
 
 // Whether it is a word that is a glob where a pattern can stand.
 bool is_glob(const Token& token);

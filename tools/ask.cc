@@ -21,8 +21,8 @@ class LocalSink : public ResultSink {
     explicit LocalSink(const AnswerHandler& handler) : handler_(handler) {}
 
     // On the loop, as are the calls of the sink.
-    void begin(QueryService& service, const std::string& text) {
-        query_ = service.start(text, *this);
+    void begin(QueryService& service, const QueryText& query) {
+        query_ = service.start(query, *this);
         query_->want(kBlocksAhead);
     }
     void forget() { query_.reset(); }
@@ -92,7 +92,7 @@ class StoreAsker final : public Asker {
                        store_->io().files(), store_->io().clock()),
           service_(std::make_unique<EngineQueryService>(store_->engine(), environment_)) {}
 
-    Result<QueryEnd> ask(const std::string& query, const AnswerHandler& handler) override {
+    Result<QueryEnd> ask(const QueryText& query, const AnswerHandler& handler) override {
         Loop& loop = store_->io().loop();
         LocalSink sink(handler);
         loop.post([&] { sink.begin(*service_, query); });
@@ -123,11 +123,11 @@ class ServerAsker final : public Asker {
         : server_(std::move(server)), client_(std::move(client)) {}
 
     // A connection that was lost is made again by the next query.
-    Result<QueryEnd> ask(const std::string& query, const AnswerHandler& handler) override {
+    Result<QueryEnd> ask(const QueryText& query, const AnswerHandler& handler) override {
         if (client_ == nullptr) {
             TRY_ASSIGN(client_, connect_to(server_));
         }
-        Result<QueryEnd> end = client_->query(query, handler);
+        Result<QueryEnd> end = client_->query(query.text, handler, query.parameters);
         if (!end && end.error().code() == ErrorCode::kUnavailable) {
             client_.reset();
         }
@@ -177,7 +177,7 @@ Result<std::unique_ptr<Asker>> Asker::open(const Asked& asked) {
     return std::unique_ptr<Asker>(std::make_unique<StoreAsker>(std::move(store)));
 }
 
-Status ask_and_print(Asker& asker, const std::string& query, AnswerPrinter& printer,
+Status ask_and_print(Asker& asker, const QueryText& query, AnswerPrinter& printer,
                      const std::function<bool()>& stop) {
     AnswerHandler handler;
     handler.on_columns = [&](const std::vector<ResultColumn>& columns) {
@@ -192,7 +192,7 @@ Status ask_and_print(Asker& asker, const std::string& query, AnswerPrinter& prin
     return printer.end(end);
 }
 
-Status ask(const Asked& asked, const std::string& query, const PrintOptions& print) {
+Status ask(const Asked& asked, const QueryText& query, const PrintOptions& print) {
     TRY_ASSIGN(const auto asker, Asker::open(asked));
     AnswerPrinter printer(print);
     Status outcome = ask_and_print(*asker, query, printer);

@@ -32,17 +32,17 @@ class Asker {
 
     // Runs one query to its end: its own error, or why there is no answer. The handler may be
     // called on another thread, while this call waits.
-    virtual Result<QueryEnd> ask(const std::string& query, const AnswerHandler& handler) = 0;
+    virtual Result<QueryEnd> ask(const QueryText& query, const AnswerHandler& handler) = 0;
 
     // Lets go of what was opened; nothing is asked any more.
     virtual Status close() = 0;
 };
 
 // One query, printed as it comes. `stop` is asked now and then, true ends the answer there.
-Status ask_and_print(Asker& asker, const std::string& query, AnswerPrinter& printer,
+Status ask_and_print(Asker& asker, const QueryText& query, AnswerPrinter& printer,
                      const std::function<bool()>& stop = nullptr);
 
 // All of it: opens, asks, prints, closes.
-Status ask(const Asked& asked, const std::string& query, const PrintOptions& print);
+Status ask(const Asked& asked, const QueryText& query, const PrintOptions& print);
 
 }  // namespace stepdb

@@ -1,6 +1,9 @@
 // `stepdb query`: one query, to a server or to a store of one's own.
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "engine/base/text.h"
 #include "tools/ask.h"
 #include "tools/command.h"
 
@@ -10,10 +13,26 @@ namespace {
 
 struct QueryOptions {
     std::string text;
+    std::vector<std::string> parameters;  // NAME=VALUE
     Asked asked;
     bool chart = false;
     PrintOptions print;
 };
+
+Result<QueryText> read_query(const QueryOptions& options) {
+    QueryText query(options.text);
+    for (const std::string& parameter : options.parameters) {
+        const size_t equals = parameter.find('=');
+        if (equals == std::string::npos) {
+            return make_error(ErrorCode::kInvalidArgument,
+                              "--param takes NAME=VALUE, as in --param lr=3e-4; got '{}'",
+                              printable(parameter));
+        }
+        TRY(query.parameters.add(std::string_view(parameter).substr(0, equals),
+                                 std::string_view(parameter).substr(equals + 1)));
+    }
+    return query;
+}
 
 }  // namespace
 
@@ -23,16 +42,23 @@ Command add_query(CLI::App& stepdb) {
     app->add_option("TEXT", options->text, "The query: METRICS @ RUNS | STAGE | ...")
         ->type_name("TEXT")
         ->required();
+    app->add_option("--param", options->parameters,
+                    "What $NAME in the query stands for; once for each")
+        ->type_name("NAME=VALUE")
+        ->expected(1)
+        ->take_all();
     CLI::Option* format = add_asked_options(*app, options->asked);
     CLI::Option* chart = app->add_flag("--chart,!--no-chart", options->chart,
                                        "Draw an answer in buckets as a chart, or not; the default "
                                        "is to draw on a terminal if no --format is given");
-    add_examples(*app, {"stepdb query 'train/loss @ demo/tiny'",
-                        "stepdb query 'train/loss, val/loss @ demo/* | steps 100.. | buckets 200'",
-                        "stepdb query '** @ demo/tiny | last 1' --format csv",
-                        "stepdb query 'layers/*/grad_norm @ demo/tiny | buckets 50' --chart",
-                        "stepdb query 'runs demo/*'", "stepdb query 'metrics ** @ demo/tiny'",
-                        "stepdb query 'train/loss @ demo/tiny' --data ./store"});
+    add_examples(*app,
+                 {"stepdb query 'train/loss @ demo/tiny'",
+                  "stepdb query 'train/loss, val/loss @ demo/* | steps 100.. | buckets 200'",
+                  "stepdb query '** @ demo/tiny | last 1' --format csv",
+                  "stepdb query 'layers/*/grad_norm @ demo/tiny | buckets 50' --chart",
+                  "stepdb query 'runs demo/*'", "stepdb query 'metrics ** @ demo/tiny'",
+                  "stepdb query 'train/loss @ $run | last $n' --param run=demo/tiny --param n=3",
+                  "stepdb query 'train/loss @ demo/tiny' --data ./store"});
     return {app,
             [=]() -> Status {
                 TRY_ASSIGN(options->print.format, read_output_format(options->asked.format));
@@ -40,10 +66,12 @@ Command add_query(CLI::App& stepdb) {
                 if (chart->count() > 0) {
                     options->print.chart = options->chart;
                 }
-                return ask(options->asked, options->text, options->print);
+                TRY_ASSIGN(const QueryText query, read_query(*options));
+                return ask(options->asked, query, options->print);
             },
             [=]() -> Status {
                 TRY(check_asked(options->asked));
+                TRY(read_query(*options));
                 if (chart->count() > 0 && options->chart && format->count() > 0) {
                     return Error(ErrorCode::kInvalidArgument,
                                  "--chart draws instead of printing in a --format; give one of "

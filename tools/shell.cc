@@ -163,7 +163,7 @@ Status Shell::query(const std::string& text, bool may_page) {
         const InterruptNoted interrupt;
         Pager pager(may_page && is_paged_);
         AnswerPrinter printer(print_, [&](std::string_view part) { pager.write(part); });
-        status = ask_and_print(asker_, text, printer,
+        status = ask_and_print(asker_, QueryText(text), printer,
                                [&] { return InterruptNoted::is_set() || pager.is_closed(); });
         if (!status && status.error().code() == ErrorCode::kCancelled && pager.is_closed()) {
             status = {};

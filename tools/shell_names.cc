@@ -38,7 +38,7 @@ std::vector<std::string> ShellNames::ask(const std::string& query, size_t column
         }
         return names.size() < kNamesMax;
     };
-    const Result<QueryEnd> end = asker_.ask(query, handler);
+    const Result<QueryEnd> end = asker_.ask(QueryText(query), handler);
     if (!end && end.error().code() != ErrorCode::kCancelled) {
         return {};
     }

@@ -16,7 +16,7 @@ Command add_stats(CLI::App& stepdb) {
                 PrintOptions print;
                 TRY_ASSIGN(print.format, read_output_format(asked->format));
                 print.has_format = format->count() > 0;
-                return ask(*asked, "stats", print);
+                return ask(*asked, QueryText("stats"), print);
             },
             [=] { return check_asked(*asked); }};
 }

@@ -32,8 +32,8 @@ class FakeQueryService : public QueryService {
     int running() const { return running_; }
     uint64_t blocks_made() const { return blocks_made_; }
 
-    std::unique_ptr<RunningQuery> start(std::string text, ResultSink& sink) override {
-        return std::make_unique<Query>(*this, std::move(text), sink);
+    std::unique_ptr<RunningQuery> start(QueryText query, ResultSink& sink) override {
+        return std::make_unique<Query>(*this, std::move(query.text), sink);
     }
 
     void tick() override { ++ticks_; }

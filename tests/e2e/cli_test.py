@@ -235,6 +235,21 @@ class Query(Case):
             r"  loss @ p/r \| bukets 2\n {15}\^{6}\n$"))
         self.assertIn("no run 'p/x'", self.refused("query", "loss @ p/x"))
 
+    def test_parameters_stand_for_values(self):
+        given = ["--param", "run=p/r", "--param", "n=1", "--param", "v=-5"]
+        text = "loss @ $run | when value > $v | last $n"
+        self.assertEqual(self.stepdb("query", text, *given),
+                         self.stepdb("query", "loss @ p/r | when value > -5 | last 1"))
+        self.assertIn("parameter $n is given twice: '1' and '2'",
+                      self.refused("query", text, *given, "--param", "n=2"))
+        self.assertIn("--param takes NAME=VALUE", self.refused("query", text, "--param", "n"))
+        self.assertRegex(self.refused("query", text, "--param", "run=p/r", "--param", "v=1"),
+                         r"parameter \$n is not given; what is: \$run, \$v\n.*\n *\^\^\n")
+        self.assertIn("does not use what is given beside it: $m",
+                      self.refused("query", "loss @ p/r", "--param", "m=1"))
+        self.assertIn("parameter $n: expected a number of points",
+                      self.refused("query", "loss @ p/r | last $n", "--param", "n=1 | first 2"))
+
     def test_a_store_without_a_server_answers_the_same(self):
         want = self.stepdb("query", "** @ p/*", "--format", "csv")
         self.assertIn("--server", self.refused("query", "** @ p/*", "--data", self.data))

@@ -176,6 +176,28 @@ class ProtocolTest(Case):
         body = wire.rows_body(1, LOSS, 1, [1.0], values=struct.pack("<f", 1), attempt=3)
         self.expect_refused(wire.frame(wire.ROWS, 2, body), PRECONDITION, "attempt 3")
 
+    def test_parameters_of_queries(self):
+        connection = self.begin()
+        connection.send(wire.rows(1, 1, LOSS, [1.0, 2.0, 3.0], [0.5, 0.25, 0.125]))
+        connection.wait_for(3)
+        text = "loss @ $run | steps $from.. | last $n"
+        given = [("n", "1"), ("run", "p/r"), ("from", "2")]
+        answer = connection.ask(text, parameters=given)
+        self.assertEqual(answer.columns[answer.names.index("value")], [0.125])
+        for wrong, words in (([*given, ("n", "2")], "$n is given twice: '1' and '2'"),
+                             (given[1:], "parameter $n is not given"),
+                             ([*given, ("m", "1")], "does not use what is given beside it: $m"),
+                             ([("", "1")], "'' is no name of a parameter"),
+                             ([(f"p{i}", "") for i in range(1001)], "parameter count 1001"),
+                             ([("n", "x" * 65536)], "parameter $n is too much"),
+                             ([*given[1:], ("n", "1 | first 1")], "found '1 | first 1'")):
+            with self.assertRaises(wire.Refused) as refused:
+                connection.ask(text, parameters=wrong)
+            self.assertEqual((refused.exception.scope, refused.exception.code),
+                             (wire.SCOPES[2], INVALID))
+            self.assertIn(words, refused.exception.message)
+        connection.close()
+
     def test_handle_that_is_not_open(self):
         self.expect_refused(wire.rows(2, 9, LOSS, [1.0], [0.5]), PRECONDITION, "handle 9",
                             numbered=False)

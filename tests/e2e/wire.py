@@ -79,8 +79,10 @@ def rows(number, handle, schema_name, steps, values, times=None):
     return frame(ROWS, number, rows_body(handle, schema_name, len(steps), steps, times, packed))
 
 
-def query(request, content):
-    return frame(QUERY, request, text(content) + struct.pack("<I", 0))
+def query(request, content, parameters=()):
+    """`parameters`: pairs of name and value."""
+    return frame(QUERY, request, text(content) + struct.pack("<I", len(parameters)) +
+                 b"".join(text(name) + text(value) for name, value in parameters))
 
 
 class Refused(Exception):
@@ -205,10 +207,10 @@ class Connection:
             if kind == ACK and number >= ordinal:
                 return
 
-    def ask(self, content, parse=True):
+    def ask(self, content, parse=True, parameters=()):
         """The answer to a query, on a connection on which nothing else is under way. Unparsed it has
         only `blocks` and `notes`."""
-        self.send(query(1, content))
+        self.send(query(1, content, parameters))
         answer = Answer()
         while True:
             kind, number, body = self.read()

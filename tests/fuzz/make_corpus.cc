@@ -137,7 +137,9 @@ void put_bodies(Corpus& corpus) {
     put_body(corpus, "finish-run", encode_finish_run_frame(finish, 2));
     put_body(corpus, "ack", encode_ack(AckMessage(), 1));
     put_body(corpus, "run-opened", encode_run_opened(RunOpened(), 1));
-    put_body(corpus, "query", encode_query("x @ demo/r", 1));
+    QueryParameters parameters;
+    CHECK(parameters.add("n", "5").has_value() && parameters.add("run", "demo/r").has_value());
+    put_body(corpus, "query", encode_query("x @ $run | last $n", 1, parameters));
     const Error error(ErrorCode::kNotFound, "no such run");
     put_body(corpus, "error", encode_error(ErrorMessage(ErrorScope::kRequest, error), 1));
     QueryEnd end;
@@ -411,6 +413,15 @@ void put_summaries(Corpus& corpus) {
 
 // --- Queries ---
 
+// Names and values as the target reads them.
+std::string given(const std::vector<std::string>& pieces) {
+    std::string text;
+    for (const std::string& piece : pieces) {
+        text += '\0' + piece;
+    }
+    return text;
+}
+
 void put_queries(Corpus& corpus) {
     const std::vector<std::string> queries = {
         "x @ a/r",
@@ -449,6 +460,10 @@ void put_queries(Corpus& corpus) {
         "metrics ** @ gpt/* where min = max and last is not nan | show count, last.step | limit 2",
         "x @ ** where run in (gpt/*, \"a/r\") and tags not contains b and config/opt ~\"a+\"",
         "attributes ** where config/lr exists or attr(config/n) * 2 % 3 != 1",
+        "x @ $r where config/lr < $n | steps $a..$b | last $n" +
+            given({"r", "gpt/run-1", "n", "5", "a", "end-5", "b", "9"}),
+        "$m @ ** | time $a..1us | when value = $m or value > $n * 2" +
+            given({"m", "x", "a", "now-1h", "n", "1k"}),
     };
     int number = 0;
     for (const std::string& query : queries) {

@@ -1,4 +1,5 @@
-// Query text, all the way: parse, bind to the runs of a small store, plan, execute, render.
+// Query text, and behind a zero byte names and values of parameters with zero bytes between them,
+// all the way: parse, bind to the runs of a small store, plan, execute, render.
 #include <limits>
 
 #include "engine/model/limits.h"
@@ -79,11 +80,27 @@ void execute(MapStore& store, BoundQuery bound) {
     }
 }
 
+std::string_view take_piece(std::string_view& rest) {
+    const size_t end = rest.find('\0');
+    const std::string_view piece = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    return piece;
+}
+
 }  // namespace
 
 void fuzz_one(Bytes input) {
     static MapStore store = make_store();
-    Result<Query> query = parse_query(as_text(input));
+    std::string_view rest = as_text(input);
+    const std::string_view text = take_piece(rest);
+    QueryParameters parameters;
+    while (!rest.empty()) {
+        const std::string_view name = take_piece(rest);
+        if (const Status added = parameters.add(name, take_piece(rest)); !added) {
+            check_error(added.error());
+        }
+    }
+    Result<Query> query = parse_query(text, parameters);
     if (!query) {
         check_error(query.error());
         return;

@@ -9,6 +9,7 @@
 #include "engine/model/frame.h"
 #include "engine/model/limits.h"
 #include "engine/model/result_columns.h"
+#include "query/parameters.h"
 #include "tests/protocol/transcript.h"
 
 namespace stepdb {
@@ -55,6 +56,8 @@ TEST(ProtocolDocument, LimitsAreThoseOfTheProgram) {
         {"kSchemaMetricsMax", kSchemaMetricsMax},
         {"kSchemaBytesMax", kSchemaBytesMax},
         {"kQueryTextBytesMax", kQueryTextBytesMax},
+        {"kQueryParametersMax", kQueryParametersMax},
+        {"kQueryParameterBytesMax", kQueryParameterBytesMax},
         {"kQueriesPerConnectionMax", kQueriesPerConnectionMax},
         {"kRunsOpenPerConnectionMax", kRunsOpenPerConnectionMax},
         {"kConnectionsMax", kConnectionsMax},

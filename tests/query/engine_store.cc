@@ -105,13 +105,13 @@ Status EngineStore::reopen() {
     return {};
 }
 
-Result<AnswerLines> EngineStore::query(const std::string& text, int64_t now_us) {
+Result<AnswerLines> EngineStore::ask(const QueryText& asked, int64_t now_us) {
     TRY(settle());
     if (reopening_ == Reopening::kMerge) {
         TRY(store_.flush());
         TRY(store_.compact());
     }
-    TRY_ASSIGN(Query parsed, parse_query(text));
+    TRY_ASSIGN(Query parsed, parse_query(asked.text, asked.parameters));
     TRY_ASSIGN(PreparedQuery prepared, prepare_query(std::move(parsed), store_.engine()));
     const auto running =
         SnapshotQuery::create(std::move(prepared), store_.files(), now_us, &store_.executor());

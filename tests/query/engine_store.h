@@ -24,7 +24,7 @@ class EngineStore final : public ScriptStore {
     Status finish(const std::string& project, const std::string& run, RunState state) override;
     Status flush() override;
     Status reopen() override;
-    Result<AnswerLines> query(const std::string& text, int64_t now_us) override;
+    Result<AnswerLines> ask(const QueryText& asked, int64_t now_us) override;
 
   private:
     // Sends what is pending and waits for its acknowledgement.

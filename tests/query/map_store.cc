@@ -92,8 +92,8 @@ Status MapStore::finish(const std::string& project, const std::string& run, RunS
     return {};
 }
 
-Result<AnswerLines> MapStore::query(const std::string& text, int64_t now_us) {
-    TRY_ASSIGN(Query query, parse_query(text));
+Result<AnswerLines> MapStore::ask(const QueryText& asked, int64_t now_us) {
+    TRY_ASSIGN(Query query, parse_query(asked.text, asked.parameters));
     TRY_ASSIGN(BoundQuery bound, bind_query(std::move(query), runs_));
     const auto execution = QueryExecution::create(std::move(bound), *this, now_us);
     SimExecutor executor;

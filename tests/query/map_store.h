@@ -34,7 +34,7 @@ class MapStore final : public ScriptStore, public SeriesSource {
     Status finish(const std::string& project, const std::string& run, RunState state) override;
     Status flush() override { return {}; }
     Status reopen() override { return {}; }
-    Result<AnswerLines> query(const std::string& text, int64_t now_us) override;
+    Result<AnswerLines> ask(const QueryText& asked, int64_t now_us) override;
 
     std::vector<MetricInfo> metrics(RunView view) const override;
     std::optional<Axis> find_metric(RunView view, std::string_view metric) const override;

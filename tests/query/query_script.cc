@@ -178,6 +178,9 @@ Status ScriptRunner::execute(const std::string& statement) {
         TRY_ASSIGN(now_us_, parse_moment(words[1]));
         return {};
     }
+    if (words.size() > 1 && words[0] == "param") {
+        return add_parameter(statement);
+    }
     if (words.size() == 2 && (words[0] == "finish" || words[0] == "fail")) {
         const RunName name = split_run(words[1]);
         return store_.finish(name.project, name.run,
@@ -209,8 +212,16 @@ Status ScriptRunner::execute(const std::string& statement) {
     return wrong(statement, "no such statement");
 }
 
+// `param NAME VALUE`, where VALUE may be empty and have blanks.
+Status ScriptRunner::add_parameter(const std::string& statement) {
+    const std::string_view rest = std::string_view(statement).substr(std::string("param ").size());
+    const size_t blank = std::min(rest.find(' '), rest.size());
+    return parameters_.add(rest.substr(0, blank), rest.substr(std::min(blank + 1, rest.size())));
+}
+
 void ScriptRunner::check_query(const std::string& place, const ScriptStatement& statement) {
-    const Result<AnswerLines> answer = store_.query(statement.text, now_us_);
+    const Result<AnswerLines> answer = store_.ask(QueryText(statement.text, parameters_), now_us_);
+    parameters_ = QueryParameters();
     const std::string got = answer ? join_lines(*answer) : answer.error().to_string();
     if (!statement.expected.empty() && statement.expected[0].rfind("error ", 0) == 0) {
         for (const std::string& line : statement.expected) {

@@ -12,6 +12,9 @@
 //   finish gpt/run-1      fail gpt/run-1
 //   flush                 reopen
 //   now 2026-03-01T12:00:00Z                       what `now` means in later queries
+//   param n 10                                     what `$n` stands for in the next query: the rest
+//   of
+//                                                  the line
 //   query train/loss @ gpt/run-1                   the query, which may go on over lines
 //   ----                                           up to this one
 //   run,metric,step,value                          the answer (answer_table.h) up to a blank line
@@ -26,6 +29,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "query/parameters.h"
 #include "tests/query/script_store.h"
 
 namespace stepdb {
@@ -51,10 +55,12 @@ class ScriptRunner {
 
   private:
     Status execute(const std::string& statement);
+    Status add_parameter(const std::string& statement);
     void check_query(const std::string& place, const ScriptStatement& statement);
 
     ScriptStore& store_;
     int64_t now_us_ = 0;
+    QueryParameters parameters_;  // of the next query
 };
 
 }  // namespace stepdb

@@ -10,6 +10,7 @@
 #include "engine/base/result.h"
 #include "engine/model/attribute.h"
 #include "engine/model/frame.h"
+#include "query/parameters.h"
 #include "tests/query/answer_table.h"
 
 namespace stepdb {
@@ -35,7 +36,10 @@ class ScriptStore {
     virtual Status flush() = 0;
     virtual Status reopen() = 0;
 
-    virtual Result<AnswerLines> query(const std::string& text, int64_t now_us) = 0;
+    Result<AnswerLines> query(const std::string& text, int64_t now_us) {
+        return ask(QueryText(text), now_us);
+    }
+    virtual Result<AnswerLines> ask(const QueryText& query, int64_t now_us) = 0;
 };
 
 }  // namespace stepdb
