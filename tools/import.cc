@@ -14,6 +14,7 @@
 #include "tools/address.h"
 #include "tools/answer_printer.h"
 #include "tools/command.h"
+#include "tools/import/byte_source.h"
 #include "tools/import/console_patterns.h"
 #include "tools/import/log_format.h"
 #include "tools/import/run_id.h"
@@ -282,8 +283,9 @@ class Import {
     Result<PlannedFile> plan_log(const std::string& path, const LogOptions& log,
                                  LogFormat::Open open_log) {
         std::error_code ignored;
-        const uint64_t bytes =
-            fs::is_regular_file(path, ignored) ? fs::file_size(path, ignored) : 0;
+        // Of a compressed file nobody knows beforehand how much will come out.
+        const bool has_size = fs::is_regular_file(path, ignored) && !is_compressed(path);
+        const uint64_t bytes = has_size ? fs::file_size(path, ignored) : 0;
         const auto progress = make_progress("reading " + path, "bytes", bytes);
         const LogOpener open = [log, open_log](const std::string& name, uint64_t bytes_max) {
             return open_log(name, log, bytes_max);

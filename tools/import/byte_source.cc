@@ -1,10 +1,13 @@
 #include "tools/import/byte_source.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <memory>
 #include <system_error>
+
+#include "tools/import/unpacked_source.h"
 
 namespace stepdb {
 
@@ -16,16 +19,29 @@ Result<ByteSource> open_file(const std::string& path, uint64_t bytes_max) {
         return make_error(number == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIoError,
                           "cannot open {}: {}", path, std::generic_category().message(number));
     }
-    return ByteSource([=, left = bytes_max](MutableBytes into) mutable -> Result<size_t> {
-        const uint64_t wanted = std::min<uint64_t>(into.size(), left);
-        file->read(reinterpret_cast<char*>(into.data()), static_cast<std::streamsize>(wanted));
+    const ByteSource raw = [=](MutableBytes into) -> Result<size_t> {
+        file->read(reinterpret_cast<char*>(into.data()), static_cast<std::streamsize>(into.size()));
         if (file->bad()) {
             return make_error(ErrorCode::kIoError, "cannot read {}", path);
         }
-        const auto got = static_cast<size_t>(file->gcount());
+        return static_cast<size_t>(file->gcount());
+    };
+    TRY_ASSIGN(ByteSource source, unpack(raw, path));
+    return ByteSource([source = std::move(source),
+                       left = bytes_max](MutableBytes into) mutable -> Result<size_t> {
+        const auto wanted = static_cast<size_t>(std::min<uint64_t>(into.size(), left));
+        TRY_ASSIGN(const size_t got,
+                   wanted == 0 ? Result<size_t>(size_t{0}) : source(into.first(wanted)));
         left -= got;
         return got;
     });
+}
+
+bool is_compressed(const std::string& path) {
+    std::array<std::byte, 4> head = {};
+    std::ifstream file(path, std::ios::binary);
+    file.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size()));
+    return packing_of(Bytes(head).first(static_cast<size_t>(file.gcount()))) != Packing::kNone;
 }
 
 }  // namespace stepdb

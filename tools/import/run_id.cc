@@ -8,6 +8,7 @@
 
 #include "engine/base/text.h"
 #include "engine/model/schema.h"
+#include "tools/import/unpacked_source.h"
 
 namespace stepdb {
 
@@ -15,9 +16,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool fits(const std::string& name, const LogFilePattern& pattern) {
+bool fits(std::string_view name, const LogFilePattern& pattern) {
+    name = without_packing_suffix(name);
     const auto ends = [&](std::string_view suffix) { return name.ends_with(suffix); };
-    const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
+    const auto has = [&](std::string_view part) {
+        return name.find(part) != std::string_view::npos;
+    };
     return std::any_of(pattern.suffixes.begin(), pattern.suffixes.end(), ends) ||
            std::any_of(pattern.fragments.begin(), pattern.fragments.end(), has);
 }
@@ -32,8 +36,8 @@ std::string own_name(const fs::path& directory) {
 // A file below `directory`.
 FoundFile found_in(const fs::path& directory, const fs::path& path, bool directory_is_run) {
     if (!directory_is_run) {
-        return {path.native(), run_id_of(path.lexically_relative(directory).native()),
-                path.native()};
+        const fs::path relative = path.lexically_relative(directory);
+        return {path.native(), run_id_of(without_packing_suffix(relative.native())), path.native()};
     }
     const fs::path parent = path.parent_path();
     const fs::path relative = parent.lexically_relative(directory);
@@ -151,7 +155,8 @@ FoundFiles find_files(const std::vector<std::string>& paths, const LogFilePatter
                 found.errors.push_back(listed.error());
             }
         } else {
-            files.push_back({path, run_id_of(fs::path(path).filename().native()), path});
+            const std::string name = fs::path(path).filename().native();
+            files.push_back({path, run_id_of(without_packing_suffix(name)), path});
         }
     }
     std::set<fs::path> seen;

@@ -14,7 +14,7 @@ struct LogFilePattern {
     LogFilePattern() = default;
 
     std::string_view shown;                   // "*.csv"
-    std::vector<std::string_view> suffixes;   // of the name
+    std::vector<std::string_view> suffixes;   // of the name, `.gz` or `.zst` behind them or not
     std::vector<std::string_view> fragments;  // anywhere in the name
     bool directory_is_run = false;            // else each file is one
     // Set: a run is a directory that it holds for one, whatever is in it; hidden ones are none.
@@ -34,6 +34,8 @@ struct FoundFiles {
     std::vector<Error> errors;  // of paths: what is not there, and directories without any
 };
 
+// The ids of files leave out `.gz` and `.zst`.
+//
 // The files (or run directories) named, and of directories those within, to any depth, that fit the
 // pattern; in natural order of their paths. A file that is named twice comes once, where it was
 // named first.
