@@ -176,6 +176,14 @@ class Import {
         if (found.files.empty()) {
             return broken_files();
         }
+        for (FoundFile& file : found.files) {
+            const bool may_say = options_.run.empty() && format_.own_id != nullptr;
+            const std::string id = may_say ? format_.own_id(file.path) : std::string();
+            if (!id.empty()) {  // files that say the same belong together
+                file.run = id;
+                file.origin = "logs of " + id;
+            }
+        }
         TRY_ASSIGN(const auto runs, group_by_run(found.files, options_.run));
         TRY_ASSIGN(const auto client, connect_to(options_.server, import_writer()));
         Status status;
@@ -249,6 +257,7 @@ class Import {
         log.axis = axis_names().at(options_.axis);
         log.file_time_us = modification_time_us(path);
         log.files = std::make_shared<std::map<std::string, uint64_t>>();
+        log.beside = std::make_shared<LogOptions::Beside>();
         Result<PlannedFile> file = plan_log(path, log, format_.open);
         if (!file) {
             broken_.emplace_back(file.error().code(),

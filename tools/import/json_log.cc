@@ -41,14 +41,32 @@ std::optional<double> number_in_string(std::string_view text) {
 
 Result<std::unique_ptr<LogSource>> JsonLog::open(const std::string& path, const LogOptions& options,
                                                  uint64_t bytes_max) {
-    return open_objects(path, options, bytes_max, open_json_lines);
+    return open_log(path, options, bytes_max, open_json_lines, false);
+}
+
+Result<std::unique_ptr<LogSource>> JsonLog::open_timed(const std::string& path,
+                                                       const LogOptions& options,
+                                                       uint64_t bytes_max) {
+    if (!options.beside || !options.beside->has_timed) {
+        return make_empty_log();
+    }
+    return open_log(path, options, bytes_max, open_json_lines, true);
 }
 
 Result<std::unique_ptr<LogSource>> JsonLog::open_objects(const std::string& path,
                                                          const LogOptions& options,
                                                          uint64_t bytes_max, OpenJsonObjects open) {
+    LogOptions alone = options;
+    alone.beside.reset();
+    return open_log(path, alone, bytes_max, open, false);
+}
+
+Result<std::unique_ptr<LogSource>> JsonLog::open_log(const std::string& path,
+                                                     const LogOptions& options, uint64_t bytes_max,
+                                                     OpenJsonObjects open, bool is_second) {
     TRY_ASSIGN(auto first, open(path, bytes_max));
     std::unique_ptr<JsonLog> log(new JsonLog(path, options, std::move(first)));
+    log->is_second_ = is_second;
     TRY(log->find_fields());
     TRY_ASSIGN(log->objects_, open(path, bytes_max));
     return std::unique_ptr<LogSource>(std::move(log));
@@ -119,6 +137,9 @@ Status JsonLog::choose_axis(const std::vector<std::string>& fields) {
     if (!needs_step) {
         step_field_.reset();  // a metric like others
     }
+    if (axis != ImportAxis::kAuto) {
+        options_.beside.reset();
+    }
     return {};
 }
 
@@ -141,6 +162,9 @@ Result<bool> JsonLog::next_object(const JsonSink& sink) {
 }
 
 void JsonLog::skip_leaf(const JsonLeaf& leaf, std::string_view kind) {
+    if (is_second_) {
+        return;  // the first log has counted it
+    }
     ++counts_.read;
     counts_.skip(kind, [&] {
         return fmt::format("{}, {}: '{}' is no number", place(), printable(leaf.path, 80),
@@ -153,20 +177,24 @@ Status JsonLog::take_value(std::string_view name, double value) {
     if (!metric && metric.error().code() != ErrorCode::kInvalidArgument) {
         return metric.error();
     }
-    ++counts_.read;
+    counts_.read += is_second_ ? 0U : 1U;
     if (!metric) {
-        counts_.skip("without a proper name", [&] {
-            return fmt::format("{}: '{}': {}", place(), printable(name, 80),
-                               metric.error().message());
-        });
+        if (!is_second_) {
+            counts_.skip("without a proper name", [&] {
+                return fmt::format("{}: '{}': {}", place(), printable(name, 80),
+                                   metric.error().message());
+            });
+        }
         return {};
     }
     last_of_metric_.resize(names_.all().size());
     auto& [object, point] = last_of_metric_[*metric];
     if (object == objects_read_) {
-        counts_.skip("named twice in a line", [&] {
-            return fmt::format("{}: '{}' comes twice", place(), printable(name, 80));
-        });
+        if (!is_second_) {
+            counts_.skip("named twice in a line", [&] {
+                return fmt::format("{}: '{}' comes twice", place(), printable(name, 80));
+            });
+        }
         points_[point].second = value;
         return {};
     }
@@ -181,6 +209,7 @@ Status JsonLog::take_leaf(const JsonLeaf& leaf) {
         return {};
     }
     if (step_field_ && leaf.path == *step_field_) {
+        has_step_field_ = true;
         step_ = leaf.kind == JsonKind::kNumber   ? as_step(leaf.number)
                 : leaf.kind == JsonKind::kString ? parse_logged_step(leaf.text)
                                                  : std::nullopt;
@@ -219,22 +248,63 @@ bool JsonLog::has_key() {
     return false;
 }
 
+void JsonLog::keep_timed_values() {
+    if (!is_timed_line()) {
+        points_.clear();
+        return;
+    }
+    counts_.read += points_.size();
+    const auto is_stepped = [&](const std::pair<uint32_t, double>& point) {
+        const std::string& name = names_.all()[point.first];
+        if (!options_.beside->stepped.contains(name)) {
+            return false;
+        }
+        counts_.skip("without a step", [&] {
+            return fmt::format("{}: {} is logged by step elsewhere, and there is no {} here",
+                               place(), printable(name, 80), printable(*step_field_, 80));
+        });
+        return true;
+    };
+    std::erase_if(points_, is_stepped);
+}
+
+void JsonLog::remember_stepped() {
+    is_stepped_.resize(names_.all().size());
+    for (const auto& [metric, value] : points_) {
+        if (!is_stepped_[metric]) {
+            is_stepped_[metric] = true;
+            options_.beside->stepped.insert(names_.all()[metric]);
+        }
+    }
+}
+
 Result<bool> JsonLog::next(LogRow& row) {
     const JsonSink sink = [this](const JsonLeaf& leaf) { return take_leaf(leaf); };
     for (;;) {
         ++objects_read_;
         points_.clear();
         step_.reset();
+        has_step_field_ = false;
         time_us_.reset();
         Result<bool> more = next_object(sink);
-        if (!more) {
+        if (!more && !is_second_) {
             counts_.read -= points_.size();  // of such a line nothing is taken
         }
         if (!more || !*more) {
             return more;
         }
-        if (!has_key() || points_.empty()) {
+        if (is_second_) {
+            keep_timed_values();
+        } else if (is_timed_line()) {
+            counts_.read -= points_.size();
+            options_.beside->has_timed = true;
             continue;
+        }
+        if (points_.empty() || (!is_second_ && !has_key())) {
+            continue;
+        }
+        if (options_.beside && !is_second_) {
+            remember_stepped();
         }
         if (is_indexed_) {
             step_ = static_cast<double>(objects_read_ - 1);

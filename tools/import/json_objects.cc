@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/import/json_run_line.h"
 #include "tools/import/line_reader.h"
 
 namespace stepdb {
@@ -19,7 +20,8 @@ class JsonLines final : public JsonObjects {
             if (!more) {
                 return false;
             }
-        } while (text.find_first_not_of(" \t") == std::string_view::npos);
+        } while (text.find_first_not_of(" \t") == std::string_view::npos ||
+                 take_run_line(text, facts_));
         return true;
     }
     std::string place() const override { return fmt::format("{}: line {}", path_, number()); }
@@ -31,7 +33,7 @@ class JsonLines final : public JsonObjects {
   private:
     std::string path_;
     LineReader lines_;
-    LogFacts facts_;  // there are none
+    LogFacts facts_;
 };
 
 }  // namespace
@@ -39,6 +41,15 @@ class JsonLines final : public JsonObjects {
 Result<std::unique_ptr<JsonObjects>> open_json_lines(const std::string& path, uint64_t bytes_max) {
     TRY_ASSIGN(ByteSource source, open_file(path, bytes_max));
     return std::unique_ptr<JsonObjects>(std::make_unique<JsonLines>(std::move(source), path));
+}
+
+std::string id_in_json_lines(const std::string& path) {
+    Result<std::unique_ptr<JsonObjects>> lines = open_json_lines(path, UINT64_MAX);
+    std::string_view text;
+    if (!lines || !(*lines)->next(text)) {
+        return {};  // what is wrong is told when it is read
+    }
+    return (*lines)->facts().id();
 }
 
 }  // namespace stepdb

@@ -38,7 +38,11 @@ class JsonObjects {
 using OpenJsonObjects = Result<std::unique_ptr<JsonObjects>> (*)(const std::string& path,
                                                                  uint64_t bytes_max);
 
-// An object a line; blank lines are none.
+// An object a line; blank lines are none, and lines that tell of the run (json_run_line.h) are its
+// facts.
 Result<std::unique_ptr<JsonObjects>> open_json_lines(const std::string& path, uint64_t bytes_max);
+
+// The id of the run that such a file begins with; empty if it does not.
+std::string id_in_json_lines(const std::string& path);
 
 }  // namespace stepdb

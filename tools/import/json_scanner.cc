@@ -48,6 +48,16 @@ class Scanner {
         return at_ == text_.size() ? Status() : Status(error("something follows the object"));
     }
 
+    Status scan_array() {
+        skip_blanks();
+        if (!take('[')) {
+            return error("an array `[...]` is wanted");
+        }
+        TRY(walk_array(1));
+        skip_blanks();
+        return at_ == text_.size() ? Status() : Status(error("something follows the array"));
+    }
+
   private:
     Error error(std::string_view what) const {
         if (at_ == text_.size()) {
@@ -84,7 +94,7 @@ class Scanner {
     Status read_object(int depth);
     Status read_member(int depth);
     Status read_value(int depth);
-    Status skip_array(int depth);
+    Status walk_array(int depth);
     Result<std::string_view> read_string();
     Status read_escape();
     std::optional<uint32_t> read_hex4();
@@ -151,19 +161,22 @@ Status Scanner::read_value(int depth) {
         return read_object(depth + 1);
     }
     JsonLeaf leaf;
+    const size_t begin = at_;
     if (take('[')) {
         const bool outer = is_silent_;
         is_silent_ = true;
-        TRY(skip_array(depth + 1));
+        TRY(walk_array(depth + 1));
         is_silent_ = outer;
         leaf.kind = JsonKind::kArray;
+        leaf.text = text_.substr(begin, at_ - begin);
     } else {
         TRY(read_scalar(leaf));
     }
     return hand_on(leaf);
 }
 
-Status Scanner::skip_array(int depth) {
+// The bracket has been taken.
+Status Scanner::walk_array(int depth) {
     if (depth > kJsonDepthMax) {
         return error(fmt::format("at most {} levels are read", kJsonDepthMax));
     }
@@ -336,6 +349,10 @@ Status Scanner::read_escape() {
 
 Status scan_json_object(std::string_view text, const JsonSink& sink) {
     return Scanner(text, sink).scan();
+}
+
+Status scan_json_array(std::string_view text, const JsonSink& sink) {
+    return Scanner(text, sink).scan_array();
 }
 
 }  // namespace stepdb

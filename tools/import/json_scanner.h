@@ -18,8 +18,9 @@ enum class JsonKind : uint8_t { kNumber, kBool, kNull, kString, kArray };
 struct JsonLeaf {
     std::string_view path;  // "info/learner/kl": the keys, joined by `/`
     JsonKind kind = JsonKind::kNull;
-    double number = 0;      // of kNumber and kBool
-    std::string_view text;  // of kNumber as written, of kString without quotes and escapes
+    double number = 0;  // of kNumber and kBool
+    // Of kNumber and kArray as written, of kString without quotes and escapes.
+    std::string_view text;
 };
 
 // Takes a leaf, which lasts for the call. An error ends the scan.
@@ -28,6 +29,9 @@ using JsonSink = std::function<Status(const JsonLeaf&)>;
 // The leaves of one object; objects within it are walked, arrays are leaves. kInvalidArgument with
 // the column if the text is no object, or objects lie deeper than kJsonDepthMax in each other.
 Status scan_json_object(std::string_view text, const JsonSink& sink);
+
+// The same of an array: its elements, with an empty path, are leaves; objects in it are walked.
+Status scan_json_array(std::string_view text, const JsonSink& sink);
 
 inline constexpr int kJsonDepthMax = 64;
 

@@ -129,6 +129,12 @@ void LogFacts::merge(const LogFacts& later) {
     for (const std::string& tag : later.tags_) {
         add_tag(tag);
     }
+    if (!later.id_.empty()) {
+        id_ = later.id_;
+    }
+    if (later.fork_) {
+        fork_ = later.fork_;
+    }
     if (later.state_) {
         state_ = later.state_;
     }

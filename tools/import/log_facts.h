@@ -14,6 +14,14 @@
 
 namespace stepdb {
 
+// Where a run was forked from.
+struct LogFork {
+    LogFork() = default;
+
+    std::string parent;  // id of a run of the same project
+    double step = 0;     // the last that is read from it
+};
+
 // Of one log; a source's fact that can be no attribute is left out, counted, and keeps nothing else
 // from being imported.
 class LogFacts {
@@ -31,6 +39,8 @@ class LogFacts {
     void set_leaf(std::string_view name, const JsonLeaf& leaf);
     void add_tag(std::string_view tag);
     void set_state(RunState state) { state_ = state; }
+    void set_id(std::string_view id) { id_ = id; }
+    void set_fork(LogFork fork) { fork_ = std::move(fork); }
     // Something of the source that is no attribute; `why` names place and value.
     void leave_out(std::string why);
 
@@ -38,11 +48,14 @@ class LogFacts {
     void merge(const LogFacts& later);
 
     // Whether there is nothing to say.
-    bool empty() const { return attributes_.empty() && tags_.empty() && !state_; }
+    bool empty() const { return attributes_.empty() && tags_.empty() && !state_ && !fork_; }
     const Attributes& attributes() const { return attributes_; }
     const StringSet& tags() const { return tags_; }
     // How the run has ended, if the source says so.
     std::optional<RunState> state() const { return state_; }
+    // The run's id, as the log has it; empty if it says none. A command may name another.
+    const std::string& id() const { return id_; }
+    const std::optional<LogFork>& fork() const { return fork_; }
     uint64_t left_out() const { return left_out_; }
     const std::string& first_left_out() const { return first_left_out_; }
 
@@ -53,6 +66,8 @@ class LogFacts {
     Attributes attributes_;
     StringSet tags_;
     std::optional<RunState> state_;
+    std::string id_;
+    std::optional<LogFork> fork_;
     size_t bytes_ = 0;
     uint64_t left_out_ = 0;
     std::string first_left_out_;

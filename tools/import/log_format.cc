@@ -6,6 +6,7 @@
 #include "tools/import/csv_log.h"
 #include "tools/import/event_log.h"
 #include "tools/import/json_log.h"
+#include "tools/import/json_objects.h"
 #include "tools/import/mlflow_log.h"
 #include "tools/import/mlflow_run.h"
 #include "tools/import/trainer_state.h"
@@ -197,6 +198,14 @@ std::string jsonl_notes() {
         "        one the metrics are timed.\n"
         "Time    the field of --time-column, else the first there is of\n"
         "        {}.\n{}"
+        "        In a file with steps, lines with a time and no step are timed metrics: "
+        "telemetry.\n"
+        "Run     lines such as {{\"run\": {{\"id\": \"r7\", \"config\": {{\"lr\": 1e-3}}, "
+        "\"tags\": [\"sweep\"],\n"
+        "        \"state\": \"finished\"}}}} say what the run is; and so do name, owner and\n"
+        "        \"fork\": {{\"of\": \"r6\", \"at\": 500}}. The id counts on the first line alone, "
+        "and\n"
+        "        where --run names none.\n"
         "Values  numbers, as the nearest double; NaN, Infinity and -Infinity, bare or as strings;\n"
         "        true is 1 and false 0. null: absent. Other strings, and arrays: skipped and\n"
         "        counted, each as one. Of a name that comes twice in a line the later counts.\n"
@@ -252,6 +261,8 @@ LogFormat jsonl_format() {
     made.place_word = "line";
     made.unit = "value";
     made.open = JsonLog::open;
+    made.open_second = JsonLog::open_timed;
+    made.own_id = id_in_json_lines;
     made.takes_columns = true;
     made.examples = {
         "stepdb import jsonl examples/logs/char-model.jsonl --project demo --run lines",

@@ -29,6 +29,8 @@ struct LogFormat {
     Open open = nullptr;
     // Of files that hold a second log of the run, with another axis.
     Open open_second = nullptr;
+    // The id of the run that a file says it is of; empty if it does not. Null: none ever does.
+    std::string (*own_id)(const std::string& path) = nullptr;
     LogOptions defaults;
     std::string_view axis = "auto";  // by default
     // Which options it takes.

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,12 @@ struct LogOptions {
     // For a log that is a directory: its files and their sizes, filled by the first opening. Later
     // ones find the same in them, though they grow.
     std::shared_ptr<std::map<std::string, uint64_t>> files;
+    // Of a file that is read as two logs, what the first reading of one tells the other.
+    struct Beside {
+        bool has_timed = false;                      // there are lines for the second
+        std::set<std::string, std::less<>> stepped;  // metrics of the first
+    };
+    std::shared_ptr<Beside> beside;
 
     // Scalars of one step lie 0.4 to 150 ms apart in the logs we know; one in a thousand steps is
     // stretched over seconds by a pause of the writer.

@@ -102,6 +102,18 @@ Status end_run(Client& client, ClientRun& run, const LogFacts& facts, const Impo
                : Status(report.refused.front().error.to_error().within("finishing the run"));
 }
 
+Result<ClientRun> open_or_fork(Client& client, const std::string& project, const std::string& run,
+                               const LogFacts& facts) {
+    if (!facts.fork()) {
+        return client.open_run(project, run, OpenRunFrame::kCreateIfMissing);
+    }
+    const LogFork& fork = *facts.fork();
+    Result<ClientRun> open = client.fork_run(project, run, fork.parent, fork.step);
+    return open ? std::move(open)
+                : open.error().within(fmt::format("the log says that {}/{} is a fork of {} at {}",
+                                                  project, run, fork.parent, fork.step));
+}
+
 Error describe_uncounted(const ImportReport& report, const PointCount& count) {
     const size_t others = count.uncounted - 1;
     return make_error(
@@ -146,7 +158,7 @@ Result<ImportReport> import_run(Client& client, const ImportTarget& target,
     if (points == 0 && facts.empty()) {
         return report;
     }
-    TRY_ASSIGN(ClientRun open, client.open_run(project, run, OpenRunFrame::kCreateIfMissing));
+    TRY_ASSIGN(ClientRun open, open_or_fork(client, project, run, facts));
     report.opened = true;
     report.created = open.created;
     TRY(send_facts(client, open, facts));
