@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "engine/model/schema.h"
 #include "tools/address.h"
@@ -34,6 +35,7 @@ struct ImportOptions {
     std::string project;
     std::string run;
     std::string axis = "auto";
+    std::string restarts = "attempt";
     std::string row_window;
     std::string server;
     std::string format = "table";
@@ -46,6 +48,13 @@ const std::map<std::string, ImportAxis>& axis_names() {
                                                             {"step", ImportAxis::kStep},
                                                             {"time", ImportAxis::kTime},
                                                             {"index", ImportAxis::kIndex}};
+    return names;
+}
+
+const std::map<std::string, RestartMode>& restart_mode_names() {
+    static const std::map<std::string, RestartMode> names = {{"attempt", RestartMode::kAttempt},
+                                                             {"merge", RestartMode::kMerge},
+                                                             {"split", RestartMode::kSplit}};
     return names;
 }
 
@@ -82,7 +91,8 @@ void print_reports(const std::vector<ImportReport>& reports, OutputFormat format
         {"project", ColumnType::kText},    {"run", ColumnType::kText},
         {"series", ColumnType::kUint64},   {"read", ColumnType::kUint64},
         {"sent", ColumnType::kUint64},     {"stored", ColumnType::kUint64},
-        {"replaced", ColumnType::kUint64}, {"skipped", ColumnType::kUint64}};
+        {"replaced", ColumnType::kUint64}, {"skipped", ColumnType::kUint64},
+        {"restarts", ColumnType::kUint64}};
     ResultBlock block(columns);
     for (const ImportReport& report : reports) {
         block.column(0).append_text(report.project);
@@ -96,6 +106,7 @@ void print_reports(const std::vector<ImportReport>& reports, OutputFormat format
                              : block.column(column).append_uint64(points);
         }
         block.column(7).append_uint64(report.skipped);
+        block.column(8).append_uint64(report.restarts);
     }
     const auto writer = make_result_writer(format, write_to_stdout);
     writer->begin(columns);
@@ -109,6 +120,18 @@ std::string shown_kinds(const ImportReport& report) {
         text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, kind);
     }
     return text;
+}
+
+void print_restarts(const ImportReport& report, RestartMode mode) {
+    const std::string run = report.project + "/" + report.run;
+    const std::map<RestartMode, std::string> consequences = {
+        {RestartMode::kAttempt,
+         fmt::format("the next attempt of the run began (`{}#0` reads the first)", run)},
+        {RestartMode::kMerge, "later points replaced earlier ones"},
+        {RestartMode::kSplit, "another run began"}};
+    fmt::print(stderr, "note: {}: the log jumps back as a whole {}, and {}; the first: {}\n", run,
+               report.restarts == 1 ? "once" : fmt::format("{} times", report.restarts),
+               consequences.at(mode), report.first_restart);
 }
 
 void print_notes(const ImportReport& report, const LogFormat& format, const LogOptions& log) {
@@ -186,6 +209,9 @@ class Import {
         }
         TRY_ASSIGN(const auto runs, group_by_run(found.files, options_.run));
         TRY_ASSIGN(const auto client, connect_to(options_.server, import_writer()));
+        for (const RunFiles& files : runs) {
+            runs_.insert(files.run);
+        }
         Status status;
         for (const RunFiles& files : runs) {
             status = import_files(*client, files);
@@ -200,6 +226,9 @@ class Import {
             std::fflush(stdout);
         }
         for (const ImportReport& report : reports_) {
+            if (report.restarts > 0) {
+                print_restarts(report, restart_mode_names().at(options_.restarts));
+            }
             print_notes(report, format_, options_.log);
         }
         for (const std::string& path : empty_) {
@@ -219,8 +248,9 @@ class Import {
         std::vector<PlannedFile> files;
         uint64_t points = 0;
         size_t planned = 0;
+        RestartFinder restarts;
         for (const std::string& path : run.paths) {
-            planned += plan(path, files) ? 1U : 0U;
+            planned += plan(path, files, restarts) ? 1U : 0U;
         }
         for (const PlannedFile& file : files) {
             points += file.points;
@@ -237,28 +267,52 @@ class Import {
                               });
         target.finish = options_.finish && is_whole;
         target.whole = is_whole;
+        target.restart_mode = restart_mode_names().at(options_.restarts);
+        target.restarts = restarts.finish();
+        TRY(check_split(target));
         const auto progress = make_progress("importing " + run.run, "points", points);
-        TRY_ASSIGN(ImportReport report, import_run(client, target, files,
-                                                   [&](uint64_t sent) { progress->update(sent); }));
+        TRY_ASSIGN(
+            std::vector<ImportReport> reports,
+            import_run(client, target, files, [&](uint64_t sent) { progress->update(sent); }));
         progress->finish();
-        if (options_.finish && !is_whole && report.sent > 0) {
-            unfinished_.push_back(report.project + "/" + report.run);
+        for (ImportReport& report : reports) {
+            if (options_.finish && !is_whole && report.sent > 0) {
+                unfinished_.push_back(report.project + "/" + report.run);
+            }
+            if (report.uncounted) {
+                broken_.push_back(*report.uncounted);
+            }
+            reports_.push_back(std::move(report));
         }
-        if (report.uncounted) {
-            broken_.push_back(*report.uncounted);
+        return {};
+    }
+
+    // No part of a log may come into the run of another.
+    Status check_split(const ImportTarget& target) const {
+        for (size_t part = 1;
+             target.restart_mode == RestartMode::kSplit && part <= target.restarts.size(); ++part) {
+            const std::string id = split_run_id(target.run, part);
+            if (runs_.contains(id)) {
+                return make_error(ErrorCode::kInvalidArgument,
+                                  "run {} would be part {} of {} and that of a log of its own; "
+                                  "import them one by one, with --run",
+                                  id, part, target.run);
+            }
         }
-        reports_.push_back(std::move(report));
         return {};
     }
 
     // The log of a file, or both of them. False if nothing of it can be read.
-    bool plan(const std::string& path, std::vector<PlannedFile>& files) {
+    bool plan(const std::string& path, std::vector<PlannedFile>& files, RestartFinder& restarts) {
         LogOptions log = options_.log;
         log.axis = axis_names().at(options_.axis);
         log.file_time_us = modification_time_us(path);
         log.files = std::make_shared<std::map<std::string, uint64_t>>();
         log.beside = std::make_shared<LogOptions::Beside>();
-        Result<PlannedFile> file = plan_log(path, log, format_.open);
+        // The number of a row says nothing of where the job was.
+        RestartFinder* const finder = log.axis == ImportAxis::kIndex ? nullptr : &restarts;
+        restarts.begin_file(files.size());
+        Result<PlannedFile> file = plan_log(path, log, format_.open, finder);
         if (!file) {
             broken_.emplace_back(file.error().code(),
                                  file.error().message() + "; nothing of it was imported");
@@ -269,7 +323,7 @@ class Import {
         uint64_t read = file->counts.read;
         files.push_back(std::move(*file));
         if (format_.open_second != nullptr) {
-            Result<PlannedFile> second = plan_log(path, log, format_.open_second);
+            Result<PlannedFile> second = plan_log(path, log, format_.open_second, nullptr);
             if (second) {  // else it breaks off before its first value: that has been seen
                 points += second->points;
                 read += second->counts.read;
@@ -290,7 +344,7 @@ class Import {
     }
 
     Result<PlannedFile> plan_log(const std::string& path, const LogOptions& log,
-                                 LogFormat::Open open_log) {
+                                 LogFormat::Open open_log, RestartFinder* restarts) {
         std::error_code ignored;
         // Of a compressed file nobody knows beforehand how much will come out.
         const bool has_size = fs::is_regular_file(path, ignored) && !is_compressed(path);
@@ -300,7 +354,7 @@ class Import {
             return open_log(name, log, bytes_max);
         };
         Result<PlannedFile> file =
-            plan_file(path, open, [&](uint64_t done) { progress->update(done); });
+            plan_file(path, open, restarts, [&](uint64_t done) { progress->update(done); });
         if (file) {
             file->place_word = format_.place_word;
         }
@@ -320,6 +374,7 @@ class Import {
 
     const LogFormat& format_;
     const ImportOptions& options_;
+    std::set<std::string> runs_;
     std::vector<ImportReport> reports_;
     std::vector<Error> broken_;
     bool is_all_found_ = true;             // of what was named
@@ -345,6 +400,13 @@ void add_common_options(CLI::App& app, ImportOptions& options, const LogFormat& 
                    "if there is one, else time)")
         ->type_name("AXIS")
         ->check(CLI::IsMember(axis_names()))
+        ->capture_default_str();
+    app.add_option(
+           "--restarts", options.restarts,
+           "Where the log jumps back as a whole: attempt (the run's next one begins), merge "
+           "(the later point of a step stands) or split (another run begins)")
+        ->type_name("WHAT")
+        ->check(CLI::IsMember(restart_mode_names()))
         ->capture_default_str();
 }
 

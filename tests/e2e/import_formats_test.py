@@ -20,7 +20,7 @@ class ImportFormats(Case):
 
     def check_report(self, report):
         self.assertEqual(list(report), ["project", "run", "series", "read", "sent", "stored",
-                                        "replaced", "skipped"])
+                                        "replaced", "skipped", "restarts"])
         self.assertEqual(report["read"], report["sent"] + report["skipped"])
         self.assertEqual(report["sent"], report["stored"] + report["replaced"])
 
@@ -107,12 +107,12 @@ class TensorBoard(ImportFormats):
         (report,), _ = self.import_logs("tensorboard", "tree/a/b c/tfevents")
         self.assertEqual(report["run"], "tfevents")
 
-    def test_of_restarts_the_later_point_stands(self):
+    def test_of_merged_restarts_the_later_point_stands(self):
         self.events("run/events.out.tfevents.9", *[event(step, step, simple("x", step))
                                                    for step in range(10)])
         self.events("run/events.out.tfevents.10", *[event(99, step, simple("x", -step))
                                                     for step in range(5, 15)])
-        (report,), said = self.import_logs("tensorboard", self.path("run"))
+        (report,), said = self.import_logs("tensorboard", self.path("run"), "--restarts", "merge")
         self.assertEqual((report["sent"], report["stored"], report["replaced"]), (20, 15, 5))
         self.assertIn("5 points replaced", said)
         self.assertEqual([value for _, _, value in self.points("run")],

@@ -2,8 +2,9 @@
 them, is what a reader of our own in Python finds, and what `series.csv` beside the logs says.
 
 `series.csv` counts a series before a later point of the same step replaces an earlier one; so sent
-points and what a series looks like before that are compared with it, and what is stored with our
-reader. Once imported again nothing may have changed.
+points and what a series looks like before that are compared with it, and what is stored, attempt by
+attempt, with our reader and our reading of the rule of restarts (restarts.py). Once imported again
+nothing may have changed; nor does it matter that an import before was killed halfway.
 """
 
 import csv
@@ -12,11 +13,14 @@ import glob
 import json
 import math
 import os
+import signal
+import subprocess
 import sys
 import unittest
 import zlib
 
-from support import Case, bits_of, bits_of_text, shared_data
+from restarts import attempts_of, find_restarts
+from support import SECONDS_MAX, STEPDB, Case, Relay, bits_of, bits_of_text, shared_data
 from tfevents import fields_of, read_events
 
 WHY_SKIPPED = "no ../shared/data beside the checkout and no $STEPDB_DATA"
@@ -194,6 +198,22 @@ def key_of(text):
     return time_of(text) if "T" in text else float(text)
 
 
+def keyed(point):
+    """(series, key, value): the time where there is no step."""
+    return point[0], point[-1] if len(point) == 4 else point[1], point[2]
+
+
+def attempts_of_points(points):
+    """The attempt of each point, and the steps with which attempts begin, from 1 on."""
+    stepped = [at for at, point in enumerate(points) if len(point) == 3]
+    rows = [(points[at][1], (points[at][0],)) for at in stepped]
+    restarts = find_restarts(rows)
+    attempts = [0] * len(points)
+    for at, attempt in zip(stepped, attempts_of(rows, restarts)):
+        attempts[at] = attempt
+    return attempts, [rows[at][0] for at in restarts]
+
+
 class Series:
     """What series.csv and the store say of a series."""
 
@@ -228,29 +248,58 @@ class RealLogs(Case):
         super().setUp()
         self.start()
 
-    def import_log(self, arguments):
-        out = self.stepdb("import", *arguments, "--project", "real", "--run", "r",
-                          "--format", "json")
+    def import_log(self, arguments, run="r", server=None):
+        out = self.stepdb("import", *arguments, "--project", "real", "--run", run, "--server",
+                          server or self.server.address, "--format", "json")
         return json.loads(out)
 
     def check(self, source, arguments, points, skipped=0):
+        """Attempt by attempt, twice, and after an import that was killed halfway."""
         points = list(points)
         series = by_series(point[:3] for point in points)
-        keyed = by_series((point[0], point[-1] if len(point) == 4 else point[1], point[2])
-                          for point in points)
-        stored = {name: sorted(dict(its).items()) for name, its in keyed.items()}
-        distinct = sum(map(len, stored.values()))
-        report = self.import_log(arguments)
+        attempts, starts = attempts_of_points(points)
+        stored = len({(name, attempt, key) for (name, key, _), attempt in
+                      zip(map(keyed, points), attempts)})
+        relay = Relay(self.server.port)
+        report = self.import_log(arguments, "r", relay.address)
+        relay.close()
         self.assertEqual(report, {
             "project": "real", "run": "r", "series": len(series), "read": len(points) + skipped,
-            "sent": len(points), "stored": distinct,
-            "replaced": len(points) - distinct, "skipped": skipped})
+            "sent": len(points), "stored": stored, "replaced": len(points) - stored,
+            "skipped": skipped, "restarts": len(starts)})
         self.check_reader(source, series)
-        self.check_store(stored)
+        self.check_attempts(points, attempts, starts, "r")
         again = self.import_log(arguments)
         self.assertEqual((again["sent"], again["stored"], again["replaced"]),
                          (len(points), 0, len(points)))
-        self.check_store(stored)
+        self.check_attempts(points, attempts, starts, "r")
+        self.kill_halfway(arguments, relay.handed_on // 2)
+        resumed = self.import_log(arguments, "killed")
+        self.assertEqual(resumed["sent"], len(points))
+        self.check_attempts(points, attempts, starts, "killed")
+
+    def kill_halfway(self, arguments, bytes_max):
+        importing = []
+        relay = Relay(self.server.port, bytes_max, lambda: importing[0].kill())
+        importing.append(subprocess.Popen(
+            [STEPDB, "import", *arguments, "--project", "real", "--run", "killed", "--server",
+             relay.address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        self.assertEqual(importing[0].wait(SECONDS_MAX), -signal.SIGKILL)
+        relay.close()
+
+    def check_attempts(self, points, attempts, starts, run):
+        """Attempt by attempt: what the one before has below where it begins, and its own points."""
+        read = {}
+        for attempt in range(len(starts) + 1):
+            if attempt:
+                read = {name: {key: value for key, value in its.items()
+                               if key < starts[attempt - 1]} for name, its in read.items()}
+            for (name, key, value), its in zip(map(keyed, points), attempts):
+                if its == attempt:
+                    read.setdefault(name, {})[key] = value
+            stored = {name: sorted(its.items()) for name, its in read.items() if its}
+            self.check_store(stored, f"{run}#{attempt}")
+        self.check_store(stored, run)
 
     def check_reader(self, source, series, run=""):
         """Our reader against series.csv, which counts what was sent."""
@@ -281,7 +330,8 @@ class RealLogs(Case):
             self.check_series(stored, f"** @ real/{run}")
 
     def check_series(self, stored, query):
-        buckets = {row["metric"]: row for row in self.query(f"{query} | buckets 1")}
+        buckets = {row["metric"]: row for row in self.query(f"{query} | buckets 1")
+                   if row["first_x"]}
         self.assertEqual(set(buckets), set(stored))
         for name, points in stored.items():
             want, row = Series(points), buckets[name]
@@ -308,8 +358,10 @@ class RealLogs(Case):
         self.tensorboard("algoperf_vit/", "algoperf_vit")
 
     def test_algoperf_deepspeech_restart(self):
-        """Two attempts that cover the same steps: the later one stands, merged."""
+        """Two attempts that cover the same steps."""
         self.tensorboard("algoperf_deepspeech_restart/*tfevents", "algoperf_deepspeech_restart")
+        (row,) = self.query("runs real/r")
+        self.assertEqual(row["attempts"], "2")
 
     def test_tianshou_td3(self):
         self.tensorboard("tianshou_td3/", "tianshou_td3")
@@ -321,8 +373,32 @@ class RealLogs(Case):
         self.tensorboard("flow_i210/*tfevents", "flow_i210")
 
     def test_verl_dapo_restarts(self):
-        """Nine attempts, each from step 0: the later point of a step stands."""
+        """Eight files with something in them, each from step 0: three times the steps fall, else the
+        file before had nothing but step 0."""
         self.tensorboard("verl_dapo_restarts/", "verl_dapo_restarts")
+        (row,) = self.query("runs real/r")
+        self.assertEqual(row["attempts"], "4")
+
+    def test_restarts_merged_and_split(self):
+        path = os.path.join(shared_data(), "verl_dapo_restarts")
+        points = list(read_tensorboard(path))
+        merged = by_series(points)
+        report = self.import_log(["tb", path, "--restarts", "merge"])
+        stored = {name: sorted(dict(its).items()) for name, its in merged.items()}
+        self.assertEqual((report["sent"], report["stored"]),
+                         (len(points), sum(map(len, stored.values()))))
+        self.check_store(stored)
+        out = self.stepdb("import", "tb", path, "--restarts", "split", "--project", "real", "--run",
+                          "parts", "--format", "json")
+        reports = list(map(json.loads, out.splitlines()))
+        attempts, _ = attempts_of_points(points)
+        for part, report in enumerate(reports):
+            series = by_series(point for point, its in zip(points, attempts) if its == part)
+            stored = {name: sorted(dict(its).items()) for name, its in series.items()}
+            self.assertEqual((report["run"], report["series"], report["stored"]),
+                             ("parts" + (f".restart{part}" if part else ""), len(series),
+                              sum(map(len, stored.values()))))
+            self.check_store(stored, report["run"])
 
     def test_flow_i210_lines(self):
         """The date, the trial and the experiment's tag of 200 lines are text."""
@@ -408,7 +484,7 @@ class RealLogs(Case):
                 new = sum(map(len, stored.values())) if is_new else 0
                 self.assertEqual(reports[run], {
                     "project": "real", "run": run, "series": len(series), "read": sent,
-                    "sent": sent, "stored": new, "replaced": sent - new, "skipped": 0})
+                    "sent": sent, "stored": new, "replaced": sent - new, "skipped": 0, "restarts": 0})
                 self.check_reader("qlib_mlruns", series, path)
                 self.check_store(stored, run)
 

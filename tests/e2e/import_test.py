@@ -18,7 +18,7 @@ class Import(Case):
         reports = [json.loads(line) for line in out.splitlines()]
         for report in reports:
             self.assertEqual(list(report), ["project", "run", "series", "read", "sent", "stored",
-                                            "replaced", "skipped"])
+                                            "replaced", "skipped", "restarts"])
             self.assertEqual(report["read"], report["sent"] + report["skipped"])
             self.assertEqual(report["sent"], report["stored"] + report["replaced"])
         return reports
@@ -35,7 +35,7 @@ class Import(Case):
     def test_wide_form(self):
         report = self.import_text("step,wall_time,loss,lr\n0,100.5,2.5,nan\n1,101,,1e-3\n")
         self.assertEqual(report, {"project": "p", "run": "r", "series": 2, "read": 3, "sent": 3,
-                                  "stored": 3, "replaced": 0, "skipped": 0})
+                                  "stored": 3, "replaced": 0, "skipped": 0, "restarts": 0})
         self.assertEqual(self.points(), [("loss", "0", "2.5"), ("lr", "0", "NaN"),
                                          ("lr", "1", "0.001")])
 

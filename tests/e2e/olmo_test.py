@@ -46,7 +46,7 @@ class OlmoLadder(Case):
                           "real", "--run", "olmo", "--step-column", STEP, "--format", "json")
         self.assertEqual(json.loads(out), {
             "project": "real", "run": "olmo", "series": 105, "read": 85470, "sent": 85470,
-            "stored": 85470, "replaced": 0, "skipped": 0})
+            "stored": 85470, "replaced": 0, "skipped": 0, "restarts": 0})
         self.check_series()
         self.check_values()
         self.restart_after_kill()

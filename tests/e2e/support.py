@@ -11,9 +11,11 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -97,6 +99,54 @@ class Server:
             raise AssertionError(f"stopped with status {status}, {out!r}: {err}")
         verify(self.data)
         return err
+
+
+class Relay:
+    """Between a client and a server; hands on `bytes_max` bytes of the client's, then calls `at_end`
+    and hands on no more. For one connection."""
+
+    def __init__(self, port, bytes_max=None, at_end=None):
+        self.server_port, self.bytes_max, self.at_end = port, bytes_max, at_end
+        self.handed_on = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        client, _ = self.listener.accept()
+        server = socket.create_connection(("127.0.0.1", self.server_port))
+        with client, server:
+            back = threading.Thread(target=self.hand_back, args=(server, client))
+            back.start()
+            while data := self.read(client):
+                if self.bytes_max is not None:
+                    data = data[:self.bytes_max - self.handed_on]
+                server.sendall(data)
+                self.handed_on += len(data)
+                if self.handed_on == self.bytes_max:
+                    self.at_end()
+                    break
+            server.shutdown(socket.SHUT_WR)
+            back.join(SECONDS_MAX)
+
+    def hand_back(self, server, client):
+        while data := self.read(server):
+            try:
+                client.sendall(data)
+            except OSError:  # the client is gone
+                pass
+
+    @staticmethod
+    def read(connection):
+        try:
+            return connection.recv(1 << 16)
+        except OSError:
+            return b""
+
+    def close(self):
+        self.thread.join(SECONDS_MAX)
+        self.listener.close()
 
 
 class Start:

@@ -32,7 +32,9 @@ constexpr std::string_view kCommonNotes =
     "if its series had the same step (time) before, in this import or in the store; found by\n"
     "counting the points of its series before and after; where damage in the store forbids that,\n"
     "all is sent, both are empty and the exit status is 1. Importing again replaces every\n"
-    "point by itself, so an import that was interrupted is simply started again. A file that\n"
+    "point by itself, so an import that was interrupted is simply started again. Where a log goes\n"
+    "back to an earlier step and on from there, as after a crash, --restarts says what becomes of\n"
+    "it; restarts counts these places. A file that\n"
     "breaks off is imported up to there; the place is named and the exit status is 1. --format\n"
     "json prints an object per line and run. docs/import.md has more.";
 

@@ -55,16 +55,22 @@ Result<std::array<std::vector<std::string>, 2>> find_metrics(Client& client, con
     return found;
 }
 
+struct CountedRun {
+    std::string literal;
+    std::string range;  // a stage of the query, or nothing
+};
+
 // Adds the points of these, in one query; where one of them is damaged, in halves, so that few
 // queries find it.
-Status count_some(Client& client, const std::string& run, std::span<const std::string> names,
+Status count_some(Client& client, const CountedRun& run, std::span<const std::string> names,
                   PointCount& count) {
     std::string list;
     for (const std::string& name : names) {
         list += (list.empty() ? "" : ", ") + query_literal(name);
     }
-    const Result<uint64_t> points =
-        sum_counts(client, fmt::format("{} @ {} | buckets 1 count, nan, pinf, ninf", list, run));
+    const Result<uint64_t> points = sum_counts(
+        client,
+        fmt::format("{} @ {}{} | buckets 1 count, nan, pinf, ninf", list, run.literal, run.range));
     if (points) {
         count.points += *points;
         return {};
@@ -97,25 +103,32 @@ std::string query_literal(std::string_view text) {
     return literal + "\"";
 }
 
-Result<PointCount> count_points(Client& client, std::string_view project, std::string_view run,
-                                const std::set<std::string>& metrics) {
-    const std::string path = query_literal(fmt::format("{}/{}", project, run));
-    TRY_ASSIGN(const auto found, find_metrics(client, path, metrics));
-    PointCount count;
+Status count_points(Client& client, std::string_view project, std::string_view run,
+                    const CountedPart& part, const std::set<std::string>& metrics,
+                    PointCount& count) {
+    CountedRun counted;
+    counted.literal =
+        query_literal(part.attempt ? fmt::format("{}/{}#{}", project, run, *part.attempt)
+                                   : fmt::format("{}/{}", project, run));
+    counted.range = part.first_step ? fmt::format(" | steps {}..", *part.first_step) : "";
+    TRY_ASSIGN(auto found, find_metrics(client, counted.literal, metrics));
+    if (part.first_step) {
+        found[1].clear();
+    }
     for (const std::vector<std::string>& names : found) {
         size_t begin = 0;
         size_t bytes = 0;
         for (size_t i = 0; i < names.size(); ++i) {
             bytes += query_literal(names[i]).size() + 2;
             if (i + 1 == names.size() || bytes > kNamesBytesMax) {
-                TRY(count_some(client, path, std::span(names).subspan(begin, i + 1 - begin),
+                TRY(count_some(client, counted, std::span(names).subspan(begin, i + 1 - begin),
                                count));
                 begin = i + 1;
                 bytes = 0;
             }
         }
     }
-    return count;
+    return {};
 }
 
 }  // namespace stepdb

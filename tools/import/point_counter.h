@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -23,9 +24,18 @@ struct PointCount {
     std::string why;         // the first of them cannot be counted, with its name
 };
 
+// What of a run is counted.
+struct CountedPart {
+    CountedPart() = default;
+
+    std::optional<uint32_t> attempt;   // that reads the points; unset: the newest
+    std::optional<double> first_step;  // set: of stepped series alone, and from this step on
+};
+
 // Points, those with NaN and infinities included, of those of `metrics` that the run has; each
-// (series, key) counts once. 0 if there is no such run.
-Result<PointCount> count_points(Client& client, std::string_view project, std::string_view run,
-                                const std::set<std::string>& metrics);
+// (series, key) counts once. Adds to `count`: nothing if there is no such run.
+Status count_points(Client& client, std::string_view project, std::string_view run,
+                    const CountedPart& part, const std::set<std::string>& metrics,
+                    PointCount& count);
 
 }  // namespace stepdb

@@ -107,6 +107,14 @@ Status RowSender::take_outcomes() {
     return {};
 }
 
+Status RowSender::go_to_attempt(uint32_t attempt) {
+    if (attempt != run_.attempt) {
+        TRY(send_waiting());
+        run_.attempt = attempt;
+    }
+    return {};
+}
+
 Status RowSender::finish() {
     TRY(send_waiting());
     return take_outcomes();

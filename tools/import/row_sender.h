@@ -28,6 +28,8 @@ class RowSender {
     Status begin(std::string_view project);
     // kFailedPrecondition if the plan does not know of such a row.
     Status send(const LogRow& row);
+    // What follows goes to this attempt, which is open.
+    Status go_to_attempt(uint32_t attempt);
     // Waits until everything is durable. The first refusal is an error that names the file and the
     // place.
     Status finish();

@@ -1,15 +1,18 @@
 #include "tools/import/run_import.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "engine/base/checksum.h"
 #include "engine/model/frame.h"
+#include "engine/model/life_frame.h"
+#include "engine/model/limits.h"
 #include "tools/import/point_counter.h"
 #include "tools/import/row_sender.h"
 
 namespace stepdb {
 
-Result<PlannedFile> plan_file(std::string path, LogOpener open,
+Result<PlannedFile> plan_file(std::string path, LogOpener open, RestartFinder* restarts,
                               const std::function<void(uint64_t)>& progress) {
     PlannedFile file;
     TRY_ASSIGN(const auto log, open(path, UINT64_MAX));
@@ -27,6 +30,9 @@ Result<PlannedFile> plan_file(std::string path, LogOpener open,
             break;
         }
         planner.see(row);
+        if (restarts != nullptr && row.step) {
+            restarts->see(row, log->metrics());
+        }
         progress(log->bytes_read());
     }
     const std::vector<uint64_t>& points = planner.points();
@@ -50,6 +56,10 @@ Id128 import_writer() {
     return sha256_128(as_bytes("stepdb import"));
 }
 
+std::string split_run_id(const std::string& run, size_t part) {
+    return part == 0 ? run : fmt::format("{}.restart{}", run, part);
+}
+
 namespace {
 
 Error changed(const std::string& path) {
@@ -57,91 +67,17 @@ Error changed(const std::string& path) {
                       "{} changed while it was imported; import it again", path);
 }
 
-// `sent` counts on from what was sent before.
-Status send_file(Client& client, const std::string& project, ClientRun& run, PlannedFile& file,
-                 uint64_t& sent, const std::function<void(uint64_t)>& progress) {
-    if (file.points == 0) {
-        return {};
-    }
-    TRY_ASSIGN(const auto log, file.open(file.path, file.bytes));
-    if (log->axis() != file.axis) {
-        return changed(file.path);
-    }
-    RowSender sender(client, run, file.plan, file.path, file.place_word);
-    TRY(sender.begin(project));
-    LogRow row;
-    uint64_t points = 0;
-    // The second reading gives what the first one gave; where a file breaks off it need not look.
-    while (points < file.points) {
-        const Result<bool> more = log->next(row);
-        if (!more || !*more || points + row.values.size() > file.points) {
-            break;
-        }
-        points += row.values.size();
-        TRY(sender.send(row));
-        progress(sent + points);
-    }
-    TRY(sender.finish());
-    if (points != file.points) {
-        return changed(file.path);
-    }
-    sent += points;
-    return {};
+std::string shown_place(const PlannedFile& file, const LogRestart& restart) {
+    return fmt::format("{}: {} {}, step {} after step {}", file.path, file.place_word,
+                       restart.place, restart.step, restart.before);
 }
 
-// Failed or finished, as the source says; finished if that was asked for.
-Status end_run(Client& client, ClientRun& run, const LogFacts& facts, const ImportTarget& target) {
-    const bool has_ended = facts.state() && *facts.state() != RunState::kRunning && target.whole;
-    if (!has_ended && !target.finish) {
-        return {};
-    }
-    TRY(client.finish_run(run, has_ended ? *facts.state() : RunState::kFinished));
-    TRY_ASSIGN(const FlushReport report, client.flush());
-    return report.refused_frames == 0
-               ? Status()
-               : Status(report.refused.front().error.to_error().within("finishing the run"));
-}
-
-Result<ClientRun> open_or_fork(Client& client, const std::string& project, const std::string& run,
-                               const LogFacts& facts) {
-    if (!facts.fork()) {
-        return client.open_run(project, run, OpenRunFrame::kCreateIfMissing);
-    }
-    const LogFork& fork = *facts.fork();
-    Result<ClientRun> open = client.fork_run(project, run, fork.parent, fork.step);
-    return open ? std::move(open)
-                : open.error().within(fmt::format("the log says that {}/{} is a fork of {} at {}",
-                                                  project, run, fork.parent, fork.step));
-}
-
-Error describe_uncounted(const ImportReport& report, const PointCount& count) {
-    const size_t others = count.uncounted - 1;
-    return make_error(
-        ErrorCode::kCorruption,
-        "{}/{}: all {} points were sent, but how many of them replaced others cannot be told: {}{}",
-        report.project, report.run, report.sent, count.why,
-        others == 0
-            ? ""
-            : fmt::format(" (and so for {} other metric{})", others, others == 1 ? "" : "s"));
-}
-
-}  // namespace
-
-Result<ImportReport> import_run(Client& client, const ImportTarget& target,
-                                std::vector<PlannedFile>& files,
-                                const std::function<void(uint64_t)>& progress) {
-    const std::string& project = target.project;
-    const std::string& run = target.run;
+// Reports of one run have this in common.
+ImportReport describe(const ImportTarget& target, const std::vector<PlannedFile>& files) {
     ImportReport report;
-    report.project = project;
-    report.run = run;
-    std::set<std::string> series;
-    LogFacts facts;
-    uint64_t points = 0;
+    report.project = target.project;
+    report.run = target.run;
     for (const PlannedFile& file : files) {
-        facts.merge(file.facts);
-        points += file.points;
-        series.insert(file.series.begin(), file.series.end());
         report.read += file.counts.read;
         report.skipped += file.counts.skipped;
         for (const auto& [kind, count] : file.counts.kinds) {
@@ -152,33 +88,312 @@ Result<ImportReport> import_run(Client& client, const ImportTarget& target,
             report.first_skipped = file.counts.first_skipped;
         }
     }
-    report.series = series.size();
-    report.facts_left_out = facts.left_out();
-    report.first_fact_left_out = facts.first_left_out();
-    if (points == 0 && facts.empty()) {
-        return report;
+    report.restarts = target.restarts.size();
+    if (!target.restarts.empty()) {
+        const LogRestart& first = target.restarts.front();
+        report.first_restart = shown_place(files[first.file], first);
     }
-    TRY_ASSIGN(ClientRun open, open_or_fork(client, project, run, facts));
-    report.opened = true;
-    report.created = open.created;
-    TRY(send_facts(client, open, facts));
-    PointCount before;
-    if (!open.created) {
-        TRY_ASSIGN(before, count_points(client, project, run, series));
-    }
-    for (PlannedFile& file : files) {
-        TRY(send_file(client, project, open, file, report.sent, progress));
-    }
-    TRY(end_run(client, open, facts, target));
-    TRY_ASSIGN(const PointCount after, count_points(client, project, run, series));
-    if (before.uncounted != 0 || after.uncounted != 0) {
-        report.uncounted = describe_uncounted(report, before.uncounted != 0 ? before : after);
-        return report;
-    }
-    // Only somebody who deletes or writes at the same time can make it leave these bounds.
-    report.stored = std::min(after.points - std::min(before.points, after.points), report.sent);
-    report.replaced = report.sent - report.stored;
     return report;
+}
+
+class RunImport {
+  public:
+    RunImport(Client& client, const ImportTarget& target, std::vector<PlannedFile>& files,
+              const std::function<void(uint64_t)>& progress)
+        : client_(client),
+          target_(target),
+          files_(files),
+          progress_(progress),
+          report_(describe(target, files)) {
+        for (const PlannedFile& file : files) {
+            facts_.merge(file.facts);
+            points_ += file.points;
+            series_.insert(file.series.begin(), file.series.end());
+        }
+        report_.series = series_.size();
+        report_.facts_left_out = facts_.left_out();
+        report_.first_fact_left_out = facts_.first_left_out();
+    }
+
+    Result<std::vector<ImportReport>> run() {
+        if (points_ == 0 && facts_.empty()) {
+            reports_.push_back(std::move(report_));
+            return std::move(reports_);
+        }
+        TRY(check_restarts());
+        TRY(open());
+        for (size_t file = 0; file < files_.size(); ++file) {
+            TRY(send_file(file));
+        }
+        TRY(close(true));
+        return std::move(reports_);
+    }
+
+  private:
+    bool has_attempts() const {
+        return target_.restart_mode == RestartMode::kAttempt && !target_.restarts.empty();
+    }
+    bool is_split() const {
+        return target_.restart_mode == RestartMode::kSplit && !target_.restarts.empty();
+    }
+
+    Status check_restarts() const {
+        if (target_.restart_mode != RestartMode::kMerge &&
+            target_.restarts.size() >= kLineageDepthMax) {
+            return make_error(
+                ErrorCode::kResourceExhausted,
+                "{}/{}: the log jumps back {} times as a whole, and a run has {} attempts at most; "
+                "if its steps begin anew with every epoch, `--axis index` numbers the rows, else "
+                "`--restarts merge` lets the later point of a step stand; the first: {}",
+                target_.project, target_.run, target_.restarts.size(), kLineageDepthMax,
+                report_.first_restart);
+        }
+        return is_split() ? check_id("run", split_run_id(target_.run, target_.restarts.size()))
+                          : Status();
+    }
+
+    // Opens the run of the current part.
+    Status open() {
+        report_.run = split_run_id(target_.run, is_split() ? part_ : 0);
+        TRY_ASSIGN(run_,
+                   client_.open_run(target_.project, report_.run, OpenRunFrame::kCreateIfMissing));
+        report_.opened = true;
+        report_.created = run_.created;
+        newest_ = run_.attempt;
+        TRY(send_facts(client_, run_, facts_));
+        before_ = PointCount();
+        return run_.created && !facts_.fork() ? Status() : count(before_);
+    }
+
+    // The source speaks of the first part.
+    Result<ClientRun> open_or_fork() {
+        if (!facts_.fork() || (is_split() && part_ > 0)) {
+            return client_.open_run(target_.project, report_.run, OpenRunFrame::kCreateIfMissing);
+        }
+        const LogFork& fork = *facts_.fork();
+        Result<ClientRun> open =
+            client_.fork_run(target_.project, report_.run, fork.parent, fork.step);
+        return open ? std::move(open)
+                    : open.error().within(fmt::format("the log says that {}/{} is a fork of {} at "
+                                                      "{}",
+                                                      target_.project, report_.run, fork.parent,
+                                                      fork.step));
+    }
+
+    // What the series of the import have in all parts of the run that it writes to.
+    Status count(PointCount& counted) {
+        if (!has_attempts()) {
+            return count_points(client_, target_.project, report_.run, CountedPart(), series_,
+                                counted);
+        }
+        for (uint32_t attempt = 0; attempt <= std::min<size_t>(newest_, target_.restarts.size());
+             ++attempt) {
+            CountedPart part;
+            part.attempt = attempt;
+            if (attempt > 0) {
+                part.first_step = target_.restarts[attempt - 1].step;
+            }
+            TRY(count_points(client_, target_.project, report_.run, part, series_, counted));
+        }
+        return {};
+    }
+
+    // Ends the run of the current part, and its report.
+    Status close(bool is_last) {
+        TRY(end_run(is_last));
+        PointCount after;
+        newest_ = std::max(newest_, has_attempts() ? static_cast<uint32_t>(part_) : 0U);
+        TRY(count(after));
+        if (is_split()) {
+            report_.series = sent_series_.size();
+            report_.read = report_.sent + report_.skipped;
+        }
+        if (before_.uncounted != 0 || after.uncounted != 0) {
+            report_.uncounted = describe_uncounted(before_.uncounted != 0 ? before_ : after);
+        } else {
+            // Only somebody who deletes or writes at the same time can make it leave these bounds.
+            const uint64_t added = after.points - std::min(before_.points, after.points);
+            report_.stored = std::min(added, report_.sent);
+            report_.replaced = report_.sent - report_.stored;
+        }
+        reports_.push_back(std::move(report_));
+        return {};
+    }
+
+    // Failed or finished, as the source says; finished if that was asked for. The source speaks of
+    // the last part.
+    Status end_run(bool is_last) {
+        const bool has_ended = is_last && target_.whole &&
+                               facts_.state().value_or(RunState::kRunning) != RunState::kRunning;
+        if (!has_ended && !target_.finish) {
+            return {};
+        }
+        TRY(client_.finish_run(run_, has_ended ? *facts_.state() : RunState::kFinished));
+        return take_outcome("finishing the run");
+    }
+
+    Status take_outcome(const std::string& doing) {
+        TRY_ASSIGN(const FlushReport report, client_.flush());
+        return report.refused_frames == 0
+                   ? Status()
+                   : Status(report.refused.front().error.to_error().within(doing));
+    }
+
+    Error describe_uncounted(const PointCount& counted) const {
+        const size_t others = counted.uncounted - 1;
+        return make_error(ErrorCode::kCorruption,
+                          "{}/{}: all {} points were sent, but how many of them replaced others "
+                          "cannot be told: {}{}",
+                          report_.project, report_.run, report_.sent, counted.why,
+                          others == 0 ? ""
+                                      : fmt::format(" (and so for {} other metric{})", others,
+                                                    others == 1 ? "" : "s"));
+    }
+
+    // --- Rows ---
+
+    // Of the file being sent.
+    struct Sending {
+        Sending() = default;
+
+        size_t file = 0;
+        std::unique_ptr<LogSource> log;
+        std::optional<RowSender> sender;
+        uint64_t rows = 0;
+        uint64_t points = 0;
+        std::vector<uint8_t> is_sent;  // by metric, of the part
+    };
+
+    Status begin_sending(Sending& sending) {
+        PlannedFile& file = files_[sending.file];
+        sending.sender.emplace(client_, run_, file.plan, file.path, file.place_word);
+        sending.is_sent.clear();
+        return sending.sender->begin(target_.project);
+    }
+
+    Status end_sending(Sending& sending) {
+        for (size_t metric = 0; metric < sending.is_sent.size(); ++metric) {
+            if (sending.is_sent[metric] != 0) {
+                sent_series_.insert(sending.log->metrics()[metric]);
+            }
+        }
+        return sending.sender->finish();
+    }
+
+    Status send_file(size_t index) {
+        PlannedFile& file = files_[index];
+        if (file.points == 0) {
+            return {};
+        }
+        Sending sending;
+        sending.file = index;
+        TRY_ASSIGN(sending.log, file.open(file.path, file.bytes));
+        if (sending.log->axis() != file.axis) {
+            return changed(file.path);
+        }
+        TRY(begin_sending(sending));
+        LogRow row;
+        // The second reading gives what the first one gave; where a file breaks off it need not
+        // look.
+        while (sending.points < file.points) {
+            const Result<bool> more = sending.log->next(row);
+            if (!more || !*more || sending.points + row.values.size() > file.points) {
+                break;
+            }
+            TRY(pass_restarts(sending));
+            TRY(send_row(sending, row));
+        }
+        TRY(end_sending(sending));
+        return sending.points == file.points ? Status() : Status(changed(file.path));
+    }
+
+    Status send_row(Sending& sending, const LogRow& row) {
+        if (has_attempts()) {
+            TRY(sending.sender->go_to_attempt(attempt_of(row)));
+        }
+        if (is_split()) {
+            sending.is_sent.resize(sending.log->metrics().size());
+            for (const auto& [metric, value] : row.values) {
+                sending.is_sent[metric] = 1;
+            }
+        }
+        TRY(sending.sender->send(row));
+        ++sending.rows;
+        sending.points += row.values.size();
+        report_.sent += row.values.size();
+        sent_ += row.values.size();
+        progress_(sent_);
+        return {};
+    }
+
+    uint32_t attempt_of(const LogRow& row) const {
+        size_t attempt = row.step ? part_ : 0;
+        while (attempt > 0 && *row.step < target_.restarts[attempt - 1].step) {
+            --attempt;
+        }
+        return static_cast<uint32_t>(attempt);
+    }
+
+    // What begins with the next row.
+    Status pass_restarts(Sending& sending) {
+        const std::vector<LogRestart>& restarts = target_.restarts;
+        while (part_ < restarts.size() && restarts[part_].file == sending.file &&
+               restarts[part_].row == sending.rows) {
+            ++part_;
+            if (has_attempts()) {
+                TRY(sending.sender->finish());
+                TRY(open_attempt());
+            } else if (is_split()) {
+                TRY(end_sending(sending));
+                TRY(close(false));
+                report_ = ImportReport();
+                report_.project = target_.project;
+                report_.is_stepped = true;
+                sent_series_.clear();
+                TRY(open());
+                TRY(begin_sending(sending));
+            }
+        }
+        return {};
+    }
+
+    // Of the current part. Nothing changes if it is open.
+    Status open_attempt() {
+        const LogRestart& restart = target_.restarts[part_ - 1];
+        RestartRunFrame frame;
+        frame.handle = run_.handle;
+        frame.attempt = static_cast<uint32_t>(part_);
+        frame.step = restart.cut;
+        const auto bytes = encode_restart_run_frame(frame, run_.next_number++);
+        TRY(client_.send_change(bytes));
+        return take_outcome(fmt::format(
+            "{}; `--restarts merge` opens no attempts: opening attempt {} of {}/{}",
+            shown_place(files_[restart.file], restart), part_, target_.project, target_.run));
+    }
+
+    Client& client_;
+    const ImportTarget& target_;
+    std::vector<PlannedFile>& files_;
+    const std::function<void(uint64_t)>& progress_;
+    LogFacts facts_;
+    std::set<std::string> series_;
+    uint64_t points_ = 0;
+    uint64_t sent_ = 0;
+    size_t part_ = 0;                    // of the log
+    ClientRun run_;                      // that is open
+    uint32_t newest_ = 0;                // its newest attempt
+    PointCount before_;                  // in it
+    ImportReport report_;                // of it
+    std::set<std::string> sent_series_;  // to it, if the log is split
+    std::vector<ImportReport> reports_;
+};
+
+}  // namespace
+
+Result<std::vector<ImportReport>> import_run(Client& client, const ImportTarget& target,
+                                             std::vector<PlannedFile>& files,
+                                             const std::function<void(uint64_t)>& progress) {
+    return RunImport(client, target, files, progress).run();
 }
 
 }  // namespace stepdb

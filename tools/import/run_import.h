@@ -13,6 +13,7 @@
 #include "net/client.h"
 #include "tools/import/log_facts.h"
 #include "tools/import/log_source.h"
+#include "tools/import/restart_finder.h"
 #include "tools/import/schema_plan.h"
 
 namespace stepdb {
@@ -36,6 +37,8 @@ struct ImportReport {
     // Why it cannot be told what was stored and what replaced: series that cannot be counted,
     // because points of them in the store are damaged. All points were sent.
     std::optional<Error> uncounted;
+    uint64_t restarts = 0;  // that the log tells of, whatever was made of them
+    std::string first_restart;
     uint64_t facts_left_out = 0;  // of what the logs say of the run
     std::string first_fact_left_out;
     bool opened = false;      // there was something to import
@@ -59,29 +62,47 @@ struct PlannedFile {
     uint64_t points = 0;
     std::optional<Error> broken;  // where it breaks off; `points` come before
 };
-// An error if nothing of the file can be read. `progress` hears how many bytes have been read.
-Result<PlannedFile> plan_file(std::string path, LogOpener open,
+// An error if nothing of the file can be read. `restarts`, if not null, sees its rows that have
+// steps. `progress` hears how many bytes have been read.
+Result<PlannedFile> plan_file(std::string path, LogOpener open, RestartFinder* restarts,
                               const std::function<void(uint64_t)>& progress);
 
 // The writer of every import. An import that starts while frames of a killed one are still under
 // way must come after them: being the same writer, it fences the other when it opens the run.
 Id128 import_writer();
 
+// What is made of a log that jumps back as a whole.
+enum class RestartMode : uint8_t {
+    kAttempt,  // the next attempt of the run, which reads up to below the jump
+    kMerge,    // nothing: the later point of a step stands
+    kSplit,    // another run: split_run_id
+};
+
+// The run of a part of a log that is split; part 0 is what comes before the first jump.
+std::string split_run_id(const std::string& run, size_t part);
+
 // Where an import goes.
 struct ImportTarget {
+    ImportTarget() = default;
+
     std::string project;
     std::string run;
     bool finish = false;  // the run is marked as finished once everything is in it
     bool whole = true;    // else the files' word on how it ended does not count
+    RestartMode restart_mode = RestartMode::kAttempt;
+    std::vector<LogRestart> restarts;  // of its files
 };
 
 // Sends what the files say of the run, then their rows, in order, then how it ended. Files that
 // have neither leave everything as it is: no run is made for them. What is stored and what replaced
 // is found by counting the points of these series before and after; other writers to the same
-// series at the same time would show up in it. `progress` hears how many points have been sent. The
-// client's writer is import_writer().
-Result<ImportReport> import_run(Client& client, const ImportTarget& target,
-                                std::vector<PlannedFile>& files,
-                                const std::function<void(uint64_t)>& progress);
+// series at the same time would show up in it. A log without restarts goes to the run's newest
+// attempt; of one with restarts, part K to attempt K, but steps below the part's first to the
+// newest attempt that begins at or below them, and what has no steps to attempt 0. `progress` hears
+// how many points have been sent. The client's writer is import_writer(). A report, or one for each
+// part of a log that is split.
+Result<std::vector<ImportReport>> import_run(Client& client, const ImportTarget& target,
+                                             std::vector<PlannedFile>& files,
+                                             const std::function<void(uint64_t)>& progress);
 
 }  // namespace stepdb
