@@ -1,6 +1,7 @@
 """`stepdb import jsonl`: lines that tell of the run, telemetry between them; and compressed files."""
 
 import gzip
+import json
 import unittest
 
 from import_formats_test import ImportFormats
@@ -31,6 +32,17 @@ class JsonLines(ImportFormats):
                    '{"step": 2, "x": 2.5}\n')
         _, said = self.import_logs("jsonl", self.path("b.jsonl"), status=1)
         self.assertIn("the log says that p/other is a fork of none at 1: ", said)
+
+    def test_a_restarted_job_ends_its_newest_attempt(self):
+        self.write("log.jsonl", '{"run": {"id": "r"}}\n' +
+                   "".join(f'{{"step": {n}, "timestamp": {n}, "x": {n}}}\n' for n in range(50)) +
+                   "".join(f'{{"step": {n}, "timestamp": {n}, "x": {-n}}}\n' for n in range(30, 60)) +
+                   '{"timestamp": 100, "cpu": 1}\n{"run": {"state": "finished"}}\n')
+        for _ in range(2):
+            done = self.stepdb("import", "jsonl", self.path("log.jsonl"), "--project", "p",
+                               "--format", "json")
+            self.assertEqual(json.loads(done)["restarts"], 1)
+            self.assertEqual(self.facts()["sys/state"][1], "finished")
 
     def test_compressed_files_are_read_as_what_they_were(self):
         text = "".join(f'{{"step": {n}, "x": {n / 8}}}\n' for n in range(20_000))

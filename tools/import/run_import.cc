@@ -155,8 +155,7 @@ class RunImport {
     // Opens the run of the current part.
     Status open() {
         report_.run = split_run_id(target_.run, is_split() ? part_ : 0);
-        TRY_ASSIGN(run_,
-                   client_.open_run(target_.project, report_.run, OpenRunFrame::kCreateIfMissing));
+        TRY_ASSIGN(run_, open_or_fork());
         report_.opened = true;
         report_.created = run_.created;
         newest_ = run_.attempt;
@@ -227,6 +226,9 @@ class RunImport {
                                facts_.state().value_or(RunState::kRunning) != RunState::kRunning;
         if (!has_ended && !target_.finish) {
             return {};
+        }
+        if (has_attempts()) {  // the last rows may have been of an older one
+            run_.attempt = static_cast<uint32_t>(std::max<size_t>(newest_, part_));
         }
         TRY(client_.finish_run(run_, has_ended ? *facts_.state() : RunState::kFinished));
         return take_outcome("finishing the run");
