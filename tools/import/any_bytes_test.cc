@@ -84,6 +84,21 @@ TEST_F(AnyBytes, TrainerState) {
     }
 }
 
+TEST_F(AnyBytes, JsonLinesWithARunAndTelemetry) {
+    const std::string text =
+        "{\"run\": {\"id\": \"r\", \"config\": {\"lr\": 1e-3}, \"tags\": [\"a\"], \"fork\": "
+        "{\"of\": \"p\", \"at\": 5}}}\n{\"step\": 1, \"timestamp\": 5, \"x\": 2.5, \"s\": \"y\"}\n"
+        "{\"timestamp\": 6, \"cpu\": NaN, \"x\": 1, \"s\": [1]}\n{\"run\": {\"state\": "
+        "\"failed\"}}\n";
+    for (int round = 0; round < kRounds; ++round) {
+        const std::string file = write("log", changed(text));
+        LogOptions options;
+        options.beside = std::make_shared<LogOptions::Beside>();
+        check(JsonLog::open(file, options));
+        check(JsonLog::open_timed(file, options));
+    }
+}
+
 TEST_F(AnyBytes, TablesWithUnitsAndComments) {
     const std::string text =
         "#{\"t_start\": 100.5, \"env\": \"x\"}\ntimestamp, index, p [W], t\n2026/04/21 "

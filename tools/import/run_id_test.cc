@@ -1,6 +1,11 @@
 #include "tools/import/run_id.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "engine/model/schema.h"
 
@@ -21,6 +26,23 @@ TEST(RunId, HasNoByteThatIdsMayNotHave) {
         EXPECT_TRUE(check_id("run", run_id_of(all))) << byte;
     }
     EXPECT_EQ(run_id_of("a b#c*d\"e'f\n.csv"), "a_b_c_d_e_f_.csv");
+}
+
+TEST(FindFiles, LeavesTheSuffixOfCompressionOutOfTheId) {
+    const std::string directory = ::testing::TempDir() + fmt::format("stepdb-ids-{}", getpid());
+    std::filesystem::create_directories(directory);
+    for (const std::string_view name : {"a.csv", "b.csv.gz", "c.csv.zst", "d.gz", "e.csv.xz"}) {
+        std::ofstream(fmt::format("{}/{}", directory, name)) << "x";
+    }
+    LogFilePattern pattern;
+    pattern.suffixes = {".csv"};
+    const FoundFiles found = find_files({directory, directory + "/d.gz"}, pattern);
+    std::filesystem::remove_all(directory);
+    std::vector<std::string> runs;
+    for (const FoundFile& file : found.files) {
+        runs.push_back(file.run);
+    }
+    EXPECT_EQ(runs, (std::vector<std::string>{"a.csv", "b.csv", "c.csv", "d"}));
 }
 
 TEST(FindFiles, NamesWhatIsNotThere) {
