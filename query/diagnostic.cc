@@ -150,6 +150,10 @@ std::optional<std::string> nearest_spelling(std::string_view word,
     return best;
 }
 
+std::string counted(uint64_t count, std::string_view one) {
+    return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {
     const std::optional<std::string> nearest = nearest_spelling(word, candidates);
     return nearest ? fmt::format("; did you mean '{}'?", printable(*nearest)) : std::string();

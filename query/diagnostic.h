@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +30,9 @@ Error query_error(std::string_view text, SourceSpan span, std::string_view messa
 // to the first. Looks at a bounded number of candidates.
 std::optional<std::string> nearest_spelling(std::string_view word,
                                             std::span<const std::string> candidates);
+
+// "1 point", "2 points".
+std::string counted(uint64_t count, std::string_view one);
 
 // "; did you mean 'X'?" or nothing.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);

@@ -125,14 +125,13 @@ Task<Result<bool>> QueryExecution::next(ResultBlock& block) {
 void QueryExecution::append_left_out() {
     const LeftOutPoints left_out = std::exchange(context_.left_out_points, LeftOutPoints());
     if (left_out.without_x > 0) {
-        context_.notes.push_back(
-            fmt::format("`x` left out {} points that have none, or none that "
-                        "is finite",
-                        left_out.without_x));
+        context_.notes.push_back(fmt::format("`x` left out {} that {} none, or none that is finite",
+                                             counted(left_out.without_x, "point"),
+                                             left_out.without_x == 1 ? "has" : "have"));
     }
     if (left_out.not_positive > 0) {
-        context_.notes.push_back(
-            fmt::format("`log-x` left out {} points at or below 0", left_out.not_positive));
+        context_.notes.push_back(fmt::format("`log-x` left out {} at or below 0",
+                                             counted(left_out.not_positive, "point")));
     }
 }
 

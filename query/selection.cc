@@ -181,6 +181,10 @@ const std::string* Series::find_capture(std::string_view its_name) const {
     return at == captures.end() ? nullptr : &at->text;
 }
 
+bool stands_before(const Series& a, const Series& b) {
+    return a.run != b.run ? a.run < b.run : natural_less(a.shown_metric(), b.shown_metric());
+}
+
 const std::string& run_label(const BoundQuery& bound, const Series& series) {
     return series.run_label.empty() ? bound.runs[series.run].label : series.run_label;
 }

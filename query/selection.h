@@ -56,6 +56,9 @@ struct Selection {
     const Series* first_of(Axis axis) const;
 };
 
+// The natural order of series: by run as bound, then by metric.
+bool stands_before(const Series& a, const Series& b);
+
 // As the answer calls the run of a series.
 const std::string& run_label(const BoundQuery& bound, const Series& series);
 

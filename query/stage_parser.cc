@@ -72,6 +72,11 @@ class StageParser {
         return peek().kind == TokenKind::kEnd ||
                (is_in_parentheses_ && peek().kind == TokenKind::kCloseParenthesis);
     }
+    bool has_x() const {
+        return std::ranges::any_of(all_.stages, [](const Stage& stage) {
+            return std::holds_alternative<XStage>(stage.what);
+        });
+    }
     Error unknown_stage(const Token& name) const;
     Status check_place(const Token& name);
     Status check_end() const;
@@ -279,6 +284,11 @@ Status StageParser::parse_shape(const Token& name) {
     } else if (name.text == "buckets") {
         TRY_ASSIGN(all_.shape, parse_buckets());
     } else if (name.text == "summary") {
+        if (has_x()) {
+            return error_at(name.span,
+                            "`summary` tells steps and times whatever x is; leave out "
+                            "`x`");
+        }
         SummaryShape shape;
         TRY(parse_statistics(summary_field_names(), shape.fields));
         all_.shape = std::move(shape);
@@ -372,10 +382,8 @@ Result<EveryStage> StageParser::parse_every() {
 }
 
 Result<XStage> StageParser::parse_x() {
-    for (const Stage& before : all_.stages) {
-        if (std::holds_alternative<XStage>(before.what)) {
-            return error_at(reader_.taken_before().span, "there is one `x`; leave out the other");
-        }
+    if (has_x()) {
+        return error_at(reader_.taken_before().span, "there is one `x`; leave out the other");
     }
     XStage stage;
     const Token& word = peek();

@@ -48,11 +48,13 @@ Result<BucketGrid> BucketGrid::create_log(Key lo, Key hi, uint32_t buckets) {
     CHECK(lo <= hi && from > 0 && buckets > 0, "lo {} hi {} buckets {}", from, to, buckets);
     std::vector<Key> edges = {lo};
     edges.reserve(size_t{buckets} + 1);
-    const double log_from = std::log(from);
-    const double width = std::log(to) - log_from;
+    const double ratio = to / from;
     for (uint32_t i = 1; i < buckets; ++i) {
-        const Key key =
-            key_of_step(std::exp(log_from + width * (static_cast<double>(i) / buckets)));
+        const double share = static_cast<double>(i) / buckets;
+        // A ratio beyond float64 is taken in two parts.
+        const double edge = std::isfinite(ratio) ? from * std::pow(ratio, share)
+                                                 : std::pow(from, 1 - share) * std::pow(to, share);
+        const Key key = key_of_step(edge);
         // What is rounded does not fall, nor leave the range.
         edges.push_back(std::clamp(key, edges.back(), hi));
     }

@@ -17,8 +17,8 @@ class BucketGrid {
     // `lo` <= `hi`. kInvalidArgument if hi - lo is beyond float64.
     static Result<BucketGrid> create(Axis axis, Key lo, Key hi, uint32_t buckets);
 
-    // Edges of equal ratios, over keys of steps above 0: edge(i) = exp(log lo + (log hi - log lo) *
-    // (i / N)), within lo and hi.
+    // Edges of equal ratios, over keys of steps above 0: edge(i) = lo * (hi / lo)^(i / N), within
+    // lo and hi.
     static Result<BucketGrid> create_log(Key lo, Key hi, uint32_t buckets);
 
     uint32_t buckets() const { return static_cast<uint32_t>(edges_.size() - 1); }

@@ -362,18 +362,22 @@ class CombinedAnswer : public Answer {
         std::vector<Place> merged;
         merged.reserve(places_.size());
         size_t next = 0;
-        std::optional<std::pair<Key, double>> pending;  // of equal keys the last one counts
+        Bucket pending;  // points of one key: behind `x` there can be several
         const auto take = [&] {
-            while (next < places_.size() && places_[next].key < pending->first) {
+            const Key key = pending.first_key;
+            while (next < places_.size() && places_[next].key < key) {
                 merged.push_back(std::move(places_[next++]));
             }
-            if (next < places_.size() && places_[next].key == pending->first) {
+            if (next < places_.size() && places_[next].key == key) {
                 merged.push_back(std::move(places_[next++]));
             } else {
-                merged.emplace_back().key = pending->first;
+                merged.emplace_back().key = key;
             }
-            left_out_points_ += std::isfinite(pending->second) ? 0U : 1U;
-            add(merged.back(), pending->second);
+            left_out_points_ += pending.points() - pending.count;
+            if (pending.count > 0) {
+                add(merged.back(), pending.mean());
+            }
+            pending = Bucket();
         };
         while (true) {
             const Result<bool> more = co_await cursor->next(batch_);
@@ -384,10 +388,10 @@ class CombinedAnswer : public Answer {
                 break;
             }
             for (size_t i = 0; i < batch_.size(); ++i) {
-                if (pending && pending->first != batch_.keys[i]) {
+                if (pending.points() > 0 && pending.first_key != batch_.keys[i]) {
                     take();
                 }
-                pending = {batch_.keys[i], batch_.values[i]};
+                pending.add(batch_.keys[i], batch_.values[i]);
             }
             const Status charged =
                 charge_query_memory(charge_, 2 * ((merged.size() + places_.size()) * sizeof(Place) +
@@ -396,7 +400,7 @@ class CombinedAnswer : public Answer {
                 co_return charged;
             }
         }
-        if (pending) {
+        if (pending.points() > 0) {
             take();
         }
         std::move(places_.begin() + static_cast<ptrdiff_t>(next), places_.end(),
@@ -440,10 +444,11 @@ class CombinedAnswer : public Answer {
     void append_note() {
         const std::string_view text = context_.bound.query.text;
         if (left_out_series_ > 0) {
-            context_.notes.push_back(
-                fmt::format("`{}` left out {} points of {} series that are not finite",
-                            text.substr(stage_.span.offset, stage_.span.bytes), left_out_points_,
-                            left_out_series_));
+            context_.notes.push_back(fmt::format("`{}` left out {} of {} series that {} not finite",
+                                                 text.substr(stage_.span.offset, stage_.span.bytes),
+                                                 counted(left_out_points_, "point"),
+                                                 left_out_series_,
+                                                 left_out_points_ == 1 ? "is" : "are"));
             left_out_series_ = 0;
         }
     }

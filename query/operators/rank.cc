@@ -66,7 +66,10 @@ Task<Status> rank_series(ExecutionContext& context, const RankStage& stage, Sour
                         text.substr(stage.by.span.offset, stage.by.span.bytes)));
     }
     std::ranges::stable_sort(order, [&](size_t a, size_t b) {
-        return sorts_before(values[a], values[b], stage.is_top);
+        const bool differ = sorts_before(values[a], values[b], stage.is_top) ||
+                            sorts_before(values[b], values[a], stage.is_top);
+        return differ ? sorts_before(values[a], values[b], stage.is_top)
+                      : stands_before(series[a], series[b]);
     });
     order.resize(std::min<uint64_t>(order.size(), stage.series));
     std::vector<Series> kept;

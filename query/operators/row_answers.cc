@@ -178,9 +178,8 @@ class PivotAnswer : public Answer {
         while (at_ < order_.size() && block.rows() < kResultBatchRows) {
             std::ranges::fill(row, std::nullopt);
             const uint32_t first = order_[at_];
-            // A series that has an x twice fills two rows.
-            while (at_ < order_.size() && same_x(first, order_[at_]) &&
-                   !row[line_of_[order_[at_]]]) {
+            while (at_ < order_.size() && repeats_[first] == repeats_[order_[at_]] &&
+                   same_x(first, order_[at_])) {
                 row[line_of_[order_[at_]]] = order_[at_];
                 ++at_;
             }
@@ -278,7 +277,19 @@ class PivotAnswer : public Answer {
         return true;
     }
 
+    // A series that has an x several times has as many rows there.
+    void count_repeats() {
+        repeats_.resize(rows_.rows());
+        std::vector<std::optional<uint32_t>> last(lines_.size());
+        for (uint32_t row = 0; row < rows_.rows(); ++row) {
+            std::optional<uint32_t>& before = last[line_of_[row]];
+            repeats_[row] = before && same_x(*before, row) ? repeats_[*before] + 1 : 0;
+            before = row;
+        }
+    }
+
     void sort() {
+        count_repeats();
         order_.resize(rows_.rows());
         std::iota(order_.begin(), order_.end(), 0);
         std::ranges::stable_sort(order_, [&](uint32_t a, uint32_t b) {
@@ -288,7 +299,7 @@ class PivotAnswer : public Answer {
                     return order < 0;
                 }
             }
-            return false;
+            return repeats_[a] < repeats_[b];
         });
     }
 
@@ -316,6 +327,7 @@ class PivotAnswer : public Answer {
     std::vector<ResultColumn> columns_;
     std::vector<uint32_t> lines_;    // the first row of each
     std::vector<uint32_t> line_of_;  // by row
+    std::vector<uint32_t> repeats_;  // by row: how often its line had its x before
     std::vector<uint32_t> order_;    // rows by x
     size_t at_ = 0;                  // next of order_
 };

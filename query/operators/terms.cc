@@ -41,10 +41,6 @@ std::string_view sign_of(Operator op) {
     }
 }
 
-bool holds_better(const Series& a, const Series& b) {
-    return a.run != b.run ? a.run < b.run : natural_less(a.shown_metric(), b.shown_metric());
-}
-
 // The names of captures that all of the series have.
 std::set<std::string> capture_names(const std::vector<Series>& all) {
     std::set<std::string> names;
@@ -124,7 +120,7 @@ Task<Result<std::vector<Series>>> TermSelector::select() {
         }
         std::ranges::move(*made, std::back_inserter(all));
     }
-    std::ranges::stable_sort(all, holds_better);
+    std::ranges::stable_sort(all, stands_before);
     co_return all;
 }
 
@@ -210,6 +206,11 @@ Task<Result<Operand>> TermSelector::resolve_parentheses(const TermNode& node) {
     }
     Operand operand;
     operand.span = node.span;
+    const auto is_calculated = [](const Series& series) {
+        return series.calculation != nullptr && series.name.empty();
+    };
+    operand.binding =
+        std::ranges::any_of(resolved->series, is_calculated) ? Binding::kSum : Binding::kAtom;
     for (Series& series : resolved->series) {
         const Pipeline& pipeline = resolved->plan.of(series.axis).pipeline;
         if (pipeline.steps.empty() && pipeline.scan.first == kKeyMin &&
