@@ -111,7 +111,7 @@ def documents():
     names = [os.path.basename(path) for path in glob.glob(os.path.join(ROOT, "*.md"))]
     names += ["docs/" + os.path.basename(path)
               for path in glob.glob(os.path.join(ROOT, "docs", "*.md"))]
-    return sorted(names)
+    return sorted(names) + ["examples/README.md"]
 
 
 def read_blocks(name):

@@ -268,7 +268,7 @@ LogFormat jsonl_format() {
     made.takes_columns = true;
     made.examples = {
         "stepdb import jsonl examples/logs/char-model.jsonl --project demo --run lines",
-        "stepdb import jsonl examples/logs --project demo --axis index"};
+        "stepdb import jsonl examples/logs/sweep --project sweep"};
     made.notes = jsonl_notes();
     return made;
 }
