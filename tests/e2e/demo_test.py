@@ -1,6 +1,7 @@
 """`tools/demo` runs to its end with the program at hand, and says what it must."""
 
 import os
+import re
 import subprocess
 import unittest
 
@@ -15,7 +16,19 @@ class Demo(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stderr, "")
         self.assertRegex(done.stdout, r"(\d+) points before, \1 points after, every bit the same")
-        self.assertIn("43272", done.stdout)
+        printed = done.stdout
+        # The story: what was imported, which diverged and where, what the attempts have.
+        self.assertRegex(printed, r"sweep    lr3e-3-s2 .* 1\n")
+        self.assertIn("the log jumps back as a whole once", printed)
+        self.assertRegex(printed, r"sweep/lr3e-2-s1 +failed +0\.03 +378\n")
+        self.assertRegex(printed, r"sweep/lr3e-2-s1 +layers/1/grad_norm +305 +13\.27\n")
+        self.assertRegex(printed, r"0\.003 +2000 +1\.90603 +0\.023843 +3\n")
+        self.assertRegex(printed, r"sweep/rescue +finished +0\.01 ")
+        shared, own = (re.findall(run + r" +train/loss +(\d+) +(\S+)\n", printed)
+                       for run in ("sweep/lr3e-3-s2#0", "sweep/lr3e-3-s2"))
+        self.assertEqual(len(own), 4)
+        self.assertEqual(shared[:2], own[:2])
+        self.assertTrue(all(a != b for a, b in zip(shared[2:], own[2:])))
         self.assertIn("Where to go next", done.stdout)
 
 
