@@ -169,9 +169,13 @@ Task<Result<std::optional<KeyRange>>> SnapshotReader::key_range(RunView view,
             range->last = std::max(range->last, rows->keys.back());
         }
     }
-    std::ranges::sort(pieces, std::greater(), &SeriesPiece::key_max);
+    // Rows of older attempts and of parents reach no further than their cut.
+    const auto reach = [](const SeriesPiece& piece) {
+        return std::min(piece.key_max, piece.range.last);
+    };
+    std::ranges::sort(pieces, std::greater(), reach);
     for (const SeriesPiece& piece : pieces) {
-        if (!range || std::min(piece.key_max, piece.range.last) <= range->last) {
+        if (!range || reach(piece) <= range->last) {
             break;
         }
         Result<PieceRows> rows = co_await load_piece(state_->files, piece, state_->cost);

@@ -40,11 +40,12 @@ Status EngineStore::add_row(const ScriptRow& row) {
                Schema::create(row.step ? Axis::kStepped : Axis::kTimed, std::move(metrics)));
     const std::string run = row.project + "/" + row.run;
     const bool fits = pending_.schema != nullptr && pending_.run == run &&
-                      pending_.schema->hash() == schema.hash() &&
+                      pending_.attempt == row.attempt && pending_.schema->hash() == schema.hash() &&
                       pending_.rows.size() < kRowsOfAFrame;
     if (!fits) {
         send_pending();
         pending_.run = run;
+        pending_.attempt = row.attempt;
         pending_.schema = std::make_shared<Schema>(std::move(schema));
     }
     pending_.rows.push_back(std::move(model));
@@ -84,6 +85,24 @@ Status EngineStore::set_attributes(const std::string& project, const std::string
 Status EngineStore::finish(const std::string& project, const std::string& run, RunState state) {
     TRY(settle());
     writer_->finish_run(project + "/" + run, state);
+    return settle();
+}
+
+Status EngineStore::fork(const std::string& run, const std::string& parent, double step) {
+    TRY(settle());
+    writer_->fork_run(run, parent, step);
+    return settle();
+}
+
+Status EngineStore::restart(const std::string& run, uint32_t attempt, std::optional<double> step) {
+    TRY(settle());
+    writer_->send_life(run, [&](uint32_t handle, uint64_t number) {
+        RestartRunFrame frame;
+        frame.handle = handle;
+        frame.attempt = attempt;
+        frame.step = step;
+        return encode_restart_run_frame(frame, number);
+    });
     return settle();
 }
 

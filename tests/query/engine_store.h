@@ -24,6 +24,10 @@ class EngineStore final : public ScriptStore {
     Status finish(const std::string& project, const std::string& run, RunState state) override;
     Status flush() override;
     Status reopen() override;
+    // Creates `run` as a fork, both "project/run".
+    Status fork(const std::string& run, const std::string& parent, double step);
+    // Opens the attempt of the run.
+    Status restart(const std::string& run, uint32_t attempt, std::optional<double> step);
     Result<AnswerLines> ask(const QueryText& asked, int64_t now_us) override;
 
   private:

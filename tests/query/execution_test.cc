@@ -317,5 +317,37 @@ TEST(Execution, PassesOnTheErrorsOfTheStore) {
     }
 }
 
+// Not in their order, so that what is kept together reaches far.
+void add_points(EngineStore& store, const std::string& run, uint32_t attempt, int first,
+                int points) {
+    for (int i = 0; i < points; ++i) {
+        ScriptRow row;
+        row.project = "p";
+        row.run = run;
+        row.attempt = attempt;
+        row.step = first + (i * 7) % points;
+        row.values = {{"x", 1}};
+        ASSERT_TRUE(store.add_row(row).has_value());
+    }
+}
+
+// What was cut away of the attempt before, or of a parent, must not hide how far the run goes.
+TEST(Execution, FindsTheEndOfARestartAndOfAForkBelowWhatTheyCut) {
+    for (const Reopening reopening : {Reopening::kClose, Reopening::kMerge}) {
+        EngineStore store(reopening);
+        add_points(store, "r", 0, 1, 50);
+        ASSERT_TRUE(store.fork("p/f", "p/r", 10).has_value());
+        add_points(store, "f", 0, 20, 11);
+        ASSERT_TRUE(store.restart("p/r", 1, 15).has_value());
+        add_points(store, "r", 1, 16, 25);
+        EXPECT_THAT(store.query("x @ p/r | buckets 1 count", 0).value(),
+                    ElementsAre("run,metric,lo,hi,count", "p/r,x,1,40,40"));
+        EXPECT_THAT(store.query("x @ p/f | buckets 1 count", 0).value(),
+                    ElementsAre("run,metric,lo,hi,count", "p/f,x,1,30,21"));
+        EXPECT_THAT(store.query("x @ p/r | steps end..", 0).value(),
+                    ElementsAre("run,metric,step,value", "p/r,x,40,1"));
+    }
+}
+
 }  // namespace
 }  // namespace stepdb

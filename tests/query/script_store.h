@@ -18,6 +18,7 @@ namespace stepdb {
 struct ScriptRow {
     std::string project;
     std::string run;
+    uint32_t attempt = 0;
     std::optional<double> step;  // unset: a row of timed metrics
     int64_t time_us = 0;
     std::vector<std::pair<std::string, double>> values;
