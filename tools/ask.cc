@@ -146,12 +146,16 @@ class ServerAsker final : public Asker {
 
 }  // namespace
 
-CLI::Option* add_asked_options(CLI::App& app, Asked& asked) {
+void add_source_options(CLI::App& app, Asked& asked) {
     CLI::Option* server = add_server_option(app, asked.server);
     app.add_option("--data", asked.data,
                    "Open the store in this directory, read-only and without a server")
         ->type_name("DIR")
         ->excludes(server);
+}
+
+CLI::Option* add_asked_options(CLI::App& app, Asked& asked) {
+    add_source_options(app, asked);
     return app
         .add_option("--format", asked.format,
                     "How to print: table, csv, json (one array) or jsonl (an object a line)")

@@ -16,7 +16,10 @@ struct Asked {
     std::string format = "table";
 };
 
-// --server, --data, which exclude one another, and --format; returns the last.
+// --server and --data, which exclude one another.
+void add_source_options(CLI::App& app, Asked& asked);
+
+// These and --format, which it returns.
 CLI::Option* add_asked_options(CLI::App& app, Asked& asked);
 
 // What can be said against them before anything is done.

@@ -32,6 +32,7 @@ Command add_run(CLI::App& stepdb);
 Command add_set(CLI::App& stepdb);
 Command add_retention(CLI::App& stepdb);
 Command add_import(CLI::App& stepdb);
+Command add_export(CLI::App& stepdb);
 Command add_stats(CLI::App& stepdb);
 Command add_inspect(CLI::App& stepdb);
 Command add_verify(CLI::App& stepdb);

@@ -199,8 +199,9 @@ class Import {
         if (found.files.empty()) {
             return broken_files();
         }
+        TRY_ASSIGN(found.files, name_runs(found.files));
         for (FoundFile& file : found.files) {
-            const bool may_say = options_.run.empty() && format_.own_id != nullptr;
+            const bool may_say = !file.part && options_.run.empty() && format_.own_id != nullptr;
             const std::string id = may_say ? format_.own_id(file.path) : std::string();
             if (!id.empty()) {  // files that say the same belong together
                 file.run = id;
@@ -244,13 +245,54 @@ class Import {
     }
 
   private:
+    // Tables of points name the runs that are in them.
+    Result<std::vector<FoundFile>> name_runs(const std::vector<FoundFile>& files) const {
+        std::vector<FoundFile> named;
+        std::string only;
+        for (const FoundFile& file : files) {
+            std::vector<LogPart> parts;
+            if (format_.open_points != nullptr) {
+                const auto progress =
+                    make_progress("looking for runs in " + file.path, "bytes", bytes_of(file.path));
+                TRY_ASSIGN(parts, find_parts(file.path, format_.open_points,
+                                             [&](uint64_t done) { progress->update(done); }));
+            }
+            for (LogPart& part : parts) {
+                if (!options_.run.empty() && only.empty()) {
+                    only = part.run;
+                } else if (!options_.run.empty() && only != part.run) {
+                    return make_error(ErrorCode::kInvalidArgument,
+                                      "{} has points of {}, which --run {} would mix with those of "
+                                      "{}; leave it out, or give it with one of them alone",
+                                      file.path, part.run, options_.run, only);
+                }
+                FoundFile& run = named.emplace_back(file);
+                run.run = part.run.empty() ? file.run : run_id_of_label(part.run);
+                run.origin = part.run.empty() ? file.origin : part.run;
+                run.part = std::move(part);
+            }
+            if (parts.empty()) {
+                named.push_back(file);
+            }
+        }
+        return named;
+    }
+
+    // 0 if nobody knows beforehand how many will be read.
+    static uint64_t bytes_of(const std::string& path) {
+        std::error_code ignored;
+        return fs::is_regular_file(path, ignored) && !is_compressed(path)
+                   ? fs::file_size(path, ignored)
+                   : 0;
+    }
+
     Status import_files(Client& client, const RunFiles& run) {
         std::vector<PlannedFile> files;
         uint64_t points = 0;
         size_t planned = 0;
         RestartFinder restarts;
-        for (const std::string& path : run.paths) {
-            planned += plan(path, files, restarts) ? 1U : 0U;
+        for (size_t file = 0; file < run.paths.size(); ++file) {
+            planned += plan(run.paths[file], run.parts[file], files, restarts) ? 1U : 0U;
         }
         for (const PlannedFile& file : files) {
             points += file.points;
@@ -303,32 +345,39 @@ class Import {
     }
 
     // The log of a file, or both of them. False if nothing of it can be read.
-    bool plan(const std::string& path, std::vector<PlannedFile>& files, RestartFinder& restarts) {
+    bool plan(const std::string& path, const std::optional<LogPart>& part,
+              std::vector<PlannedFile>& files, RestartFinder& restarts) {
         LogOptions log = options_.log;
         log.axis = axis_names().at(options_.axis);
         log.file_time_us = modification_time_us(path);
         log.files = std::make_shared<std::map<std::string, uint64_t>>();
         log.beside = std::make_shared<LogOptions::Beside>();
+        log.part = part;
         // The number of a row says nothing of where the job was.
         RestartFinder* const finder = log.axis == ImportAxis::kIndex ? nullptr : &restarts;
         restarts.begin_file(files.size());
         Result<PlannedFile> file = plan_log(path, log, format_.open, finder);
-        if (!file) {
-            broken_.emplace_back(file.error().code(),
-                                 file.error().message() + "; nothing of it was imported");
-            return false;
-        }
-        const std::optional<Error> broken = file->broken;
-        uint64_t points = file->points;
-        uint64_t read = file->counts.read;
-        files.push_back(std::move(*file));
-        if (format_.open_second != nullptr) {
-            Result<PlannedFile> second = plan_log(path, log, format_.open_second, nullptr);
-            if (second) {  // else it breaks off before its first value: that has been seen
-                points += second->points;
-                read += second->counts.read;
-                files.push_back(std::move(*second));
+        const std::optional<Error> broken = file ? file->broken : file.error();
+        uint64_t points = 0;
+        uint64_t read = 0;
+        const bool has_first = file.has_value();
+        const auto keep = [&](Result<PlannedFile>& planned) {
+            if (planned && (has_first || planned->counts.read > 0)) {
+                points += planned->points;
+                read += planned->counts.read;
+                files.push_back(std::move(*planned));
             }
+        };
+        keep(file);
+        if (format_.open_second != nullptr) {
+            // If it breaks off before its first value too, that has been seen.
+            Result<PlannedFile> second = plan_log(path, log, format_.open_second, nullptr);
+            keep(second);
+        }
+        if (!has_first && read == 0) {
+            broken_.emplace_back(broken->code(),
+                                 broken->message() + "; nothing of it was imported");
+            return false;
         }
         if (!broken && read == 0) {
             empty_.push_back(path);
@@ -345,11 +394,7 @@ class Import {
 
     Result<PlannedFile> plan_log(const std::string& path, const LogOptions& log,
                                  LogFormat::Open open_log, RestartFinder* restarts) {
-        std::error_code ignored;
-        // Of a compressed file nobody knows beforehand how much will come out.
-        const bool has_size = fs::is_regular_file(path, ignored) && !is_compressed(path);
-        const uint64_t bytes = has_size ? fs::file_size(path, ignored) : 0;
-        const auto progress = make_progress("reading " + path, "bytes", bytes);
+        const auto progress = make_progress("reading " + path, "bytes", bytes_of(path));
         const LogOpener open = [log, open_log](const std::string& name, uint64_t bytes_max) {
             return open_log(name, log, bytes_max);
         };

@@ -54,10 +54,10 @@ int run(int argc, char** argv) {
          "stepdb query 'train/loss @ demo/tiny | buckets 100'", "stepdb query --help"},
         "The exit status is 0 if all went well, 1 if what was asked for failed, and 2 if the\n"
         "command line is wrong; then nothing was done.");
-    const std::vector<Command> commands = {add_serve(app),   add_query(app),     add_shell(app),
-                                           add_import(app),  add_log(app),       add_run(app),
-                                           add_set(app),     add_retention(app), add_stats(app),
-                                           add_inspect(app), add_verify(app),    add_bench(app)};
+    const std::vector<Command> commands = {
+        add_serve(app),   add_query(app),  add_shell(app), add_import(app),    add_export(app),
+        add_log(app),     add_run(app),    add_set(app),   add_retention(app), add_stats(app),
+        add_inspect(app), add_verify(app), add_bench(app)};
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& asked) {

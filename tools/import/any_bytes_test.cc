@@ -8,6 +8,7 @@
 #include "tools/import/csv_log.h"
 #include "tools/import/json_log.h"
 #include "tools/import/mlflow_log.h"
+#include "tools/import/points_table.h"
 #include "tools/import/testing/log_text.h"
 #include "tools/import/testing/wandb_bytes.h"
 #include "tools/import/trainer_state.h"
@@ -110,6 +111,29 @@ TEST_F(AnyBytes, TablesWithUnitsAndComments) {
     for (int round = 0; round < kRounds; ++round) {
         options.axis = round % 2 == 0 ? ImportAxis::kAuto : ImportAxis::kIndex;
         check(CsvLog::open(write("log", changed(text)), options));
+    }
+}
+
+TEST_F(AnyBytes, TablesOfPoints) {
+    const std::string csv =
+        "run,metric,step,time,value\ng/a,\"x, y\",0,2026-03-01T12:00:00Z,4\n"
+        "g/a,gpu,,100,nan:7ff8000000000001\ng/b,x,1,,5\ng/a,x,2,,6\n";
+    const std::string json =
+        "{\"run\": \"g/a\", \"metric\": \"x\", \"step\": 0, \"time\": null, \"value\": 4}\n"
+        "{\"run\": \"g/a\", \"metric\": \"y\", \"step\": null, \"time\": 1, \"value\": \"NaN\"}\n";
+    for (int round = 0; round < kRounds; ++round) {
+        const bool is_csv = round % 2 == 0;
+        const std::string file = write("log", changed(is_csv ? csv : json));
+        const auto parts =
+            find_parts(file, is_csv ? open_csv_points : open_json_points, [](uint64_t) {});
+        ASSERT_TRUE(parts.has_value());
+        for (const LogPart& part : *parts) {
+            LogOptions options;
+            options.part = part;
+            options.beside = std::make_shared<LogOptions::Beside>();
+            check(is_csv ? CsvLog::open(file, options) : JsonLog::open(file, options));
+            check(is_csv ? CsvLog::open_timed(file, options) : JsonLog::open_timed(file, options));
+        }
     }
 }
 

@@ -6,12 +6,30 @@
 #include <fstream>
 #include <memory>
 #include <system_error>
+#include <vector>
 
 #include "tools/import/unpacked_source.h"
 
 namespace stepdb {
 
-Result<ByteSource> open_file(const std::string& path, uint64_t bytes_max) {
+namespace {
+
+Status skip_bytes(const ByteSource& source, uint64_t count) {
+    std::vector<std::byte> dropped(std::min<uint64_t>(count, 1U << 20U));
+    while (count > 0) {
+        TRY_ASSIGN(const size_t got,
+                   source(MutableBytes(dropped).first(std::min<uint64_t>(count, dropped.size()))));
+        if (got == 0) {
+            return {};
+        }
+        count -= got;
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<ByteSource> open_file(const std::string& path, uint64_t bytes_max, uint64_t begin) {
     // Shared, since functions are copied.
     const auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
     if (!*file) {
@@ -26,9 +44,15 @@ Result<ByteSource> open_file(const std::string& path, uint64_t bytes_max) {
         }
         return static_cast<size_t>(file->gcount());
     };
-    TRY_ASSIGN(ByteSource source, unpack(raw, path));
-    return ByteSource([source = std::move(source),
-                       left = bytes_max](MutableBytes into) mutable -> Result<size_t> {
+    ByteSource source = raw;
+    if (begin > 0 && !is_compressed(path)) {
+        file->seekg(static_cast<std::streamoff>(begin));
+    } else {
+        TRY_ASSIGN(source, unpack(raw, path));
+        TRY(skip_bytes(source, begin));
+    }
+    return ByteSource([source = std::move(source), left = bytes_max - std::min(begin, bytes_max)](
+                          MutableBytes into) mutable -> Result<size_t> {
         const auto wanted = static_cast<size_t>(std::min<uint64_t>(into.size(), left));
         TRY_ASSIGN(const size_t got,
                    wanted == 0 ? Result<size_t>(size_t{0}) : source(into.first(wanted)));

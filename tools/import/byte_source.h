@@ -14,10 +14,11 @@ namespace stepdb {
 // Fills the front of the buffer with the next bytes of the input; 0 at its end.
 using ByteSource = std::function<Result<size_t>(MutableBytes)>;
 
-// A file, as if it ended after `bytes_max` bytes; one that gzip or zstd has compressed as it was
-// before (unpacked_source.h), `bytes_max` counting what comes out. kNotFound and kIoError naming
-// it.
-Result<ByteSource> open_file(const std::string& path, uint64_t bytes_max = UINT64_MAX);
+// A file from byte `begin` on, as if it ended after `bytes_max` bytes, counted from its begin; one
+// that gzip or zstd has compressed as it was before (unpacked_source.h), both counting what comes
+// out. kNotFound and kIoError naming it.
+Result<ByteSource> open_file(const std::string& path, uint64_t bytes_max = UINT64_MAX,
+                             uint64_t begin = 0);
 
 // Whether it begins as gzip's and zstd's files do; false if it cannot be read.
 bool is_compressed(const std::string& path);

@@ -8,6 +8,7 @@
 #include "tools/import/comment_line.h"
 #include "tools/import/json_scanner.h"
 #include "tools/import/number_text.h"
+#include "tools/import/points_log.h"
 #include "tools/import/time_text.h"
 
 namespace stepdb {
@@ -62,6 +63,9 @@ constexpr std::string_view kNoName = "without a proper name";
 
 Result<std::unique_ptr<LogSource>> CsvLog::open(const std::string& path, const LogOptions& options,
                                                 uint64_t bytes_max) {
+    if (options.part) {
+        return PointsLog::open(path, options, bytes_max, open_csv_points, false);
+    }
     std::unique_ptr<CsvLog> log(new CsvLog(path, options));
     TRY(log->open_source(bytes_max));
     TRY_ASSIGN(const bool has_header, log->read_header());
@@ -75,6 +79,14 @@ Result<std::unique_ptr<LogSource>> CsvLog::open(const std::string& path, const L
     TRY(log->find_measures());
     TRY(log->name_metrics());
     return std::unique_ptr<LogSource>(std::move(log));
+}
+
+Result<std::unique_ptr<LogSource>> CsvLog::open_timed(const std::string& path,
+                                                      const LogOptions& options,
+                                                      uint64_t bytes_max) {
+    return options.part && options.beside && options.beside->has_timed
+               ? PointsLog::open(path, options, bytes_max, open_csv_points, true)
+               : make_empty_log();
 }
 
 std::string CsvLog::place() const {

@@ -42,6 +42,11 @@ class CsvLog final : public LogSource {
                                                    const LogOptions& options,
                                                    uint64_t bytes_max = UINT64_MAX);
 
+    // What has only a time in a table of points (points_table.h); no log of other files.
+    static Result<std::unique_ptr<LogSource>> open_timed(const std::string& path,
+                                                         const LogOptions& options,
+                                                         uint64_t bytes_max = UINT64_MAX);
+
     Axis axis() const override { return is_timed_ ? Axis::kTimed : Axis::kStepped; }
     const std::vector<std::string>& metrics() const override { return names_.all(); }
     Result<bool> next(LogRow& row) override;

@@ -39,6 +39,9 @@ class CsvReader {
     // Physical line on which the last record began, from 1.
     uint64_t line() const { return record_line_; }
 
+    // Bytes of the source before the last record.
+    uint64_t record_offset() const { return buffer_offset_ + record_begin_; }
+
     // Whether the last record lacked its line end: either the file just ends so, or it was cut off
     // while being written and the record may be incomplete.
     bool unterminated() const { return unterminated_; }

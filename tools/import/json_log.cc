@@ -6,6 +6,7 @@
 
 #include "engine/base/text.h"
 #include "tools/import/number_text.h"
+#include "tools/import/points_log.h"
 #include "tools/import/time_text.h"
 
 namespace stepdb {
@@ -41,6 +42,9 @@ std::optional<double> number_in_string(std::string_view text) {
 
 Result<std::unique_ptr<LogSource>> JsonLog::open(const std::string& path, const LogOptions& options,
                                                  uint64_t bytes_max) {
+    if (options.part) {
+        return PointsLog::open(path, options, bytes_max, open_json_points, false);
+    }
     return open_log(path, options, bytes_max, open_json_lines, false);
 }
 
@@ -49,6 +53,9 @@ Result<std::unique_ptr<LogSource>> JsonLog::open_timed(const std::string& path,
                                                        uint64_t bytes_max) {
     if (!options.beside || !options.beside->has_timed) {
         return make_empty_log();
+    }
+    if (options.part) {
+        return PointsLog::open(path, options, bytes_max, open_json_points, true);
     }
     return open_log(path, options, bytes_max, open_json_lines, true);
 }

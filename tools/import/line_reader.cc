@@ -16,6 +16,7 @@ LineReader::LineReader(ByteSource source, std::string path)
     : source_(std::move(source)), path_(std::move(path)), buffer_(kBufferBytes) {}
 
 Result<bool> LineReader::next(std::string_view& line) {
+    line_offset_ = bytes_read_ - (filled_ - position_);
     size_t searched = 0;
     for (;;) {
         const std::string_view rest =

@@ -26,6 +26,8 @@ class LineReader {
 
     // Of the last line, from 1.
     uint64_t number() const { return number_; }
+    // Bytes before it.
+    uint64_t line_offset() const { return line_offset_; }
     // Whether it lacked its end: the file just ends so, or was cut off there.
     bool unterminated() const { return unterminated_; }
     uint64_t bytes_read() const { return bytes_read_; }
@@ -38,6 +40,7 @@ class LineReader {
     size_t filled_ = 0;
     uint64_t bytes_read_ = 0;
     uint64_t number_ = 0;
+    uint64_t line_offset_ = 0;
     bool unterminated_ = false;
 };
 

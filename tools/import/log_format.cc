@@ -227,6 +227,8 @@ LogFormat csv_format() {
     made.place_word = "line";
     made.unit = "cell";
     made.open = CsvLog::open;
+    made.open_second = CsvLog::open_timed;
+    made.open_points = open_csv_points;
     made.takes_columns = true;
     made.takes_name_from = true;
     made.examples = {"stepdb import csv examples/logs/char-model.csv --project demo --run tiny",
@@ -264,6 +266,7 @@ LogFormat jsonl_format() {
     made.unit = "value";
     made.open = JsonLog::open;
     made.open_second = JsonLog::open_timed;
+    made.open_points = open_json_points;
     made.own_id = id_in_json_lines;
     made.takes_columns = true;
     made.examples = {
@@ -344,6 +347,8 @@ LogFormat wandb_format() {
 
 LogFormat nvidia_smi_format() {
     LogFormat made = csv_format();
+    made.open_second = nullptr;
+    made.open_points = nullptr;
     made.name = "nvidia-smi";
     made.summary = "CSV that nvidia-smi prints, a run a file";
     made.files.shown = "*nvsmi* or *nvidia*";
@@ -360,6 +365,8 @@ LogFormat nvidia_smi_format() {
 
 LogFormat monitor_format() {
     LogFormat made = csv_format();
+    made.open_second = nullptr;
+    made.open_points = nullptr;
     made.name = "monitor";
     made.summary = "Monitor files of reinforcement learning, a run each";
     made.files.shown = "*monitor.csv";

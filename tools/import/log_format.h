@@ -9,6 +9,7 @@
 
 #include "engine/base/result.h"
 #include "tools/import/log_source.h"
+#include "tools/import/points_table.h"
 #include "tools/import/run_id.h"
 
 namespace stepdb {
@@ -29,6 +30,8 @@ struct LogFormat {
     Open open = nullptr;
     // Of files that hold a second log of the run, with another axis.
     Open open_second = nullptr;
+    // Files of this format may be tables of points (points_table.h). Null: they never are.
+    OpenPointsTable open_points = nullptr;
     // The id of the run that a file says it is of; empty if it does not. Null: none ever does.
     std::string (*own_id)(const std::string& path) = nullptr;
     LogOptions defaults;

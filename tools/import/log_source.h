@@ -16,6 +16,7 @@
 #include "engine/base/result.h"
 #include "engine/model/key.h"
 #include "tools/import/log_facts.h"
+#include "tools/import/log_part.h"
 #include "tools/import/log_row.h"
 
 namespace stepdb {
@@ -56,6 +57,7 @@ struct LogOptions {
         std::set<std::string, std::less<>> stepped;  // metrics of the first
     };
     std::shared_ptr<Beside> beside;
+    std::optional<LogPart> part;  // of a table of points (points_table.h): what is read of it
 
     // Scalars of one step lie 0.4 to 150 ms apart in the logs we know; one in a thousand steps is
     // stretched over seconds by a pause of the writer.

@@ -183,13 +183,14 @@ Result<std::vector<RunFiles>> group_by_run(const std::vector<FoundFile>& files,
         }
         const auto [at, is_new] = known.emplace(id, std::make_pair(runs.size(), file.origin));
         if (is_new) {
-            runs.push_back({id, {}});
+            runs.push_back({id, {}, {}});
         } else if (run.empty() && at->second.second != file.origin) {
             return make_error(ErrorCode::kInvalidArgument,
                               "{} and {} would both become run {}; import them apart, with --run",
                               at->second.second, file.origin, id);
         }
         runs[at->second.first].paths.push_back(file.path);
+        runs[at->second.first].parts.push_back(file.part);
     }
     return runs;
 }

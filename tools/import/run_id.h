@@ -1,11 +1,13 @@
 // Which files an import means, and the ids of their runs.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "tools/import/log_part.h"
 
 namespace stepdb {
 
@@ -25,6 +27,7 @@ struct FoundFile {
     std::string path;
     std::string run;     // id by default
     std::string origin;  // what the run was named after: the file, or its directory
+    std::optional<LogPart> part = std::nullopt;  // of the file; unset: all of it
 };
 
 struct FoundFiles {
@@ -48,6 +51,7 @@ std::string run_id_of(std::string_view relative_path);
 struct RunFiles {
     std::string run;
     std::vector<std::string> paths;
+    std::vector<std::optional<LogPart>> parts;  // of each
 };
 
 // The files by run, in the order of first appearance; all in one run if `run` names it.
