@@ -4,6 +4,7 @@
 #include <future>
 #include <memory>
 
+#include "engine/base/text.h"
 #include "net/engine_query_service.h"
 #include "tools/address.h"
 #include "tools/open_store.h"
@@ -145,6 +146,29 @@ class ServerAsker final : public Asker {
 };
 
 }  // namespace
+
+void add_query_options(CLI::App& app, TypedQuery& query, const std::string& described) {
+    app.add_option("TEXT", query.text, described)->type_name("TEXT")->required();
+    app.add_option("--param", query.parameters, "What $NAME in the query stands for; once for each")
+        ->type_name("NAME=VALUE")
+        ->expected(1)
+        ->take_all();
+}
+
+Result<QueryText> read_query(const TypedQuery& query) {
+    QueryText read(query.text);
+    for (const std::string& parameter : query.parameters) {
+        const size_t equals = parameter.find('=');
+        if (equals == std::string::npos) {
+            return make_error(ErrorCode::kInvalidArgument,
+                              "--param takes NAME=VALUE, as in --param lr=3e-4; got '{}'",
+                              printable(parameter));
+        }
+        TRY(read.parameters.add(std::string_view(parameter).substr(0, equals),
+                                std::string_view(parameter).substr(equals + 1)));
+    }
+    return read;
+}
 
 void add_source_options(CLI::App& app, Asked& asked) {
     CLI::Option* server = add_server_option(app, asked.server);

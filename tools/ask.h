@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "net/client.h"
 #include "tools/answer_printer.h"
@@ -15,6 +16,18 @@ struct Asked {
     std::string data;    // a store's directory: opened read-only, without a server
     std::string format = "table";
 };
+
+// A query on the command line.
+struct TypedQuery {
+    std::string text;
+    std::vector<std::string> parameters;  // NAME=VALUE
+};
+
+// TEXT, which is `described`, and --param.
+void add_query_options(CLI::App& app, TypedQuery& query, const std::string& described);
+
+// kInvalidArgument for what is wrong with its parameters.
+Result<QueryText> read_query(const TypedQuery& query);
 
 // --server and --data, which exclude one another.
 void add_source_options(CLI::App& app, Asked& asked);

@@ -22,7 +22,7 @@ namespace stepdb {
 namespace {
 
 struct ExportOptions {
-    std::string text;
+    TypedQuery query;
     Asked asked;
     std::string output;
     OutputFormat format = OutputFormat::kCsv;
@@ -142,7 +142,9 @@ class Export {
             }
             return has_points && !destination_.has_failed();
         };
-        const Result<QueryEnd> end = asker.ask(options_.text + "\n| stamped", handler);
+        TRY_ASSIGN(QueryText query, read_query(options_.query));
+        query.text += "\n| stamped";
+        const Result<QueryEnd> end = asker.ask(query, handler);
         if (!has_points) {
             return make_error(ErrorCode::kInvalidArgument,
                               "points as they are can be exported, METRICS @ RUNS and stages that "
@@ -150,13 +152,25 @@ class Export {
         }
         if (!end) {
             // Of what is stopped because it cannot be written that is told.
-            return destination_.has_failed() ? destination_.finish() : Status(end.error());
+            return destination_.has_failed() ? destination_.finish() : Status(explain(end.error()));
         }
         writer_->end();
         for (const std::string& note : end->notes) {
             fmt::print(stderr, "note: {}\n", note);
         }
         return {};
+    }
+
+    // Nobody has typed the last stage.
+    static Error explain(const Error& error) {
+        const std::string& message = error.message();
+        const bool is_of_stage = message.find("`stamped`") != std::string::npos ||
+                                 message.find("'stamped'") != std::string::npos;
+        return is_of_stage ? Error(error.code(), error.message() +
+                                                     "\n`stepdb export` adds this last stage; it "
+                                                     "takes METRICS @ RUNS and stages that choose "
+                                                     "among points")
+                           : error;
     }
 
     void take(const ResultBlock& block) {
@@ -207,6 +221,7 @@ Status choose_format(const std::string& asked, ExportOptions& options) {
     const bool is_lines = options.output.ends_with(".jsonl") || options.output.ends_with(".ndjson");
     options.format =
         asked == "jsonl" || (asked.empty() && is_lines) ? OutputFormat::kJsonl : OutputFormat::kCsv;
+    TRY(read_query(options.query));
     return check_asked(options.asked);
 }
 
@@ -216,9 +231,7 @@ Command add_export(CLI::App& stepdb) {
     auto options = std::make_shared<ExportOptions>();
     auto format = std::make_shared<std::string>();
     CLI::App* app = stepdb.add_subcommand("export", "Write points as a table that import reads");
-    app->add_option("TEXT", options->text, "Which points: METRICS @ RUNS | STAGE | ...")
-        ->type_name("TEXT")
-        ->required();
+    add_query_options(*app, options->query, "Which points: METRICS @ RUNS | STAGE | ...");
     add_source_options(*app, options->asked);
     app->add_option(
            "--format", *format,

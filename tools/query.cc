@@ -1,9 +1,6 @@
 // `stepdb query`: one query, to a server or to a store of one's own.
 #include <memory>
-#include <string>
-#include <vector>
 
-#include "engine/base/text.h"
 #include "tools/ask.h"
 #include "tools/command.h"
 
@@ -12,41 +9,18 @@ namespace stepdb {
 namespace {
 
 struct QueryOptions {
-    std::string text;
-    std::vector<std::string> parameters;  // NAME=VALUE
+    TypedQuery query;
     Asked asked;
     bool chart = false;
     PrintOptions print;
 };
-
-Result<QueryText> read_query(const QueryOptions& options) {
-    QueryText query(options.text);
-    for (const std::string& parameter : options.parameters) {
-        const size_t equals = parameter.find('=');
-        if (equals == std::string::npos) {
-            return make_error(ErrorCode::kInvalidArgument,
-                              "--param takes NAME=VALUE, as in --param lr=3e-4; got '{}'",
-                              printable(parameter));
-        }
-        TRY(query.parameters.add(std::string_view(parameter).substr(0, equals),
-                                 std::string_view(parameter).substr(equals + 1)));
-    }
-    return query;
-}
 
 }  // namespace
 
 Command add_query(CLI::App& stepdb) {
     auto options = std::make_shared<QueryOptions>();
     CLI::App* app = stepdb.add_subcommand("query", "Ask one query and print the answer");
-    app->add_option("TEXT", options->text, "The query: METRICS @ RUNS | STAGE | ...")
-        ->type_name("TEXT")
-        ->required();
-    app->add_option("--param", options->parameters,
-                    "What $NAME in the query stands for; once for each")
-        ->type_name("NAME=VALUE")
-        ->expected(1)
-        ->take_all();
+    add_query_options(*app, options->query, "The query: METRICS @ RUNS | STAGE | ...");
     CLI::Option* format = add_asked_options(*app, options->asked);
     CLI::Option* chart = app->add_flag("--chart,!--no-chart", options->chart,
                                        "Draw an answer in buckets as a chart, or not; the default "
@@ -66,12 +40,12 @@ Command add_query(CLI::App& stepdb) {
                 if (chart->count() > 0) {
                     options->print.chart = options->chart;
                 }
-                TRY_ASSIGN(const QueryText query, read_query(*options));
+                TRY_ASSIGN(const QueryText query, read_query(options->query));
                 return ask(options->asked, query, options->print);
             },
             [=]() -> Status {
                 TRY(check_asked(options->asked));
-                TRY(read_query(*options));
+                TRY(read_query(options->query));
                 if (chart->count() > 0 && options->chart && format->count() > 0) {
                     return Error(ErrorCode::kInvalidArgument,
                                  "--chart draws instead of printing in a --format; give one of "

@@ -132,6 +132,8 @@ class Export(Case):
         self.assertEqual(self.stepdb("export", "** @ p/r", "--format", "jsonl").splitlines()[1],
                          '{"run": "p/r", "metric": "loss", "step": 0, "time": '
                          '"1970-01-01T00:00:00Z", "value": 2}')
+        self.assertEqual(self.stepdb("export", "$m @ p/r", "--param", "m=loss"),
+                         "run,metric,step,time,value\np/r,loss,0,1970-01-01T00:00:00Z,2\n")
         self.server.stop()
         self.assertEqual(self.stepdb("export", "loss @ p/r", "--data", self.data).splitlines()[1],
                          "p/r,loss,0,1970-01-01T00:00:00Z,2")
@@ -145,6 +147,8 @@ class Export(Case):
                 self.assertEqual(file.read(), "as it was")
             self.assertEqual([name for name in os.listdir(self.directory) if "unfinished" in name],
                              [])
+        self.assertIn("`stepdb export` adds this last stage",
+                      self.refused("export", "loss @ p/r | buckets 3"))
         self.refused("export", "loss @ p/r", "--output", self.path("none/x.csv"))
 
     def test_tables_of_several_runs(self):

@@ -120,7 +120,8 @@ TEST(RestartFinder, LeavesSeriesThatGoOnBehindOthersAlone) {
     for (int step = 0; step < 1000; ++step) {
         unrelated.row(step);
         if (step % 80 == 7) {
-            unrelated.row(step / 80, {"episode/reward"});
+            const int episode = step / 80;
+            unrelated.row(episode, {"episode/reward"});
         }
     }
     EXPECT_EQ(unrelated.restarts(), Found());
