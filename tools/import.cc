@@ -251,7 +251,11 @@ class Import {
         std::string only;
         for (const FoundFile& file : files) {
             std::vector<LogPart> parts;
-            if (format_.open_points != nullptr) {
+            // Who says what columns are takes it for another log.
+            const bool is_told = !options_.log.step_column.empty() ||
+                                 !options_.log.time_column.empty() ||
+                                 !options_.log.name_from.empty();
+            if (format_.open_points != nullptr && !is_told) {
                 const auto progress =
                     make_progress("looking for runs in " + file.path, "bytes", bytes_of(file.path));
                 TRY_ASSIGN(parts, find_parts(file.path, format_.open_points,

@@ -27,6 +27,10 @@ constexpr std::string_view kFileRunNotes =
     "Run     without --run: the file's path below the directory named, or its name if the file\n"
     "        was named itself; with `/` as `.` and bytes that ids cannot have as `_`.\n";
 
+constexpr std::string_view kTableNotes =
+    "Tables  of run, metric, value and step or time, as `stepdb export` writes them, hold several\n"
+    "        runs, each by its name without the project.\n";
+
 constexpr std::string_view kCommonNotes =
     "Prints per run: read = sent + skipped, sent = stored + replaced points. A point is replaced\n"
     "if its series had the same step (time) before, in this import or in the store; found by\n"
@@ -56,9 +60,9 @@ std::string csv_notes() {
         "Units   the metric of a column `power [W]` is power, and its cells may be `69.05 W`.\n"
         "Comment a first line #{{...}} is an object whose fields become attributes config/NAME;\n"
         "        t_start in it and a column t of seconds make the time if no other column does.\n"
-        "{}\n{}",
+        "{}{}\n{}",
         fmt::join(step_column_names(), ", "), fmt::join(time_column_names(), ", "), kTimeNotes,
-        kFileRunNotes, kCommonNotes);
+        kTableNotes, kFileRunNotes, kCommonNotes);
 }
 
 std::string trainer_state_notes() {
@@ -211,9 +215,9 @@ std::string jsonl_notes() {
         "Values  numbers, as the nearest double; NaN, Infinity and -Infinity, bare or as strings;\n"
         "        true is 1 and false 0. null: absent. Other strings, and arrays: skipped and\n"
         "        counted, each as one. Of a name that comes twice in a line the later counts.\n"
-        "{}\n{}",
+        "{}{}\n{}",
         fmt::join(step_column_names(), ", "), fmt::join(time_column_names(), ", "), kTimeNotes,
-        kFileRunNotes, kCommonNotes);
+        kTableNotes, kFileRunNotes, kCommonNotes);
 }
 
 // --- Formats ---
