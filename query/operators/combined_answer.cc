@@ -375,7 +375,8 @@ class CombinedAnswer : public Answer {
             }
             left_out_points_ += pending.points() - pending.count;
             if (pending.count > 0) {
-                add(merged.back(), pending.mean());
+                // One value stays what it is, -0 too.
+                add(merged.back(), pending.count == 1 ? pending.min : pending.mean());
             }
             pending = Bucket();
         };

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "engine/base/text.h"
-#include "tests/query/plain/differences.h"
 #include "tests/query/plain/numbers.h"
 #include "tests/query/plain/shapes.h"
 
@@ -174,17 +173,19 @@ std::vector<Row> Grouper::rows_of_points(const Group& group) const {
     std::map<double, Row> rows;
     for (const size_t member : group.members) {
         const Series& series = set_.series[member];
-        for (size_t i = 0; i < series.points.size(); ++i) {
-            const Point& point = series.points[i];
-            const double at = place_of(series, point, set_.x);
+        // Of the points of a series at one place their mean.
+        std::map<double, std::vector<Number>> of_series;
+        for (const Point& point : series.points) {
+            std::vector<Number>& values = of_series[place_of(series, point, set_.x)];
+            if (std::isfinite(point.value.value)) {
+                values.push_back(point.value);
+            }
+        }
+        for (const auto& [at, values] : of_series) {
             Row& row = rows[at];
             row.lo = at;
-            if (kCombinationsTakeOnePointOfASeries && i + 1 < series.points.size() &&
-                place_of(series, series.points[i + 1], set_.x) == at) {
-                continue;
-            }
-            if (std::isfinite(point.value.value)) {
-                row.values.push_back(point.value);
+            if (!values.empty()) {
+                row.values.push_back(values.size() == 1 ? values.front() : mean_of(values));
             }
         }
     }
@@ -330,21 +331,11 @@ class Pivoter {
     const Table& table_;
     size_t place_;
     std::map<std::pair<std::string, double>, size_t> seen_;  // rows of a label at a place
-    std::map<double, std::pair<size_t, std::set<std::string>>> current_;  // row of a place
 };
 
 // Which of the rows at its place it goes to: the k-th of a label to the k-th.
 size_t Pivoter::ordinal_of(const std::vector<Cell>& row, const std::string& label) {
-    const double place = row[place_].number.value;
-    if (!kPivotsSplitRows) {
-        return seen_[{label, place}]++;
-    }
-    auto& [ordinal, labels] = current_[place];
-    if (!labels.insert(label).second) {
-        ++ordinal;
-        labels = {label};
-    }
-    return ordinal;
+    return seen_[{label, row[place_].number.value}]++;
 }
 
 std::string Pivoter::label_of(const std::vector<Cell>& row) const {

@@ -488,6 +488,10 @@ void QueryMaker::shape(Query& query) {
             }
             return;
         case 3:
+            if (std::ranges::find(query.stages, Stage::Kind::kX, &Stage::kind) !=
+                query.stages.end()) {
+                return;  // it tells of steps and times
+            }
             query.shape = Query::Shape::kSummary;
             if (one_in(2)) {
                 query.statistics = several(kSummaryFields, 5);

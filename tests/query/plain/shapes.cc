@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 
-#include "tests/query/plain/differences.h"
 #include "tests/query/plain/numbers.h"
 
 namespace stepdb::plain {
@@ -44,7 +43,7 @@ Cell bucket_cell(const SeriesSet& set, const Series& series, const Bucket& bucke
     return Cell::of(statistic_of(bucket.points, name));
 }
 
-Cell summary_cell(const SeriesSet& set, const Series& series, const std::string& name) {
+Cell summary_cell(const Series& series, const std::string& name) {
     const size_t line = name.find('_');
     if (line == std::string::npos) {
         return Cell::of(statistic_of(series.points, name == "variance" ? "var" : name));
@@ -55,12 +54,6 @@ Cell summary_cell(const SeriesSet& set, const Series& series, const std::string&
     }
     if (name.ends_with("_time")) {
         return Cell::of_time(static_cast<double>(point->time_us));
-    }
-    if (kSummariesHaveXForSteps && set.x != XKind::kOwn) {
-        if (set.x == XKind::kTime || series.timed) {
-            throw Undecidable{"a time as a step"};
-        }
-        return Cell::of_number({point->x + 0.0, 0});
     }
     return series.timed ? Cell() : Cell::of_number({point->step, 0});
 }
@@ -162,7 +155,7 @@ Table show_summaries(const Query& query, const SeriesSet& set) {
     for (const Series& series : set.series) {
         std::vector<Cell> row = {Cell::of_text(series.run), Cell::of_text(series.metric)};
         for (const std::string& name : names) {
-            row.push_back(summary_cell(set, series, name));
+            row.push_back(summary_cell(series, name));
         }
         table.rows.push_back(std::move(row));
     }

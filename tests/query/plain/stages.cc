@@ -4,7 +4,6 @@
 #include <cmath>
 #include <deque>
 
-#include "tests/query/plain/differences.h"
 #include "tests/query/plain/expressions.h"
 #include "tests/query/plain/numbers.h"
 
@@ -185,7 +184,6 @@ class StageRunner {
     bool has_lost_key_ = false;
     bool was_windowed_ = false;
     bool had_x_ = false;
-    bool is_ranked_ = false;
 };
 
 Subject StageRunner::subject_of(const Series& series) const {
@@ -384,10 +382,7 @@ void StageRunner::rank(const Stage& stage) {
         throw Undecidable{"a ranking before x takes effect"};
     }
     std::vector<std::pair<Number, Series>> ranked;
-    if (!kRankingsKeepOrder || !is_ranked_) {
-        std::ranges::stable_sort(set_.series, comes_before);
-    }
-    is_ranked_ = true;
+    std::ranges::stable_sort(set_.series, comes_before);
     for (Series& series : set_.series) {
         const std::optional<Number> rank = value_of(stage.expression, subject_of(series));
         if (rank && std::isfinite(rank->value)) {
