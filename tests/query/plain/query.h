@@ -2,6 +2,7 @@
 // evaluates. No parser stands between them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,6 +10,15 @@
 #include <vector>
 
 namespace stepdb::plain {
+
+// What `buckets` and `summary` tell.
+inline constexpr std::array<const char*, 14> kBucketFields = {
+    "count", "nan", "pinf", "ninf",  "min",     "min_x", "max",
+    "max_x", "sum", "mean", "first", "first_x", "last",  "last_x"};
+inline constexpr std::array<const char*, 19> kSummaryFields = {
+    "count",      "nan",        "pinf",     "ninf",      "min",      "min_step", "min_time",
+    "max",        "max_step",   "max_time", "sum",       "mean",     "variance", "first",
+    "first_step", "first_time", "last",     "last_step", "last_time"};
 
 // A value or a condition.
 struct Expression {

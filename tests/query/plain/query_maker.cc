@@ -15,15 +15,8 @@ constexpr std::array<const char*, 8> kStepped = {"loss",   "tok",   "s/1/a", "s/
 constexpr std::array<const char*, 3> kTimed = {"t/1/u", "t/2/u", "t/1/v"};
 constexpr std::array<const char*, 12> kStatistics = {
     "count", "nan", "pinf", "ninf", "min", "max", "mean", "sum", "std", "first", "var", "last"};
-constexpr std::array<const char*, 14> kBucketFields = {"count", "nan",     "pinf",  "ninf",  "min",
-                                                       "min_x", "max",     "max_x", "sum",   "mean",
-                                                       "first", "first_x", "last",  "last_x"};
 constexpr std::array<const char*, 10> kValueFields = {"count", "nan", "pinf", "ninf",  "min",
                                                       "max",   "sum", "mean", "first", "last"};
-constexpr std::array<const char*, 19> kSummaryFields = {
-    "count",      "nan",        "pinf",     "ninf",      "min",      "min_step", "min_time",
-    "max",        "max_step",   "max_time", "sum",       "mean",     "variance", "first",
-    "first_step", "first_time", "last",     "last_step", "last_time"};
 constexpr std::array<const char*, 10> kCombinations = {"count", "mean", "std",    "var", "min",
                                                        "max",   "sum",  "median", "p95", "p12.5"};
 

@@ -10,14 +10,6 @@ namespace stepdb::plain {
 
 namespace {
 
-constexpr std::array<const char*, 14> kBucketFields = {"count", "nan",     "pinf",  "ninf",  "min",
-                                                       "min_x", "max",     "max_x", "sum",   "mean",
-                                                       "first", "first_x", "last",  "last_x"};
-constexpr std::array<const char*, 19> kSummaryFields = {
-    "count",      "nan",        "pinf",     "ninf",      "min",      "min_step", "min_time",
-    "max",        "max_step",   "max_time", "sum",       "mean",     "variance", "first",
-    "first_step", "first_time", "last",     "last_step", "last_time"};
-
 template <size_t kCount>
 std::vector<std::string> named_or_all(const std::vector<std::string>& named,
                                       const std::array<const char*, kCount>& all) {
