@@ -108,6 +108,11 @@ class AxisPlanner {
 
   private:
     Status add(size_t at);
+    Error no_steps(size_t at) const {
+        return query_error(text_, stages_[at].span,
+                           "behind `x` and a stage that counts points there are no steps any "
+                           "more; put this stage before it");
+    }
     Status add_range(size_t at, const Range& range, bool is_of_steps);
     void add_step(size_t at, PipelineStep step, bool is_of_keys);
     void add_every(const EveryStage& every);
@@ -149,6 +154,9 @@ Status AxisPlanner::add(size_t at) {
     if (const auto* when = std::get_if<WhenStage>(&stage.what)) {
         steps.emplace_back(WhenStep{when->number, anchors_.run_starts});
     } else if (const auto* smooth = std::get_if<SmoothStage>(&stage.what)) {
+        if (is_reindexed_ && smooth->smoothing == Smoothing::kRatePerStep) {
+            return no_steps(at);
+        }
         steps.emplace_back(*smooth);
         is_smoothed_ = true;
     } else if (const auto* x = std::get_if<XStage>(&stage.what)) {
@@ -179,9 +187,7 @@ std::optional<size_t> AxisPlanner::last_smoothing_behind(size_t at) const {
 
 Status AxisPlanner::add_range(size_t at, const Range& range, bool is_of_steps) {
     if (is_reindexed_ && is_of_steps) {
-        return query_error(text_, stages_[at].span,
-                           "behind `x` and a stage that counts points there are no steps any "
-                           "more; put `steps` before");
+        return no_steps(at);
     }
     StatedRange stated;
     const std::optional<KeyRange>& seen = is_of_steps ? anchors_.steps : anchors_.times;

@@ -328,9 +328,10 @@ Result<SmoothStage> StageParser::parse_moving() {
         return reader_.expected(
             fmt::format("what moves ({}) and a number of points, as in moving mean 100",
                         join(kMovingNames)),
-            is_number                       ? fmt::format("; did you mean 'mean {}'?", name.text)
-            : name.kind == TokenKind::kWord ? did_you_mean(name.text, known)
-                                            : std::string());
+            is_number ? fmt::format("; did you mean 'mean {}'?", name.text)
+            : name.is_word("avg") || name.is_word("average") ? std::string("; did you mean 'mean'?")
+            : name.kind == TokenKind::kWord                  ? did_you_mean(name.text, known)
+                                                             : std::string());
     }
     reader_.take();
     SmoothStage stage;
@@ -343,6 +344,11 @@ Result<SmoothStage> StageParser::parse_moving() {
 Result<SmoothStage> StageParser::parse_rate() {
     SmoothStage stage;
     stage.smoothing = Smoothing::kRatePerSecond;
+    if (peek().kind == TokenKind::kWord && !peek().is_word("step") && !peek().is_word("time")) {
+        static const std::vector<std::string> axes = {"step", "time"};
+        return reader_.expected("step, time, '|' or the end of the query",
+                                did_you_mean(peek().text, axes));
+    }
     if (peek().is_word("step") || peek().is_word("time")) {
         const bool per_step = reader_.take().text == "step";
         stage.smoothing = per_step ? Smoothing::kRatePerStep : Smoothing::kRatePerSecond;

@@ -104,6 +104,11 @@ std::string NameCheck::hint(const BoundNode& node) const {
         for (const auto& attribute : runs_[i]->run->all_attributes()) {
             names.insert(attribute.first);
         }
+        if (plan_.knows_metrics()) {
+            for (MetricInfo& metric : context_.source.metrics(runs_[i]->view())) {
+                names.insert(std::move(metric.name));
+            }
+        }
     }
     std::vector<std::string> candidates(names.begin(), names.end());
     for (const auto& alias : plan_.aliases()) {

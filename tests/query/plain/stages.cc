@@ -212,7 +212,9 @@ void StageRunner::run(const Stage& stage) {
     if (looks_up && reads_metrics(stage.expression) && (was_windowed_ || has_taken_x)) {
         throw Undecidable{"metrics behind windows or another x are an error"};
     }
-    if (has_taken_x && (stage.kind == Kind::kSteps || reads_step(stage.expression))) {
+    const bool is_per_step = stage.kind == Kind::kRate && stage.word == "step";
+    if (has_taken_x &&
+        (stage.kind == Kind::kSteps || is_per_step || reads_step(stage.expression))) {
         throw Undecidable{"steps behind another x are an error"};
     }
     switch (stage.kind) {
