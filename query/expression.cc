@@ -142,6 +142,11 @@ class ExpressionBinder {
     Result<uint32_t> bind_statistic(const StatisticTerm& term, BoundNode bound);
     Result<uint32_t> bind_at(const AtTerm& term, BoundNode bound);
     Result<uint32_t> bind_operator(const OperatorTerm& term, BoundNode bound);
+    bool names_beside_metric(const std::vector<uint32_t>& before, const BoundNode& node) const;
+    bool is_quoted(const BoundNode& node) const {
+        const char first = plan_.query_text_[node.span.offset];
+        return first == '"' || first == '\'';
+    }
     Status check_operands(const BoundNode& bound) const;
     Status check_calculation(const BoundNode& bound) const;
     Status check_comparison(const BoundNode& bound) const;
@@ -313,6 +318,14 @@ Result<uint32_t> ExpressionBinder::bind_at(const AtTerm& term, BoundNode bound) 
     return add(std::move(bound));
 }
 
+// Whether it is a word, and no number, that stands beside another metric of the run: a name.
+bool ExpressionBinder::names_beside_metric(const std::vector<uint32_t>& before,
+                                           const BoundNode& node) const {
+    return before.size() == 1 && at(before[0]).kind == BoundNode::Kind::kJoined &&
+           node.kind == BoundNode::Kind::kLiteral && !node.literal.number.is_there() &&
+           !may_be_number(node.literal.text.text) && !is_quoted(node);
+}
+
 // The one that is there already, if it says the same.
 uint32_t ExpressionBinder::add_source(ExpressionSource source) {
     for (uint32_t i = 0; i < plan_.sources_.size(); ++i) {
@@ -331,7 +344,12 @@ Result<uint32_t> ExpressionBinder::bind_operator(const OperatorTerm& term, Bound
                                 term.value_class == ValueClass::kMissing;
     const bool outer = std::exchange(is_asked_for_existence_, asks_existence);
     for (const uint32_t operand : term.operands) {
-        TRY_ASSIGN(const uint32_t node, bind(operand));
+        TRY_ASSIGN(uint32_t node, bind(operand));
+        if (names_beside_metric(bound.operands, at(node))) {
+            BoundNode name;
+            name.span = at(node).span;
+            TRY_ASSIGN(node, bind_name(NameTerm{at(node).literal.text.text}, std::move(name)));
+        }
         bound.operands.push_back(node);
     }
     is_asked_for_existence_ = outer;

@@ -66,6 +66,8 @@ class Parser {
     Result<uint32_t> parse_factor(Term& term);
     Result<uint32_t> parse_hold(Term& term);
     Result<uint32_t> parse_parentheses(Term& term);
+    Result<uint32_t> parse_query_in_parentheses(Term& term, std::vector<Term> inner,
+                                                SourceSpan start);
     Result<uint32_t> add(Term& term, TermNode node) const;
     Result<uint32_t> add_operator(Term& term, Operator op, uint32_t left, uint32_t right);
     bool next_is_number() const;
@@ -435,6 +437,18 @@ Status Parser::enter(SourceSpan span) {
     return {};
 }
 
+// What follows the terms of a query whose parenthesis was opened at `start`.
+Result<uint32_t> Parser::parse_query_in_parentheses(Term& term, std::vector<Term> inner,
+                                                    SourceSpan start) {
+    TermNode node;
+    node.kind = TermNode::Kind::kQuery;
+    TRY_ASSIGN(node.query, parse_series_query(std::move(inner), true));
+    TRY(reader_.take_punctuation(TokenKind::kCloseParenthesis, " of what is in parentheses"));
+    --nesting_;
+    node.span = join_spans(start, reader_.taken_before().span);
+    return add(term, std::move(node));
+}
+
 // A group is a term by itself; what goes on behind its first term is a query.
 Result<uint32_t> Parser::parse_parentheses(Term& term) {
     const SourceSpan start = take().span;
@@ -442,17 +456,11 @@ Result<uint32_t> Parser::parse_parentheses(Term& term) {
     TRY_ASSIGN(std::vector<Term> inner, parse_terms());
     const bool is_group =
         peek().kind == TokenKind::kCloseParenthesis && inner.size() == 1 && inner[0].name.empty();
-    TermNode node;
     if (!is_group) {
-        node.kind = TermNode::Kind::kQuery;
-        TRY_ASSIGN(node.query, parse_series_query(std::move(inner), true));
+        return parse_query_in_parentheses(term, std::move(inner), start);
     }
-    TRY(reader_.take_punctuation(TokenKind::kCloseParenthesis, " of what is in parentheses"));
+    take();
     --nesting_;
-    node.span = join_spans(start, reader_.taken_before().span);
-    if (!is_group) {
-        return add(term, std::move(node));
-    }
     uint32_t root = 0;
     const auto offset = static_cast<uint32_t>(term.nodes.size());
     for (TermNode& each : inner[0].nodes) {
@@ -461,7 +469,7 @@ Result<uint32_t> Parser::parse_parentheses(Term& term) {
         }
         TRY_ASSIGN(root, add(term, std::move(each)));
     }
-    term.nodes[root].span = node.span;
+    term.nodes[root].span = join_spans(start, reader_.taken_before().span);
     return root;
 }
 

@@ -13,7 +13,7 @@ namespace stepdb {
 namespace {
 
 // Key, time, value and place in the order, in vectors that grow by doubling.
-constexpr size_t kPointBytes = 2 * 28;
+constexpr size_t kPointBytes = 56;
 constexpr size_t kBatchPoints = 4096;
 
 class Reindex : public SeriesCursor {

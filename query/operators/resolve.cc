@@ -101,8 +101,9 @@ Status drop_stepless(const SeriesQuery& query, ExecutionContext& context,
 // Binds the conditions and x of one query's stages.
 class PointExpressionBinder {
   public:
-    PointExpressionBinder(ExecutionContext& context, const SeriesQuery& query)
-        : context_(context), query_(query) {}
+    PointExpressionBinder(ExecutionContext& context, const SeriesQuery& query,
+                          const std::vector<Series>& all)
+        : context_(context), query_(query), all_(all) {}
 
     Status bind() {
         bool has_x = false;
@@ -133,6 +134,7 @@ class PointExpressionBinder {
         TRY_ASSIGN(bound->root, bound->plan.add(written, ExpressionScope::kPoint));
         TRY(check_names(bound->plan, context_));
         TRY(check_place(bound->plan, stage));
+        TRY(check_axes(bound->plan));
         bound->plan.set_metric_test(nullptr);
         context_.expressions.resize(std::max(context_.expressions.size(), number + 1));
         context_.expressions[number] = std::move(bound);
@@ -167,6 +169,30 @@ class PointExpressionBinder {
         return {};
     }
 
+    // A metric is found at the keys of some series, or it can be at none.
+    Status check_axes(const ExpressionPlan& plan) const {
+        for (const JoinedMetric& joined : plan.joined()) {
+            const Series* other = nullptr;  // of a run that has the metric, on the other axis
+            bool is_found = false;
+            for (const Series& series : all_) {
+                const auto axis = context_.source.find_metric(
+                    context_.bound.runs[series.run].view(), joined.metric);
+                is_found = is_found || axis == std::optional(series.axis);
+                other = axis && *axis != series.axis ? &series : other;
+            }
+            if (!is_found && other != nullptr) {
+                const bool is_stepped = other->axis == Axis::kStepped;
+                return query_error(
+                    context_.bound.query.text, joined.span,
+                    fmt::format("'{}' has {} and '{}' has {}: they have no keys in common",
+                                printable(joined.metric), is_stepped ? "only times" : "steps",
+                                printable(other->shown_metric()),
+                                is_stepped ? "steps" : "only times"));
+            }
+        }
+        return {};
+    }
+
     Status check_number(const XStage& x) const {
         const PointExpression& bound = *context_.expressions[x.number];
         const ValueType type = bound.plan.nodes()[bound.root].type;
@@ -181,6 +207,7 @@ class PointExpressionBinder {
 
     ExecutionContext& context_;
     const SeriesQuery& query_;
+    const std::vector<Series>& all_;
     bool after_every_ = false;
     bool after_x_ = false;  // which took effect
 };
@@ -219,7 +246,7 @@ Task<Result<ResolvedSeries>> resolve_series(ExecutionContext& context, const Ser
         co_return selected.error();
     }
     resolved.series = *std::move(selected);
-    PointExpressionBinder binder(context, query);
+    PointExpressionBinder binder(context, query, resolved.series);
     Status done = binder.bind();
     if (done) {
         done = drop_stepless(query, context, resolved.series);

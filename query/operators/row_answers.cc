@@ -1,6 +1,7 @@
 #include "query/operators/row_answers.h"
 
 #include <algorithm>
+#include <compare>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -78,8 +79,8 @@ class SortedAnswer : public Answer {
         std::ranges::stable_sort(order_, [&](uint32_t a, uint32_t b) {
             for (const Key& key : keys_) {
                 const std::weak_ordering order = rows_.order(key.column, a, b, key.descending);
-                if (order != 0) {
-                    return order < 0;
+                if (std::is_neq(order)) {
+                    return std::is_lt(order);
                 }
             }
             return false;
@@ -270,7 +271,7 @@ class PivotAnswer : public Answer {
 
     bool same_x(uint32_t a, uint32_t b) const {
         for (size_t i = form_.labels; i < first_value(); ++i) {
-            if (rows_.order(i, a, b, false) != 0) {
+            if (std::is_neq(rows_.order(i, a, b, false))) {
                 return false;
             }
         }
@@ -295,8 +296,8 @@ class PivotAnswer : public Answer {
         std::ranges::stable_sort(order_, [&](uint32_t a, uint32_t b) {
             for (size_t i = form_.labels; i < first_value(); ++i) {
                 const std::weak_ordering order = rows_.order(i, a, b, false);
-                if (order != 0) {
-                    return order < 0;
+                if (std::is_neq(order)) {
+                    return std::is_lt(order);
                 }
             }
             return repeats_[a] < repeats_[b];
