@@ -16,8 +16,8 @@ struct PrintOptions {
     PrintOptions() = default;
 
     OutputFormat format = OutputFormat::kTable;
-    // Draw what can be drawn; unset: if the standard output is a terminal and no format was asked
-    // for.
+    // Draw, or do not; unset: draw answers in buckets if the standard output is a terminal and no
+    // format was asked for.
     std::optional<bool> chart;
     bool has_format = false;  // the user named the format
 };
@@ -29,8 +29,8 @@ void write_to_stdout(std::string_view text);
 class AnswerPrinter {
   public:
     // The answer goes to `sink`; its notes to the standard error.
-    explicit AnswerPrinter(PrintOptions options, TextSink sink = write_to_stdout)
-        : options_(options), sink_(std::move(sink)) {}
+    // `query` is that which is answered.
+    AnswerPrinter(PrintOptions options, const QueryText& query, TextSink sink = write_to_stdout);
 
     void columns(const std::vector<ResultColumn>& columns);
     void block(const ResultBlock& block);
@@ -40,9 +40,9 @@ class AnswerPrinter {
   private:
     PrintOptions options_;
     TextSink sink_;
+    std::string x_name_;  // of numbers along x of a chart; empty: what the columns say
     bool is_charted_ = false;
-    bool is_refused_ = false;  // a chart was asked for that cannot be drawn
-    bool wants_chart_ = false;
+    Status drawable_;  // why there is no chart though one was asked for
     Chart chart_;
     std::unique_ptr<ResultWriter> writer_;
 };

@@ -222,7 +222,7 @@ Status ask_and_print(Asker& asker, const QueryText& query, AnswerPrinter& printe
 
 Status ask(const Asked& asked, const QueryText& query, const PrintOptions& print) {
     TRY_ASSIGN(const auto asker, Asker::open(asked));
-    AnswerPrinter printer(print);
+    AnswerPrinter printer(print, query);
     Status outcome = ask_and_print(*asker, query, printer);
     TRY(asker->close());
     return outcome;

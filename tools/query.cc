@@ -23,13 +23,15 @@ Command add_query(CLI::App& stepdb) {
     add_query_options(*app, options->query, "The query: METRICS @ RUNS | STAGE | ...");
     CLI::Option* format = add_asked_options(*app, options->asked);
     CLI::Option* chart = app->add_flag("--chart,!--no-chart", options->chart,
-                                       "Draw an answer in buckets as a chart, or not; the default "
-                                       "is to draw on a terminal if no --format is given");
+                                       "Draw buckets or points as a chart, or nothing; the "
+                                       "default is to draw buckets on a terminal if no --format "
+                                       "is given");
     add_examples(*app,
                  {"stepdb query 'train/loss @ demo/tiny'",
                   "stepdb query 'train/loss, val/loss @ demo/* | steps 100.. | buckets 200'",
                   "stepdb query '** @ demo/tiny | last 1' --format csv",
                   "stepdb query 'layers/*/grad_norm @ demo/tiny | buckets 50' --chart",
+                  "stepdb query 'train/loss @ demo/tiny | ema 0.99' --chart",
                   "stepdb query 'runs demo/*'", "stepdb query 'metrics ** @ demo/tiny'",
                   "stepdb query 'train/loss @ $run | last $n' --param run=demo/tiny --param n=3",
                   "stepdb query 'train/loss @ demo/tiny' --data ./store"});

@@ -162,8 +162,9 @@ Status Shell::query(const std::string& text, bool may_page) {
     {
         const InterruptNoted interrupt;
         Pager pager(may_page && is_paged_);
-        AnswerPrinter printer(print_, [&](std::string_view part) { pager.write(part); });
-        status = ask_and_print(asker_, QueryText(text), printer,
+        const QueryText asked(text);
+        AnswerPrinter printer(print_, asked, [&](std::string_view part) { pager.write(part); });
+        status = ask_and_print(asker_, asked, printer,
                                [&] { return InterruptNoted::is_set() || pager.is_closed(); });
         if (!status && status.error().code() == ErrorCode::kCancelled && pager.is_closed()) {
             status = {};
@@ -246,7 +247,7 @@ void Shell::help(const std::vector<std::string>& /*arguments*/) {
         "an answer.\n"
         "\n"
         "  \\watch [SECONDS]     the last query again and again (every 2 s), until Ctrl-C\n"
-        "  \\chart auto|on|off   draw answers in buckets: where it can be done, always, never\n"
+        "  \\chart auto|on|off   draw buckets; always, points too; never\n"
         "  \\format FORMAT       table, csv, json or jsonl\n"
         "  \\pager on|off        long answers through $PAGER, or less\n"
         "  \\timing on|off       how long an answer took\n"

@@ -198,12 +198,40 @@ class Query(Case):
         self.assertIn("(2 rows)", self.stepdb("query", text))
         self.assertIn("p/r · loss", self.stepdb("query", text, "--chart"))
         self.assertIn("(2 rows)", self.stepdb("query", text, "--no-chart"))
-        self.assertIn("min from", self.stepdb("query", text + " min", "--chart"))
-        done = self.run_stepdb("query", text + " count", "--chart")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("mean, min or max", done.stderr)
+        self.assertIn("min 0.1\n", self.stepdb("query", text + " min", "--chart"))
         done = self.run_stepdb("query", text, "--chart", "--format", "csv")
         self.assertEqual((done.returncode, done.stdout), (2, ""))
+
+    def test_charts_are_of_points_and_of_what_is_combined_too(self):
+        def chart(text):
+            return self.stepdb("query", text, "--chart")
+
+        for step in range(4, 20):
+            self.stepdb("log", "--project", "p", "--run", "q", "--step", str(step),
+                        f"loss={step}", "norm/1=2", "norm/2=4")
+        points = chart("loss @ p/r")
+        self.assertRegex(points, r"p/r · loss   min 0\.1   max 0\.1   1 point   "
+                                 r"× 1 NaN, 1 -Infinity\n")
+        self.assertRegex(points, r"\n +└┬[─┬]*×[─┬]*×\n")
+        self.assertIn("16 points", chart("loss @ p/q | ema 0.5"))
+        self.assertRegex(chart("loss @ p/q | x value * 10"), r"\n   x  ")
+        self.assertRegex(chart("loss @ p/q | x value * 10 | buckets 4"), r"\n   x  ")
+        self.assertRegex(chart("loss @ p/q | x time"), r"\n +UTC  ")
+        self.assertRegex(chart("loss @ p/q | log-x | buckets 9"), r"\nstep +5 +10\n")
+        self.assertIn("all series   mean, min to max from 2 to 4   2 series",
+                      chart("norm/* @ p/q | every 2 | across min, max, mean"))
+        self.assertIn("1 ━━ l=1   mean ± std 2   1 series",
+                      chart("norm/{l} @ p/q | buckets 4 | group by l mean, std"))
+
+    def test_what_cannot_be_drawn_says_what_to_ask_for(self):
+        for text, part in (("runs", "| buckets 200"),
+                           ("loss @ p/r | summary", "| buckets 200"),
+                           ("loss @ p/r | buckets 2 | pivot", "leave `pivot` out"),
+                           ("loss @ p/r | buckets 2 min_x", "mean, min or max"),
+                           ("loss @ p/r | stamped", "`| x time`")):
+            done = self.run_stepdb("query", text, "--chart")
+            self.assertEqual((done.returncode, done.stdout), (1, ""), text)
+            self.assertIn(part, done.stderr)
 
     def test_queries_that_miss_the_mark_are_told_how(self):
         self.assertIn("works on points", self.refused("query", "runs | last 1"))

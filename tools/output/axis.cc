@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <initializer_list>
 #include <string_view>
 
 #include "engine/base/civil_time.h"
@@ -131,6 +132,30 @@ std::vector<Tick> number_ticks(double lo, double hi, int count_max) {
         ticks.push_back({place, number_label(place, distance, largest)});
     }
     return ticks;
+}
+
+std::vector<Tick> log_ticks(double lo, double hi, int count_max) {
+    const int first = static_cast<int>(std::floor(std::log10(lo)));
+    const int last = static_cast<int>(std::floor(std::log10(hi)));
+    const int room = std::max(2, count_max);
+    const auto ticks_at = [&](std::initializer_list<double> factors, int stride) {
+        std::vector<Tick> ticks;
+        for (int power = first; power <= last; ++power) {
+            for (const double factor : factors) {
+                const double place = factor * std::pow(10.0, power);
+                if (power % stride == 0 && place >= lo && place <= hi) {
+                    ticks.push_back({place, format_short(place)});
+                }
+            }
+        }
+        return ticks;
+    };
+    std::vector<Tick> ticks = ticks_at({1, 2, 5}, 1);
+    if (ticks.size() > static_cast<size_t>(room)) {
+        ticks = ticks_at({1}, (last - first + room) / room);
+    }
+    constexpr size_t kTicksMin = 2;
+    return ticks.size() < kTicksMin ? number_ticks(lo, hi, count_max) : ticks;
 }
 
 std::vector<Tick> time_ticks(double lo_us, double hi_us, int count_max) {

@@ -48,6 +48,24 @@ TEST(NumberTicks, AreNeverMoreThanAskedFor) {
     }
 }
 
+TEST(LogTicks, StandAtPowersOfTenAndBetweenThemWhereThereIsRoom) {
+    EXPECT_THAT(labels(log_ticks(1, 2e4, 6)), ElementsAre("1", "10", "100", "1000", "10k"));
+    EXPECT_THAT(labels(log_ticks(13, 700, 6)), ElementsAre("20", "50", "100", "200", "500"));
+    EXPECT_THAT(labels(log_ticks(0.001, 1e12, 5)), ElementsAre("1", "10k", "100M", "1T"));
+}
+
+TEST(LogTicks, OfAShortRangeAreThoseOfNumbers) {
+    EXPECT_THAT(labels(log_ticks(21, 42, 4)), ElementsAre("30", "40"));
+}
+
+TEST(LogTicks, AreNeverMoreThanAskedFor) {
+    for (double hi = 1.5; hi < 1e300; hi *= 7) {
+        for (int count = 2; count < 12; ++count) {
+            EXPECT_LE(log_ticks(1, hi, count).size(), static_cast<size_t>(count)) << hi;
+        }
+    }
+}
+
 TEST(TimeTicks, StandAtRoundTimesAndSayTheDayOnce) {
     EXPECT_THAT(labels(time_ticks(kStart, kStart + 40e6, 5)),
                 ElementsAre("11-23 17:23:20", "17:23:30", "17:23:40", "17:23:50"));

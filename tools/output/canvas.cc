@@ -62,7 +62,8 @@ std::string Canvas::row(int y, bool color) const {
         text += static_cast<char>(0x80U | (static_cast<unsigned>(dots) & 0x3FU));
     }
     if (current >= 0) {
-        text += "\x1b[0m";
+        // Blanks stay the last, so that a line can end before them.
+        text.insert(text.find_last_not_of(' ') + 1, "\x1b[0m");
     }
     return text;
 }

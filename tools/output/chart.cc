@@ -1,19 +1,21 @@
 #include "tools/output/chart.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "tools/output/chart_drawing.h"
+#include "tools/output/result_writer.h"
 
 namespace stepdb {
 
 namespace {
 
 constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
-
-std::string_view text_at(const std::vector<std::string_view>& texts, uint32_t row) {
-    return texts.empty() ? std::string_view() : texts[row];
-}
+constexpr size_t kCellsMin = 16;
+// Of all series; some 60 MiB.
+constexpr size_t kAllPointsMax = size_t{1} << 20U;
 
 // The cell as a double, whatever number it is; kNothing if it is null.
 double number_at(const ColumnCells& cells, uint32_t row) {
@@ -45,114 +47,184 @@ uint64_t count_of(const ResultBlock& block, std::optional<size_t> column, uint32
     return block.column(*column).uint64s()[row];
 }
 
-std::vector<std::string_view> texts_of(const ResultBlock& block, std::optional<size_t> column) {
-    return column ? block.column(*column).texts() : std::vector<std::string_view>();
+// Names that say themselves what they are.
+bool is_bare(std::string_view label) {
+    return label == "run" || label == "metric";
 }
 
 }  // namespace
 
-Chart::Columns Chart::find_columns(std::span<const ResultColumn> columns) {
-    const auto find = [&](std::string_view name, auto... types) -> std::optional<size_t> {
-        for (size_t i = 0; i < columns.size(); ++i) {
-            if (columns[i].name == name && ((columns[i].type == types) || ...)) {
-                return i;
-            }
-        }
-        return std::nullopt;
-    };
-    Columns found;
-    found.run = find("run", ColumnType::kText);
-    found.metric = find("metric", ColumnType::kText);
-    found.lo = find("lo", ColumnType::kStep, ColumnType::kTime);
-    found.hi = find("hi", ColumnType::kStep, ColumnType::kTime);
-    found.count = find("count", ColumnType::kUint64);
-    found.nan = find("nan", ColumnType::kUint64);
-    found.pinf = find("pinf", ColumnType::kUint64);
-    found.ninf = find("ninf", ColumnType::kUint64);
-    found.min = find("min", ColumnType::kFloat64);
-    found.max = find("max", ColumnType::kFloat64);
-    found.mean = find("mean", ColumnType::kFloat64);
-    return found;
-}
-
-bool Chart::can_draw(std::span<const ResultColumn> columns) {
-    const Columns found = find_columns(columns);
-    return found.lo && found.hi && (found.mean || found.min || found.max);
+bool Chart::is_of_buckets(std::span<const ResultColumn> columns) {
+    const Result<ChartColumns> found = ChartColumns::find(columns);
+    return found && found->in_buckets();
 }
 
 Status Chart::begin(std::span<const ResultColumn> columns) {
-    if (!can_draw(columns)) {
-        return make_error(ErrorCode::kInvalidArgument,
-                          "only an answer in buckets with mean, min or max can be drawn as a "
-                          "chart: add `| buckets 200`");
-    }
-    columns_ = find_columns(columns);
-    timed_ = columns[*columns_.lo].type == ColumnType::kTime;
+    TRY_ASSIGN(columns_, ChartColumns::find(columns));
     return {};
 }
 
-ChartSeries& Chart::series_of(std::string_view run, std::string_view metric) {
-    // Answers come series by series, so the last one is nearly always meant.
-    for (auto series = series_.rbegin(); series != series_.rend(); ++series) {
-        if (series->run == run && series->metric == metric) {
-            return *series;
+void Chart::block(const ResultBlock& block) {
+    Texts texts;
+    for (const size_t label : columns_.labels) {
+        texts.push_back(block.column(label).texts());
+    }
+    for (uint32_t row = 0; row < block.rows(); ++row) {
+        add_row(series_of(block, texts, row), block, row);
+    }
+}
+
+ChartSeries& Chart::series_of(const ResultBlock& block, const Texts& texts, uint32_t row) {
+    std::string key;
+    for (size_t i = 0; i < columns_.labels.size(); ++i) {
+        const ColumnCells& cells = block.column(columns_.labels[i]);
+        key += cells.is_null(row) ? '\0' : '\1';
+        if (texts[i].empty()) {
+            key += exact_cell(cells, row, {});
+        } else {
+            key += texts[i][row];
         }
     }
-    ChartSeries& added = series_.emplace_back();
-    added.run = run;
-    added.metric = metric;
-    added.has_band = columns_.min && columns_.max;
-    added.has_line = columns_.mean || !added.has_band;
-    added.line_of = columns_.mean ? "mean" : columns_.min ? "min" : "max";
-    return added;
-}
-
-void Chart::block(const ResultBlock& block) {
-    const std::vector<std::string_view> runs = texts_of(block, columns_.run);
-    const std::vector<std::string_view> metrics = texts_of(block, columns_.metric);
-    for (uint32_t row = 0; row < block.rows(); ++row) {
-        add_bucket(series_of(text_at(runs, row), text_at(metrics, row)), block, row);
+    // Answers come series by series, so the last one is nearly always meant.
+    if (series_.empty() || key != key_) {
+        const auto [found, is_new] = numbers_.try_emplace(key, series_.size());
+        series_number_ = found->second;
+        if (is_new) {
+            series_.emplace_back().name = name_of(block, texts, row);
+        }
+        key_ = std::move(key);
     }
+    return series_[series_number_];
 }
 
-void Chart::add_bucket(ChartSeries& series, const ResultBlock& block, uint32_t row) const {
+std::string Chart::name_of(const ResultBlock& block, const Texts& texts, uint32_t row) const {
+    std::string name;
+    bool was_bare = false;
+    for (size_t i = 0; i < columns_.labels.size(); ++i) {
+        const ColumnCells& cells = block.column(columns_.labels[i]);
+        const std::string& label = columns_.label_names[i];
+        const bool bare = is_bare(label) && !cells.is_null(row);
+        if (i > 0) {
+            name += was_bare && bare ? " · " : ", ";
+        }
+        was_bare = bare;
+        if (cells.is_null(row)) {
+            name += "no " + label;
+            continue;
+        }
+        name += bare ? "" : label + "=";
+        name += exact_cell(cells, row, texts[i].empty() ? std::string_view() : texts[i][row]);
+    }
+    return columns_.labels.empty() ? "all series" : name;
+}
+
+void Chart::add_row(ChartSeries& series, const ResultBlock& block, uint32_t row) {
     ChartBucket bucket;
     bucket.lo = number_of(block, columns_.lo, row);
     bucket.hi = number_of(block, columns_.hi, row);
     if (!std::isfinite(bucket.lo) || !std::isfinite(bucket.hi)) {
         return;
     }
-    bucket.min = number_of(block, columns_.min, row);
-    bucket.max = number_of(block, columns_.max, row);
-    bucket.mean = number_of(block, columns_.mean, row);
-    // An answer may leave out what was not asked for. A line alone takes no room above and below;
-    // where only a band is drawn, its middle stands for the line, to place the label.
-    if (!series.has_band) {
-        bucket.mean = columns_.mean ? bucket.mean : columns_.min ? bucket.min : bucket.max;
-        bucket.min = bucket.max = bucket.mean;
-    } else if (!series.has_line) {
-        bucket.mean = bucket.min / 2 + bucket.max / 2;
+    bucket.mean = number_of(block, columns_.line, row);
+    if (columns_.deviation) {
+        const double deviation = number_of(block, columns_.deviation, row);
+        bucket.min = bucket.mean - deviation;
+        bucket.max = bucket.mean + deviation;
+    } else {
+        bucket.min = number_of(block, columns_.low, row);
+        bucket.max = number_of(block, columns_.high, row);
     }
-    const bool drawable =
-        std::isfinite(bucket.min) && std::isfinite(bucket.max) && std::isfinite(bucket.mean);
-    if (drawable) {
-        bucket.count = columns_.count ? count_of(block, columns_.count, row) : 1;
-        series.min = std::min(series.min, bucket.min);
-        series.max = std::max(series.max, bucket.max);
+    const bool has_band = std::isfinite(bucket.min) && std::isfinite(bucket.max);
+    if (!columns_.line && has_band) {
+        bucket.mean = bucket.min / 2 + bucket.max / 2;  // to place the label
+    } else if (!has_band) {
+        bucket.min = bucket.max = bucket.mean;  // a line alone takes no room above and below
     }
-    const uint64_t nan = count_of(block, columns_.nan, row);
-    const uint64_t pinf = count_of(block, columns_.pinf, row);
-    const uint64_t ninf = count_of(block, columns_.ninf, row);
+    count_points(series, bucket, block, row);
+    series.add(bucket);
+    see_edges(bucket);
+    if (!columns_.in_buckets()) {
+        ++points_;
+        keep_within_bounds(series);
+    }
+}
+
+void Chart::count_points(ChartSeries& series, ChartBucket& bucket, const ResultBlock& block,
+                         uint32_t row) const {
+    const uint64_t count = count_of(block, columns_.count, row);
+    if (std::isfinite(bucket.mean)) {
+        bucket.count = columns_.count ? count : 1;
+    }
+    if (columns_.is_combined && count > 0) {
+        series.combined_min = std::min(series.combined_min, count);
+        series.combined_max = std::max(series.combined_max, count);
+    } else if (!columns_.in_buckets() || columns_.count) {
+        series.points += bucket.count;
+    }
+    uint64_t nan = count_of(block, columns_.nan, row);
+    uint64_t pinf = count_of(block, columns_.pinf, row);
+    uint64_t ninf = count_of(block, columns_.ninf, row);
+    // An answer that does not count them may still have them.
+    if (!columns_.nan && !columns_.pinf && !columns_.ninf && columns_.line &&
+        !block.column(*columns_.line).is_null(row) && !std::isfinite(bucket.mean)) {
+        nan += std::isnan(bucket.mean) ? 1U : 0U;
+        pinf += bucket.mean > 0 ? 1U : 0U;
+        ninf += bucket.mean < 0 ? 1U : 0U;
+    }
     bucket.non_finite = nan + pinf + ninf > 0;
-    series.count += columns_.count ? bucket.count : 0;
     series.nan += nan;
     series.pinf += pinf;
     series.ninf += ninf;
-    series.buckets.push_back(bucket);
+}
+
+void Chart::keep_within_bounds(ChartSeries& series) {
+    if (series.buckets.size() > 2 * cells_) {
+        points_ -= series.buckets.size();
+        series.merge_neighbours(cells_);
+        points_ += series.buckets.size();
+    }
+    while (points_ > kAllPointsMax && cells_ > kCellsMin) {
+        cells_ /= 2;
+        points_ = 0;
+        for (ChartSeries& each : series_) {
+            if (each.buckets.size() > cells_) {
+                each.merge_neighbours(cells_);
+                each.buckets.shrink_to_fit();
+            }
+            points_ += each.buckets.size();
+        }
+    }
+}
+
+void Chart::see_edges(const ChartBucket& bucket) {
+    x_lo_ = std::min(x_lo_, bucket.lo);
+    x_hi_ = std::max(x_hi_, bucket.hi);
+    if (columns_.in_buckets() && bucket.lo > 0) {
+        const double ratio = std::log(bucket.hi) - std::log(bucket.lo);
+        ratio_min_ = std::min(ratio_min_, ratio);
+        ratio_max_ = std::max(ratio_max_, ratio);
+    }
+}
+
+bool Chart::is_logarithmic() const {
+    // Below, the edges of equal widths are too nearly in equal ratios to tell, and to look
+    // different.
+    constexpr double kRangeMin = 1.5;
+    constexpr double kTolerance = 1e-6;
+    if (!columns_.in_buckets() || columns_.is_timed || !(x_lo_ > 0) ||
+        !(x_hi_ / x_lo_ >= kRangeMin)) {
+        return false;
+    }
+    const bool is_one_bucket = ratio_max_ > 0.999 * std::log(x_hi_ / x_lo_);
+    return !is_one_bucket && ratio_max_ - ratio_min_ <= kTolerance * ratio_max_;
 }
 
 std::string Chart::render(const ChartOptions& options) const {
-    return ChartDrawing(series_, timed_, options).text();
+    ChartScale scale;
+    scale.is_timed = columns_.is_timed;
+    scale.is_logarithmic = is_logarithmic();
+    scale.x_name = columns_.is_timed || options.x_name.empty() ? columns_.x_name : options.x_name;
+    return ChartDrawing(series_, columns_, scale, options).text();
 }
 
 }  // namespace stepdb

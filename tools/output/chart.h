@@ -1,10 +1,13 @@
-// A bucketed answer as a chart in the terminal: for each series the band between minimum and
-// maximum (dotted) and the line of the means (solid), in braille characters; of what an answer left
-// out nothing is drawn, and of a minimum or maximum alone its line. Nothing is left out by
-// drawing: where several buckets share a dot column their extremes are drawn, so a spike of one
-// point stands out; buckets with NaN or infinities are marked by a cross on the axis, and the
-// legend counts them. Several series are told apart by colour and by a number at the right end of
-// their line.
+// An answer as a chart in the terminal, in braille characters: for each series a line (solid), a
+// band around it (dotted), or both. Of buckets the line is that of the means and the band goes from
+// minimum to maximum; of what several series were combined to it may go from percentile to
+// percentile, or a deviation up and down; of points the line is that of their values. Of what an
+// answer left out nothing is drawn.
+//
+// Nothing is left out by drawing: where several buckets or points share a dot column their extremes
+// are drawn as a band, so a spike of one point stands out; NaN and infinities are marked by a cross
+// on the axis, and the legend counts them. Several series are told apart by colour and by a number
+// at the right end of their line.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +16,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/base/result.h"
 #include "engine/model/result_columns.h"
+#include "tools/output/chart_columns.h"
+#include "tools/output/chart_series.h"
 
 namespace stepdb {
 
@@ -24,44 +30,21 @@ struct ChartOptions {
     int width = 100;     // columns in all; at least 40 are taken
     int height = 20;     // rows of the drawing itself, without axis and legend; at least 4
     bool color = false;  // ANSI colours
+    std::string
+        x_name;  // of numbers along x; empty: what the columns say, which of buckets is a guess
 };
 
-// One bucket as it is drawn. x is a step or microseconds since the epoch.
-struct ChartBucket {
-    double lo = 0;
-    double hi = 0;
-    double min = 0;
-    double max = 0;
-    double mean = 0;
-    uint64_t count = 0;       // finite points; without them the three above say nothing
-    bool non_finite = false;  // has NaN or infinities
-};
-
-struct ChartSeries {
-    std::string run;
-    std::string metric;
-    bool has_band = true;      // min and max
-    bool has_line = true;      // mean, or whatever stands for it
-    std::string_view line_of;  // what the line shows, if it is not the mean
-    std::vector<ChartBucket> buckets;
-    uint64_t count = 0;
-    uint64_t nan = 0;
-    uint64_t pinf = 0;
-    uint64_t ninf = 0;
-    double min = std::numeric_limits<double>::infinity();
-    double max = -std::numeric_limits<double>::infinity();
-
-    bool has_finite() const { return min <= max; }
-};
-
-// Collects the blocks of one answer, then draws it. Single-threaded.
+// Collects the blocks of one answer, then draws it. Of buckets it keeps all; of points, which may
+// be millions, about kPointsKept a series, and less where there are very many series: neighbours
+// are merged, which moves what is drawn by a fraction of a dot. Single-threaded.
 class Chart {
   public:
-    // Whether the columns are those of a bucketed answer that can be drawn: lo and hi, and one of
-    // mean, min and max.
-    static bool can_draw(std::span<const ResultColumn> columns);
+    static constexpr size_t kPointsKept = 1024;
 
-    // kInvalidArgument unless can_draw(columns).
+    // Whether these are the columns of an answer in buckets that can be drawn.
+    static bool is_of_buckets(std::span<const ResultColumn> columns);
+
+    // kInvalidArgument, which says what to ask for instead, if such an answer cannot be drawn.
     Status begin(std::span<const ResultColumn> columns);
     // A complete block of those columns.
     void block(const ResultBlock& block);
@@ -70,18 +53,29 @@ class Chart {
     std::string render(const ChartOptions& options) const;
 
   private:
-    // Where each column lies, if it is there.
-    struct Columns {
-        std::optional<size_t> run, metric, lo, hi, count, nan, pinf, ninf, min, max, mean;
-    };
-    static Columns find_columns(std::span<const ResultColumn> columns);
+    using Texts = std::vector<std::vector<std::string_view>>;  // by label, by row
 
-    ChartSeries& series_of(std::string_view run, std::string_view metric);
-    void add_bucket(ChartSeries& series, const ResultBlock& block, uint32_t row) const;
+    ChartSeries& series_of(const ResultBlock& block, const Texts& texts, uint32_t row);
+    std::string name_of(const ResultBlock& block, const Texts& texts, uint32_t row) const;
+    void add_row(ChartSeries& series, const ResultBlock& block, uint32_t row);
+    void count_points(ChartSeries& series, ChartBucket& bucket, const ResultBlock& block,
+                      uint32_t row) const;
+    void keep_within_bounds(ChartSeries& series);
+    void see_edges(const ChartBucket& bucket);
+    bool is_logarithmic() const;
 
-    Columns columns_;
-    bool timed_ = false;
+    ChartColumns columns_;
     std::vector<ChartSeries> series_;
+    std::unordered_map<std::string, size_t> numbers_;  // of series, by what their labels say
+    std::string key_;                                  // of the series of the row before
+    size_t series_number_ = 0;                         // of it
+    size_t cells_ = kPointsKept;                       // to which the points of a series are merged
+    size_t points_ = 0;                                // kept of all series
+    // Of buckets: the least and greatest ratio of their edges, as logarithms, and the whole range.
+    double ratio_min_ = std::numeric_limits<double>::infinity();
+    double ratio_max_ = -std::numeric_limits<double>::infinity();
+    double x_lo_ = std::numeric_limits<double>::infinity();
+    double x_hi_ = -std::numeric_limits<double>::infinity();
 };
 
 }  // namespace stepdb

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kWidthMin = 40;
 constexpr int kHeightMin = 4;
-constexpr size_t kLegendLinesMax = 16;
+constexpr size_t kLegendEntriesMax = 16;
 constexpr std::string_view kFactGap = "   ";
 constexpr uint8_t kCrossColor = 196;
 constexpr uint8_t kAxisColor = 244;
@@ -58,16 +58,11 @@ std::string shortened(std::string_view text, int width) {
         fmt::join(characters.end() - static_cast<long>(tail), characters.end(), ""));
 }
 
-// Where `value` lies between the ends, as 0 to 1; halves, because hi - lo may overflow.
-double part_of(double value, double lo, double hi) {
-    return hi > lo ? (value / 2 - lo / 2) / (hi / 2 - lo / 2) : 0.5;
-}
-
 }  // namespace
 
-ChartDrawing::ChartDrawing(std::span<const ChartSeries> series, bool timed,
-                           const ChartOptions& options)
-    : series_(series), timed_(timed), options_(options) {
+ChartDrawing::ChartDrawing(std::span<const ChartSeries> series, const ChartColumns& columns,
+                           ChartScale scale, const ChartOptions& options)
+    : series_(series), columns_(columns), scale_(std::move(scale)), options_(options) {
     options_.width = std::max(kWidthMin, options_.width);
     options_.height = std::max(kHeightMin, options_.height);
     find_ranges();
@@ -102,23 +97,34 @@ void ChartDrawing::find_ranges() {
 
 void ChartDrawing::lay_out() {
     y_ticks_ = number_ticks(y_lo_, y_hi_, std::max(3, options_.height / 3));
-    label_width_ = 4;  // of "step" and "time"
+    label_width_ = std::max(4, static_cast<int>(display_width(scale_.x_name)));
     for (const Tick& tick : y_ticks_) {
         label_width_ = std::max(label_width_, static_cast<int>(display_width(tick.label)));
     }
     const int end_label_width = series_.size() > 1 ? 3 : 0;
     width_ = std::max(10, options_.width - label_width_ - 2 - end_label_width);
-    const int label_room = timed_ ? 16 : 12;
+    const int label_room = scale_.is_timed ? 16 : scale_.is_logarithmic ? 8 : 12;
     const int count_max = std::max(2, width_ / label_room);
-    x_ticks_ = timed_ ? time_ticks(x_lo_, x_hi_, count_max) : number_ticks(x_lo_, x_hi_, count_max);
+    x_ticks_ = scale_.is_timed         ? time_ticks(x_lo_, x_hi_, count_max)
+               : scale_.is_logarithmic ? log_ticks(x_lo_, x_hi_, count_max)
+                                       : number_ticks(x_lo_, x_hi_, count_max);
     canvas_ = Canvas(width_, options_.height);
     crosses_.assign(static_cast<size_t>(width_), false);
     end_labels_.assign(static_cast<size_t>(options_.height), "");
 }
 
-int ChartDrawing::dot_x(double x) const {
+double ChartDrawing::place_of(double x) const {
+    return scale_.is_logarithmic ? part_of(std::log(x), std::log(x_lo_), std::log(x_hi_))
+                                 : part_of(x, x_lo_, x_hi_);
+}
+
+int ChartDrawing::dot_at(double place) const {
     const int last = canvas_.dots_across() - 1;
-    return std::clamp(static_cast<int>(part_of(x, x_lo_, x_hi_) * (last + 1)), 0, last);
+    return std::clamp(static_cast<int>(place * (last + 1)), 0, last);
+}
+
+int ChartDrawing::dot_of(const ChartBucket& bucket) const {
+    return dot_at(place_of(bucket.lo) / 2 + place_of(bucket.hi) / 2);
 }
 
 int ChartDrawing::dot_y(double y) const {
@@ -130,25 +136,43 @@ int ChartDrawing::dot_y(double y) const {
 std::vector<ChartDrawing::DotColumn> ChartDrawing::dot_columns(const ChartSeries& series) const {
     std::vector<DotColumn> columns(static_cast<size_t>(canvas_.dots_across()));
     for (const ChartBucket& bucket : series.buckets) {
-        if (bucket.count == 0) {
-            continue;
+        int first = dot_of(bucket);
+        int last = first;
+        if (columns_.in_buckets()) {
+            first = dot_x(bucket.lo);
+            // The column where the next bucket begins is the next bucket's.
+            last = std::max(first,
+                            bucket.hi < x_hi_ ? dot_x(bucket.hi) - 1 : canvas_.dots_across() - 1);
         }
-        const int first = dot_x(bucket.lo);
-        // The column where the next bucket begins is the next bucket's.
-        const int last =
-            std::max(first, bucket.hi < x_hi_ ? dot_x(bucket.hi) - 1 : canvas_.dots_across() - 1);
         for (int x = first; x <= last; ++x) {
-            DotColumn& column = columns[static_cast<size_t>(x)];
-            const bool fresh = column.count == 0;
-            column.min = fresh ? bucket.min : std::min(column.min, bucket.min);
-            column.max = fresh ? bucket.max : std::max(column.max, bucket.max);
-            column.count += bucket.count;
-            const double share =
-                static_cast<double>(bucket.count) / static_cast<double>(column.count);
-            column.mean = column.mean * (1 - share) + bucket.mean * share;
+            columns[static_cast<size_t>(x)].add_values(bucket);
         }
     }
     return columns;
+}
+
+void ChartDrawing::fill_gaps(std::vector<DotColumn>& columns, int bridged) const {
+    int last = -1;
+    bool is_broken = false;
+    for (int x = 0; x < canvas_.dots_across(); ++x) {
+        const DotColumn to = columns[static_cast<size_t>(x)];
+        if (to.count == 0) {
+            is_broken = is_broken || to.non_finite;
+            continue;
+        }
+        const bool is_gap = last >= 0 && !is_broken && x - last <= bridged;
+        for (int between = last + 1; is_gap && between < x; ++between) {
+            const DotColumn& from = columns[static_cast<size_t>(last)];
+            const double share = static_cast<double>(between - last) / (x - last);
+            DotColumn& column = columns[static_cast<size_t>(between)];
+            column.min = from.min * (1 - share) + to.min * share;
+            column.max = from.max * (1 - share) + to.max * share;
+            column.mean = from.mean * (1 - share) + to.mean * share;
+            column.count = 1;
+        }
+        last = x;
+        is_broken = false;
+    }
 }
 
 bool ChartDrawing::covers(const std::vector<DotColumn>& columns, int x, int y) const {
@@ -161,7 +185,10 @@ bool ChartDrawing::covers(const std::vector<DotColumn>& columns, int x, int y) c
 
 void ChartDrawing::draw_series(size_t index) {
     const uint8_t band = colors_of(index).band;
-    const std::vector<DotColumn> columns = dot_columns(series_[index]);
+    std::vector<DotColumn> columns = dot_columns(series_[index]);
+    if (!columns_.in_buckets() && columns_.has_band()) {
+        fill_gaps(columns, bridged_columns(series_[index]));
+    }
     for (int x = 0; x < canvas_.dots_across(); ++x) {
         const DotColumn& column = columns[static_cast<size_t>(x)];
         if (column.count == 0) {
@@ -182,52 +209,62 @@ void ChartDrawing::draw_series(size_t index) {
 }
 
 int ChartDrawing::bridged_columns(const ChartSeries& series) const {
-    std::vector<double> distances;
-    const ChartBucket* before = nullptr;
+    const int all = canvas_.dots_across();
+    std::vector<double> places;
     for (const ChartBucket& bucket : series.buckets) {
-        if (bucket.count == 0) {
-            continue;
+        if (bucket.count > 0) {
+            places.push_back(place_of(bucket.lo));
         }
-        if (before != nullptr) {
-            distances.push_back(bucket.lo - before->lo);
-        }
-        before = &bucket;
     }
-    if (distances.empty()) {
-        return 0;
+    // On a logarithmic axis what is equally far apart is not so in dots; a few points may lie
+    // anywhere.
+    const bool are_few = !columns_.in_buckets() && places.size() <= static_cast<size_t>(all);
+    if (scale_.is_logarithmic || are_few || places.size() < 2) {
+        return all;
+    }
+    std::ranges::sort(places);
+    std::vector<double> distances;
+    for (size_t i = 1; i < places.size(); ++i) {
+        distances.push_back(places[i] - places[i - 1]);
     }
     const auto middle = distances.begin() + static_cast<std::ptrdiff_t>(distances.size() / 2);
     std::nth_element(distances.begin(), middle, distances.end());
-    const double columns = *middle / (x_hi_ - x_lo_) * canvas_.dots_across();
-    return std::max(4, static_cast<int>(std::lround(3 * columns)));
+    return std::max(4, static_cast<int>(std::lround(3 * *middle * all)));
+}
+
+void ChartDrawing::connect(int from_x, int from_y, int to_x, int to_y, uint8_t color) {
+    const int steps = std::max(to_x - from_x, std::abs(to_y - from_y));
+    for (int step = 1; step < steps; ++step) {
+        canvas_.draw_line_dot(from_x + (to_x - from_x) * step / steps,
+                              from_y + (to_y - from_y) * step / steps, color);
+    }
 }
 
 void ChartDrawing::draw_line(const std::vector<DotColumn>& columns, size_t index) {
     const uint8_t color = colors_of(index).line;
-    std::vector<int> occupied;
-    for (size_t x = 0; x < columns.size(); ++x) {
-        if (columns[x].count > 0) {
-            occupied.push_back(static_cast<int>(x));
-        }
-    }
     const int bridged = bridged_columns(series_[index]);
-    for (size_t i = 0; series_[index].has_line && i < occupied.size(); ++i) {
-        const int x = occupied[i];
-        const int y = dot_y(columns[static_cast<size_t>(x)].mean);
-        canvas_.draw_line_dot(x, y, color);
-        if (i == 0 || x - occupied[i - 1] > bridged) {
+    int last_x = -1;
+    int last_y = 0;
+    bool is_broken = false;  // by NaN or infinities alone
+    for (int x = 0; x < canvas_.dots_across(); ++x) {
+        const DotColumn& column = columns[static_cast<size_t>(x)];
+        if (column.count == 0) {
+            is_broken = is_broken || column.non_finite;
             continue;
         }
-        const int from_x = occupied[i - 1];
-        const int from_y = dot_y(columns[static_cast<size_t>(from_x)].mean);
-        const int steps = std::max(x - from_x, std::abs(y - from_y));
-        for (int step = 1; step < steps; ++step) {
-            canvas_.draw_line_dot(from_x + (x - from_x) * step / steps,
-                                  from_y + (y - from_y) * step / steps, color);
+        const int y = dot_y(column.mean);
+        if (columns_.line) {
+            canvas_.draw_line_dot(x, y, color);
+            if (last_x >= 0 && !is_broken && x - last_x <= bridged) {
+                connect(last_x, last_y, x, y, color);
+            }
         }
+        last_x = x;
+        last_y = y;
+        is_broken = false;
     }
-    if (!occupied.empty() && series_.size() > 1) {
-        label_end(dot_y(columns[static_cast<size_t>(occupied.back())].mean), color, index);
+    if (last_x >= 0 && series_.size() > 1) {
+        label_end(last_y, color, index);
     }
 }
 
@@ -257,30 +294,32 @@ void ChartDrawing::mark_non_finite(const ChartSeries& series) {
         if (!bucket.non_finite) {
             continue;
         }
-        const int middle = dot_x(bucket.lo / 2 + bucket.hi / 2) / Canvas::kDotsAcross;
-        crosses_[static_cast<size_t>(middle)] = true;
+        crosses_[static_cast<size_t>(dot_of(bucket) / Canvas::kDotsAcross)] = true;
     }
 }
 
-std::string ChartDrawing::legend_line(size_t index) const {
-    const ChartSeries& series = series_[index];
-    const std::string number = series_.size() > 1 ? fmt::format("{} ", index + 1) : "";
-    std::string name = safe_text(series.run);
-    name += name.empty() || series.metric.empty() ? "" : " · ";
-    name += safe_text(series.metric);
-    std::string facts;
+std::vector<ChartDrawing::Fact> ChartDrawing::facts_of(const ChartSeries& series) const {
+    std::vector<Fact> facts;
     const std::string low = format_short(series.min, 5);
     const std::string high = format_short(series.max, 5);
     if (!series.has_finite()) {
-        facts = "   no finite points";
-    } else if (series.has_band) {
-        facts = fmt::format("   min {}   max {}", low, high);
+        facts.push_back({"no finite points"});
+    } else if (columns_.shows.empty()) {
+        facts.push_back({"min " + low});
+        facts.push_back({"max " + high});
     } else {
-        facts = fmt::format("   {} from {} to {}", series.line_of, low, high);
+        facts.push_back({low == high ? fmt::format("{} {}", columns_.shows, low)
+                                     : fmt::format("{} from {} to {}", columns_.shows, low, high)});
     }
-    if (series.count > 0) {
-        facts += fmt::format("   {} point{}", format_short(static_cast<double>(series.count)),
-                             series.count == 1 ? "" : "s");
+    if (series.points > 0) {
+        facts.push_back({fmt::format("{} point{}", format_short(static_cast<double>(series.points)),
+                                     series.points == 1 ? "" : "s")});
+    }
+    if (series.combined_max > 0) {
+        const std::string from = series.combined_min < series.combined_max
+                                     ? fmt::format("{} to ", series.combined_min)
+                                     : "";
+        facts.push_back({fmt::format("{}{} series", from, series.combined_max)});
     }
     std::string bad;
     const auto add = [&](uint64_t count, std::string_view what) {
@@ -291,27 +330,60 @@ std::string ChartDrawing::legend_line(size_t index) const {
     add(series.nan, "NaN");
     add(series.pinf, "Infinity");
     add(series.ninf, "-Infinity");
-    const std::string mark = number + (series.has_line ? "━━" : "⢕⢕");
-    const int mark_width = static_cast<int>(display_width(mark)) + 1;
-    const size_t width = display_width(name) + display_width(facts) +
-                         (bad.empty() ? 0 : kFactGap.size() + display_width(bad));
-    std::string line = colored(mark, colors_of(index).line, options_.color) + " ";
-    if (mark_width + static_cast<int>(width) <= options_.width) {
-        line += name + facts;
-    } else {
-        line += shortened(name, options_.width - mark_width) + "\n" + facts;
-    }
     if (!bad.empty()) {
-        line += std::string(kFactGap) + colored(bad, kCrossColor, options_.color);
+        facts.push_back({bad, true});
     }
-    return line + "\n";
+    return facts;
+}
+
+std::string ChartDrawing::wrapped(const std::vector<Fact>& facts) const {
+    const auto room = static_cast<size_t>(options_.width);
+    std::string lines;
+    size_t width = room;  // of the line so far, if it were full
+    for (const Fact& fact : facts) {
+        const std::string text = shortened(fact.text, options_.width - 3);
+        if (width + kFactGap.size() + display_width(text) > room) {
+            lines += '\n';
+            width = 0;
+        }
+        lines += std::string(kFactGap) + (fact.is_warning ? warning(text) : text);
+        width += kFactGap.size() + display_width(text);
+    }
+    return lines;
+}
+
+std::string ChartDrawing::legend_entry(size_t index) const {
+    const ChartSeries& series = series_[index];
+    const size_t digits = fmt::formatted_size("{}", std::min(series_.size(), kLegendEntriesMax));
+    const std::string number = series_.size() > 1 ? fmt::format("{:>{}} ", index + 1, digits) : "";
+    const std::string name = safe_text(series.name);
+    const std::vector<Fact> facts = facts_of(series);
+    const std::string mark = number + (columns_.line ? "━━" : "⢕⢕");
+    const size_t mark_width = display_width(mark) + 1;
+    size_t width = mark_width + display_width(name);
+    std::string beside;
+    for (const Fact& fact : facts) {
+        beside += std::string(kFactGap) + (fact.is_warning ? warning(fact.text) : fact.text);
+        width += kFactGap.size() + display_width(fact.text);
+    }
+    const bool fits = width <= static_cast<size_t>(options_.width);
+    return colored(mark, colors_of(index).line, options_.color) + " " +
+           (fits
+                ? name + beside
+                : shortened(name, options_.width - static_cast<int>(mark_width)) + wrapped(facts)) +
+           "\n";
+}
+
+std::string ChartDrawing::warning(std::string_view text) const {
+    return colored(text, kCrossColor, options_.color);
 }
 
 std::string ChartDrawing::legend() const {
     std::string text;
-    const size_t shown = series_.size() <= kLegendLinesMax ? series_.size() : kLegendLinesMax - 1;
+    const size_t shown =
+        series_.size() <= kLegendEntriesMax ? series_.size() : kLegendEntriesMax - 1;
     for (size_t index = 0; index < shown; ++index) {
-        text += legend_line(index);
+        text += legend_entry(index);
     }
     if (shown < series_.size()) {
         text += fmt::format("   and {} more\n", series_.size() - shown);
@@ -371,7 +443,7 @@ std::string ChartDrawing::text() const {
         }
     }
     text += padded_left("", label_width_) + " " + axis_line() + "\n";
-    text += padded_left(timed_ ? "UTC" : "step", label_width_) + "  " + tick_labels() + "\n";
+    text += padded_left(scale_.x_name, label_width_) + "  " + tick_labels() + "\n";
     return text;
 }
 

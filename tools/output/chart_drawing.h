@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/output/axis.h"
@@ -11,44 +12,67 @@
 
 namespace stepdb {
 
-// Lays out and draws once. The series outlive it.
+// The axis of x.
+struct ChartScale {
+    bool is_timed = false;
+    bool is_logarithmic = false;  // everything is above 0
+    std::string x_name;
+};
+
+// Lays out and draws once. The series and columns outlive it.
 class ChartDrawing {
   public:
-    ChartDrawing(std::span<const ChartSeries> series, bool timed, const ChartOptions& options);
+    ChartDrawing(std::span<const ChartSeries> series, const ChartColumns& columns, ChartScale scale,
+                 const ChartOptions& options);
 
     std::string text() const;
 
   private:
-    // What one dot column shows of a series.
-    struct DotColumn {
-        double min = 0;
-        double max = 0;
-        double mean = 0;
-        uint64_t count = 0;
+    // What one dot column shows of a series: its values, no place.
+    using DotColumn = ChartBucket;
+
+    // A part of the legend.
+    struct Fact {
+        std::string text;
+        bool is_warning = false;
     };
 
     void find_ranges();
     void lay_out();
-    int dot_x(double x) const;
+    // Where x lies on the axis, from 0 to 1.
+    double place_of(double x) const;
+    int dot_at(double place) const;
+    int dot_x(double x) const { return dot_at(place_of(x)); }
+    // Of a bucket's middle.
+    int dot_of(const ChartBucket& bucket) const;
     int dot_y(double y) const;
     std::vector<DotColumn> dot_columns(const ChartSeries& series) const;
+    // Carries line and band on from point to point, over gaps of up to `bridged` dot columns.
+    void fill_gaps(std::vector<DotColumn>& columns, int bridged) const;
     // Whether the band covers this dot.
     bool covers(const std::vector<DotColumn>& columns, int x, int y) const;
     void draw_series(size_t index);
     void draw_line(const std::vector<DotColumn>& columns, size_t index);
     // Gaps up to this many dot columns are bridged by the line: three times the usual distance of
-    // the series' points, so that a sparse series is a line and a pause is a gap.
+    // the series' points, so that a sparse series is a line and a pause is a gap; any gap where
+    // there is no usual distance.
     int bridged_columns(const ChartSeries& series) const;
+    void connect(int from_x, int from_y, int to_x, int to_y, uint8_t color);
     void label_end(int y, uint8_t color, size_t index);
     void mark_non_finite(const ChartSeries& series);
 
     std::string legend() const;
-    std::string legend_line(size_t index) const;
+    std::string legend_entry(size_t index) const;
+    std::vector<Fact> facts_of(const ChartSeries& series) const;
+    // As a line of its own for each width that is full.
+    std::string wrapped(const std::vector<Fact>& facts) const;
+    std::string warning(std::string_view text) const;
     std::string axis_line() const;
     std::string tick_labels() const;
 
     std::span<const ChartSeries> series_;
-    bool timed_;
+    const ChartColumns& columns_;
+    ChartScale scale_;
     ChartOptions options_;
     double x_lo_ = 0;
     double x_hi_ = 0;

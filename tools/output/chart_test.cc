@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace stepdb {
 namespace {
@@ -202,8 +204,142 @@ TEST(Chart, OfAMinimumAloneDrawsItsLine) {
     EXPECT_THAT(chart.render(size(80, 4)), HasSubstr("min from 0 to 2"));
 }
 
-TEST(Chart, RefusesWhatIsNotInBuckets) {
-    EXPECT_FALSE(Chart::can_draw(std::vector<ResultColumn>{{"value", ColumnType::kFloat64}}));
+using Points = std::vector<std::pair<double, double>>;
+
+const std::vector<ResultColumn> kPointColumns = {{"run", ColumnType::kText},
+                                                 {"metric", ColumnType::kText},
+                                                 {"step", ColumnType::kStep},
+                                                 {"value", ColumnType::kFloat64}};
+
+std::string draw_points(const std::vector<Points>& series, const ChartOptions& options) {
+    Chart chart;
+    EXPECT_TRUE(chart.begin(kPointColumns).has_value());
+    std::string metric = "a";
+    for (const Points& points : series) {
+        ResultBlock block(kPointColumns);
+        for (const auto& [step, value] : points) {
+            block.column(0).append_text("p/run");
+            block.column(1).append_text(metric);
+            block.column(2).append_double(step);
+            block.column(3).append_double(value);
+        }
+        chart.block(block);
+        ++metric.front();
+    }
+    return chart.render(options);
+}
+
+TEST(Chart, DrawsPointsAsALine) {
+    EXPECT_EQ(draw_points({{{1, 0}, {2, 4}, {4, 0}, {8, 4}}}, size(46, 5)), R"(
+━━ p/run · a   min 0   max 4   4 points
+   4 ┤    ⢠⠊⠑⢄                            ⣀⡠⠔⠊
+     │   ⡠⠃   ⠉⠢⡀                    ⢀⡠⠤⠒⠉
+   2 ┤  ⡰⠁      ⠈⠒⢄             ⢀⣀⠤⠒⠊⠁
+     │ ⡔⠁          ⠑⠤⡀      ⣀⠤⠔⠊⠁
+   0 ┤⡜              ⠈⠢⣀⡠⠔⠒⠉
+     └──────────────────────┬─────────────────
+step                        5
+)" + 1);
+}
+
+TEST(Chart, LosesNoExtremeAmongManyPointsInAnyOrder) {
+    Points points;
+    for (int i = 0; i < 300'000; ++i) {
+        points.emplace_back(i, i == 123'456 ? 100 : 1);
+    }
+    const std::string drawn = draw_points({points}, size(60, 6));
+    EXPECT_THAT(drawn, HasSubstr("min 1   max 100   300k points"));
+    const size_t row = drawn.find('\n') + 1;
+    EXPECT_THAT(drawn.substr(row, drawn.find('\n', row) - row),
+                ::testing::AnyOf(HasSubstr("⢸"), HasSubstr("⡇")))
+        << drawn;
+    std::ranges::reverse(points);
+    EXPECT_EQ(draw_points({points}, size(60, 6)), drawn);
+}
+
+TEST(Chart, MarksPointsThatAreNotFiniteAndBreaksTheLineThere) {
+    const std::string drawn = draw_points(
+        {{{0, 1}, {10, 1}, {20, NAN}, {21, INFINITY}, {22, -INFINITY}, {30, 1}, {40, 1}}},
+        size(46, 4));
+    EXPECT_THAT(drawn, HasSubstr("4 points"));
+    EXPECT_THAT(drawn, HasSubstr("× 1 NaN, 1 Infinity, 1 -Infinity"));
+    EXPECT_THAT(drawn, HasSubstr("──×××─")) << drawn;
+    EXPECT_THAT(drawn, HasSubstr("⠉⠁          ")) << drawn;
+}
+
+TEST(Chart, TakesTheNameOfXFromTheQuery) {
+    ChartOptions options = size(60, 4);
+    options.x_name = "x";
+    EXPECT_THAT(draw({block_of("a", 1, flat(10))}, options), HasSubstr("\n   x  0"));
+}
+
+// Rows of `config/lr`, lo, hi, count, mean and `last` in buckets of which the edges are powers
+// of 10.
+std::string draw_combined(const std::string& last, double lr) {
+    const std::vector<ResultColumn> columns = {
+        {"config/lr", ColumnType::kFloat64}, {"l", ColumnType::kText},
+        {"lo", ColumnType::kStep},           {"hi", ColumnType::kStep},
+        {"count", ColumnType::kUint64},      {"mean", ColumnType::kFloat64},
+        {last, ColumnType::kFloat64}};
+    ResultBlock block(columns);
+    for (int power = 0; power < 4; ++power) {
+        block.column(0).append_double(lr);
+        block.column(1).append_null();
+        block.column(2).append_double(std::pow(10, power));
+        block.column(3).append_double(std::pow(10, power + 1));
+        block.column(4).append_uint64(static_cast<uint64_t>(power) + 2);
+        block.column(5).append_double(4);
+        block.column(6).append_double(1);
+    }
+    Chart chart;
+    EXPECT_TRUE(chart.begin(columns).has_value());
+    chart.block(block);
+    return chart.render(size(80, 4));
+}
+
+TEST(Chart, NamesWhatSeriesWereCombinedBy) {
+    const std::string drawn = draw_combined("std", 0.001);
+    EXPECT_THAT(drawn,
+                HasSubstr("━━ config/lr=0.001, no l   mean ± std from 3 to 5   2 to 5 series"));
+    EXPECT_THAT(draw_combined("var", 0.01), HasSubstr("mean 4 "));
+}
+
+TEST(Chart, IsLogarithmicWhereEdgesAre) {
+    const std::string drawn = draw_combined("std", 0.001);
+    EXPECT_THAT(drawn,
+                HasSubstr("step  1                10                 100              1000 "))
+        << drawn;
+    EXPECT_THAT(drawn, HasSubstr("10k"));
+}
+
+TEST(Chart, OfAllSeriesSaysSo) {
+    const std::vector<ResultColumn> columns = {{"step", ColumnType::kStep},
+                                               {"count", ColumnType::kUint64},
+                                               {"p10", ColumnType::kFloat64},
+                                               {"p90", ColumnType::kFloat64}};
+    ResultBlock block(columns);
+    for (int i = 0; i < 3; ++i) {
+        block.column(0).append_double(i);
+        block.column(1).append_uint64(i == 1 ? 0U : 3U);
+        for (size_t column = 2; column < 4; ++column) {
+            if (i == 1) {
+                block.column(column).append_null();
+            } else {
+                block.column(column).append_double(static_cast<double>(column));
+            }
+        }
+    }
+    Chart chart;
+    ASSERT_TRUE(chart.begin(columns).has_value());
+    chart.block(block);
+    const std::string drawn = chart.render(size(50, 4));
+    EXPECT_THAT(drawn, HasSubstr("⢕⢕ all series   p10 to p90 from 2 to 3   3 series"));
+    EXPECT_THAT(drawn, HasSubstr("⢕⢕⢕⢕⢕⢕⢕⢕⢕⢕")) << "a band from point to point: " << drawn;
+}
+
+TEST(Chart, SaysWhatToAskForInstead) {
+    EXPECT_FALSE(Chart::is_of_buckets(kPointColumns));
+    EXPECT_TRUE(Chart::is_of_buckets(kColumns));
     Chart chart;
     EXPECT_THAT(chart.begin({}).error().message(), HasSubstr("buckets 200"));
 }
