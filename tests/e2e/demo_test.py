@@ -22,7 +22,7 @@ class Demo(unittest.TestCase):
         self.assertIn("the log jumps back as a whole once", printed)
         self.assertRegex(printed, r"sweep/lr3e-2-s1 +failed +0\.03 +378\n")
         self.assertRegex(printed, r"sweep/lr3e-2-s1 +layers/1/grad_norm +305 +13\.27\n")
-        self.assertRegex(printed, r"0\.003 +2000 +1\.90603 +0\.023843 +3\n")
+        self.assertRegex(printed, r"config/lr=0\.003 +mean ± std from 1\.8822 to 3\.2685 +3 series\n")
         self.assertRegex(printed, r"sweep/rescue +finished +0\.01 ")
         shared, own = (re.findall(run + r" +train/loss +(\d+) +(\S+)\n", printed)
                        for run in ("sweep/lr3e-3-s2#0", "sweep/lr3e-3-s2"))
