@@ -338,8 +338,9 @@ Result<Term> Parser::parse_term() {
 
 Result<uint32_t> Parser::add(Term& term, TermNode node) const {
     if (term.nodes.size() >= kTermNodesMax) {
-        return error_at(node.span,
-                        fmt::format("more than {} operands in one calculation", kTermNodesMax));
+        return error_at(
+            node.span,
+            fmt::format("more than {} operands and operators in one calculation", kTermNodesMax));
     }
     term.nodes.push_back(std::move(node));
     return static_cast<uint32_t>(term.nodes.size() - 1);

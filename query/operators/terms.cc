@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "engine/base/text.h"
+#include "engine/query_memory.h"
 #include "query/operators/calculation.h"
 #include "query/resolve.h"
 
@@ -60,7 +61,10 @@ std::set<std::string> capture_names(const std::vector<Series>& all) {
 class TermSelector {
   public:
     TermSelector(ExecutionContext& context, const SeriesQuery& query)
-        : context_(context), query_(query), scope_(context.bound.scopes[query.scope]) {}
+        : context_(context),
+          query_(query),
+          scope_(context.bound.scopes[query.scope]),
+          charge_(context.memory) {}
 
     Task<Result<std::vector<Series>>> select();
 
@@ -73,7 +77,8 @@ class TermSelector {
     Result<Operand> combine(const TermNode& node, Operand left, Operand right);
     Result<Operand> pair(const TermNode& node, const Operand& left, const Operand& right);
     Result<Series> calculate(const TermNode& node, const Operand& left, const Series* a,
-                             const Operand& right, const Series* b) const;
+                             const Operand& right, const Series* b);
+    Status charge(const Series& made);
     Error too_many(const TermNode& node, const Series& a, const Operand& left,
                    const Operand& right) const;
     void name_series(const Term& term, std::vector<Series>& all) const;
@@ -84,7 +89,19 @@ class TermSelector {
     ExecutionContext& context_;
     const SeriesQuery& query_;
     RunScope scope_;
+    size_t bytes_ = 0;     // of calculated series
+    MemoryCharge charge_;  // bytes_, in steps; goes with the series
 };
+
+// A calculated series holds those that it is calculated of.
+Status TermSelector::charge(const Series& made) {
+    constexpr size_t kStep = 64U << 10U;
+    bytes_ += sizeof(Series) + sizeof(Calculation) + 2 * made.metric.size();
+    for (const Series& operand : made.calculation->operands) {
+        bytes_ += sizeof(Series) + operand.metric.size();
+    }
+    return bytes_ > charge_.bytes() ? charge_query_memory(charge_, bytes_ + kStep) : Status();
+}
 
 Result<std::vector<Series>> TermSelector::select_patterns(const std::vector<Pattern>& patterns) {
     TRY_ASSIGN(Selection selected,
@@ -121,6 +138,7 @@ Task<Result<std::vector<Series>>> TermSelector::select() {
         std::ranges::move(*made, std::back_inserter(all));
     }
     std::ranges::stable_sort(all, stands_before);
+    context_.name_charges.push_back(std::move(charge_));
     co_return all;
 }
 
@@ -226,6 +244,10 @@ Task<Result<Operand>> TermSelector::resolve_parentheses(const TermNode& node) {
         made.name.clear();
         calculation->operands.push_back(std::move(series));
         made.calculation = std::move(calculation);
+        const Status charged = charge(made);
+        if (!charged) {
+            co_return charged.error();
+        }
         operand.series.push_back(std::move(made));
     }
     co_return operand;
@@ -244,6 +266,7 @@ Result<Operand> TermSelector::hold(Operand operand) {
         made.name.clear();
         calculation->operands.push_back(std::move(series));
         made.calculation = std::move(calculation);
+        TRY(charge(made));
         series = std::move(made);
     }
     operand.binding = Binding::kAtom;
@@ -333,7 +356,7 @@ Error TermSelector::too_many(const TermNode& node, const Series& a, const Operan
 
 // Null for a number.
 Result<Series> TermSelector::calculate(const TermNode& node, const Operand& left, const Series* a,
-                                       const Operand& right, const Series* b) const {
+                                       const Operand& right, const Series* b) {
     if (a != nullptr && b != nullptr && a->axis != b->axis) {
         const bool is_a = a->axis == Axis::kStepped;
         return query_error(
@@ -387,6 +410,7 @@ Result<Series> TermSelector::calculate(const TermNode& node, const Operand& left
     }
     made.metric = fmt::format("{} {} {}", names[0], sign_of(node.op), names[1]);
     made.calculation = std::move(calculation);
+    TRY(charge(made));
     return made;
 }
 
