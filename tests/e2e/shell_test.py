@@ -174,9 +174,11 @@ class Shell(Case):
         terminal.type("train/loss @ demo/tiny\r")
         terminal.expect(r"paged: demo/tiny.*\r\npaged: \(20 rows\)")
         terminal.expect(r"stepdb> ")
-        # Its Ctrl-C is not the shell's.
+        # Its Ctrl-C is not the shell's. It turns around, for a signal between two commands is taken
+        # only when the second one ends, and a `read` would never.
         with open(pager, "w", encoding="utf-8") as file:
-            file.write("#!/bin/sh\ntrap 'echo caught; exit' INT\necho waiting\nread line </dev/tty\n")
+            file.write("#!/bin/sh\ntrap 'echo caught; exit' INT\necho waiting\n"
+                       "while :; do sleep 0.05; done\n")
         terminal.type("train/loss @ demo/tiny\r")
         terminal.expect(r"waiting\r\n")
         terminal.type("\x03")
