@@ -464,6 +464,16 @@ void put_queries(Corpus& corpus) {
             given({"r", "gpt/run-1", "n", "5", "a", "end-5", "b", "9"}),
         "$m @ ** | time $a..1us | when value = $m or value > $n * 2" +
             given({"m", "x", "a", "now-1h", "n", "1k"}),
+        "layers/{l}/norm / hold(x) * 2 as \"r {l}\" @ gpt/{r} | zscore 3 | when value > 1 | first "
+        "1",
+        "x @ ** | x step * config/n - value | log-x | buckets 3 mean | across p95, std, count",
+        "x, train/loss @ gpt/* | moving median 3 | every 4 max | group by config/** except "
+        "config/n, run, l sum, var | pivot | sort step desc | limit 5",
+        "x @ a/* | rate step | x elapsed | last 2 | buckets 2 first | group by metric | pivot",
+        "t, gpu/* @ ** | rate | every 1m | x time | top 2 by max - min(x) | sort value | limit 3",
+        "(x @ a/r | diff) % (x @ gpt/* | x value | bottom 1 by last) + 1 | ema 0.5 | steps 1..",
+        "x @ gpt/* | when train/loss > hold(val/loss) and elapsed < 5 | x x | across",
+        "x, t @ a/r | x time | buckets 2 | pivot",
     };
     int number = 0;
     for (const std::string& query : queries) {
