@@ -467,8 +467,7 @@ void put_queries(Corpus& corpus) {
         "layers/{l}/norm / hold(x) * 2 as \"r {l}\" @ gpt/{r} | zscore 3 | when value > 1 | first "
         "1",
         "x @ ** | x step * config/n - value | log-x | buckets 3 mean | across p95, std, count",
-        "x, train/loss @ gpt/* | moving median 3 | every 4 max | group by config/** except "
-        "config/n, run, l sum, var | pivot | sort step desc | limit 5",
+        "x @ gpt/* | moving median 3 | group by config/** except config/n, run sum | pivot | limit 5",
         "x @ a/* | rate step | x elapsed | last 2 | buckets 2 first | group by metric | pivot",
         "t, gpu/* @ ** | rate | every 1m | x time | top 2 by max - min(x) | sort value | limit 3",
         "(x @ a/r | diff) % (x @ gpt/* | x value | bottom 1 by last) + 1 | ema 0.5 | steps 1..",
