@@ -454,8 +454,7 @@ void put_queries(Corpus& corpus) {
         "projects",
         "x @ a/r where config/lr = 1e-3 | group by config/** | sort best | limit 10",
         "runs gpt/* where config/lr >= 3e-4 and (tag sweep or not state = failed) | show config/lr",
-        "runs | show min(train/loss when value < 5 and step >= 1).step as s, max(x) - 2 * s | sort "
-        "s",
+        "runs | show min(train/loss when value < 5 and step >= 1).step as s, max(x) - s | sort s",
         "runs | show at(x, train/loss = 0.5), at(x, time = now-1h).time, std(x) | sort name desc",
         "metrics ** @ gpt/* where min = max and last is not nan | show count, last.step | limit 2",
         "x @ ** where run in (gpt/*, \"a/r\") and tags not contains b and config/opt ~\"a+\"",
@@ -464,10 +463,9 @@ void put_queries(Corpus& corpus) {
             given({"r", "gpt/run-1", "n", "5", "a", "end-5", "b", "9"}),
         "$m @ ** | time $a..1us | when value = $m or value > $n * 2" +
             given({"m", "x", "a", "now-1h", "n", "1k"}),
-        "layers/{l}/norm / hold(x) * 2 as \"r {l}\" @ gpt/{r} | zscore 3 | when value > 1 | first "
-        "1",
+        "layers/{l}/norm / hold(x) * 2 as \"r {l}\" @ gpt/{r} | zscore 3 | when value > 1",
         "x @ ** | x step * config/n - value | log-x | buckets 3 mean | across p95, std, count",
-        "x @ gpt/* | moving median 3 | group by config/** except config/n, run sum | pivot | limit 5",
+        "x @ gpt/* | moving median 3 | group by config/** except config/n, run sum | limit 5",
         "x @ a/* | rate step | x elapsed | last 2 | buckets 2 first | group by metric | pivot",
         "t, gpu/* @ ** | rate | every 1m | x time | top 2 by max - min(x) | sort value | limit 3",
         "(x @ a/r | diff) % (x @ gpt/* | x value | bottom 1 by last) + 1 | ema 0.5 | steps 1..",
