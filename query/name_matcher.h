@@ -38,8 +38,6 @@ class NameMatcher {
     // Likewise; `captures` becomes what the captures of the pattern, `{layer}` or `(?P<layer>...)`,
     // stand for in the name, by name.
     bool matches(std::string_view name, std::vector<Capture>& captures) const;
-    // The names of its captures.
-    const std::vector<std::string>& capture_names() const { return capture_names_; }
     // The only name it matches, if it is not a pattern.
     const std::string* exact() const { return regex_ == nullptr ? &text_ : nullptr; }
 

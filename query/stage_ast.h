@@ -215,13 +215,6 @@ struct SeriesStages {
     SourceSpan shape_span;
     std::optional<CombineStage> combine;
     RowStages rows;
-
-    // Nothing but points come out of it, in the series that they are of.
-    bool is_of_points() const {
-        const auto* points = std::get_if<PointsShape>(&shape);
-        return points != nullptr && !points->is_stamped && !combine && !rows.pivot &&
-               rows.sort.empty() && !rows.limit;
-    }
 };
 
 }  // namespace stepdb
