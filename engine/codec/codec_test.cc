@@ -259,6 +259,29 @@ TEST(ValueCodec, EveryClassOfEveryLengthComesBackBitForBit) {
     }
 }
 
+TEST(ValueCodec, WordsOfFloat32TakeTheBytesOfTheirDoubles) {
+    std::mt19937_64 random(test_seed());
+    for (size_t count = 1; count <= 1100; count += count < 40 ? 1 : 53) {
+        for (unsigned kind = 0; kind < kKinds; ++kind) {
+            std::vector<uint32_t> words(count);
+            std::vector<double> values(count);
+            for (size_t i = 0; i < count; ++i) {
+                const double value = make_value(kind, i, random);
+                words[i] = narrow(value).value_or(bits_of(static_cast<float>(value)));
+                values[i] = widen(words[i]);
+            }
+            std::vector<std::byte> of_doubles(3);
+            const ValueForm form = encode_values(values, of_doubles);
+            std::vector<std::byte> of_words(3);
+            const ValueForm words_form = encode_values(std::span<const uint32_t>(words), of_words);
+            ASSERT_FALSE(form.float64);
+            ASSERT_FALSE(words_form.float64);
+            ASSERT_EQ(words_form.constant, form.constant);
+            ASSERT_EQ(of_words, of_doubles) << "kind " << kind << " count " << count;
+        }
+    }
+}
+
 double bits_per_value(unsigned kind, std::mt19937_64& random) {
     constexpr size_t kValues = 512;
     constexpr size_t kRounds = 40;

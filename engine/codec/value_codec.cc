@@ -295,6 +295,23 @@ ValueForm encode_values(std::span<const double> values, std::vector<std::byte>& 
     return form;
 }
 
+ValueForm encode_values(std::span<const uint32_t> words, std::vector<std::byte>& out) {
+    CHECK(!words.empty(), "no values to encode");
+    ValueForm form;
+    form.constant =
+        std::ranges::all_of(words, [&](uint32_t word) { return word == words.front(); });
+    if (form.constant) {
+        encode_constant(words.front(), out);
+        return form;
+    }
+    VectorTableWriter table(out, words.size());
+    for (size_t at = 0; at < words.size(); at += kPackedValuesMax) {
+        encode_vector(words.data() + at, std::min(kPackedValuesMax, words.size() - at), out);
+        table.end_vector(out);
+    }
+    return form;
+}
+
 Status decode_values(ValueForm form, Bytes payload, std::span<double> values) {
     CHECK(!values.empty(), "no values to decode");
     return decode(form, payload, values.size(), 0, values);

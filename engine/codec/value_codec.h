@@ -33,6 +33,10 @@ struct ValueForm {
 // Appends the payload of 1 or more values; allocates nothing but what `out` grows by.
 ValueForm encode_values(std::span<const double> values, std::vector<std::byte>& out);
 
+// The same bytes for values that are given as the bits of float32 values: what their widened
+// doubles would get.
+ValueForm encode_values(std::span<const uint32_t> words, std::vector<std::byte>& out);
+
 // Decodes all of `payload` into values.size() values; kCorruption if it does not hold exactly
 // these.
 Status decode_values(ValueForm form, Bytes payload, std::span<double> values);

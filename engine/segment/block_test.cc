@@ -8,7 +8,9 @@
 #include <random>
 
 #include "engine/base/checksum.h"
+#include "engine/base/float_bits.h"
 #include "engine/segment/block_directory.h"
+#include "engine/segment/chunk.h"
 
 namespace stepdb {
 namespace {
@@ -214,6 +216,25 @@ TEST(Block, NoisyFloat32CostsItsNoise) {
     const double bytes = static_cast<double>(build(table)->bytes.size()) / 51200;
     std::printf("10 %% noise, 512 rows x 100 metrics: %.3f bytes/point\n", bytes);
     EXPECT_LE(bytes, 3.0);
+}
+
+TEST(Chunk, WordsOfFloat32MakeTheChunkOfTheirDoubles) {
+    std::mt19937_64 random(test_seed());
+    for (const size_t count : std::vector<size_t>{1, 2, 255, 256, 257, 512, 1000}) {
+        for (const uint32_t mask : std::vector<uint32_t>{0, 0xFFFF, 0xFF800000, 0xFFFFFFFF}) {
+            std::vector<uint32_t> words(count);
+            std::vector<double> values(count);
+            for (size_t i = 0; i < count; ++i) {
+                words[i] = bits_of(1.0F) ^ (static_cast<uint32_t>(random()) & mask);
+                values[i] = widen(words[i]);
+            }
+            std::vector<std::byte> of_doubles;
+            encode_full_chunk(values, of_doubles);
+            std::vector<std::byte> of_words;
+            encode_full_chunk(std::span<const uint32_t>(words), of_words);
+            ASSERT_EQ(of_words, of_doubles) << count << " values, bits " << mask;
+        }
+    }
 }
 
 TEST(Block, ColumnsAreFoundInTheirOwnStripAndAbsentOnesAreNot) {

@@ -24,7 +24,9 @@ size_t bitmap_bytes(uint32_t rows) {
     return (size_t{rows} + 7) / 8;
 }
 
-void put_values(uint8_t presence, size_t head_at, std::span<const double> values,
+// T is double, or uint32_t for the bits of float32 values.
+template <typename T>
+void put_values(uint8_t presence, size_t head_at, std::span<const T> values,
                 std::vector<std::byte>& out) {
     const ValueForm form = encode_values(values, out);
     out[head_at] = static_cast<std::byte>(presence | (form.float64 ? kFloat64Bit : 0U) |
@@ -114,6 +116,12 @@ void encode_full_chunk(std::span<const double> values, std::vector<std::byte>& o
     const size_t head_at = out.size();
     out.push_back({});
     put_values(kAllRows, head_at, values, out);
+}
+
+void encode_full_chunk(std::span<const uint32_t> words, std::vector<std::byte>& out) {
+    const size_t head_at = out.size();
+    out.push_back({});
+    put_values(kAllRows, head_at, words, out);
 }
 
 void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,

@@ -24,6 +24,9 @@ namespace stepdb {
 // Appends the chunk of a column in which every row has a value.
 void encode_full_chunk(std::span<const double> values, std::vector<std::byte>& out);
 
+// The same chunk of values that are given as the bits of float32 values.
+void encode_full_chunk(std::span<const uint32_t> words, std::vector<std::byte>& out);
+
 // Appends a chunk of `rows` rows; `present` lists the rows with a value, ascending, at least one
 // and not all; `values` are theirs.
 void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
