@@ -65,6 +65,7 @@ struct EngineEnvironment {
           file_system(files),
           clock(time),
           random(dice),
+          seal_executor(&on),
           merge_executor(&on),
           merge_files(&files) {}
 
@@ -72,8 +73,9 @@ struct EngineEnvironment {
     FileSystem& file_system;
     Clock& clock;
     Random& random;
-    // Where segments are merged, so that it takes no time of `executor`; may be set to others, of
-    // the same files.
+    // Where rows are turned into columns and encoded, and where segments are merged, so that it
+    // takes no time of `executor`; may be set to others, of the same files.
+    Executor* seal_executor;
     Executor* merge_executor;
     FileSystem* merge_files;
 };

@@ -44,6 +44,7 @@ Task<Result<std::unique_ptr<Engine>>> Engine::open(EngineEnvironment environment
     auto core = std::make_unique<EngineCore>(environment, std::move(options));
     const Status recovered = co_await core->recover();
     if (!recovered) {
+        co_await core->all_blocks_made();
         co_return recovered.error();
     }
     std::unique_ptr<Engine> engine = std::move(core);
@@ -57,7 +58,9 @@ EngineCore::EngineCore(EngineEnvironment environment, EngineOptions options)
              options_.resident_bytes_max),
       write_path_(environment.executor, environment.clock, state_, [this] { after_publish(); }),
       retired_(std::make_shared<RetiredFiles>(
-          environment.executor, [this](std::string file) { remove_later(std::move(file)); })) {}
+          environment.executor, [this](std::string file) { remove_later(std::move(file)); })) {
+    state_.rows.set_make_blocks([this](SealedList sealed) { make_blocks(std::move(sealed)); });
+}
 
 EngineCore::~EngineCore() {
     CHECK(background_ == 0, "{} pieces of background work are under way", background_);

@@ -16,6 +16,7 @@
 #include "engine/manifest/manifest.h"
 #include "engine/salvage.h"
 #include "engine/store_state.h"
+#include "engine/tail/seal.h"
 #include "engine/wal/log_reader.h"
 #include "engine/wal/log_writer.h"
 #include "engine/write_path.h"
@@ -39,6 +40,8 @@ class EngineCore final : public Engine, private LogWriter::Owner {
 
     // Engine::open's work; recovery.cc.
     Task<Status> recover();
+    // Must be waited for before an engine that was not opened goes.
+    Task<void> all_blocks_made();
 
     std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink) override;
     std::shared_ptr<const Catalog> catalog() const override;
@@ -92,9 +95,12 @@ class EngineCore final : public Engine, private LogWriter::Owner {
 
     // flush.cc
     Task<Status> flush_locked();
-    Task<Status> write_flush_files(uint64_t checkpoint, ManifestEdit& edit,
-                                   const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
+    struct FlushContents;
+    struct SealJob;
+    Task<Status> write_flush_files(FlushContents* contents, ManifestEdit& edit,
                                    std::vector<std::shared_ptr<const SegmentMeta>>& segments);
+    void make_blocks(SealedList sealed);
+    Task<void> blocks_made(const SealedList* sealed);
     Task<void> discard_flush_files(const ManifestEdit& edit);
     Task<Status> prepare_log_file();
     void start_flush_if_needed();
@@ -183,6 +189,9 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     bool closing_ = false;
     uint64_t flushes_ = 0;
     uint64_t background_ = 0;
+    Sealer sealer_;  // on the seal executor
+    uint64_t seal_jobs_ = 0;
+    Signal blocks_made_;
     Signal quiet_;  // fired when background work or pending frames run out while closing
 };
 

@@ -1,5 +1,6 @@
 // Flushing: what is published moves from tails and memory into a segment and a catalog checkpoint,
-// and the log files below are let go. Background preparation of log files is here too.
+// and the log files below are let go. Making blocks of full tails and background preparation of log
+// files are here too.
 #include "engine/engine_core.h"
 
 #include <set>
@@ -48,8 +49,7 @@ std::vector<Blocks> share_out(const Blocks& blocks) {
 }
 
 // The runs and schemas that the blocks of a segment use, so that a catalog can be rebuilt from it.
-SegmentNames names_of(const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
-                      const Catalog& catalog) {
+SegmentNames names_of(const Blocks& blocks, const Catalog& catalog) {
     std::set<uint64_t> runs;
     std::set<uint64_t> schemas;
     for (const auto& block : blocks) {
@@ -71,7 +71,7 @@ SegmentNames names_of(const std::vector<std::shared_ptr<const EncodedBlock>>& bl
 }
 
 // Blocks come sorted by run.
-RunRanges runs_of(const std::vector<std::shared_ptr<const EncodedBlock>>& blocks) {
+RunRanges runs_of(const Blocks& blocks) {
     std::vector<uint64_t> ids;
     ids.reserve(blocks.size());
     for (const auto& block : blocks) {
@@ -81,6 +81,22 @@ RunRanges runs_of(const std::vector<std::shared_ptr<const EncodedBlock>>& blocks
 }
 
 }  // namespace
+
+// What a flush writes, as of its checkpoint.
+struct EngineCore::FlushContents {
+    FlushContents() = default;
+
+    uint64_t checkpoint = 0;
+    SealedList sealed;
+    std::shared_ptr<const Catalog> catalog;
+    std::vector<std::byte> checkpoint_body;
+};
+
+// Rows of which blocks are made together.
+struct EngineCore::SealJob {
+    SealedList sealed;
+    std::vector<std::shared_ptr<const EncodedBlock>> blocks;
+};
 
 void EngineCore::start_flush_if_needed() {
     // What is resident may have taken a part of what rows have.
@@ -149,12 +165,20 @@ Task<Status> EngineCore::flush_locked() {
     if (checkpoint == manifest_->state().checkpoint_sequence) {
         co_return Status();
     }
-    const std::vector<std::shared_ptr<const EncodedBlock>> blocks = state_.rows.seal_all();
     const uint64_t old_catalog = manifest_->state().catalog_file;
     const uint64_t schemas_end = state_.published.get().next_schema_id();
+    // All of one moment.
+    FlushContents contents;
+    contents.checkpoint = checkpoint;
+    contents.sealed = state_.rows.seal_all();
+    contents.catalog = state_.published.share();
+    state_.writers.forget_before(environment_.clock.now_us() - kWriterKeptUs);
+    contents.checkpoint_body = encode_checkpoint(*contents.catalog, state_.writers,
+                                                 state_.activities, state_.rows.highest_keys());
+    co_await blocks_made(&contents.sealed);
     ManifestEdit edit;
     std::vector<std::shared_ptr<const SegmentMeta>> segments;
-    const Status written = co_await write_flush_files(checkpoint, edit, blocks, segments);
+    const Status written = co_await write_flush_files(&contents, edit, segments);
     if (!written) {
         // A full disk is waited out: everything stays in memory and in the log. After any other
         // failure nobody knows what the disk holds.
@@ -174,7 +198,7 @@ Task<Status> EngineCore::flush_locked() {
         co_return recorded;
     }
     if (!segments.empty()) {
-        state_.rows.drop_flushed(blocks, std::move(segments));
+        state_.rows.drop_flushed(contents.sealed, std::move(segments));
         merge_due_ = true;
     }
     ++flushes_;
@@ -192,21 +216,58 @@ Task<Status> EngineCore::flush_locked() {
     co_return Status();
 }
 
-// Writes segments and catalog and fills in the edit that makes them count. What the files must hold
-// is taken before the first wait.
+// Makes blocks of rows where that takes no time of the engine's.
+void EngineCore::make_blocks(SealedList sealed) {
+    begin_background();
+    ++seal_jobs_;
+    auto job = std::make_shared<SealJob>();
+    job->sealed = std::move(sealed);
+    environment_.seal_executor->post([this, job] {
+        for (const auto& rows : job->sealed) {
+            job->blocks.push_back(sealer_.seal(rows->rows, rows->info, state_.memory.rows));
+        }
+        environment_.executor.post([this, job] {
+            state_.rows.blocks_made(job->sealed, job->blocks);
+            --seal_jobs_;
+            call_waiting_for_room();
+            end_background();
+            blocks_made_.fire();  // last: a failed opening ends the engine in it
+        });
+    });
+}
+
+Task<void> EngineCore::all_blocks_made() {
+    while (seal_jobs_ != 0) {
+        co_await blocks_made_;
+    }
+}
+
+// Waits until all of these are blocks.
+Task<void> EngineCore::blocks_made(const SealedList* sealed) {
+    for (const auto& rows : *sealed) {
+        while (rows->block == nullptr && !rows->dropped) {
+            co_await blocks_made_;
+        }
+    }
+}
+
+// Writes segments and catalog and fills in the edit that makes them count.
 Task<Status> EngineCore::write_flush_files(
-    uint64_t checkpoint, ManifestEdit& edit,
-    const std::vector<std::shared_ptr<const EncodedBlock>>& blocks,
+    FlushContents* contents, ManifestEdit& edit,
     std::vector<std::shared_ptr<const SegmentMeta>>& segments) {
     FileSystem& files = environment_.file_system;
-    state_.writers.forget_before(environment_.clock.now_us() - kWriterKeptUs);
-    std::vector<std::byte> body = encode_checkpoint(state_.published.get(), state_.writers,
-                                                    state_.activities, state_.rows.highest_keys());
+    const uint64_t checkpoint = contents->checkpoint;
+    Blocks blocks;
+    for (const auto& rows : contents->sealed) {
+        if (!rows->dropped) {
+            blocks.push_back(rows->block);
+        }
+    }
     const std::vector<Blocks> parts = share_out(blocks);
     std::vector<SegmentNames> names;
     names.reserve(parts.size());
     for (const Blocks& part : parts) {
-        names.push_back(names_of(part, state_.published.get()));
+        names.push_back(names_of(part, *contents->catalog));
     }
     edit.checkpoint_sequence = checkpoint;
     edit.durable_sequence = checkpoint;
@@ -229,7 +290,7 @@ Task<Status> EngineCore::write_flush_files(
     edit.catalog_file = catalog_id;
     const Status catalog =
         co_await write_catalog_file(files, path(catalog_file_name(catalog_id)), state_.store,
-                                    catalog_id, checkpoint, std::move(body));
+                                    catalog_id, checkpoint, std::move(contents->checkpoint_body));
     Status done = catalog;
     if (done) {
         done = co_await files.sync_directory(options_.directory, SyncSite::kFlushDirectory);

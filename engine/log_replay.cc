@@ -13,6 +13,9 @@ namespace stepdb {
 
 namespace {
 
+// Rows replayed of which no blocks have been made yet, beyond which replay waits between files.
+constexpr size_t kReplayBacklogBytes = 32U << 20U;
+
 std::string describe_damage(const std::string& name, const LogDamage& damage) {
     return fmt::format("{}: bytes {} to {}: {}", name, damage.begin, damage.end - 1, damage.why);
 }
@@ -159,6 +162,10 @@ Task<Status> EngineCore::replay_logs(ManifestState state) {
         }
         if (contents->groups > 0 || contents->torn_bytes > 0) {
             progress.file_before = describe_end(file_id, *contents);
+        }
+        // Rows come faster than blocks are made of them.
+        while (state_.rows.being_made_bytes() > kReplayBacklogBytes) {
+            co_await blocks_made_;
         }
         replayed_.push_back({file_id, contents->groups > 0 ? progress.expected : 0, contents->end});
         progress.expected = std::max(progress.expected, contents->next_sequence);

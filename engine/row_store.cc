@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 namespace stepdb {
 
@@ -32,26 +33,54 @@ void RowStore::append(SeriesGroup& group, const RowsView& rows, uint64_t sequenc
                             tail_rows_max_, tail_bytes_max_);
         tail_bytes_ += tail.memory_bytes() - bytes_before;
         if (tail.full(tail_rows_max_, tail_bytes_max_)) {
-            seal(group);
+            make_blocks_({seal(group)});
         }
     }
     note_live();
 }
 
-void RowStore::seal(SeriesGroup& group) {
-    BlockInfo info;
-    info.run = group.run;
-    info.attempt = group.attempt;
-    info.schema = group.schema_id;
-    info.axis = group.schema->axis();
-    info.columns = group.schema->width();
+std::shared_ptr<SealedRows> RowStore::seal(SeriesGroup& group) {
     GroupRows& rows = *group.rows;
-    tail_bytes_ -= rows.tail.memory_bytes();
+    auto sealed = std::make_shared<SealedRows>();
+    sealed->info.run = group.run;
+    sealed->info.attempt = group.attempt;
+    sealed->info.schema = group.schema_id;
+    sealed->info.axis = group.schema->axis();
+    sealed->info.columns = group.schema->width();
+    sealed->memory_bytes = rows.tail.memory_bytes();
+    sealed->rows = rows.tail.take();
+    tail_bytes_ -= sealed->memory_bytes;
+    being_made_bytes_ += sealed->memory_bytes;
     --tails_;
-    rows.blocks.push_back(rows.tail.seal(info));
-    block_bytes_ += rows.blocks.back()->memory_bytes();
-    group.highest_sealed = std::max(group.highest_sealed, rows.blocks.back()->info.key_max);
+    for (const TailPiece& piece : sealed->rows) {
+        group.highest_sealed = std::max(group.highest_sealed, piece.key_max);
+    }
     group.has_sealed = true;
+    rows.sealed.push_back(sealed);
+    return sealed;
+}
+
+void RowStore::blocks_made(const SealedList& sealed,
+                           const std::vector<std::shared_ptr<const EncodedBlock>>& blocks) {
+    CHECK(sealed.size() == blocks.size(), "{} blocks of {}", blocks.size(), sealed.size());
+    for (size_t i = 0; i < sealed.size(); ++i) {
+        SealedRows& rows = *sealed[i];
+        CHECK(rows.block == nullptr && blocks[i] != nullptr, "run {}: block made twice or not",
+              rows.info.run);
+        rows.rows.clear();
+        if (!rows.dropped) {
+            being_made_bytes_ -= rows.memory_bytes;
+            rows.block = blocks[i];
+            rows.memory_bytes = rows.block->memory_bytes();
+            block_bytes_ += rows.memory_bytes;
+        }
+    }
+    note_live();
+}
+
+// Its bytes are counted no more.
+void RowStore::let_go(SealedRows& sealed) {
+    (sealed.block == nullptr ? being_made_bytes_ : block_bytes_) -= sealed.memory_bytes;
 }
 
 std::vector<HighestKey> RowStore::highest_keys() const {
@@ -72,22 +101,34 @@ void RowStore::set_highest_key(SeriesGroup& group, Key key) {
     group.has_accepted = true;
 }
 
-std::vector<std::shared_ptr<const EncodedBlock>> RowStore::seal_all() {
-    std::vector<std::shared_ptr<const EncodedBlock>> all;
+SealedList RowStore::seal_all() {
+    // Small tails are made blocks of many at a time, and none waits for long.
+    constexpr size_t kAtOnceBytes = 1U << 20U;
+    SealedList all;
+    SealedList at_once;
+    size_t bytes = 0;
     for (const auto& [key, group] : active_) {
         GroupRows& rows = *group->rows;
         if (rows.tail.rows() > 0) {
-            seal(*group);
+            at_once.push_back(seal(*group));
+            bytes += at_once.back()->memory_bytes;
         }
-        all.insert(all.end(), rows.blocks.begin(), rows.blocks.end());
+        all.insert(all.end(), rows.sealed.begin(), rows.sealed.end());
+        if (bytes >= kAtOnceBytes) {
+            make_blocks_(std::exchange(at_once, {}));
+            bytes = 0;
+        }
+    }
+    if (!at_once.empty()) {
+        make_blocks_(std::move(at_once));
     }
     note_live();
     return all;
 }
 
-void RowStore::drop_flushed(const std::vector<std::shared_ptr<const EncodedBlock>>& flushed,
+void RowStore::drop_flushed(const SealedList& flushed,
                             std::vector<std::shared_ptr<const SegmentMeta>> segments) {
-    // Both in the same order: a group's oldest blocks are those that were flushed.
+    // Both in the same order: a group's oldest rows are those that were flushed.
     for (size_t at = 0; at < flushed.size();) {
         const BlockInfo& info = flushed[at]->info;
         size_t end = at + 1;
@@ -99,14 +140,14 @@ void RowStore::drop_flushed(const std::vector<std::shared_ptr<const EncodedBlock
         const auto active = active_.find({info.run, info.attempt, info.schema});
         if (active != active_.end()) {
             GroupRows& rows = *active->second->rows;
-            auto& blocks = rows.blocks;
+            SealedList& sealed = rows.sealed;
             for (size_t i = at; i < end; ++i) {
-                CHECK(blocks[i - at] == flushed[i], "run {}: flushed block {} is not its oldest",
+                CHECK(sealed[i - at] == flushed[i], "run {}: flushed block {} is not its oldest",
                       info.run, i - at);
-                block_bytes_ -= flushed[i]->memory_bytes();
+                let_go(*flushed[i]);
             }
-            blocks.erase(blocks.begin(), blocks.begin() + static_cast<ptrdiff_t>(end - at));
-            if (blocks.empty() && rows.tail.rows() == 0) {
+            sealed.erase(sealed.begin(), sealed.begin() + static_cast<ptrdiff_t>(end - at));
+            if (sealed.empty() && rows.tail.rows() == 0) {
                 active->second->rows = nullptr;
                 active_.erase(active);
             }
@@ -125,8 +166,9 @@ void RowStore::drop_run(uint64_t run) {
         const GroupRows& rows = *at->second->rows;
         tails_ -= rows.tail.rows() > 0 ? 1U : 0U;
         tail_bytes_ -= rows.tail.memory_bytes();
-        for (const auto& block : rows.blocks) {
-            block_bytes_ -= block->memory_bytes();
+        for (const auto& sealed : rows.sealed) {
+            let_go(*sealed);
+            sealed->dropped = true;
         }
     }
     active_.erase(first_active, last_active);
@@ -210,8 +252,16 @@ RunPieces RowStore::pieces(uint64_t run, const Catalog& catalog) const {
     const auto [first_active, last_active] = groups_of(active_, run);
     for (auto at = first_active; at != last_active; ++at) {
         GroupPieces& pieces = groups[{at->first.attempt, at->first.schema}];
-        pieces.tail = at->second->rows->tail.pieces();
-        pieces.blocks = at->second->rows->blocks;
+        const GroupRows& rows = *at->second->rows;
+        for (const auto& sealed : rows.sealed) {
+            if (sealed->block != nullptr) {
+                pieces.blocks.push_back(sealed->block);
+            } else {
+                pieces.tail.insert(pieces.tail.end(), sealed->rows.begin(), sealed->rows.end());
+            }
+        }
+        const std::vector<TailPiece>& tail = rows.tail.pieces();
+        pieces.tail.insert(pieces.tail.end(), tail.begin(), tail.end());
     }
     RunPieces result;
     result.damage = damage_of(run);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -18,16 +19,30 @@
 
 namespace stepdb {
 
+// Rows that were a tail. First they are as they came, while elsewhere a block is made of them; then
+// they are the block.
+struct SealedRows {
+    SealedRows() = default;
+
+    BlockInfo info;  // run, schema, attempt, axis, columns
+    std::vector<TailPiece> rows;
+    std::shared_ptr<const EncodedBlock> block;  // null while it is being made
+    bool dropped = false;                       // the run has been deleted
+    size_t memory_bytes = 0;                    // of rows or block
+};
+
+using SealedList = std::vector<std::shared_ptr<SealedRows>>;
+
 // Rows of one (run, attempt, schema) that are not in segments.
 struct GroupRows {
     explicit GroupRows(const std::shared_ptr<MemoryBudget>& budget)
         : tail(budget), charge(budget, kOwnBytes) {}
 
-    // Beside tail and blocks, with its place in a map.
-    static constexpr size_t kOwnBytes = 256;
+    // Beside tail and sealed rows, with its place in a map.
+    static constexpr size_t kOwnBytes = 512;
 
     Tail tail;
-    std::vector<std::shared_ptr<const EncodedBlock>> blocks;  // sealed, oldest first
+    SealedList sealed;  // oldest first
     MemoryCharge charge;
 };
 
@@ -57,9 +72,16 @@ struct DamagedSegment {
 
 class RowStore {
   public:
+    // Makes blocks of the rows, maybe on another thread, and gives them to blocks_made, in any
+    // order. Rows are not changed until then.
+    using MakeBlocks = std::function<void(SealedList)>;
+
     // `memory` outlives the store; its `live` is kept here.
     RowStore(uint32_t tail_rows_max, size_t tail_bytes_max, StoreMemory& memory)
         : tail_rows_max_(tail_rows_max), tail_bytes_max_(tail_bytes_max), memory_(memory) {}
+
+    // To be set before the first row comes.
+    void set_make_blocks(MakeBlocks make) { make_blocks_ = std::move(make); }
 
     // The group, made if it is not there. The reference stays valid until its run is dropped.
     SeriesGroup& group(uint64_t run, uint32_t attempt, const StoredSchema& schema);
@@ -68,13 +90,19 @@ class RowStore {
     void append(SeriesGroup& group, const RowsView& rows, uint64_t sequence,
                 int64_t receive_time_us);
 
-    // Seals every tail and returns all blocks in memory, by (run, attempt, schema, age). They stay
-    // readable until drop_flushed.
-    std::vector<std::shared_ptr<const EncodedBlock>> seal_all();
+    // blocks[i] has been made of sealed[i].
+    void blocks_made(const SealedList& sealed,
+                     const std::vector<std::shared_ptr<const EncodedBlock>>& blocks);
 
-    // `segments` now hold exactly the blocks that seal_all returned. Runs may have been dropped
-    // meanwhile.
-    void drop_flushed(const std::vector<std::shared_ptr<const EncodedBlock>>& flushed,
+    // Seals every tail and returns all sealed rows in memory, by (run, attempt, schema, age). They
+    // stay readable until drop_flushed. Of some the blocks are still being made.
+    SealedList seal_all();
+    // Sealed rows of which blocks are being made.
+    size_t being_made_bytes() const { return being_made_bytes_; }
+
+    // `segments` now hold exactly the rows that seal_all returned, all of them blocks. Runs may
+    // have been dropped meanwhile.
+    void drop_flushed(const SealedList& flushed,
                       std::vector<std::shared_ptr<const SegmentMeta>> segments);
 
     // The run has been deleted: its rows in memory go. Groups of it may not be used any more.
@@ -104,7 +132,8 @@ class RowStore {
 
     // Tails and blocks; what a flush moves to disk.
     size_t memory_bytes() const {
-        return tail_bytes_ + block_bytes_ + active_.size() * GroupRows::kOwnBytes;
+        return tail_bytes_ + being_made_bytes_ + block_bytes_ +
+               active_.size() * GroupRows::kOwnBytes;
     }
     // What stays when they are flushed: groups, and the indexes of segments.
     size_t resident_bytes() const { return groups_.size() * kGroupBytes + segment_bytes_; }
@@ -127,7 +156,8 @@ class RowStore {
         return std::pair(groups.lower_bound({run, 0, 0}), groups.lower_bound({run + 1, 0, 0}));
     }
 
-    void seal(SeriesGroup& group);
+    std::shared_ptr<SealedRows> seal(SeriesGroup& group);
+    void let_go(SealedRows& sealed);
     void note_live() { memory_.live.store(memory_bytes(), std::memory_order_relaxed); }
 
     uint32_t tail_rows_max_;
@@ -137,7 +167,9 @@ class RowStore {
     std::vector<std::shared_ptr<const SegmentMeta>> segments_;
     std::vector<DamagedSegment> damaged_;
     StoreMemory& memory_;
+    MakeBlocks make_blocks_;
     size_t tail_bytes_ = 0;
+    size_t being_made_bytes_ = 0;
     size_t block_bytes_ = 0;
     size_t segment_bytes_ = 0;  // of the segments' indexes
     uint64_t tails_ = 0;        // that hold rows

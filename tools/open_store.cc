@@ -14,6 +14,8 @@ Result<std::unique_ptr<OpenStore>> OpenStore::open(EngineOptions options) {
     const auto begun = std::chrono::steady_clock::now();
     EngineEnvironment environment(store->io_->loop(), store->io_->files(), store->clock_,
                                   store->random_);
+    TRY_ASSIGN(store->seal_io_, IoEnvironment::create());
+    environment.seal_executor = &store->seal_io_->loop();
     if (!options.read_only) {
         TRY_ASSIGN(store->merge_io_, IoEnvironment::create());
         environment.merge_executor = &store->merge_io_->loop();

@@ -33,7 +33,8 @@ class OpenStore {
     OpenStore() = default;
 
     std::unique_ptr<IoEnvironment> io_;
-    std::unique_ptr<IoEnvironment> merge_io_;  // merges have a thread of their own
+    std::unique_ptr<IoEnvironment> seal_io_;   // making blocks and
+    std::unique_ptr<IoEnvironment> merge_io_;  // merging them have threads of their own
     SystemClock clock_;
     SystemRandom random_;
     std::unique_ptr<Engine> engine_;

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "engine/base/check.h"
-#include "engine/tail/tail.h"
+#include "engine/tail/seal.h"
 
 namespace stepdb {
 namespace {
@@ -68,6 +68,7 @@ void BM_Seal(benchmark::State& state) {
     const Batch batch(static_cast<uint32_t>(state.range(0)));
     BlockInfo info;
     info.columns = batch.schema->width();
+    Sealer sealer;
     for ([[maybe_unused]] auto turn : state) {
         state.PauseTiming();
         Tail tail;
@@ -75,7 +76,7 @@ void BM_Seal(benchmark::State& state) {
             append_batch(tail, *batch.view, 512);
         }
         state.ResumeTiming();
-        const auto block = tail.seal(info);
+        const auto block = sealer.seal(tail.take(), info);
         CHECK(block->info.rows == 512, "{} rows", block->info.rows);
     }
     state.SetItemsProcessed(state.iterations() * 512 * state.range(0));

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "engine/base/coding.h"
+#include "engine/base/float_bits.h"
 #include "engine/codec/integer_codec.h"
 #include "engine/codec/varint.h"
 #include "engine/model/limits.h"
@@ -148,6 +149,12 @@ BlockBuilder::BlockBuilder(const BlockInfo& info, std::span<const Key> keys,
     values_.resize(keys.size());
 }
 
+void BlockBuilder::use_buffer(std::vector<std::byte> buffer) {
+    CHECK(chunks_.empty(), "{} bytes of chunks", chunks_.size());
+    chunks_ = std::move(buffer);
+    chunks_.clear();
+}
+
 void BlockBuilder::add_column(uint32_t column, std::span<const double> values,
                               std::span<const uint8_t> present) {
     CHECK(values.size() == info_.rows && (present.empty() || present.size() == info_.rows),
@@ -171,6 +178,26 @@ void BlockBuilder::add_present(uint32_t column, std::span<const int64_t> rows,
     add_sorted(rows, values);
 }
 
+void BlockBuilder::add_words(uint32_t column, std::span<const uint32_t> words) {
+    CHECK(words.size() == info_.rows, "column {}: {} words for {} rows", column, words.size(),
+          info_.rows);
+    begin_column(column);
+    if (!order_.empty()) {
+        words_.resize(words.size());
+        for (size_t i = 0; i < order_.size(); ++i) {
+            words_[i] = words[order_[i]];
+        }
+        words = words_;
+    }
+    if (info_.rows >= summary_values_min_) {
+        std::ranges::transform(words, values_.begin(), widen);
+        add_summary(all_rows(), values_);
+    }
+    const size_t at = chunks_.size();
+    encode_full_chunk(words, chunks_);
+    chunk_bytes_.push_back(static_cast<uint32_t>(chunks_.size() - at));
+}
+
 // Columns since the last one stay without a value.
 void BlockBuilder::begin_column(uint32_t column) {
     CHECK(column >= chunk_bytes_.size() && column < info_.columns, "column {} after {} of {}",
@@ -178,18 +205,22 @@ void BlockBuilder::begin_column(uint32_t column) {
     chunk_bytes_.resize(column, 0);
 }
 
-void BlockBuilder::add_full(std::span<const double> values) {
+std::span<const int64_t> BlockBuilder::all_rows() {
     if (all_rows_.empty()) {
         all_rows_.resize(info_.rows);
         std::iota(all_rows_.begin(), all_rows_.end(), 0);
     }
+    return all_rows_;
+}
+
+void BlockBuilder::add_full(std::span<const double> values) {
     if (!order_.empty()) {
         for (size_t i = 0; i < order_.size(); ++i) {
             values_[i] = values[order_[i]];
         }
         values = values_;
     }
-    add_sorted(all_rows_, values);
+    add_sorted(all_rows(), values);
 }
 
 void BlockBuilder::add_sparse(std::span<const double> values, std::span<const uint8_t> present) {

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/base/bytes.h"
@@ -111,10 +112,20 @@ class BlockBuilder {
     void add_column(uint32_t column, std::span<const double> values,
                     std::span<const uint8_t> present);
 
+    // The same of a column of float32, as bits, in which every row has a value.
+    void add_words(uint32_t column, std::span<const uint32_t> words);
+
     // The same of rows that came sorted: `rows` lists those with a value, ascending, at least one;
     // `values` are theirs.
     void add_present(uint32_t column, std::span<const int64_t> rows,
                      std::span<const double> values);
+
+    uint32_t columns() const { return info_.columns; }
+
+    // Memory to work in, which who builds many blocks hands from one to the next: before the first
+    // column, and after finish().
+    void use_buffer(std::vector<std::byte> buffer);
+    std::vector<std::byte> take_buffer() { return std::move(chunks_); }
 
     // The block's memory is charged to `budget`, if there is one.
     std::shared_ptr<const EncodedBlock> finish(std::shared_ptr<MemoryBudget> budget = nullptr);
@@ -123,6 +134,7 @@ class BlockBuilder {
     void begin_column(uint32_t column);
     void add_sorted(std::span<const int64_t> rows, std::span<const double> values);
     void add_summary(std::span<const int64_t> rows, std::span<const double> values);
+    std::span<const int64_t> all_rows();
     void add_full(std::span<const double> values);
     void add_sparse(std::span<const double> values, std::span<const uint8_t> present);
 
@@ -134,6 +146,7 @@ class BlockBuilder {
     std::vector<std::byte> chunks_;
     std::vector<ColumnSummary> summaries_;
     std::vector<double> values_;     // scratch of add_column, reused
+    std::vector<uint32_t> words_;    // likewise of add_words
     std::vector<int64_t> all_rows_;  // 0, 1, ...: once for all columns that are full
     std::vector<int64_t> rows_;      // likewise: rows present
 };

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "engine/base/coding.h"
 #include "engine/base/float_bits.h"
+#include "engine/tail/transpose.h"
 
 namespace stepdb {
 
@@ -120,24 +122,39 @@ size_t TailChunk::memory_bytes() const {
            narrow_before_.size() * 4 + float64_columns_.size();
 }
 
-bool TailChunk::is_float64(uint32_t column) const {
-    return layout_ == ValueLayout::kFloat64 ||
-           (layout_ == ValueLayout::kMixed && RowsView::test_bit(float64_columns_, column));
-}
-
-// Byte offset of a column in a dense row: float32 columns first, then float64 ones.
-size_t TailChunk::column_offset(uint32_t column) const {
+uint32_t TailChunk::narrow_columns(uint32_t column) const {
     if (layout_ != ValueLayout::kMixed) {
-        return size_t{column} * (layout_ == ValueLayout::kFloat64 ? 8 : 4);
+        return layout_ == ValueLayout::kFloat64 ? 0 : column;
     }
     uint32_t narrow = narrow_before_[column / 64];
     for (uint32_t c = column / 64 * 64; c < column; ++c) {
         narrow += is_float64(c) ? 0U : 1U;
     }
-    if (!is_float64(column)) {
-        return size_t{narrow} * 4;
+    return narrow;
+}
+
+// Byte offset of a column in a dense row: float32 columns first, then float64 ones.
+size_t TailChunk::column_offset(uint32_t column) const {
+    const uint32_t narrow = narrow_columns(column);
+    return is_float64(column) ? size_t{narrow_columns(width_)} * 4 + size_t{column - narrow} * 8
+                              : size_t{narrow} * 4;
+}
+
+void TailChunk::transpose(uint32_t first, uint32_t end, uint32_t* narrow, double* wide,
+                          size_t stride) const {
+    CHECK(!sparse_ && first < end && end <= width_, "columns {} to {} of {}", first, end, width_);
+    const uint32_t narrow_first = narrow_columns(first);
+    const uint32_t narrow_count = narrow_columns(end) - narrow_first;
+    const uint32_t wide_first = first - narrow_first;
+    const uint32_t wide_count = end - first - narrow_count;
+    if (narrow_count != 0) {
+        transpose_words(values_.get() + size_t{narrow_first} * 4, row_bytes_, rows_, narrow_count,
+                        narrow, stride);
     }
-    return size_t{narrow_before_.back()} * 4 + size_t{column - narrow} * 8;
+    if (wide_count != 0) {
+        const size_t offset = size_t{narrow_columns(width_)} * 4 + size_t{wide_first} * 8;
+        transpose_doubles(values_.get() + offset, row_bytes_, rows_, wide_count, wide, stride);
+    }
 }
 
 double TailChunk::value_at(size_t offset, bool wide) const {
@@ -259,42 +276,11 @@ TailPiece& Tail::piece_for(const RowsView& rows, uint32_t row, uint32_t rows_lef
     return pieces_.back();
 }
 
-std::shared_ptr<const EncodedBlock> Tail::seal(const BlockInfo& info) {
-    std::vector<Key> keys;
-    std::vector<int64_t> times;
-    std::vector<uint64_t> sequences;
-    bool any_sparse = false;
-    for (const auto& chunk : chunks_) {
-        const auto rows = static_cast<ptrdiff_t>(chunk->rows());
-        keys.insert(keys.end(), chunk->keys().begin(), chunk->keys().begin() + rows);
-        times.insert(times.end(), chunk->times().begin(), chunk->times().begin() + rows);
-        sequences.insert(sequences.end(), chunk->sequences().begin(),
-                         chunk->sequences().begin() + rows);
-        any_sparse = any_sparse || chunk->sparse();
-    }
-    BlockBuilder builder(info, keys, times, sequences);
-    std::vector<double> values(rows_);
-    std::vector<uint8_t> present(rows_, 1);
-    std::vector<std::vector<TailChunk::SparsePosition>> positions;
-    for (const auto& chunk : chunks_) {
-        positions.push_back(chunk->start_positions());
-    }
-    for (uint32_t column = 0; column < info.columns; ++column) {
-        uint32_t at = 0;
-        for (size_t i = 0; i < chunks_.size(); ++i) {
-            chunks_[i]->read_next_column(column, positions[i], values.data() + at,
-                                         present.data() + at);
-            at += chunks_[i]->rows();
-        }
-        const bool full = !any_sparse || std::ranges::find(present, 0) == present.end();
-        builder.add_column(column, values,
-                           full ? std::span<const uint8_t>() : std::span<const uint8_t>(present));
-    }
+std::vector<TailPiece> Tail::take() {
     chunks_.clear();
-    pieces_.clear();
     rows_ = 0;
     memory_bytes_ = 0;
-    return builder.finish(budget_);
+    return std::exchange(pieces_, {});
 }
 
 }  // namespace stepdb

@@ -40,6 +40,20 @@ class TailChunk {
     std::span<const int64_t> times() const { return {times_.get(), rows_max_}; }
     std::span<const uint64_t> sequences() const { return {sequences_.get(), rows_max_}; }
     bool sparse() const { return sparse_; }
+    // Whether rows of both hold the same columns at the same places.
+    bool same_layout(const TailChunk& other) const {
+        return layout_ == other.layout_ && sparse_ == other.sparse_ &&
+               float64_columns_ == other.float64_columns_;
+    }
+    bool is_float64(uint32_t column) const {
+        return layout_ == ValueLayout::kFloat64 ||
+               (layout_ == ValueLayout::kMixed && RowsView::test_bit(float64_columns_, column));
+    }
+
+    // Columns [first, end) of all rows of a dense chunk, turned into columns: those of float32
+    // after another in `narrow` (as bits), those of float64 in `wide`, `stride` values apart.
+    void transpose(uint32_t first, uint32_t end, uint32_t* narrow, double* wide,
+                   size_t stride) const;
 
     // Column `column` of rows [0, count): values[i] and, if sparse, present[i]; values of absent
     // rows are 0. `present` is left alone if dense.
@@ -63,7 +77,8 @@ class TailChunk {
         return {presence_.get() + row * bitmap_bytes_, bitmap_bytes_};
     }
     double value_at(size_t offset, bool wide) const;
-    bool is_float64(uint32_t column) const;
+    // float32 columns below `column`.
+    uint32_t narrow_columns(uint32_t column) const;
 
     uint32_t width_;
     ValueLayout layout_;
@@ -109,9 +124,8 @@ class Tail {
     size_t memory_bytes() const { return memory_bytes_; }
     const std::vector<TailPiece>& pieces() const { return pieces_; }
 
-    // The rows as a block, and the tail empty again. `info` carries run, schema, attempt, axis and
-    // columns.
-    std::shared_ptr<const EncodedBlock> seal(const BlockInfo& info);
+    // The rows, and the tail empty again. Nothing is written to their chunks any more.
+    std::vector<TailPiece> take();
 
   private:
     TailPiece& piece_for(const RowsView& rows, uint32_t row, uint32_t rows_left, size_t bytes_max);

@@ -1,4 +1,4 @@
-#include "engine/tail/tail.h"
+#include "engine/tail/seal.h"
 
 #include <gtest/gtest.h>
 
@@ -101,7 +101,8 @@ TEST_P(TailTest, ChunksAndSealedBlockHoldWhatWasAppended) {
     BlockInfo info;
     info.axis = Axis::kStepped;
     info.columns = schema_->width();
-    const auto block = tail.seal(info);
+    Sealer sealer;
+    const auto block = sealer.seal(tail.take(), info);
     EXPECT_EQ(tail.rows(), 0U);
     const Result<AxisColumns> axis = decode_axis(axis_section(*block), block->info);
     ASSERT_TRUE(axis.has_value()) << axis.error().to_string();
