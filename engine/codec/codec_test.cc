@@ -9,6 +9,7 @@
 #include "engine/codec/bit_packing.h"
 #include "engine/codec/integer_codec.h"
 #include "engine/codec/integer_vector.h"
+#include "engine/codec/kernels.h"
 #include "engine/codec/value_codec.h"
 #include "engine/codec/varint.h"
 
@@ -282,6 +283,51 @@ TEST(ValueCodec, WordsOfFloat32TakeTheBytesOfTheirDoubles) {
     }
 }
 
+// What an encoder under these kernels writes, and whether it decodes what others wrote.
+struct Written {
+    ValueForm form;
+    std::vector<std::byte> bytes;
+};
+
+void check_variant(KernelLevel level, const std::vector<double>& values, const Written& written) {
+    use_kernels(level);
+    std::vector<std::byte> bytes;
+    const ValueForm form = encode_values(values, bytes);
+    ASSERT_EQ(form.float64, written.form.float64);
+    ASSERT_EQ(form.constant, written.form.constant);
+    ASSERT_EQ(bytes, written.bytes);
+    const auto exact = std::make_unique<std::byte[]>(bytes.size());
+    std::copy(bytes.begin(), bytes.end(), exact.get());
+    std::vector<double> back(values.size());
+    ASSERT_TRUE(decode_values(form, {exact.get(), bytes.size()}, back));
+    ASSERT_TRUE(std::equal(back.begin(), back.end(), values.begin(), same_bits));
+}
+
+TEST(ValueCodec, EveryProcessorWritesTheSameBytes) {
+    std::mt19937_64 random(test_seed());
+    for (size_t count = 1; count <= 1100; count += count < 40 ? 1 : 29) {
+        for (unsigned kind = 0; kind < kKinds; ++kind) {
+            std::vector<double> values = make_values(kind, count, random);
+            if (random() % 3 == 0) {  // exceptions at the ends of vectors
+                values.front() = special(random);
+                values.back() = special(random);
+                values[std::min<size_t>(count - 1, 255)] = special(random);
+            }
+            use_kernels(KernelLevel::kPortable);
+            Written written;
+            written.form = encode_values(values, written.bytes);
+            for (const auto level :
+                 {KernelLevel::kPortable, KernelLevel::kAvx2, KernelLevel::kAvx512}) {
+                if (kernels_of(level) != nullptr) {
+                    ASSERT_NO_FATAL_FAILURE(check_variant(level, values, written))
+                        << "kind " << kind << " count " << count << " level "
+                        << static_cast<int>(level);
+                }
+            }
+        }
+    }
+}
+
 double bits_per_value(unsigned kind, std::mt19937_64& random) {
     constexpr size_t kValues = 512;
     constexpr size_t kRounds = 40;
@@ -330,7 +376,12 @@ TEST(ValueCodec, OneNanDoesNotWidenAVector) {
 
 TEST(Codecs, TruncatedAndGarbledBytesNeverCrash) {
     std::mt19937_64 random(test_seed());
+    const auto any_kernels = [&] {
+        const auto level = static_cast<KernelLevel>(random() % 3);
+        use_kernels(kernels_of(level) != nullptr ? level : KernelLevel::kPortable);
+    };
     for (unsigned round = 0; round < 4000; ++round) {
+        any_kernels();
         const size_t count = 1 + random() % 600;
         const auto values = make_values(round % kKinds, count, random);
         std::vector<std::byte> bytes;
@@ -353,6 +404,7 @@ TEST(Codecs, TruncatedAndGarbledBytesNeverCrash) {
         }
     }
     for (unsigned round = 0; round < 4000; ++round) {
+        any_kernels();
         const size_t count = 1 + random() % 600;
         std::vector<std::byte> bytes;
         encode_integers(make_integers(round % 7, count, random), bytes);

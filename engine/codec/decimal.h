@@ -18,22 +18,14 @@ inline constexpr std::array<double, kDecimalExponentMax + 1> kPowersOfTen = {
 
 // U is uint32_t (words are float32) or uint64_t.
 
-// The word that integer `k` and exponent stand for.
-template <typename U>
-U decimal_word(int64_t k, unsigned exponent);
-
-// The same for many.
-template <typename U>
-void decimal_words(const uint64_t* integers, size_t count, unsigned exponent, U* words);
-
 // The exponent with which most of a sample of the words are decimals of few digits, if there is
 // one. Looks at no more than eight.
 template <typename U>
 std::optional<unsigned> guess_decimal_exponent(const U* words, size_t count);
 
-// The integers of `count` words; the positions (ascending) of those that are no such decimals are
-// written to `exceptions`, and their integer is that of the value before. Returns the number of
-// exceptions.
+// The integers of `count` words (at most 256), below 2^51; the positions (ascending) of those that
+// are no such decimals are written to `exceptions`, and their integer is that of a neighbour.
+// Returns the number of exceptions; if it is `count`, the integers are arbitrary.
 template <typename U>
 size_t decimal_integers(const U* words, size_t count, unsigned exponent, uint64_t* integers,
                         uint8_t* exceptions);

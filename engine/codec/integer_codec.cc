@@ -41,9 +41,9 @@ bool is_stride(std::span<const int64_t> values) {
 }
 
 void encode_vector(std::span<const int64_t> values, std::vector<std::byte>& out) {
-    std::array<uint64_t, kPackedValuesMax> words;
-    std::transform(values.begin(), values.end(), words.begin(), as_unsigned);
-    const IntegerVectorPlan<uint64_t> plan(words.data(), values.size());
+    const auto* const words = reinterpret_cast<const uint64_t*>(values.data());
+    const IntegerVectorPlan<uint64_t> plan(words, values.size(),
+                                           word_kernels<uint64_t>().extremes(words, values.size()));
     if (plan.bytes_estimate() >= values.size_bytes()) {
         out.push_back(std::byte{kRawOrder});
         const Bytes raw = std::as_bytes(values);
@@ -58,7 +58,7 @@ void encode_vector(std::span<const int64_t> values, std::vector<std::byte>& out)
 Status decode_vector(Bytes encoded, std::span<int64_t> values) {
     ByteReader reader(encoded);
     const auto tag = reader.get<uint8_t>();
-    std::array<uint64_t, kPackedValuesMax> words;
+    std::array<uint64_t, kKernelRoom> words;
     if (tag == kRawOrder && reader.remaining() == values.size_bytes()) {
         std::memcpy(values.data(), reader.get_bytes(values.size_bytes()).data(),
                     values.size_bytes());
@@ -70,8 +70,7 @@ Status decode_vector(Bytes encoded, std::span<int64_t> values) {
                           "packed integers: {} bytes with tag {} are not {} values", encoded.size(),
                           tag, values.size());
     }
-    std::transform(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(values.size()),
-                   values.begin(), [](uint64_t word) { return static_cast<int64_t>(word); });
+    std::memcpy(values.data(), words.data(), values.size_bytes());
     return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <limits>
 
 #include "engine/base/check.h"
@@ -11,9 +12,6 @@
 namespace stepdb {
 
 namespace {
-
-constexpr size_t kBuckets = 32;
-constexpr unsigned kBucketBits = 5;
 
 // Zigzag of U taken as a signed number.
 template <typename U>
@@ -35,24 +33,6 @@ unsigned width_of(std::make_signed_t<U> low, std::make_signed_t<U> high) {
 // sums[b] is the number of residuals in the buckets below b.
 using BucketSums = std::array<int16_t, kBuckets + 1>;
 
-template <typename U>
-BucketSums count_buckets(const U* residuals, size_t count, U low, U range, unsigned shift) {
-    // Four tables, so that equal neighbours need not wait for each other's increment.
-    std::array<std::array<uint16_t, kBuckets>, 4> tables{};
-    for (size_t i = 0; i < count; ++i) {
-        const U beyond = static_cast<U>(residuals[i] - low);
-        if (beyond <= range) {
-            ++tables[i % 4][beyond >> shift];
-        }
-    }
-    BucketSums sums{};
-    for (size_t b = 0; b < kBuckets; ++b) {
-        sums[b + 1] = static_cast<int16_t>(sums[b] + tables[0][b] + tables[1][b] + tables[2][b] +
-                                           tables[3][b]);
-    }
-    return sums;
-}
-
 struct FullestWindow {
     size_t bucket;
     size_t inside;
@@ -68,19 +48,6 @@ FullestWindow fullest_window(const BucketSums& sums, size_t span) {
             std::max(best, static_cast<int16_t>(inside * 64 + static_cast<int16_t>(kBuckets - b)));
     }
     return {kBuckets - static_cast<size_t>(best % 64), static_cast<size_t>(best / 64)};
-}
-
-template <typename U>
-void find_range(const U* values, size_t count, std::make_signed_t<U>& low,
-                std::make_signed_t<U>& high) {
-    using S = std::make_signed_t<U>;
-    low = std::numeric_limits<S>::max();
-    high = std::numeric_limits<S>::min();
-    for (size_t i = 0; i < count; ++i) {
-        const auto value = static_cast<S>(values[i]);
-        low = std::min(low, value);
-        high = std::max(high, value);
-    }
 }
 
 }  // namespace
@@ -105,8 +72,9 @@ auto IntegerVectorPlan<U>::trim(const U* residuals, size_t count, Window window)
     for (int round = 0; round < kRoundsMax && window.width > 0; ++round) {
         const unsigned shift = window.width > kBucketBits ? window.width - kBucketBits : 0;
         const U low = static_cast<U>(window.low);
-        const U range = static_cast<U>(static_cast<U>(window.high) - low);
-        const BucketSums sums = count_buckets(residuals, count, low, range, shift);
+        BucketSums sums;
+        word_kernels<U>().count_buckets(residuals, count, {window.low, window.high}, shift,
+                                        sums.data());
         Window best = window;
         for (unsigned width = shift; width < window.width; ++width) {
             const auto [bucket, inside] = fullest_window(sums, size_t{1} << (width - shift));
@@ -128,13 +96,10 @@ auto IntegerVectorPlan<U>::trim(const U* residuals, size_t count, Window window)
 }
 
 template <typename U>
-void IntegerVectorPlan<U>::consider(unsigned order, const U* residuals, size_t count, S low,
-                                    S high) {
-    const unsigned whole_width = count == 0 ? 0 : width_of<U>(low, high);
-    if (count == 0) {
-        low = high = 0;
-    }
-    Window window{low, high, whole_width, 0, count * whole_width};
+void IntegerVectorPlan<U>::consider(unsigned order, const U* residuals, size_t count,
+                                    Extremes<U> range) {
+    const unsigned whole_width = width_of<U>(range.low, range.high);
+    Window window{range.low, range.high, whole_width, 0, count * whole_width};
     if (count >= 16 && whole_width > 1) {
         window = trim(residuals, count, window);
     }
@@ -147,42 +112,50 @@ void IntegerVectorPlan<U>::consider(unsigned order, const U* residuals, size_t c
         bytes_estimate_ = bytes;
         order_ = order;
         width_ = window.width;
-        low_ = window.low;
-        high_ = window.high;
+        packed_ = {window.low, window.high};
         patched_ = window.outside != 0;
     }
 }
 
+// Whether the first differences, of `width` bits, need a closer look, the values having been looked
+// at: not if many of them are far from zero, as they are of noise.
 template <typename U>
-IntegerVectorPlan<U>::IntegerVectorPlan(const U* values, size_t count) : count_(count) {
+bool IntegerVectorPlan<U>::differences_may_gain(unsigned width) const {
+    if (width <= width_ || width_ < 3) {
+        return true;
+    }
+    const U half = static_cast<U>(U{1} << (width_ - 3));
+    const size_t near =
+        word_kernels<U>().count_within(differences_[0].data(), count_ - 1,
+                                       static_cast<U>(U{0} - half), static_cast<U>(2 * half - 1));
+    return near * 2 > count_;
+}
+
+template <typename U>
+IntegerVectorPlan<U>::IntegerVectorPlan(const U* values, size_t count, Extremes<U> range)
+    : values_(values), count_(count) {
     DCHECK(count >= 1 && count <= kPackedValuesMax, "{} values", count);
-    std::copy_n(values, count, differences_[0].begin());
-    first_[0] = values[0];
-    S low = 0;
-    S high = 0;
-    find_range(values, count, low, high);
-    const unsigned width0 = width_of<U>(low, high);
-    consider(0, values, count, low, high);
+    const WordKernels<U>& kernels = word_kernels<U>();
+    const unsigned width0 = width_of<U>(range.low, range.high);
+    consider(0, values, count, range);
     if (count < 3 || width_ == 0) {
         return;
     }
-    for (size_t i = 0; i + 1 < count; ++i) {
-        differences_[1][i] = static_cast<U>(values[i + 1] - values[i]);
+    U* const first = differences_[0].data();
+    const Extremes<U> range1 = kernels.differences(values, count, first);
+    const unsigned width1 = width_of<U>(range1.low, range1.high);
+    first_ = {values[0], first[0]};
+    if (differences_may_gain(width1)) {
+        consider(1, first, count - 1, range1);
     }
-    first_[1] = differences_[1][0];
-    find_range(differences_[1].data(), count - 1, low, high);
-    const unsigned width1 = width_of<U>(low, high);
-    consider(1, differences_[1].data(), count - 1, low, high);
     // Of noise the second differences are wider than the first; only smooth data gains.
     if (width1 == 0 || width1 >= width0) {
         return;
     }
-    for (size_t i = 0; i + 2 < count; ++i) {
-        differences_[2][i] = static_cast<U>(differences_[1][i + 1] - differences_[1][i]);
-    }
-    find_range(differences_[2].data(), count - 2, low, high);
-    if (width_of<U>(low, high) <= width1) {
-        consider(2, differences_[2].data(), count - 2, low, high);
+    U* const second = differences_[1].data();
+    const Extremes<U> range2 = kernels.differences(first, count - 1, second);
+    if (width_of<U>(range2.low, range2.high) <= width1) {
+        consider(2, second, count - 2, range2);
     }
 }
 
@@ -193,38 +166,32 @@ uint8_t IntegerVectorPlan<U>::tag() const {
 
 template <typename U>
 std::byte* IntegerVectorPlan<U>::write(std::byte* out) const {
-    const std::array<U, kPackedValuesMax>& residuals = differences_[order_];
+    const WordKernels<U>& kernels = word_kernels<U>();
     const size_t count = count_ - order_;
     *out++ = static_cast<std::byte>(width_);
     for (unsigned i = 0; i < order_; ++i) {
         out = write_varint(out, zigzag_of(first_[i]));
     }
-    const U low = static_cast<U>(low_);
+    const U low = static_cast<U>(packed_.low);
     out = write_varint(out, zigzag_of(low));
 
-    std::array<U, kPackedValuesMax> packed;
-    for (size_t i = 0; i < count; ++i) {
-        packed[i] = static_cast<U>(residuals[i] - low);
-    }
+    alignas(64) std::array<U, kPackedValuesMax> packed;
+    kernels.subtract(order_ == 0 ? values_ : differences_[order_ - 1].data(), count, low,
+                     packed.data());
     if (patched_) {
-        const U range = static_cast<U>(static_cast<U>(high_) - low);
-        std::byte* const count_at = out++;
-        std::array<U, kPackedValuesMax> patches;
-        size_t patch_count = 0;
-        for (size_t i = 0; i < count; ++i) {
-            if (packed[i] > range) {
-                *out++ = static_cast<std::byte>(i);
-                patches[patch_count++] = packed[i];
-                packed[i] = 0;
-            }
-        }
-        CHECK(patch_count >= 1 && patch_count < kPackedValuesMax, "{} patches", patch_count);
-        *count_at = static_cast<std::byte>(patch_count);
-        for (size_t i = 0; i < patch_count; ++i) {
-            out = write_varint(out, zigzag_of(patches[i]));
+        std::array<uint8_t, kPackedValuesMax> positions;
+        const U range = static_cast<U>(static_cast<U>(packed_.high) - low);
+        const size_t patches = kernels.find_above(packed.data(), count, range, positions.data());
+        CHECK(patches >= 1 && patches < kPackedValuesMax, "{} patches", patches);
+        *out++ = static_cast<std::byte>(patches);
+        std::memcpy(out, positions.data(), patches);
+        out += patches;
+        for (size_t i = 0; i < patches; ++i) {
+            out = write_varint(out, zigzag_of(packed[positions[i]]));
+            packed[positions[i]] = 0;
         }
     }
-    pack_bits(packed.data(), count, width_, out);
+    kernels.pack(packed.data(), count, width_, out);
     return out + packed_bytes(count, width_);
 }
 
@@ -282,7 +249,7 @@ bool read_integer_vector(ByteReader& reader, uint8_t tag, size_t count, U* out) 
     if (!read_zigzag(reader, base)) {
         return false;
     }
-    size_t residual_count = count - order;
+    const size_t residual_count = count - order;
     Patches<U> patches;
     if ((tag & kPatchedBit) != 0 && !patches.read(reader, residual_count)) {
         return false;
@@ -291,21 +258,21 @@ bool read_integer_vector(ByteReader& reader, uint8_t tag, size_t count, U* out) 
     if (reader.failed()) {
         return false;
     }
-    unpack_bits(bits.data(), residual_count, width, out);
+    const WordKernels<U>& kernels = word_kernels<U>();
+    alignas(64) std::array<U, kKernelRoom> residuals;
+    U* const unpacked = order == 0 ? out : residuals.data();
+    kernels.unpack(bits.data(), residual_count, width, unpacked);
     for (size_t i = 0; i < patches.count; ++i) {
-        out[patches.positions[i]] = patches.residuals[i];
+        unpacked[patches.positions[i]] = patches.residuals[i];
     }
-    for (size_t i = 0; i < residual_count; ++i) {
-        out[i] = static_cast<U>(out[i] + base);
-    }
-    for (unsigned level = order; level > 0; --level) {
-        U running = first[level - 1];
-        for (size_t i = 0; i < residual_count; ++i) {
-            const U next = static_cast<U>(running + out[i]);
-            out[i] = running;
-            running = next;
-        }
-        out[residual_count++] = running;
+    if (order == 0) {
+        kernels.add(out, count, base);
+    } else if (order == 1) {
+        kernels.sum_up(unpacked, residual_count, first[0], base, out);
+    } else {
+        alignas(64) std::array<U, kKernelRoom> differences;
+        kernels.sum_up(unpacked, residual_count, first[1], base, differences.data());
+        kernels.sum_up(differences.data(), count - 1, first[0], 0, out);
     }
     return true;
 }

@@ -19,6 +19,7 @@
 #include <type_traits>
 
 #include "engine/base/coding.h"
+#include "engine/codec/kernels.h"
 
 namespace stepdb {
 
@@ -27,42 +28,48 @@ inline constexpr uint8_t kOrderMask = 3;
 inline constexpr uint8_t kRawOrder = 3;
 inline constexpr uint8_t kPatchedBit = 1U << 2U;
 
-// Bytes that IntegerVectorPlan::write may need.
+// Room for what IntegerVectorPlan::write may need, and the value codec before it.
 inline constexpr size_t kIntegerVectorBytesMax = 8192;
 
 // How to pack a vector; U is uint32_t or uint64_t, taken as two's complement.
 template <typename U>
 class IntegerVectorPlan {
   public:
-    // Looks at `count` values, 1 to kPackedValuesMax, and decides.
-    IntegerVectorPlan(const U* values, size_t count);
+    // Looks at `count` values, 1 to kPackedValuesMax, and decides. They outlive the plan and lie
+    // within `range`, both ends of which are there.
+    IntegerVectorPlan(const U* values, size_t count, Extremes<U> range);
+    IntegerVectorPlan(const IntegerVectorPlan&) = delete;
+    IntegerVectorPlan& operator=(const IntegerVectorPlan&) = delete;
 
     // Never less than write() takes.
     size_t bytes_estimate() const { return bytes_estimate_; }
     uint8_t tag() const;
-    // Writes the vector without its tag; returns the end.
+    // Writes the vector without its tag, and arbitrary bytes after it; returns its end. There is
+    // room for kIntegerVectorBytesMax less what the codec put before.
     std::byte* write(std::byte* out) const;
 
   private:
     using S = std::make_signed_t<U>;
     struct Window;
 
-    void consider(unsigned order, const U* residuals, size_t count, S low, S high);
+    void consider(unsigned order, const U* residuals, size_t count, Extremes<U> range);
     Window trim(const U* residuals, size_t count, Window window) const;
+    bool differences_may_gain(unsigned width) const;
 
+    const U* values_;
     size_t count_;
     size_t bytes_estimate_ = ~size_t{0};
     unsigned order_ = 0;
     unsigned width_ = 0;
     bool patched_ = false;
-    S low_ = 0;
-    S high_ = 0;
+    Extremes<U> packed_{};
     std::array<U, 2> first_{};
-    // Values and their differences of order 1 and 2.
-    std::array<std::array<U, kPackedValuesMax>, 3> differences_;
+    // Of order 1 and 2.
+    std::array<std::array<U, kKernelRoom>, 2> differences_;
 };
 
-// Reads what write() wrote and leaves the reader behind it. False if the bytes are malformed.
+// Reads what write() wrote and leaves the reader behind it. `out` has room for kKernelRoom. False
+// if the bytes are malformed.
 template <typename U>
 bool read_integer_vector(ByteReader& reader, uint8_t tag, size_t count, U* out);
 

@@ -8,9 +8,10 @@
 #include <optional>
 
 #include "engine/base/coding.h"
+#include "engine/base/float_bits.h"
 #include "engine/codec/decimal.h"
-#include "engine/codec/float_images.h"
 #include "engine/codec/integer_vector.h"
+#include "engine/codec/kernels.h"
 #include "engine/codec/vector_table.h"
 
 namespace stepdb {
@@ -27,38 +28,35 @@ void append(std::vector<std::byte>& out, const std::byte* from, const std::byte*
     out.insert(out.end(), from, to);
 }
 
-// A vector as decimals.
+// A vector as decimals, if it is one.
 template <typename U>
 class DecimalVector {
   public:
-    // Nothing if the words are no decimals or too many are not.
-    static std::optional<DecimalVector> create(const U* words, size_t count) {
+    // The words outlive it.
+    DecimalVector(const U* words, size_t count) : words_(words) {
         const auto exponent = guess_decimal_exponent(words, count);
         if (!exponent) {
-            return std::nullopt;
+            return;
         }
-        std::array<uint64_t, kPackedValuesMax> integers;
-        std::array<uint8_t, kPackedValuesMax> exceptions;
-        const size_t exception_count =
-            decimal_integers(words, count, *exponent, integers.data(), exceptions.data());
-        if (exception_count > count / 2) {
-            return std::nullopt;
+        exponent_ = *exponent;
+        exception_count_ =
+            decimal_integers(words, count, exponent_, integers_.data(), exceptions_.data());
+        if (exception_count_ <= count / 2) {
+            plan_.emplace(integers_.data(), count,
+                          word_kernels<uint64_t>().extremes(integers_.data(), count));
         }
-        return DecimalVector(*exponent, exceptions, exception_count,
-                             IntegerVectorPlan<uint64_t>(integers.data(), count));
     }
 
-    // Never less than append() appends.
+    // Never less than write() takes; a lot if the words are no decimals, or too many are not.
     size_t bytes_estimate() const {
         const size_t exception_bytes =
             exception_count_ == 0 ? 0 : 1 + exception_count_ * (1 + sizeof(U));
-        return 2 + exception_bytes + plan_.bytes_estimate();
+        return plan_ ? 2 + exception_bytes + plan_->bytes_estimate() : ~size_t{0};
     }
 
-    void append_to(std::vector<std::byte>& out, const U* words) const {
-        VectorBytes bytes;
-        std::byte* to = bytes.data();
-        *to++ = static_cast<std::byte>(plan_.tag() | kDecimalBit |
+    // Returns the end.
+    std::byte* write(std::byte* to) const {
+        *to++ = static_cast<std::byte>(plan_->tag() | kDecimalBit |
                                        (exception_count_ != 0 ? kExceptionsBit : 0U));
         *to++ = static_cast<std::byte>(exponent_);
         if (exception_count_ != 0) {
@@ -66,62 +64,55 @@ class DecimalVector {
             std::memcpy(to, exceptions_.data(), exception_count_);
             to += exception_count_;
             for (size_t i = 0; i < exception_count_; ++i) {
-                store_le(to, words[exceptions_[i]]);
+                store_le(to, words_[exceptions_[i]]);
                 to += sizeof(U);
             }
         }
-        append(out, bytes.data(), plan_.write(to));
+        return plan_->write(to);
     }
 
   private:
-    DecimalVector(unsigned exponent, const std::array<uint8_t, kPackedValuesMax>& exceptions,
-                  size_t exception_count, const IntegerVectorPlan<uint64_t>& plan)
-        : exponent_(exponent),
-          exceptions_(exceptions),
-          exception_count_(exception_count),
-          plan_(plan) {}
-
-    unsigned exponent_;
+    const U* words_;
+    unsigned exponent_ = 0;
+    size_t exception_count_ = 0;
     std::array<uint8_t, kPackedValuesMax> exceptions_;
-    size_t exception_count_;
-    IntegerVectorPlan<uint64_t> plan_;
+    alignas(64) std::array<uint64_t, kKernelRoom> integers_;
+    std::optional<IntegerVectorPlan<uint64_t>> plan_;
 };
 
 template <typename U>
-void encode_vector(const U* words, size_t count, std::vector<std::byte>& out) {
+std::byte* write_raw(const U* words, size_t count, std::byte* to) {
+    *to++ = std::byte{kRawOrder};
+    std::memcpy(to, words, count * sizeof(U));
+    return to + count * sizeof(U);
+}
+
+// Returns the end of what it wrote.
+template <typename U>
+std::byte* encode_vector(const U* words, size_t count, std::byte* to) {
     // Decimals of so few bits a value are not beaten by images, which then need no look.
     constexpr size_t kFewBits = 12;
-    const auto decimals = DecimalVector<U>::create(words, count);
-    if (decimals && decimals->bytes_estimate() <= count * kFewBits / 8) {
-        decimals->append_to(out, words);
-        return;
+    const DecimalVector<U> decimals(words, count);
+    if (decimals.bytes_estimate() <= count * kFewBits / 8) {
+        return decimals.write(to);
     }
-    U all = 0;
-    for (size_t i = 0; i < count; ++i) {
-        all |= words[i];
-    }
+    const WordKernels<U>& kernels = word_kernels<U>();
+    const U all = kernels.or_all(words, count);
     const unsigned shift = all == 0 ? 0 : static_cast<unsigned>(std::countr_zero(all));
-    std::array<U, kPackedValuesMax> images;
-    for (size_t i = 0; i < count; ++i) {
-        images[i] = shifted_image(words[i], shift);
-    }
-    const IntegerVectorPlan<U> plan(images.data(), count);
+    alignas(64) std::array<U, kKernelRoom> images;
+    const Extremes<U> range = kernels.images(words, count, shift, images.data());
+    const IntegerVectorPlan<U> plan(images.data(), count, range);
     const size_t raw_bytes = 1 + count * sizeof(U);
     const size_t image_bytes = 2 + plan.bytes_estimate();
-    if (decimals && decimals->bytes_estimate() < std::min(raw_bytes, image_bytes)) {
-        decimals->append_to(out, words);
-        return;
+    if (decimals.bytes_estimate() < std::min(raw_bytes, image_bytes)) {
+        return decimals.write(to);
     }
     if (raw_bytes <= image_bytes) {
-        out.push_back(std::byte{kRawOrder});
-        const Bytes raw = std::as_bytes(std::span(words, count));
-        append(out, raw.data(), raw.data() + raw.size());
-        return;
+        return write_raw(words, count, to);
     }
-    VectorBytes bytes;
-    bytes[0] = static_cast<std::byte>(plan.tag());
-    bytes[1] = static_cast<std::byte>(shift);
-    append(out, bytes.data(), plan.write(bytes.data() + 2));
+    *to++ = static_cast<std::byte>(plan.tag());
+    *to++ = static_cast<std::byte>(shift);
+    return plan.write(to);
 }
 
 template <typename U>
@@ -131,44 +122,40 @@ void encode_constant(U word, std::vector<std::byte>& out) {
     append(out, bytes.data() + zeros, bytes.data() + bytes.size());
 }
 
-bool all_same(std::span<const double> values) {
-    uint64_t different = 0;
-    for (const double value : values) {
-        different |= bits_of(value) ^ bits_of(values[0]);
-    }
-    return different == 0;
+template <typename T>
+bool all_same(std::span<const T> values) {
+    return std::memcmp(values.data(), values.data() + 1, values.size_bytes() - sizeof(T)) == 0;
 }
 
-bool words_of(std::span<const double> values, uint32_t* words) {
-    return narrow_all(values, words);
+// The words of a vector of values, in `room` if they are not the values themselves; null if values
+// do not narrow.
+const uint32_t* words_of(std::span<const double> values, uint32_t* room) {
+    return kernels().narrow(values.data(), values.size(), room) ? room : nullptr;
 }
-bool words_of(std::span<const double> values, uint64_t* words) {
-    std::transform(values.begin(), values.end(), words,
-                   [](double value) { return bits_of(value); });
-    return true;
+const uint64_t* words_of(std::span<const double> values, uint64_t* room) {
+    std::memcpy(room, values.data(), values.size_bytes());
+    return room;
+}
+const uint32_t* words_of(std::span<const uint32_t> words, uint32_t* /*room*/) {
+    return words.data();
 }
 
-bool all_narrow(std::span<const double> values) {
-    std::array<uint32_t, kPackedValuesMax> words;
+// False if a value has no word of U; what was appended is then to be dropped.
+template <typename U, typename T>
+bool encode_vectors(std::span<const T> values, std::vector<std::byte>& out) {
+    VectorTableWriter table(out, values.size());
+    alignas(64) std::array<U, kKernelRoom> room;
+    VectorBytes bytes;
     for (size_t at = 0; at < values.size(); at += kPackedValuesMax) {
         const size_t here = std::min(kPackedValuesMax, values.size() - at);
-        if (!narrow_all(values.subspan(at, here), words.data())) {
+        const U* const words = words_of(values.subspan(at, here), room.data());
+        if (words == nullptr) {
             return false;
         }
-    }
-    return true;
-}
-
-template <typename U>
-void encode_vectors(std::span<const double> values, std::vector<std::byte>& out) {
-    VectorTableWriter table(out, values.size());
-    std::array<U, kPackedValuesMax> words;
-    for (size_t at = 0; at < values.size(); at += kPackedValuesMax) {
-        const size_t here = std::min(kPackedValuesMax, values.size() - at);
-        CHECK(words_of(values.subspan(at, here), words.data()), "values at {} changed", at);
-        encode_vector(words.data(), here, out);
+        append(out, bytes.data(), encode_vector(words, here, bytes.data()));
         table.end_vector(out);
     }
+    return true;
 }
 
 Error malformed(Bytes encoded, size_t count) {
@@ -188,13 +175,13 @@ bool decode_decimals(ByteReader& reader, uint8_t tag, size_t count, U* words) {
         positions = reader.get_bytes(exception_count);
         exceptions = reader.get_bytes(exception_count * sizeof(U));
     }
-    std::array<uint64_t, kPackedValuesMax> integers;
+    std::array<uint64_t, kKernelRoom> integers;
     if (reader.failed() || exponent > kDecimalExponentMax ||
         ((tag & kExceptionsBit) != 0 && exception_count == 0) ||
         !read_integer_vector(reader, tag, count, integers.data())) {
         return false;
     }
-    decimal_words(integers.data(), count, exponent, words);
+    word_kernels<U>().decimal_words(integers.data(), count, exponent, words);
     for (size_t i = 0; i < exception_count; ++i) {
         const auto position = static_cast<size_t>(positions[i]);
         if (position >= count || (i > 0 && positions[i] <= positions[i - 1])) {
@@ -228,9 +215,7 @@ bool decode_vector(Bytes encoded, size_t count, U* words) {
         !read_integer_vector(reader, tag, count, words) || !reader.finished()) {
         return false;
     }
-    for (size_t i = 0; i < count; ++i) {
-        words[i] = word_of_shifted_image(words[i], shift);
-    }
+    word_kernels<U>().words_of_images(words, count, shift);
     return true;
 }
 
@@ -251,19 +236,26 @@ Status decode_constant(Bytes payload, std::span<double> values) {
     return {};
 }
 
+void values_of(const uint32_t* words, std::span<double> values) {
+    kernels().widen(words, values.size(), values.data());
+}
+void values_of(const uint64_t* words, std::span<double> values) {
+    std::memcpy(values.data(), words, values.size_bytes());
+}
+
 // Vectors `first` and on, as many as `values` has room for.
 template <typename U>
 Status decode_vectors(Bytes payload, size_t count, size_t first, std::span<double> values) {
     ByteReader reader(payload);
     TRY_ASSIGN(const VectorTable table, VectorTable::read(reader, count));
-    std::array<U, kPackedValuesMax> words;
+    alignas(64) std::array<U, kKernelRoom> words;
     for (size_t vector = first; !values.empty(); ++vector) {
         const size_t here = std::min(kPackedValuesMax, values.size());
         const Bytes encoded = table.vector(vector);
         if (!decode_vector(encoded, here, words.data())) {
             return malformed(encoded, here);
         }
-        widen_all(words.data(), values.first(here));
+        values_of(words.data(), values.first(here));
         values = values.subspan(here);
     }
     return {};
@@ -290,25 +282,24 @@ ValueForm encode_values(std::span<const double> values, std::vector<std::byte>& 
         narrowed ? encode_constant(*narrowed, out) : encode_constant(bits_of(values[0]), out);
         return form;
     }
-    form.float64 = !all_narrow(values);
-    form.float64 ? encode_vectors<uint64_t>(values, out) : encode_vectors<uint32_t>(values, out);
+    const size_t begin = out.size();
+    if (!encode_vectors<uint32_t>(values, out)) {
+        out.resize(begin);
+        form.float64 = true;
+        encode_vectors<uint64_t>(values, out);
+    }
     return form;
 }
 
 ValueForm encode_values(std::span<const uint32_t> words, std::vector<std::byte>& out) {
     CHECK(!words.empty(), "no values to encode");
     ValueForm form;
-    form.constant =
-        std::ranges::all_of(words, [&](uint32_t word) { return word == words.front(); });
+    form.constant = all_same(words);
     if (form.constant) {
         encode_constant(words.front(), out);
         return form;
     }
-    VectorTableWriter table(out, words.size());
-    for (size_t at = 0; at < words.size(); at += kPackedValuesMax) {
-        encode_vector(words.data() + at, std::min(kPackedValuesMax, words.size() - at), out);
-        table.end_vector(out);
-    }
+    encode_vectors<uint32_t>(words, out);
     return form;
 }
 
