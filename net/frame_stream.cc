@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/base/large_buffer.h"
+
 namespace stepdb {
 
 namespace {
 
-// Zeroing half a megabyte before overwriting it would cost as much as receiving it.
 std::shared_ptr<std::byte[]> make_buffer(size_t bytes) {
-    return std::shared_ptr<std::byte[]>(new std::byte[bytes]);
+    const auto buffer = std::make_shared<LargeBuffer>(bytes);
+    return {buffer, buffer->data()};
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "engine/base/civil_time.h"
+#include "engine/base/large_buffer.h"
 #include "engine/base/text.h"
 #include "engine/model/memory_plan.h"
 #include "net/engine_query_service.h"
@@ -65,6 +66,7 @@ EngineOptions engine_options(const std::string& directory, const MemoryPlan& pla
     EngineOptions options;
     options.directory = directory;
     options.memory_blocks_bytes_max = plan.flush;
+    options.tail_bytes_max = plan.tail;
     options.rows_bytes_max = plan.rows;
     options.resident_bytes_max = plan.resident;
     options.merge_bytes_max = plan.merge;
@@ -161,6 +163,7 @@ Status serve(const ServeOptions& options) {
     TRY_ASSIGN(const uint64_t memory, memory_budget(options.memory));
     tame_allocator();
     const MemoryPlan plan = MemoryPlan::of(memory);
+    LargeBuffer::set_kept_max(plan.kept);
     block_signals();
     // The port first: it is the quicker one to refuse.
     TRY_ASSIGN(const auto server, Server::listen(server_options(address, plan)));

@@ -25,6 +25,8 @@ struct MemoryPlan {
     size_t query = 0;    // what queries compute with
     size_t merge = 0;    // what a merge of segments takes, about
     size_t rest = 0;
+    size_t kept = 0;  // of `rest`, large buffers kept for the next (engine/base/large_buffer.h)
+    size_t tail = 0;  // of `rows`, the rows of one schema that are made a block at once
 
     static constexpr MemoryPlan of(size_t total) {
         constexpr size_t kFixed = 64U << 20U;
@@ -40,6 +42,8 @@ struct MemoryPlan {
         plan.results = shared / 16;
         plan.query = shared / 8;
         plan.resident = shared / 4;
+        plan.tail = std::clamp<size_t>(plan.flush / 3, 8U << 20U, kTailBytesMax);
+        plan.kept = std::min<size_t>(total / 16, kKeptBuffersBytesMax);
         plan.rest = total - plan.rows - plan.receive - plan.results - plan.query -
                     plan.resident / 2 - plan.merge;
         return plan;

@@ -280,11 +280,11 @@ std::shared_ptr<const EncodedBlock> BlockBuilder::finish(std::shared_ptr<MemoryB
     info_.summaries_bytes = static_cast<uint32_t>(summaries.size());
     auto block = std::make_shared<EncodedBlock>();
     block->info = info_;
-    block->bytes.reserve(info_.total_bytes());
-    block->bytes.insert(block->bytes.end(), axis.begin(), axis.end());
-    block->bytes.insert(block->bytes.end(), directory.begin(), directory.end());
-    block->bytes.insert(block->bytes.end(), chunks_.begin(), chunks_.end());
-    block->bytes.insert(block->bytes.end(), summaries.begin(), summaries.end());
+    block->bytes = LargeBuffer(info_.total_bytes());
+    std::byte* to = block->bytes.data();
+    for (const Bytes part : {Bytes(axis), Bytes(directory), Bytes(chunks_), Bytes(summaries)}) {
+        to = std::copy(part.begin(), part.end(), to);
+    }
     block->charge = MemoryCharge(std::move(budget), block->memory_bytes());
     return block;
 }

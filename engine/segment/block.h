@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "engine/base/bytes.h"
+#include "engine/base/large_buffer.h"
 #include "engine/base/memory_budget.h"
 #include "engine/base/result.h"
 #include "engine/model/key.h"
@@ -62,8 +63,8 @@ struct BlockInfo {
 // Immutable once built; shared between the engine and snapshots.
 struct EncodedBlock {
     BlockInfo info;
-    std::vector<std::byte> bytes;  // info.total_bytes()
-    MemoryCharge charge;           // memory_bytes(), for as long as anybody holds the block
+    LargeBuffer bytes;    // info.total_bytes()
+    MemoryCharge charge;  // memory_bytes(), for as long as anybody holds the block
 
     size_t memory_bytes() const { return sizeof(*this) + bytes.capacity(); }
 };

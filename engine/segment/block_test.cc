@@ -274,7 +274,8 @@ TEST(Block, GarbledSectionsNeverCrash) {
         const auto block = build(random_table(random));
         EncodedBlock bad;
         bad.info = block->info;
-        bad.bytes = block->bytes;
+        bad.bytes = LargeBuffer(block->bytes.size());
+        std::copy(block->bytes.begin(), block->bytes.end(), bad.bytes.begin());
         const auto bytes = std::make_unique<std::byte[]>(bad.bytes.size());
         for (auto flips = 1 + random() % 4; flips > 0; --flips) {
             const size_t range = random() % 2 == 0 ? bad.info.axis_bytes + bad.info.directory_bytes

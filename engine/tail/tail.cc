@@ -52,7 +52,7 @@ TailChunk::TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes
       keys_(new Key[rows_max]),
       times_(new int64_t[rows_max]),
       sequences_(new uint64_t[rows_max]),
-      values_(new std::byte[value_bytes_max]) {
+      values_(value_bytes_max) {
     if (sparse_) {
         offsets_.reset(new size_t[size_t{rows_max} + 1]);
         offsets_[0] = 0;
@@ -92,7 +92,7 @@ uint32_t TailChunk::append(const RowsView& rows, uint32_t first, uint32_t count,
             if (at + bytes > value_bytes_max_) {
                 break;
             }
-            std::memcpy(values_.get() + at, rows.values().data() + source, bytes);
+            std::memcpy(values_.data() + at, rows.values().data() + source, bytes);
             std::memcpy(presence_.get() + (rows_ + taken) * bitmap_bytes_,
                         rows.presence_row(first + taken).data(), bitmap_bytes_);
             at += bytes;
@@ -102,7 +102,7 @@ uint32_t TailChunk::append(const RowsView& rows, uint32_t first, uint32_t count,
         }
     } else {
         taken = std::min(count, rows_max_ - rows_);
-        std::memcpy(values_.get() + rows_ * row_bytes_, rows.values().data() + first * row_bytes_,
+        std::memcpy(values_.data() + rows_ * row_bytes_, rows.values().data() + first * row_bytes_,
                     taken * row_bytes_);
     }
     for (uint32_t i = 0; i < taken; ++i) {
@@ -118,7 +118,7 @@ uint32_t TailChunk::append(const RowsView& rows, uint32_t first, uint32_t count,
 
 size_t TailChunk::memory_bytes() const {
     return sizeof(*this) + rows_max_ * (sizeof(Key) + sizeof(int64_t) + sizeof(uint64_t)) +
-           value_bytes_max_ + (sparse_ ? rows_max_ * (sizeof(size_t) + bitmap_bytes_) : 0) +
+           values_.capacity() + (sparse_ ? rows_max_ * (sizeof(size_t) + bitmap_bytes_) : 0) +
            narrow_before_.size() * 4 + float64_columns_.size();
 }
 
@@ -148,17 +148,17 @@ void TailChunk::transpose(uint32_t first, uint32_t end, uint32_t* narrow, double
     const uint32_t wide_first = first - narrow_first;
     const uint32_t wide_count = end - first - narrow_count;
     if (narrow_count != 0) {
-        transpose_words(values_.get() + size_t{narrow_first} * 4, row_bytes_, rows_, narrow_count,
+        transpose_words(values_.data() + size_t{narrow_first} * 4, row_bytes_, rows_, narrow_count,
                         narrow, stride);
     }
     if (wide_count != 0) {
         const size_t offset = size_t{narrow_columns(width_)} * 4 + size_t{wide_first} * 8;
-        transpose_doubles(values_.get() + offset, row_bytes_, rows_, wide_count, wide, stride);
+        transpose_doubles(values_.data() + offset, row_bytes_, rows_, wide_count, wide, stride);
     }
 }
 
 double TailChunk::value_at(size_t offset, bool wide) const {
-    const std::byte* at = values_.get() + offset;
+    const std::byte* at = values_.data() + offset;
     return wide ? load_le<double>(at) : widen(load_le<uint32_t>(at));
 }
 

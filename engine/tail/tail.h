@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/base/bytes.h"
+#include "engine/base/large_buffer.h"
 #include "engine/base/memory_budget.h"
 #include "engine/model/key.h"
 #include "engine/model/rows.h"
@@ -95,7 +96,7 @@ class TailChunk {
     std::unique_ptr<uint64_t[]> sequences_;
     std::unique_ptr<size_t[]> offsets_;      // sparse: rows_max_ + 1
     std::unique_ptr<std::byte[]> presence_;  // sparse: rows_max_ x bitmap_bytes_
-    std::unique_ptr<std::byte[]> values_;
+    LargeBuffer values_;
     MemoryCharge charge_;
 };
 
