@@ -23,17 +23,24 @@ double value_of(U word) {
 template <typename U>
 constexpr double kSampleMax = sizeof(U) == 4 ? 1048576.0 : 1125899906842624.0;
 
-// Twice what rounding to a word and scaling it may add up to.
+// More than rounding to a word and scaling may add up to.
 template <typename U>
-constexpr double kTolerance = sizeof(U) == 4 ? 0x1p-22 : 0x1p-50;
+constexpr double kTolerance = sizeof(U) == 4 ? 0x1.2p-24 : 0x1p-51;
+
+double nearest_integer(double scaled) {
+    constexpr double kToInteger = 6755399441055744.0;  // 1.5 * 2^52
+    return (scaled + kToInteger) - kToInteger;
+}
 
 template <typename U>
 bool is_decimal(U word, unsigned exponent) {
     const double scaled = value_of(word) * kPowersOfTen[exponent];
-    if (!(std::fabs(scaled) < kSampleMax<U>)) {
+    const double whole = nearest_integer(scaled);
+    const double magnitude = std::fabs(scaled);
+    if (!(magnitude < kSampleMax<U> && std::fabs(scaled - whole) <= magnitude * kTolerance<U>)) {
         return false;
     }
-    const double value = std::nearbyint(scaled) / kPowersOfTen[exponent];
+    const double value = whole / kPowersOfTen[exponent];
     if constexpr (sizeof(U) == 4) {
         return bits_of(static_cast<float>(value)) == word;
     } else {
@@ -47,8 +54,7 @@ std::optional<unsigned> exponent_of(U word, unsigned from) {
     if (is_decimal(word, from)) {
         return from;
     }
-    const double value = value_of(word);
-    uint32_t near = kernels().near_decimals(value, kSampleMax<U>, kTolerance<U>);
+    uint32_t near = kernels().near_decimals(value_of(word), kSampleMax<U>, kTolerance<U>);
     for (near = near >> from << from; near != 0; near &= near - 1) {
         const auto exponent = static_cast<unsigned>(std::countr_zero(near));
         if (is_decimal(word, exponent)) {

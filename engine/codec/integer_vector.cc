@@ -30,26 +30,6 @@ unsigned width_of(std::make_signed_t<U> low, std::make_signed_t<U> high) {
         std::bit_width(static_cast<U>(static_cast<U>(high) - static_cast<U>(low))));
 }
 
-// sums[b] is the number of residuals in the buckets below b.
-using BucketSums = std::array<int16_t, kBuckets + 1>;
-
-struct FullestWindow {
-    size_t bucket;
-    size_t inside;
-};
-
-// The first window of `span` buckets that holds most.
-FullestWindow fullest_window(const BucketSums& sums, size_t span) {
-    // Count and bucket in one number: 256 * 64 fits, and the loop is a plain maximum.
-    int16_t best = 0;
-    for (size_t b = 0; b + span <= kBuckets; ++b) {
-        const auto inside = static_cast<int16_t>(sums[b + span] - sums[b]);
-        best =
-            std::max(best, static_cast<int16_t>(inside * 64 + static_cast<int16_t>(kBuckets - b)));
-    }
-    return {kBuckets - static_cast<size_t>(best % 64), static_cast<size_t>(best / 64)};
-}
-
 }  // namespace
 
 // A range of residuals that are packed; the others are patched.
@@ -72,12 +52,16 @@ auto IntegerVectorPlan<U>::trim(const U* residuals, size_t count, Window window)
     for (int round = 0; round < kRoundsMax && window.width > 0; ++round) {
         const unsigned shift = window.width > kBucketBits ? window.width - kBucketBits : 0;
         const U low = static_cast<U>(window.low);
-        BucketSums sums;
+        std::array<int16_t, kBucketSums> sums;
         word_kernels<U>().count_buckets(residuals, count, {window.low, window.high}, shift,
                                         sums.data());
+        std::array<int16_t, kBucketBits> fullest;
+        kernels().fullest_windows(sums.data(), window.width - shift, fullest.data());
         Window best = window;
         for (unsigned width = shift; width < window.width; ++width) {
-            const auto [bucket, inside] = fullest_window(sums, size_t{1} << (width - shift));
+            const auto found = static_cast<size_t>(fullest[width - shift]);
+            const size_t bucket = kBuckets - found % 64;
+            const size_t inside = found / 64;
             const size_t outside = count - inside;
             const size_t bits = count * width + outside * patch_bits(whole_width);
             if (bits < best.bits && outside < kPackedValuesMax) {

@@ -18,6 +18,7 @@ struct Extremes {
 
 inline constexpr unsigned kBucketBits = 5;
 inline constexpr size_t kBuckets = size_t{1} << kBucketBits;
+inline constexpr size_t kBucketSums = 2 * kBuckets;
 
 // What a packed vector may be written beyond its end, and room for a vector that is written in
 // whole registers.
@@ -44,7 +45,8 @@ struct WordKernels {
     // How many values, less `low`, are at most `range`.
     size_t (*count_within)(const U* values, size_t count, U low, U range);
     // sums[b], for b up to kBuckets: how many are within as above and then, shifted right by
-    // `shift`, below b. Shifted so, `range` is below kBuckets.
+    // `shift`, below b; for b above kBuckets, up to kBucketSums - 1, all that are within. Shifted
+    // so, `range` is below kBuckets.
     void (*count_buckets)(const U* values, size_t count, Extremes<U> within, unsigned shift,
                           int16_t* sums);
     void (*subtract)(const U* values, size_t count, U base, U* out);
@@ -57,7 +59,7 @@ struct WordKernels {
     void (*unpack)(const std::byte* in, size_t count, unsigned width, U* out);
     // The integers k of decimals (decimal.h). wrong[i] is not 0 where k / 10^exponent is not the
     // word, and integers[i] then arbitrary; returns all of `wrong` or-ed.
-    U (*decimal_integers)
+    U(*decimal_integers)
     (const U* words, size_t count, unsigned exponent, uint64_t* integers, U* wrong);
     void (*decimal_words)(const uint64_t* integers, size_t count, unsigned exponent, U* words);
 };
@@ -72,6 +74,10 @@ struct Kernels {
     // Bit e, for each exponent up to kDecimalExponentMax, where value * 10^e is below `limit` and
     // within `tolerance` of it of an integer.
     uint32_t (*near_decimals)(double value, double limit, double tolerance);
+    // Given such sums: for windows of 2^s neighbouring buckets, s below `spans` (at most
+    // kBucketBits), how many are within the first window that holds most, times 64, plus kBuckets
+    // less its first bucket.
+    void (*fullest_windows)(const int16_t* sums, size_t spans, int16_t* best);
 };
 
 enum class KernelLevel : uint8_t { kPortable, kAvx2, kAvx512 };

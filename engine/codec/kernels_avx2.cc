@@ -103,6 +103,7 @@ KERNEL void count_buckets(const U* values, size_t count, Extremes<U> within, uns
         }
         sums[b] = static_cast<int16_t>(sum_of_bytes(below) - static_cast<int16_t>(filled));
     }
+    fill_up_sums(sums);
 }
 
 KERNEL uint32_t lanes_above(const uint32_t* values, uint32_t limit) {
@@ -331,6 +332,7 @@ const Kernels kKernels = {
     .narrow = narrow,
     .widen = widen,
     .near_decimals = near_decimals,
+    .fullest_windows = fullest_windows,
 };
 
 }  // namespace stepdb::avx2

@@ -17,6 +17,7 @@ namespace {
         target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt," \
                "prefer-vector-width=512"))) static
 #endif
+#define STEPDB_OWN_NEAR_DECIMALS
 #include "engine/codec/kernel_loops.inc"
 
 // The lowest `count` bits; all from 64 on.
@@ -55,6 +56,27 @@ KERNEL __m512i add_lanes(__m512i a, __m512i b, uint32_t /*lane*/) {
 }
 KERNEL __m512i add_lanes(__m512i a, __m512i b, uint64_t /*lane*/) {
     return _mm512_add_epi64(a, b);
+}
+
+// --- Decimals ---
+
+KERNEL uint32_t near_decimals(double value, double limit, double tolerance) {
+    const __m512d to_integer = _mm512_set1_pd(kToInteger);
+    uint32_t near = 0;
+    for (size_t e = 0; e < kPowersOfTen.size(); e += 8) {
+        const auto lanes = static_cast<__mmask8>(low_mask(kPowersOfTen.size() - e));
+        const __m512d scaled = _mm512_mul_pd(_mm512_set1_pd(value),
+                                             _mm512_maskz_loadu_pd(lanes, kPowersOfTen.data() + e));
+        const __m512d whole = _mm512_sub_pd(_mm512_add_pd(scaled, to_integer), to_integer);
+        const __m512d distance = _mm512_abs_pd(_mm512_sub_pd(scaled, whole));
+        const __m512d magnitude = _mm512_abs_pd(scaled);
+        const __mmask8 below =
+            _mm512_mask_cmp_pd_mask(lanes, magnitude, _mm512_set1_pd(limit), _CMP_LT_OQ);
+        const __m512d most = _mm512_mul_pd(magnitude, _mm512_set1_pd(tolerance));
+        near |= static_cast<uint32_t>(_mm512_mask_cmp_pd_mask(below, distance, most, _CMP_LE_OQ))
+                << e;
+    }
+    return near;
 }
 
 // --- Counting ---
@@ -111,6 +133,7 @@ KERNEL void count_buckets(const U* values, size_t count, Extremes<U> within, uns
                            _mm_popcnt_u64(_mm512_cmplt_epu8_mask(fourth, bound));
         sums[b] = static_cast<int16_t>(below);
     }
+    fill_up_sums(sums);
 }
 
 KERNEL uint32_t lanes_above(__m512i values, __m512i limit, uint32_t /*lane*/) {
@@ -389,6 +412,7 @@ const Kernels kKernels = {
     .narrow = narrow,
     .widen = widen,
     .near_decimals = near_decimals,
+    .fullest_windows = fullest_windows,
 };
 
 }  // namespace stepdb::avx512

@@ -27,6 +27,7 @@ void count_buckets(const U* values, size_t count, Extremes<U> within, unsigned s
         sums[b + 1] = static_cast<int16_t>(sums[b] + tables[0][b] + tables[1][b] + tables[2][b] +
                                            tables[3][b]);
     }
+    fill_up_sums(sums);
 }
 
 template <typename U>
@@ -78,6 +79,7 @@ const Kernels kKernels = {
     .narrow = narrow,
     .widen = widen,
     .near_decimals = near_decimals,
+    .fullest_windows = fullest_windows,
 };
 
 }  // namespace stepdb::portable

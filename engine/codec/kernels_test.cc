@@ -190,8 +190,8 @@ void check_counts(const WordKernels<U>& variant, const std::vector<U>& words, U 
     const unsigned shift = width > kBucketBits ? width - kBucketBits : 0;
     const Extremes<U> within = {static_cast<std::make_signed_t<U>>(low),
                                 static_cast<std::make_signed_t<U>>(static_cast<U>(low + range))};
-    std::array<int16_t, kBuckets + 1> expected{};
-    std::array<int16_t, kBuckets + 1> sums{};
+    std::array<int16_t, kBucketSums> expected{};
+    std::array<int16_t, kBucketSums> sums{};
     plain.count_buckets(words.data(), count, within, shift, expected.data());
     variant.count_buckets(words.data(), count, within, shift, sums.data());
     ASSERT_EQ(sums, expected) << "low " << low << " range " << range;
