@@ -30,62 +30,69 @@ unsigned width_of(std::make_signed_t<U> low, std::make_signed_t<U> high) {
         std::bit_width(static_cast<U>(static_cast<U>(high) - static_cast<U>(low))));
 }
 
-}  // namespace
+// The fullest window of `span` buckets, given sums as of count_buckets: how many are within, times
+// 64, plus kBuckets less its first bucket. 256 * 64 fits, and the loop is a plain maximum; the
+// first of equals wins, and windows that reach beyond the last bucket never do.
+int fullest_window(const std::array<int16_t, kBucketSums>& sums, size_t span) {
+    const int16_t* const ends = sums.data() + span;
+    int16_t best = 0;
+    for (size_t b = 0; b < kBuckets; ++b) {
+        const auto inside = static_cast<int16_t>(ends[b] - sums[b]);
+        const auto key = static_cast<int16_t>(inside * 64 + static_cast<int16_t>(kBuckets - b));
+        best = key > best ? key : best;
+    }
+    return best;
+}
 
-// A range of residuals that are packed; the others are patched.
-template <typename U>
-struct IntegerVectorPlan<U>::Window {
-    S low;
-    S high;
-    unsigned width;
-    size_t outside;
-    size_t bits;  // of packed and patched residuals
-};
+}  // namespace
 
 // Finds out whether fewer bits for most pay for patches of some: counts the residuals in equal
 // buckets over the range, and slides windows of half, a quarter, ... of it over them. Only a window
 // of a single bucket may hide a still better one and is looked into again.
 template <typename U>
-auto IntegerVectorPlan<U>::trim(const U* residuals, size_t count, Window window) const -> Window {
+void IntegerVectorPlan<U>::trim(const U* residuals, size_t count, Window& window) const {
     constexpr int kRoundsMax = 16;
-    const unsigned whole_width = window.width;
+    const size_t patch = patch_bits(window.width);
     for (int round = 0; round < kRoundsMax && window.width > 0; ++round) {
-        const unsigned shift = window.width > kBucketBits ? window.width - kBucketBits : 0;
+        const unsigned width = window.width;
+        const unsigned shift = width > kBucketBits ? width - kBucketBits : 0;
         const U low = static_cast<U>(window.low);
         std::array<int16_t, kBucketSums> sums;
         word_kernels<U>().count_buckets(residuals, count, {window.low, window.high}, shift,
                                         sums.data());
-        std::array<int16_t, kBucketBits> fullest;
-        kernels().fullest_windows(sums.data(), window.width - shift, fullest.data());
-        Window best = window;
-        for (unsigned width = shift; width < window.width; ++width) {
-            const auto found = static_cast<size_t>(fullest[width - shift]);
-            const size_t bucket = kBuckets - found % 64;
-            const size_t inside = found / 64;
-            const size_t outside = count - inside;
-            const size_t bits = count * width + outside * patch_bits(whole_width);
-            if (bits < best.bits && outside < kPackedValuesMax) {
-                const U from = static_cast<U>(low + (static_cast<U>(bucket) << shift));
-                const U to = static_cast<U>(from + ((U{1} << width) - 1));
-                best = {static_cast<S>(from), static_cast<S>(to), width, outside, bits};
+        for (unsigned less = 1; less <= width - shift; ++less) {
+            const int fullest = fullest_window(sums, size_t{1} << (width - less - shift));
+            const size_t outside = count - static_cast<size_t>(fullest / 64);
+            const size_t bits = count * (width - less) + outside * patch;
+            if (bits < window.bits && outside < kPackedValuesMax) {
+                const auto bucket = static_cast<U>(kBuckets - static_cast<unsigned>(fullest % 64));
+                window.low = static_cast<S>(static_cast<U>(low + (bucket << shift)));
+                window.width = width - less;
+                window.high = static_cast<S>(
+                    static_cast<U>(static_cast<U>(window.low) + ((U{1} << window.width) - 1)));
+                window.outside = outside;
+                window.bits = bits;
+            }
+            if (outside * patch >= count * kBucketBits) {
+                break;  // Narrower windows have no fewer outside, and save no more than this.
             }
         }
-        const bool improved = best.bits != window.bits;
-        window = best;
-        if (!improved || window.width > shift) {
-            break;
+        if (window.width == width || window.width > shift) {
+            return;
         }
     }
-    return window;
 }
 
 template <typename U>
 void IntegerVectorPlan<U>::consider(unsigned order, const U* residuals, size_t count,
                                     Extremes<U> range) {
-    const unsigned whole_width = width_of<U>(range.low, range.high);
-    Window window{range.low, range.high, whole_width, 0, count * whole_width};
-    if (count >= 16 && whole_width > 1) {
-        window = trim(residuals, count, window);
+    Window window;
+    window.low = range.low;
+    window.high = range.high;
+    window.width = width_of<U>(range.low, range.high);
+    window.bits = count * window.width;
+    if (count >= 16 && window.width > 1) {
+        trim(residuals, count, window);
     }
     size_t bytes = 1 + varint_bytes(zigzag_of(static_cast<U>(window.low))) + (window.bits + 7) / 8;
     bytes += window.outside != 0 ? 1 : 0;
@@ -95,9 +102,7 @@ void IntegerVectorPlan<U>::consider(unsigned order, const U* residuals, size_t c
     if (bytes < bytes_estimate_) {
         bytes_estimate_ = bytes;
         order_ = order;
-        width_ = window.width;
-        packed_ = {window.low, window.high};
-        patched_ = window.outside != 0;
+        window_ = window;
     }
 }
 
@@ -105,10 +110,10 @@ void IntegerVectorPlan<U>::consider(unsigned order, const U* residuals, size_t c
 // at: not if many of them are far from zero, as they are of noise.
 template <typename U>
 bool IntegerVectorPlan<U>::differences_may_gain(unsigned width) const {
-    if (width <= width_ || width_ < 3) {
+    if (width <= window_.width || window_.width < 3) {
         return true;
     }
-    const U half = static_cast<U>(U{1} << (width_ - 3));
+    const U half = static_cast<U>(U{1} << (window_.width - 3));
     const size_t near =
         word_kernels<U>().count_within(differences_[0].data(), count_ - 1,
                                        static_cast<U>(U{0} - half), static_cast<U>(2 * half - 1));
@@ -122,7 +127,7 @@ IntegerVectorPlan<U>::IntegerVectorPlan(const U* values, size_t count, Extremes<
     const WordKernels<U>& kernels = word_kernels<U>();
     const unsigned width0 = width_of<U>(range.low, range.high);
     consider(0, values, count, range);
-    if (count < 3 || width_ == 0) {
+    if (count < 3 || window_.width == 0) {
         return;
     }
     U* const first = differences_[0].data();
@@ -145,26 +150,26 @@ IntegerVectorPlan<U>::IntegerVectorPlan(const U* values, size_t count, Extremes<
 
 template <typename U>
 uint8_t IntegerVectorPlan<U>::tag() const {
-    return static_cast<uint8_t>(order_ | (patched_ ? kPatchedBit : 0U));
+    return static_cast<uint8_t>(order_ | (window_.outside != 0 ? kPatchedBit : 0U));
 }
 
 template <typename U>
 std::byte* IntegerVectorPlan<U>::write(std::byte* out) const {
     const WordKernels<U>& kernels = word_kernels<U>();
     const size_t count = count_ - order_;
-    *out++ = static_cast<std::byte>(width_);
+    *out++ = static_cast<std::byte>(window_.width);
     for (unsigned i = 0; i < order_; ++i) {
         out = write_varint(out, zigzag_of(first_[i]));
     }
-    const U low = static_cast<U>(packed_.low);
+    const U low = static_cast<U>(window_.low);
     out = write_varint(out, zigzag_of(low));
 
     alignas(64) std::array<U, kPackedValuesMax> packed;
     kernels.subtract(order_ == 0 ? values_ : differences_[order_ - 1].data(), count, low,
                      packed.data());
-    if (patched_) {
+    if (window_.outside != 0) {
         std::array<uint8_t, kPackedValuesMax> positions;
-        const U range = static_cast<U>(static_cast<U>(packed_.high) - low);
+        const U range = static_cast<U>(static_cast<U>(window_.high) - low);
         const size_t patches = kernels.find_above(packed.data(), count, range, positions.data());
         CHECK(patches >= 1 && patches < kPackedValuesMax, "{} patches", patches);
         *out++ = static_cast<std::byte>(patches);
@@ -175,8 +180,8 @@ std::byte* IntegerVectorPlan<U>::write(std::byte* out) const {
             packed[positions[i]] = 0;
         }
     }
-    kernels.pack(packed.data(), count, width_, out);
-    return out + packed_bytes(count, width_);
+    kernels.pack(packed.data(), count, window_.width, out);
+    return out + packed_bytes(count, window_.width);
 }
 
 namespace {

@@ -50,19 +50,25 @@ class IntegerVectorPlan {
 
   private:
     using S = std::make_signed_t<U>;
-    struct Window;
+
+    // A range of residuals that are packed; the others are patched.
+    struct Window {
+        S low = 0;
+        S high = 0;
+        unsigned width = 0;
+        size_t outside = 0;
+        size_t bits = 0;  // of packed and patched residuals
+    };
 
     void consider(unsigned order, const U* residuals, size_t count, Extremes<U> range);
-    Window trim(const U* residuals, size_t count, Window window) const;
+    void trim(const U* residuals, size_t count, Window& window) const;
     bool differences_may_gain(unsigned width) const;
 
     const U* values_;
     size_t count_;
     size_t bytes_estimate_ = ~size_t{0};
     unsigned order_ = 0;
-    unsigned width_ = 0;
-    bool patched_ = false;
-    Extremes<U> packed_{};
+    Window window_;
     std::array<U, 2> first_{};
     // Of order 1 and 2.
     std::array<std::array<U, kKernelRoom>, 2> differences_;

@@ -16,7 +16,7 @@ struct Extremes {
     std::make_signed_t<U> high;
 };
 
-inline constexpr unsigned kBucketBits = 5;
+inline constexpr unsigned kBucketBits = 4;
 inline constexpr size_t kBuckets = size_t{1} << kBucketBits;
 inline constexpr size_t kBucketSums = 2 * kBuckets;
 
@@ -74,10 +74,6 @@ struct Kernels {
     // Bit e, for each exponent up to kDecimalExponentMax, where value * 10^e is below `limit` and
     // within `tolerance` of it of an integer.
     uint32_t (*near_decimals)(double value, double limit, double tolerance);
-    // Given such sums: for windows of 2^s neighbouring buckets, s below `spans` (at most
-    // kBucketBits), how many are within the first window that holds most, times 64, plus kBuckets
-    // less its first bucket.
-    void (*fullest_windows)(const int16_t* sums, size_t spans, int16_t* best);
 };
 
 enum class KernelLevel : uint8_t { kPortable, kAvx2, kAvx512 };

@@ -27,15 +27,18 @@ KERNEL uint64_t low_mask(size_t count) {
 
 // The first `count` bytes at `bytes`, which are all that is read, then zeros.
 KERNEL __m512i load_bytes(const std::byte* bytes, size_t count) {
-    return _mm512_maskz_loadu_epi8(low_mask(count), bytes);
+    return count >= 64 ? _mm512_loadu_si512(bytes)
+                       : _mm512_maskz_loadu_epi8(low_mask(count), bytes);
 }
 
 // Up to as many of the values as there are lanes, then zeros.
 KERNEL __m512i load_lanes(const uint32_t* values, size_t count) {
-    return _mm512_maskz_loadu_epi32(static_cast<__mmask16>(low_mask(count)), values);
+    return count >= 16 ? _mm512_loadu_si512(values)
+                       : _mm512_maskz_loadu_epi32(static_cast<__mmask16>(low_mask(count)), values);
 }
 KERNEL __m512i load_lanes(const uint64_t* values, size_t count) {
-    return _mm512_maskz_loadu_epi64(static_cast<__mmask8>(low_mask(count)), values);
+    return count >= 8 ? _mm512_loadu_si512(values)
+                      : _mm512_maskz_loadu_epi64(static_cast<__mmask8>(low_mask(count)), values);
 }
 
 KERNEL __m512i all_lanes(uint32_t value) {
@@ -81,24 +84,56 @@ KERNEL uint32_t near_decimals(double value, double limit, double tolerance) {
 
 // --- Counting ---
 
-// A byte for each value: its bucket, or kOutside.
+// The bucket of each lane, or kOutside.
 constexpr int kOutside = 0x7F;
 
-KERNEL void put_buckets(__m512i beyond, uint32_t lanes, __m512i range, __m128i shift,
-                        uint8_t* buckets, uint32_t /*lane*/) {
-    const __mmask16 inside =
-        _mm512_mask_cmple_epu32_mask(static_cast<__mmask16>(lanes), beyond, range);
-    const __m512i bucket =
-        _mm512_mask_srl_epi32(_mm512_set1_epi32(kOutside), inside, beyond, shift);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(buckets), _mm512_cvtepi32_epi8(bucket));
+struct BucketBounds {
+    __m512i minus_low;
+    __m512i range;
+    __m128i shift;
+};
+
+// Sixteen dwords, from `count` values.
+KERNEL __m512i buckets_of(const uint32_t* values, size_t count, const BucketBounds& bounds) {
+    const __m512i beyond = _mm512_add_epi32(load_lanes(values, count), bounds.minus_low);
+    __mmask16 inside = _mm512_cmple_epu32_mask(beyond, bounds.range);
+    if (count < 16) {
+        inside &= static_cast<__mmask16>(low_mask(count));
+    }
+    return _mm512_mask_srl_epi32(_mm512_set1_epi32(kOutside), inside, beyond, bounds.shift);
 }
-KERNEL void put_buckets(__m512i beyond, uint32_t lanes, __m512i range, __m128i shift,
-                        uint8_t* buckets, uint64_t /*lane*/) {
-    const __mmask8 inside =
-        _mm512_mask_cmple_epu64_mask(static_cast<__mmask8>(lanes), beyond, range);
-    const __m512i bucket =
-        _mm512_mask_srl_epi64(_mm512_set1_epi64(kOutside), inside, beyond, shift);
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(buckets), _mm512_cvtepi64_epi8(bucket));
+KERNEL __m256i eight_buckets_of(const uint64_t* values, size_t count, const BucketBounds& bounds) {
+    const __m512i beyond = _mm512_add_epi64(load_lanes(values, count), bounds.minus_low);
+    __mmask8 inside = _mm512_cmple_epu64_mask(beyond, bounds.range);
+    if (count < 8) {
+        inside &= static_cast<__mmask8>(low_mask(count));
+    }
+    return _mm512_cvtepi64_epi32(
+        _mm512_mask_srl_epi64(_mm512_set1_epi64(kOutside), inside, beyond, bounds.shift));
+}
+KERNEL __m512i buckets_of(const uint64_t* values, size_t count, const BucketBounds& bounds) {
+    const __m256i first = eight_buckets_of(values, count, bounds);
+    const __m256i second = eight_buckets_of(values + 8, count > 8 ? count - 8 : 0, bounds);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+}
+
+KERNEL __m512i bytes_of(__m512i a, __m512i b, __m512i c, __m512i d) {
+    return _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+}
+
+// A byte for each of 64 values, in some order.
+template <typename U>
+KERNEL __m512i byte_buckets_of(const U* values, size_t count, const BucketBounds& bounds) {
+    if (count >= 64) {
+        return bytes_of(buckets_of(values, 16, bounds), buckets_of(values + 16, 16, bounds),
+                        buckets_of(values + 32, 16, bounds), buckets_of(values + 48, 16, bounds));
+    }
+    __m512i buckets[4];
+    for (size_t i = 0; i < 4; ++i) {
+        const size_t at = i * 16;
+        buckets[i] = buckets_of(values + at, count > at ? count - at : 0, bounds);
+    }
+    return bytes_of(buckets[0], buckets[1], buckets[2], buckets[3]);
 }
 
 // Counts by comparing a byte of each value with every bound: no increments that wait for each
@@ -106,31 +141,24 @@ KERNEL void put_buckets(__m512i beyond, uint32_t lanes, __m512i range, __m128i s
 template <typename U>
 KERNEL void count_buckets(const U* values, size_t count, Extremes<U> within, unsigned shift,
                           int16_t* sums) {
-    constexpr size_t kLanes = 64 / sizeof(U);
     const U low = static_cast<U>(within.low);
-    const __m512i minus_low = all_lanes(static_cast<U>(U{0} - low));
-    const __m512i range = all_lanes(static_cast<U>(static_cast<U>(within.high) - low));
-    alignas(64) uint8_t buckets[256];
-    const __m512i outside = _mm512_set1_epi8(kOutside);
-    for (size_t at = 0; at < sizeof(buckets); at += 64) {
-        _mm512_store_si512(buckets + at, outside);
+    const BucketBounds bounds = {
+        all_lanes(static_cast<U>(U{0} - low)),
+        all_lanes(static_cast<U>(static_cast<U>(within.high) - low)),
+        shift_of(shift),
+    };
+    __m512i buckets[4];
+    for (size_t i = 0; i < 4; ++i) {
+        const size_t at = i * 64;
+        buckets[i] = byte_buckets_of(values + at, count > at ? count - at : 0, bounds);
     }
-    for (size_t at = 0; at < count; at += kLanes) {
-        const __m512i beyond = add_lanes(load_lanes(values + at, count - at), minus_low, U{});
-        put_buckets(beyond, static_cast<uint32_t>(low_mask(count - at)), range, shift_of(shift),
-                    buckets + at, U{});
-    }
-    const __m512i first = _mm512_load_si512(buckets);
-    const __m512i second = _mm512_load_si512(buckets + 64);
-    const __m512i third = _mm512_load_si512(buckets + 128);
-    const __m512i fourth = _mm512_load_si512(buckets + 192);
     sums[0] = 0;
     for (size_t b = 1; b <= kBuckets; ++b) {
         const __m512i bound = _mm512_set1_epi8(static_cast<char>(b));
-        const auto below = _mm_popcnt_u64(_mm512_cmplt_epu8_mask(first, bound)) +
-                           _mm_popcnt_u64(_mm512_cmplt_epu8_mask(second, bound)) +
-                           _mm_popcnt_u64(_mm512_cmplt_epu8_mask(third, bound)) +
-                           _mm_popcnt_u64(_mm512_cmplt_epu8_mask(fourth, bound));
+        const auto below = _mm_popcnt_u64(_mm512_cmplt_epu8_mask(buckets[0], bound)) +
+                           _mm_popcnt_u64(_mm512_cmplt_epu8_mask(buckets[1], bound)) +
+                           _mm_popcnt_u64(_mm512_cmplt_epu8_mask(buckets[2], bound)) +
+                           _mm_popcnt_u64(_mm512_cmplt_epu8_mask(buckets[3], bound));
         sums[b] = static_cast<int16_t>(below);
     }
     fill_up_sums(sums);
@@ -412,7 +440,6 @@ const Kernels kKernels = {
     .narrow = narrow,
     .widen = widen,
     .near_decimals = near_decimals,
-    .fullest_windows = fullest_windows,
 };
 
 }  // namespace stepdb::avx512

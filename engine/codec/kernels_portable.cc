@@ -79,7 +79,6 @@ const Kernels kKernels = {
     .narrow = narrow,
     .widen = widen,
     .near_decimals = near_decimals,
-    .fullest_windows = fullest_windows,
 };
 
 }  // namespace stepdb::portable
