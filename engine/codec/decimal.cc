@@ -51,7 +51,7 @@ bool is_decimal(U word, unsigned exponent) {
 // The least exponent, `from` or more, with which a word is a decimal of few digits.
 template <typename U>
 std::optional<unsigned> exponent_of(U word, unsigned from) {
-    if (is_decimal(word, from)) {
+    if (from != 0 && is_decimal(word, from)) {
         return from;
     }
     uint32_t near = kernels().near_decimals(value_of(word), kSampleMax<U>, kTolerance<U>);

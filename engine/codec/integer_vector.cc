@@ -106,6 +106,13 @@ void IntegerVectorPlan<U>::consider(unsigned order, const U* residuals, size_t c
     }
 }
 
+// Whether values of some width need no look because of the width of their differences: values that
+// take small steps are everywhere in their range, so that no window of it holds most of them.
+template <typename U>
+bool IntegerVectorPlan<U>::is_smooth(unsigned width, unsigned differences_width) const {
+    return count_ >= 64 && differences_width + 4 <= width;
+}
+
 // Whether the first differences, of `width` bits, need a closer look, the values having been looked
 // at: not if many of them are far from zero, as they are of noise.
 template <typename U>
@@ -124,26 +131,33 @@ template <typename U>
 IntegerVectorPlan<U>::IntegerVectorPlan(const U* values, size_t count, Extremes<U> range)
     : values_(values), count_(count) {
     DCHECK(count >= 1 && count <= kPackedValuesMax, "{} values", count);
-    const WordKernels<U>& kernels = word_kernels<U>();
-    const unsigned width0 = width_of<U>(range.low, range.high);
-    consider(0, values, count, range);
-    if (count < 3 || window_.width == 0) {
+    if (count < 3 || range.low == range.high) {
+        consider(0, values, count, range);
         return;
     }
+    const WordKernels<U>& kernels = word_kernels<U>();
+    const unsigned width = width_of<U>(range.low, range.high);
     U* const first = differences_[0].data();
     const Extremes<U> range1 = kernels.differences(values, count, first);
     const unsigned width1 = width_of<U>(range1.low, range1.high);
     first_ = {values[0], first[0]};
-    if (differences_may_gain(width1)) {
-        consider(1, first, count - 1, range1);
+    if (!is_smooth(width, width1)) {
+        consider(0, values, count, range);
     }
     // Of noise the second differences are wider than the first; only smooth data gains.
-    if (width1 == 0 || width1 >= width0) {
+    if (width1 == 0 || width1 >= width) {
+        if (differences_may_gain(width1)) {
+            consider(1, first, count - 1, range1);
+        }
         return;
     }
     U* const second = differences_[1].data();
     const Extremes<U> range2 = kernels.differences(first, count - 1, second);
-    if (width_of<U>(range2.low, range2.high) <= width1) {
+    const unsigned width2 = width_of<U>(range2.low, range2.high);
+    if (!is_smooth(width1, width2)) {
+        consider(1, first, count - 1, range1);
+    }
+    if (width2 <= width1) {
         consider(2, second, count - 2, range2);
     }
 }

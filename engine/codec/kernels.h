@@ -74,6 +74,7 @@ struct Kernels {
     // Bit e, for each exponent up to kDecimalExponentMax, where value * 10^e is below `limit` and
     // within `tolerance` of it of an integer.
     uint32_t (*near_decimals)(double value, double limit, double tolerance);
+    void (*low_halves)(const uint64_t* words, size_t count, uint32_t* out);
 };
 
 enum class KernelLevel : uint8_t { kPortable, kAvx2, kAvx512 };

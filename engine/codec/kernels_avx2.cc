@@ -332,6 +332,7 @@ const Kernels kKernels = {
     .narrow = narrow,
     .widen = widen,
     .near_decimals = near_decimals,
+    .low_halves = low_halves,
 };
 
 }  // namespace stepdb::avx2

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -281,6 +282,53 @@ void check_doubles(const Kernels& variant, const std::vector<double>& values) {
         ASSERT_EQ(variant.near_decimals(value, 0x1p20, 0x1p-23),
                   kernels_of(KernelLevel::kPortable)->near_decimals(value, 0x1p20, 0x1p-23))
             << value;
+    }
+}
+
+template <typename U>
+U quotient_word(int64_t integer, unsigned exponent) {
+    const double quotient = static_cast<double>(integer) / kPowersOfTen[exponent];
+    if constexpr (sizeof(U) == 4) {
+        return bits_of(static_cast<float>(quotient));
+    } else {
+        return bits_of(quotient);
+    }
+}
+
+template <typename U>
+void check_quotients(const std::vector<uint64_t>& integers, unsigned exponent) {
+    for (const Kernels* kernels : variants()) {
+        std::vector<U> words(integers.size());
+        of<U>(*kernels).decimal_words(integers.data(), integers.size(), exponent, words.data());
+        for (size_t i = 0; i < integers.size(); ++i) {
+            const auto integer = static_cast<int64_t>(integers[i]);
+            ASSERT_EQ(words[i], quotient_word<U>(integer, exponent))
+                << integer << " / 10^" << exponent;
+        }
+    }
+}
+
+// Quotients that lie as near to the middle of two float32 as integers of 51 bits can bring them, a
+// few in each vector, so that multiplying by an inverse may round them wrongly.
+TEST(Kernels, DecimalsAreRoundedAsTheirQuotients) {
+    std::mt19937_64 random(test_seed());
+    for (unsigned round = 0; round < 20000; ++round) {
+        const auto exponent = static_cast<unsigned>(random() % (kDecimalExponentMax + 1));
+        std::vector<uint64_t> integers(1 + random() % 20);
+        for (uint64_t& integer : integers) {
+            integer = random() % 100000;
+            if (random() % 8 == 0) {
+                const double middle =
+                    std::ldexp(static_cast<double>((random() & 0xFFFFFFU) | 0x800000U) + 0.5,
+                               static_cast<int>(random() % 30) - 40);
+                const double nearest = middle * kPowersOfTen[exponent];
+                integer = std::fabs(nearest) < 0x1p50 ? static_cast<uint64_t>(std::llround(nearest))
+                                                      : random() % 1000000;
+            }
+            integer = random() % 2 == 0 ? integer : uint64_t{0} - integer;
+        }
+        ASSERT_NO_FATAL_FAILURE(check_quotients<uint32_t>(integers, exponent));
+        ASSERT_NO_FATAL_FAILURE(check_quotients<uint64_t>(integers, exponent));
     }
 }
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <type_traits>
 
 #include "engine/base/coding.h"
 #include "engine/base/float_bits.h"
@@ -42,8 +44,7 @@ class DecimalVector {
         exception_count_ =
             decimal_integers(words, count, exponent_, integers_.data(), exceptions_.data());
         if (exception_count_ <= count / 2) {
-            plan_.emplace(integers_.data(), count,
-                          word_kernels<uint64_t>().extremes(integers_.data(), count));
+            plan(count);
         }
     }
 
@@ -51,12 +52,31 @@ class DecimalVector {
     size_t bytes_estimate() const {
         const size_t exception_bytes =
             exception_count_ == 0 ? 0 : 1 + exception_count_ * (1 + sizeof(U));
-        return plan_ ? 2 + exception_bytes + plan_->bytes_estimate() : ~size_t{0};
+        const size_t plan_bytes = narrow_plan_ ? narrow_plan_->bytes_estimate()
+                                  : wide_plan_ ? wide_plan_->bytes_estimate()
+                                               : kNone;
+        return plan_bytes == kNone ? kNone : 2 + exception_bytes + plan_bytes;
+    }
+
+    // Whether images of the words, shifted by `shift`, need no look: they are no coarser, anywhere
+    // up to the largest word, than the decimals. Then their differences are no smaller.
+    bool is_coarser_than_images(size_t count, unsigned shift) const {
+        if (bytes_estimate() == kNone || exception_count_ > count / 16) {
+            return false;
+        }
+        constexpr int kMantissa = std::numeric_limits<Float>::digits - 1;
+        const double largest = std::max(std::fabs(static_cast<double>(range_.low)),
+                                        std::fabs(static_cast<double>(range_.high))) /
+                               kPowersOfTen[exponent_];
+        const int magnitude = std::ilogb(std::max(largest, 1.0 / kPowersOfTen[exponent_]));
+        return std::scalbn(kPowersOfTen[exponent_],
+                           magnitude - kMantissa + static_cast<int>(shift)) <= 1.0;
     }
 
     // Returns the end.
     std::byte* write(std::byte* to) const {
-        *to++ = static_cast<std::byte>(plan_->tag() | kDecimalBit |
+        const uint8_t order = narrow_plan_ ? narrow_plan_->tag() : wide_plan_->tag();
+        *to++ = static_cast<std::byte>(order | kDecimalBit |
                                        (exception_count_ != 0 ? kExceptionsBit : 0U));
         *to++ = static_cast<std::byte>(exponent_);
         if (exception_count_ != 0) {
@@ -68,16 +88,37 @@ class DecimalVector {
                 to += sizeof(U);
             }
         }
-        return plan_->write(to);
+        return narrow_plan_ ? narrow_plan_->write(to) : wide_plan_->write(to);
     }
 
   private:
+    using Float = std::conditional_t<sizeof(U) == sizeof(float), float, double>;
+    static constexpr size_t kNone = ~size_t{0};
+
+    // Most integers are so small that they, and their differences, can be planned as 32 bits; the
+    // outcome is the same.
+    void plan(size_t count) {
+        constexpr int64_t kNarrowMax = int64_t{1} << 27U;
+        range_ = word_kernels<uint64_t>().extremes(integers_.data(), count);
+        if (range_.low >= -kNarrowMax && range_.high < kNarrowMax) {
+            kernels().low_halves(integers_.data(), count, narrow_integers_.data());
+            narrow_plan_.emplace(narrow_integers_.data(), count,
+                                 Extremes<uint32_t>{static_cast<int32_t>(range_.low),
+                                                    static_cast<int32_t>(range_.high)});
+        } else {
+            wide_plan_.emplace(integers_.data(), count, range_);
+        }
+    }
+
     const U* words_;
     unsigned exponent_ = 0;
     size_t exception_count_ = 0;
+    Extremes<uint64_t> range_{};
     std::array<uint8_t, kPackedValuesMax> exceptions_;
     alignas(64) std::array<uint64_t, kKernelRoom> integers_;
-    std::optional<IntegerVectorPlan<uint64_t>> plan_;
+    alignas(64) std::array<uint32_t, kKernelRoom> narrow_integers_;
+    std::optional<IntegerVectorPlan<uint32_t>> narrow_plan_;
+    std::optional<IntegerVectorPlan<uint64_t>> wide_plan_;
 };
 
 template <typename U>
@@ -90,15 +131,16 @@ std::byte* write_raw(const U* words, size_t count, std::byte* to) {
 // Returns the end of what it wrote.
 template <typename U>
 std::byte* encode_vector(const U* words, size_t count, std::byte* to) {
-    // Decimals of so few bits a value are not beaten by images, which then need no look.
-    constexpr size_t kFewBits = 12;
-    const DecimalVector<U> decimals(words, count);
-    if (decimals.bytes_estimate() <= count * kFewBits / 8) {
-        return decimals.write(to);
-    }
+    // So few bits a value need no look at images.
+    constexpr size_t kFewBits = 4;
     const WordKernels<U>& kernels = word_kernels<U>();
     const U all = kernels.or_all(words, count);
     const unsigned shift = all == 0 ? 0 : static_cast<unsigned>(std::countr_zero(all));
+    const DecimalVector<U> decimals(words, count);
+    if (decimals.bytes_estimate() <= count * kFewBits / 8 ||
+        decimals.is_coarser_than_images(count, shift)) {
+        return decimals.write(to);
+    }
     alignas(64) std::array<U, kKernelRoom> images;
     const Extremes<U> range = kernels.images(words, count, shift, images.data());
     const IntegerVectorPlan<U> plan(images.data(), count, range);
