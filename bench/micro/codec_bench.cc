@@ -2,6 +2,7 @@
 // values come back bit for bit, and reports bytes a value.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <random>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "engine/base/float_bits.h"
+#include "engine/codec/kernels.h"
 #include "engine/codec/value_codec.h"
 #include "engine/segment/block.h"
 
@@ -216,6 +218,22 @@ void BM_SealBlock(benchmark::State& state) {
         static_cast<double>(block->bytes.size()) / static_cast<double>(values.size());
 }
 
+struct Level {
+    KernelLevel level;
+    const char* name;
+};
+constexpr std::array kLevels = {Level{KernelLevel::kPortable, "portable"},
+                                Level{KernelLevel::kAvx2, "avx2"},
+                                Level{KernelLevel::kAvx512, "avx512"}};
+
+const Level& best_level() {
+    const auto best = std::find_if(kLevels.rbegin(), kLevels.rend(), [](const Level& level) {
+        return kernels_of(level.level) != nullptr;
+    });
+    return *best;
+}
+
+// Each class with the kernels that this processor takes.
 void register_class(const Class& of) {
     const auto add = [&](const char* what, void (*measure)(benchmark::State&, Kind)) {
         const std::string name = std::string("codec/") + what + "/" + of.name;
@@ -228,9 +246,35 @@ void register_class(const Class& of) {
     add("decode", decode_doubles);
 }
 
+// Some classes with the kernels of every level that this processor has.
+void register_level(const Level& of) {
+    const auto add = [&](const char* what, const char* kind_name, Kind kind,
+                         void (*measure)(benchmark::State&, Kind)) {
+        const std::string name = std::string("kernels/") + of.name + "/" + what + "/" + kind_name;
+        const auto at_level = [measure, kind, level = of.level](benchmark::State& state) {
+            use_kernels(level);
+            measure(state, kind);
+            use_kernels(best_level().level);
+        };
+        benchmark::RegisterBenchmark(name.c_str(), at_level)->Arg(512);
+    };
+    for (const Class& kind : kClasses) {
+        if (kind.kind == Kind::kNoise10 || kind.kind == Kind::kInteger ||
+            kind.kind == Kind::kSmooth || kind.kind == Kind::kNoise64) {
+            add("encode", kind.name, kind.kind, encode_doubles);
+            add("decode", kind.name, kind.kind, decode_doubles);
+        }
+    }
+}
+
 const bool kRegistered = [] {
     for (const Class& of : kClasses) {
         register_class(of);
+    }
+    for (const Level& level : kLevels) {
+        if (kernels_of(level.level) != nullptr) {
+            register_level(level);
+        }
     }
     return true;
 }();
