@@ -237,7 +237,7 @@ const Level& best_level() {
 void register_class(const Class& of) {
     const auto add = [&](const char* what, void (*measure)(benchmark::State&, Kind)) {
         const std::string name = std::string("codec/") + what + "/" + of.name;
-        benchmark::RegisterBenchmark(name.c_str(), measure, of.kind)->Arg(512)->Arg(4096);
+        benchmark::RegisterBenchmark(name.c_str(), measure, of.kind)->Arg(16)->Arg(512)->Arg(4096);
     };
     add("encode", encode_doubles);
     if (of.kind != Kind::kNoise64 && of.kind != Kind::kDecimals64) {
