@@ -144,6 +144,7 @@ std::string describe_values(const ChunkForm& form) {
             words += fmt::format("{}{} {}", words.empty() ? "" : ", ", count, what);
         }
     };
+    add(form.constants, "constant");
     add(form.vectors.image, "image");
     add(form.vectors.decimal, "decimal");
     add(form.vectors.raw, "raw");

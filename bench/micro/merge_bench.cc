@@ -119,7 +119,7 @@ class MergeBench {
         std::vector<uint64_t> sequences;
         for (uint32_t row = 0; row < block_rows_; ++row, ++next_row_) {
             const bool late = row >= block_rows_ - rows_late_;
-            const auto step = static_cast<double>(next_row_) - (late ? block_rows_ + 0.5 : 0.0);
+            const auto step = static_cast<double>(next_row_) - (late ? block_rows_ + 100.5 : 0.0);
             keys.push_back(key_of_step(step));
             times.push_back(int64_t{1'700'000'000'000'000} +
                             static_cast<int64_t>(next_row_ * 1000 + noise() % 100));

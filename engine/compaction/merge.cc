@@ -7,9 +7,11 @@
 #include <set>
 
 #include "engine/compaction/column_batch.h"
+#include "engine/compaction/copied_rows.h"
 #include "engine/compaction/merge_plan.h"
 #include "engine/compaction/row_window.h"
 #include "engine/compaction/source_block.h"
+#include "engine/compaction/stretches.h"
 #include "engine/segment/segment_writer.h"
 
 namespace stepdb {
@@ -79,6 +81,7 @@ class Merge {
         if (!status) {
             outcome_.error = status.error();
         }
+        outcome_.bytes_read += reader_.bytes_read();
         co_return std::move(outcome_);
     }
 
@@ -229,13 +232,116 @@ class Merge {
             }
             block->let_go();
         }
-        if (mixed.empty()) {
+        has_points_ = mixed.size() != all.size();
+        first_row_.reset();
+        std::vector<BlockInfo> infos;
+        for (const SourceBlock* block : mixed) {
+            infos.push_back(block->info());
+        }
+        for (const Stretch& stretch : plan_stretches(infos, rules_of(*group, infos))) {
+            const Status merged = co_await merge_stretch(group, &mixed, &stretch);
+            if (!merged) {
+                co_return merged;
+            }
+        }
+        if (has_points_ || !first_row_) {
             co_return Status();
         }
-        has_points_ = mixed.size() != all.size();
-        std::optional<AxisColumns> first_row;
-        const BlockInfo& first = mixed.front()->info();
-        RowWindow window(mixed, input_.limits.rows, last_key(first));
+        // Metrics that were named and never had a value stay known by one row.
+        ColumnBatch empty;
+        co_return co_await write_block(taken(empty, info_of(*group, infos.front()), *first_row_));
+    }
+
+    StretchRules rules_of(const MergeGroup& group, const std::vector<BlockInfo>& blocks) const {
+        StretchRules rules;
+        rules.schema = group.schema_id;
+        rules.limits = input_.limits;
+        if (!blocks.empty()) {
+            rules.last_key = last_key(blocks.front());
+            for (const uint32_t column : group.columns) {
+                rules.dead_through = std::max(
+                    rules.dead_through,
+                    input_.live->dead_through(blocks.front().run, group.schema->metric(column)));
+            }
+        }
+        return rules;
+    }
+
+    Task<Status> merge_stretch(const MergeGroup* group, const std::vector<SourceBlock*>* blocks,
+                               const Stretch* stretch) {
+        std::vector<SourceBlock*> members;
+        std::vector<std::vector<SourceBlock*>> tiles;
+        for (const Tile& tile : stretch->tiles) {
+            tiles.emplace_back();
+            for (const size_t i : tile) {
+                tiles.back().push_back((*blocks)[i]);
+                members.push_back((*blocks)[i]);
+            }
+        }
+        if (stretch->copied) {
+            const Result<bool> copied = co_await copy_rows(group, std::move(tiles));
+            for (SourceBlock* block : members) {
+                block->let_go();
+            }
+            if (!copied) {
+                co_return copied.error();
+            }
+            if (*copied) {
+                co_return Status();
+            }
+        }
+        co_return co_await merge_rows(group, std::move(members));
+    }
+
+    // False if they cannot be copied after all.
+    Task<Result<bool>> copy_rows(const MergeGroup* group,
+                                 std::vector<std::vector<SourceBlock*>> tiles) {
+        CopiedRows rows(std::move(tiles), *group, input_.limits, reader_);
+        const Result<bool> opened = co_await rows.open();
+        if (!opened) {
+            note_unreadable(*rows.failed(), opened.error());
+            co_return opened.error();
+        }
+        if (!*opened) {
+            co_return false;
+        }
+        while (true) {
+            const Result<const CopiedBlock*> next = co_await rows.next();
+            if (!next) {
+                note_unreadable(*rows.failed(), next.error());
+                co_return next.error();
+            }
+            if (*next == nullptr) {
+                break;
+            }
+            const CopiedBlock& block = **next;
+            Status status = co_await begin_file();
+            if (status) {
+                status = co_await writer_.begin_block(block.info, block.axis, block.directory,
+                                                      block.summaries);
+            }
+            if (status) {
+                status = co_await writer_.put_pieces(block.strips);
+            }
+            if (status) {
+                status = co_await writer_.put_rest(block.summaries);
+            }
+            if (status) {
+                status = co_await take_turns();
+            }
+            if (!status) {
+                co_return status.error();
+            }
+            note_written(block.info);
+            outcome_.rows_copied += block.info.rows;
+            has_points_ = true;
+        }
+        co_return true;
+    }
+
+    // Rows of blocks that may overlap.
+    Task<Status> merge_rows(const MergeGroup* group, std::vector<SourceBlock*> blocks) {
+        RowWindow window(blocks, input_.limits.rows, last_key(blocks.front()->info()));
         while (true) {
             const Result<bool> more = co_await window.next();
             if (!more) {
@@ -245,20 +351,15 @@ class Merge {
             if (!*more) {
                 break;
             }
-            if (!first_row) {
-                first_row = first_row_of(window.axis());
+            if (!first_row_) {
+                first_row_ = first_row_of(window.axis());
             }
             const Status merged = co_await merge_window(group, &window);
             if (!merged) {
                 co_return merged;
             }
         }
-        if (has_points_ || !first_row) {
-            co_return Status();
-        }
-        // Metrics that were named and never had a value stay known by one row.
-        ColumnBatch empty;
-        co_return co_await write_block(taken(empty, info_of(*group, first), *first_row));
+        co_return Status();
     }
 
     std::shared_ptr<const EncodedBlock> taken(ColumnBatch& batch, const BlockInfo& info,
@@ -360,6 +461,7 @@ class Merge {
             status = co_await writer_.put_rest(*summaries);
         }
         note_written(block->info());
+        outcome_.rows_copied += block->info().rows;
         if (status) {
             status = co_await take_turns();
         }
@@ -491,6 +593,7 @@ class Merge {
             co_return begun;
         }
         note_written(block->info);
+        outcome_.rows_encoded += block->info.rows;
         co_return co_await writer_.put_block(std::move(block));
     }
 
@@ -528,7 +631,9 @@ class Merge {
     std::vector<std::unique_ptr<SourceBlock>> blocks_;   // of the present attempt
     std::vector<std::unique_ptr<SourceBlock>> damaged_;  // likewise, still to be carried along
     std::vector<WindowSource> sources_of_window_;
-    bool has_points_ = false;  // the present group
+    bool has_points_ = false;               // the present group
+    std::optional<AxisColumns> first_row_;  // of what is decoded of it
+    RangeReader reader_;
     std::vector<uint64_t> planned_;
     MergePlan plan_;
     std::set<uint64_t> runs_;

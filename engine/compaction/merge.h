@@ -62,6 +62,8 @@ struct MergeOutcome {
     std::optional<size_t> damaged_block;
     uint64_t bytes_read = 0;
     uint64_t bytes_written = 0;
+    uint64_t rows_copied = 0;   // in blocks of which no value was decoded to write them
+    uint64_t rows_encoded = 0;  // in the others
 };
 
 // Writes the new segment and syncs it (SyncSite::kCompactedData), not its name.

@@ -43,13 +43,21 @@ Task<Result<std::vector<std::byte>>> SourceBlock::read_checked(uint64_t offset, 
         }
         bytes_read_ += bytes;
     }
-    const uint64_t computed = xxh3(read, seed);
-    if (computed != checksum) {
-        co_return make_error(ErrorCode::kCorruption,
-                             "{}: {} bytes at offset {}: checksum {:016x}, expected {:016x}",
-                             segment_->describe(block_), bytes, offset, computed, checksum);
+    const Status checked = check(offset, read, seed, checksum);
+    if (!checked) {
+        co_return checked.error();
     }
     co_return read;
+}
+
+Status SourceBlock::check(uint64_t offset, Bytes bytes, uint64_t seed, uint64_t checksum) const {
+    const uint64_t computed = xxh3(bytes, seed);
+    if (computed != checksum) {
+        return make_error(ErrorCode::kCorruption,
+                          "{}: {} bytes at offset {}: checksum {:016x}, expected {:016x}",
+                          segment_->describe(block_), bytes.size(), offset, computed, checksum);
+    }
+    return {};
 }
 
 Task<Result<std::vector<std::byte>>> SourceBlock::read_axis_section() {
@@ -102,6 +110,27 @@ Task<Result<AxisColumns>> SourceBlock::read_axis() {
     co_return axis;
 }
 
+Result<AxisColumns> SourceBlock::take_front(Bytes front) {
+    const SegmentBlock& at = place();
+    const Bytes axis = front.first(at.info.axis_bytes);
+    const Bytes directory = front.subspan(at.info.axis_bytes);
+    TRY(check(at.offset, axis, seed_at(at.offset), at.axis_checksum));
+    TRY(check(at.directory_offset(), directory, seed_at(at.directory_offset()),
+              at.directory_checksum));
+    TRY(take_directory({directory.begin(), directory.end()}));
+    Result<AxisColumns> columns = decode_axis(axis, at.info);
+    if (!columns) {
+        return columns.error().within(segment_->describe(block_));
+    }
+    return columns;
+}
+
+Status SourceBlock::check_strip(size_t strip, Bytes bytes) const {
+    const Strip& wanted = directory_->strips()[strip];
+    return check(place().strips_offset() + wanted.offset, bytes, content_seed(info()),
+                 wanted.checksum);
+}
+
 Task<Status> SourceBlock::read_directory() {
     if (directory_) {
         co_return Status();
@@ -110,13 +139,17 @@ Task<Status> SourceBlock::read_directory() {
     if (!section) {
         co_return section.error();
     }
-    directory_bytes_ = std::move(*section);
+    co_return take_directory(std::move(*section));
+}
+
+Status SourceBlock::take_directory(std::vector<std::byte> section) {
+    directory_bytes_ = std::move(section);
     Result<BlockDirectory> directory = BlockDirectory::read(directory_bytes_, info());
     if (!directory) {
-        co_return directory.error().within(segment_->describe(block_));
+        return directory.error().within(segment_->describe(block_));
     }
     directory_.emplace(std::move(*directory));
-    co_return Status();
+    return {};
 }
 
 Task<Status> SourceBlock::load_strip(size_t strip) {

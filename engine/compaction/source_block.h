@@ -41,6 +41,12 @@ class SourceBlock {
     Task<Status> read_directory();
     const BlockDirectory& directory() const { return *directory_; }
     Task<Result<std::vector<std::byte>>> read_strip(size_t strip);
+    // The same for who reads several sections or strips at once, from file(), and brings the bytes:
+    // of axis and directory section together, which makes directory() be there, and of one strip.
+    uint64_t front_bytes() const { return uint64_t{info().axis_bytes} + info().directory_bytes; }
+    Result<AxisColumns> take_front(Bytes front);
+    Status check_strip(size_t strip, Bytes bytes) const;
+    File& file() const { return *file_; }
     // All of the block, unchecked.
     Task<Result<std::vector<std::byte>>> read_bytes();
 
@@ -53,6 +59,8 @@ class SourceBlock {
   private:
     Task<Result<std::vector<std::byte>>> read_checked(uint64_t offset, uint64_t bytes,
                                                       uint64_t seed, uint64_t checksum);
+    Status check(uint64_t offset, Bytes bytes, uint64_t seed, uint64_t checksum) const;
+    Status take_directory(std::vector<std::byte> section);
     Task<Status> load_strip(size_t strip);
     uint64_t seed_at(uint64_t offset) const;
 

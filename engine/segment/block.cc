@@ -321,6 +321,10 @@ Summary summarize_column(const AxisColumns& axis, const ColumnValues& column) {
     return summarize_rows(axis, rows, column.values);
 }
 
+std::vector<std::byte> encode_axis_section(const AxisColumns& axis, Axis kind) {
+    return encode_axis(axis, kind);
+}
+
 Result<AxisColumns> decode_axis(Bytes section, const BlockInfo& info) {
     TRY(check_size(info));
     ByteReader reader(section);

@@ -158,6 +158,9 @@ Summary summarize_rows(const AxisColumns& axis, std::span<const int64_t> rows,
                        std::span<const double> values);
 Summary summarize_column(const AxisColumns& axis, const ColumnValues& column);
 
+// The axis section over these rows, sorted.
+std::vector<std::byte> encode_axis_section(const AxisColumns& axis, Axis kind);
+
 // Decoders of untrusted sections; kCorruption saying what is wrong (the caller adds the place).
 Result<AxisColumns> decode_axis(Bytes section, const BlockInfo& info);
 Result<ChunkPlace> find_chunk(Bytes directory, const BlockInfo& info, uint32_t column);

@@ -13,6 +13,7 @@ namespace stepdb {
 namespace {
 
 constexpr uint8_t kDirectoryFormat = 1;
+constexpr uint8_t kDirectoryOfPartsFormat = 2;
 
 Error bad(std::string message) {
     return Error(ErrorCode::kCorruption, std::move(message));
@@ -35,6 +36,28 @@ Result<std::vector<int64_t>> read_sized_integers(ByteReader& reader, size_t coun
     return values;
 }
 
+std::vector<std::byte> encode(uint8_t format, std::span<const Strip> strips,
+                              std::span<const uint32_t> chunk_bytes) {
+    std::vector<int64_t> first_columns;
+    std::vector<int64_t> strip_bytes;
+    for (const Strip& strip : strips) {
+        first_columns.push_back(strip.first_column);
+        strip_bytes.push_back(strip.bytes);
+    }
+    std::vector<std::byte> out = {std::byte{format}, {}, {}, {}};
+    append_varint(out, 0);
+    append_varint(out, strips.size());
+    append_sized_integers(first_columns, out);
+    append_sized_integers(strip_bytes, out);
+    for (const Strip& strip : strips) {
+        out.resize(out.size() + sizeof(strip.checksum));
+        store_le(out.data() + out.size() - sizeof(strip.checksum), strip.checksum);
+    }
+    const std::vector<int64_t> lengths(chunk_bytes.begin(), chunk_bytes.end());
+    encode_integers(lengths, out);
+    return out;
+}
+
 }  // namespace
 
 uint64_t content_seed(const BlockInfo& info) {
@@ -48,38 +71,34 @@ uint64_t content_seed(const BlockInfo& info) {
     return xxh3(identity.bytes());
 }
 
+bool opens_strip(uint64_t strip_bytes, uint64_t bytes) {
+    return strip_bytes == 0 || strip_bytes + bytes > kStripBytes;
+}
+
+std::vector<std::byte> encode_directory(std::span<const Strip> strips,
+                                        std::span<const uint32_t> chunk_bytes) {
+    return encode(kDirectoryOfPartsFormat, strips, chunk_bytes);
+}
+
 std::vector<std::byte> encode_directory(const BlockInfo& info,
-                                        std::span<const uint32_t> chunk_bytes, Bytes strips) {
-    std::vector<int64_t> first_columns;
-    std::vector<int64_t> strip_bytes;
-    for (size_t column = 0; column < chunk_bytes.size(); ++column) {
+                                        std::span<const uint32_t> chunk_bytes, Bytes bytes) {
+    std::vector<Strip> strips;
+    uint64_t offset = 0;
+    for (uint32_t column = 0; column < chunk_bytes.size(); ++column) {
         if (chunk_bytes[column] == 0) {
             continue;
         }
-        if (strip_bytes.empty() ||
-            strip_bytes.back() + chunk_bytes[column] > static_cast<int64_t>(kStripBytes)) {
-            first_columns.push_back(static_cast<int64_t>(column));
-            strip_bytes.push_back(0);
+        if (opens_strip(strips.empty() ? 0 : strips.back().bytes, chunk_bytes[column])) {
+            strips.push_back({column, offset, 0, 0});
         }
-        strip_bytes.back() += chunk_bytes[column];
+        strips.back().bytes += chunk_bytes[column];
+        offset += chunk_bytes[column];
     }
-    std::vector<std::byte> out = {std::byte{kDirectoryFormat}, {}, {}, {}};
-    append_varint(out, 0);
-    append_varint(out, strip_bytes.size());
-    append_sized_integers(first_columns, out);
-    append_sized_integers(strip_bytes, out);
-    size_t offset = 0;
-    for (const int64_t bytes : strip_bytes) {
-        const auto length = static_cast<size_t>(bytes);
-        const uint64_t checksum = xxh3(strips.subspan(offset, length), content_seed(info));
-        out.resize(out.size() + sizeof(checksum));
-        store_le(out.data() + out.size() - sizeof(checksum), checksum);
-        offset += length;
+    CHECK(offset == bytes.size(), "strips of {} bytes, chunks of {}", bytes.size(), offset);
+    for (Strip& strip : strips) {
+        strip.checksum = xxh3(bytes.subspan(strip.offset, strip.bytes), content_seed(info));
     }
-    CHECK(offset == strips.size(), "strips of {} bytes, chunks of {}", strips.size(), offset);
-    const std::vector<int64_t> lengths(chunk_bytes.begin(), chunk_bytes.end());
-    encode_integers(lengths, out);
-    return out;
+    return encode(kDirectoryFormat, strips, chunk_bytes);
 }
 
 Result<BlockDirectory> BlockDirectory::read(Bytes section, const BlockInfo& info) {
@@ -88,10 +107,10 @@ Result<BlockDirectory> BlockDirectory::read(Bytes section, const BlockInfo& info
     const Bytes reserved = reader.get_bytes(3);
     uint64_t index_bytes = 0;
     uint64_t strip_count = 0;
-    if (!reader.failed() && format != kDirectoryFormat) {
+    if (!reader.failed() && format != kDirectoryFormat && format != kDirectoryOfPartsFormat) {
         return make_error(ErrorCode::kUnsupportedVersion,
-                          "block directory has format {}; this program reads {}", format,
-                          kDirectoryFormat);
+                          "block directory has format {}; this program reads up to {}", format,
+                          kDirectoryOfPartsFormat);
     }
     if (!read_varint(reader, index_bytes) || !read_varint(reader, strip_count) ||
         std::ranges::any_of(reserved, [](std::byte byte) { return byte != std::byte{0}; })) {

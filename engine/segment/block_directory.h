@@ -1,7 +1,7 @@
 // The directory section of a block: where each column's chunk lies, and the checksums of the strips
 // they lie in. docs/format.md, "Block".
 //
-//   u8 format        1
+//   u8 format        1; 2 where a chunk may be in parts
 //   u8[3] reserved   0
 //   varint           index nodes: bytes after the last strip; 0, reserved
 //   varint           count of strips
@@ -27,16 +27,25 @@ namespace stepdb {
 // and in a file is the same bytes. The directory, whose checksum has the place in it, binds them.
 uint64_t content_seed(const BlockInfo& info);
 
-// Groups chunks into strips. `chunk_bytes` has an entry per column, `strips` are their bytes.
-std::vector<std::byte> encode_directory(const BlockInfo& info,
-                                        std::span<const uint32_t> chunk_bytes, Bytes strips);
-
 struct Strip {
     uint32_t first_column = 0;
     uint64_t offset = 0;  // from the start of the strips section
     uint32_t bytes = 0;
     uint64_t checksum = 0;
 };
+
+// Where a strip begins, for chunks that come one after the other: whether the next one, of `bytes`,
+// opens a strip behind one that has `strip_bytes` already (0: there is none yet).
+bool opens_strip(uint64_t strip_bytes, uint64_t bytes);
+
+// A directory over strips that were made by opens_strip, where chunks may be in parts.
+// `chunk_bytes` has an entry per column.
+std::vector<std::byte> encode_directory(std::span<const Strip> strips,
+                                        std::span<const uint32_t> chunk_bytes);
+
+// Groups chunks, none of them in parts, into strips, of which the bytes are `strips`.
+std::vector<std::byte> encode_directory(const BlockInfo& info,
+                                        std::span<const uint32_t> chunk_bytes, Bytes strips);
 
 // A directory, taken apart; a view of the section.
 class BlockDirectory {

@@ -7,6 +7,7 @@
 #include "engine/codec/integer_codec.h"
 #include "engine/codec/value_codec.h"
 #include "engine/codec/varint.h"
+#include "engine/segment/chunk_parts.h"
 
 namespace stepdb {
 
@@ -110,6 +111,65 @@ Result<ChunkHead> read_head(ByteReader& reader, Bytes chunk, uint32_t rows) {
     return head;
 }
 
+// Ors 64 bits in from bit `at` on; bits beyond the end are 0.
+void set_bits(std::vector<uint64_t>& words, uint32_t at, uint64_t bits) {
+    words[at / 64] |= bits << (at % 64);
+    if (at % 64 != 0 && bits >> (64 - at % 64) != 0) {
+        words[at / 64 + 1] |= bits >> (64 - at % 64);
+    }
+}
+
+// Appends what a chunk that is not in parts has of `rows` rows from row `first` on; the rows of the
+// column's presence are there already.
+Status append_values(Bytes chunk, uint32_t rows, uint32_t first, ColumnValues& column) {
+    ByteReader reader(chunk);
+    TRY_ASSIGN(const ChunkHead head, read_head(reader, chunk, rows));
+    const size_t before = column.values.size();
+    column.values.resize(before + head.count);
+    TRY(decode_values(head.form, reader.get_bytes(reader.remaining()),
+                      std::span(column.values).subspan(before)));
+    for (uint32_t row = 0; row < rows; row += 64) {
+        const uint32_t here = std::min(64U, rows - row);
+        const uint64_t all = ~uint64_t{0} >> (64 - here);
+        set_bits(column.presence, first + row,
+                 head.kind == kAllRows ? all : head.presence[row / 64]);
+    }
+    return {};
+}
+
+Result<ColumnValues> decode_parts(Bytes chunk, uint32_t rows) {
+    std::vector<ChunkPart> parts;
+    TRY(append_chunk_parts(chunk, rows, parts));
+    ColumnValues column;
+    column.values.reserve(rows);
+    column.presence.resize((size_t{rows} + 63) / 64);
+    uint32_t first = 0;
+    for (const ChunkPart& part : parts) {
+        if (!part.chunk.empty()) {
+            TRY(append_values(part.chunk, part.rows, first, column));
+        }
+        first += part.rows;
+    }
+    if (column.values.size() == rows) {
+        column.presence.clear();
+    }
+    return column;
+}
+
+Result<ChunkForm> describe_whole(Bytes chunk, uint32_t rows) {
+    ByteReader reader(chunk);
+    TRY_ASSIGN(const ChunkHead head, read_head(reader, chunk, rows));
+    ChunkForm described;
+    described.presence = head.kind == kAllRows  ? "every row"
+                         : head.kind == kBitmap ? "bitmap"
+                                                : "ordinals";
+    described.values = head.count;
+    described.form = head.form;
+    TRY_ASSIGN(described.vectors,
+               count_vector_forms(head.form, reader.get_bytes(reader.remaining()), head.count));
+    return described;
+}
+
 }  // namespace
 
 void encode_full_chunk(std::span<const double> values, std::vector<std::byte>& out) {
@@ -155,6 +215,9 @@ void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
 }
 
 Result<ColumnValues> decode_chunk_bytes(Bytes chunk, uint32_t rows) {
+    if (is_in_parts(chunk)) {
+        return decode_parts(chunk, rows);
+    }
     ByteReader reader(chunk);
     TRY_ASSIGN(ChunkHead head, read_head(reader, chunk, rows));
     ColumnValues column;
@@ -166,17 +229,34 @@ Result<ColumnValues> decode_chunk_bytes(Bytes chunk, uint32_t rows) {
     return column;
 }
 
+bool is_full_constant(Bytes chunk) {
+    if (chunk.empty()) {
+        return false;
+    }
+    const auto bits = static_cast<uint8_t>(chunk[0]);
+    return (bits & ~uint32_t{kFloat64Bit}) == (kAllRows | kConstantBit);
+}
+
 Result<ChunkForm> describe_chunk(Bytes chunk, uint32_t rows) {
-    ByteReader reader(chunk);
-    TRY_ASSIGN(const ChunkHead head, read_head(reader, chunk, rows));
+    std::vector<ChunkPart> parts;
+    TRY(append_chunk_parts(chunk, rows, parts));
+    if (parts.size() == 1) {
+        return describe_whole(chunk, rows);
+    }
     ChunkForm described;
-    described.presence = head.kind == kAllRows  ? "every row"
-                         : head.kind == kBitmap ? "bitmap"
-                                                : "ordinals";
-    described.values = head.count;
-    described.form = head.form;
-    TRY_ASSIGN(described.vectors,
-               count_vector_forms(head.form, reader.get_bytes(reader.remaining()), head.count));
+    described.presence = fmt::format("{} parts", parts.size());
+    for (const ChunkPart& part : parts) {
+        if (part.chunk.empty()) {
+            continue;
+        }
+        TRY_ASSIGN(const ChunkForm form, describe_whole(part.chunk, part.rows));
+        described.values += form.values;
+        described.form.float64 = described.form.float64 || form.form.float64;
+        described.constants += form.form.constant ? 1U : 0U;
+        described.vectors.raw += form.vectors.raw;
+        described.vectors.image += form.vectors.image;
+        described.vectors.decimal += form.vectors.decimal;
+    }
     return described;
 }
 

@@ -6,7 +6,8 @@
 //   ordinals     varint count, varint bytes, then the rows with a value (ascending) as integers
 //   payload      values of the present rows (codec/value_codec.h)
 //
-// A column without a value in the block has no chunk (0 bytes).
+// Or several of these in parts: chunk_parts.h. A column without a value in the block has no chunk
+// (0 bytes).
 #pragma once
 
 #include <cstdint>
@@ -35,13 +36,18 @@ void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
 // kCorruption if these are not the bytes of a chunk over `rows` rows.
 Result<ColumnValues> decode_chunk_bytes(Bytes chunk, uint32_t rows);
 
+// Whether these are the bytes of a chunk that has the same value in every row, and does not say in
+// how many.
+bool is_full_constant(Bytes chunk);
+
 // What the head of a chunk says, for whoever looks at files.
 struct ChunkForm {
     ChunkForm() = default;
 
-    std::string presence;  // "every row", "bitmap", "ordinals"
+    std::string presence;  // "every row", "bitmap", "ordinals", "12 parts"
     size_t values = 0;
-    ValueForm form;
+    ValueForm form;        // of parts: float64 if one is, not constant
+    size_t constants = 0;  // parts that are
     ValueVectorForms vectors;
 };
 Result<ChunkForm> describe_chunk(Bytes chunk, uint32_t rows);

@@ -90,6 +90,21 @@ Task<Status> SegmentWriter::put_rest(Bytes bytes) {
     return put(bytes);
 }
 
+Task<Status> SegmentWriter::put_pieces(std::span<const Bytes> pieces) {
+    for (const Bytes piece : pieces) {
+        if (piece.size() < buffer_.size() - used_) {
+            std::memcpy(buffer_.data() + used_, piece.data(), piece.size());
+            used_ += piece.size();
+            continue;
+        }
+        const Status status = co_await put(piece);
+        if (!status) {
+            co_return status;
+        }
+    }
+    co_return Status();
+}
+
 Task<Status> SegmentWriter::put_block(std::shared_ptr<const EncodedBlock> block) {
     const Status begun = co_await begin_block(block->info, axis_section(*block),
                                               directory_section(*block), summaries_section(*block));

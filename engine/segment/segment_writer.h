@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ class SegmentWriter {
     // as the caller likes, then once more its summaries. `info` says how long each section is.
     Task<Status> begin_block(BlockInfo info, Bytes axis, Bytes directory, Bytes summaries);
     Task<Status> put_rest(Bytes bytes);
+    // `pieces`, one behind the other, stay where they are until it has ended.
+    Task<Status> put_pieces(std::span<const Bytes> pieces);
     Task<Status> put_block(std::shared_ptr<const EncodedBlock> block);
     // A block that was found damaged in file `file_id`, with the bytes that are there.
     Task<Status> put_damaged(SegmentBlock block, uint64_t file_id, Bytes bytes);

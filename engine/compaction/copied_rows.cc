@@ -1,0 +1,361 @@
+#include "engine/compaction/copied_rows.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/segment/block_directory.h"
+#include "engine/segment/chunk.h"
+#include "engine/segment/summary_section.h"
+
+namespace stepdb {
+
+namespace {
+
+constexpr uint32_t kAllColumns = std::numeric_limits<uint32_t>::max();
+
+template <typename T>
+void append(const std::vector<T>& from, std::vector<T>& to) {
+    to.insert(to.end(), from.begin(), from.end());
+}
+
+template <typename T>
+bool ends_with(const std::vector<T>& all, const std::vector<T>& end) {
+    return std::equal(all.end() - std::ssize(end), all.end(), end.begin());
+}
+
+// Of rows from `first` on, in which no key comes twice.
+Summary summarize_part(const AxisColumns& axis, size_t first, size_t rows,
+                       const ColumnValues& column) {
+    const auto keys = std::span(axis.keys).subspan(first, rows);
+    const auto times = std::span(axis.times).subspan(first, rows);
+    if (column.presence.empty()) {
+        return stepdb::summarize(keys, times, column.values);
+    }
+    std::vector<Key> present_keys;
+    std::vector<int64_t> present_times;
+    for (size_t row = 0; row < rows; ++row) {
+        if ((column.presence[row / 64] >> (row % 64) & 1U) != 0) {
+            present_keys.push_back(keys[row]);
+            present_times.push_back(times[row]);
+        }
+    }
+    return stepdb::summarize(present_keys, present_times, column.values);
+}
+
+}  // namespace
+
+CopiedRows::CopiedRows(std::vector<std::vector<SourceBlock*>> tiles, const MergeGroup& group,
+                       const MergeLimits& limits, RangeReader& reader)
+    : group_(group), limits_(limits), reader_(reader) {
+    for (size_t tile = 0; tile < tiles.size(); ++tile) {
+        tile_rows_.push_back(tiles[tile].front()->info().rows);
+        for (SourceBlock* block : tiles[tile]) {
+            sources_.emplace_back();
+            sources_.back().block = block;
+            sources_.back().tile = tile;
+        }
+    }
+    const BlockInfo& like = sources_.front().block->info();
+    info_.run = like.run;
+    info_.schema = like.schema;
+    info_.attempt = like.attempt;
+    info_.axis = like.axis;
+    info_.columns = like.columns;
+}
+
+Task<Result<bool>> CopiedRows::open() {
+    uint64_t bytes = 0;
+    for (const Source& source : sources_) {
+        bytes += source.block->info().total_bytes();
+    }
+    is_loaded_ = bytes <= limits_.kept_bytes;
+    std::vector<FileRange> ranges;
+    for (const Source& source : sources_) {
+        const SourceBlock& block = *source.block;
+        const uint64_t strips_bytes = is_loaded_ ? block.info().strips_bytes : 0;
+        ranges.emplace_back(block.file(), block.place().offset, block.front_bytes() + strips_bytes);
+    }
+    const Status read = co_await reader_.read(&ranges);
+    if (!read) {
+        failed_ = sources_[reader_.failed()].block;
+        co_return read.error();
+    }
+    co_return take_fronts(ranges);
+}
+
+Result<bool> CopiedRows::take_fronts(const std::vector<FileRange>& ranges) {
+    for (size_t i = 0; i < sources_.size(); ++i) {
+        Source& source = sources_[i];
+        const uint64_t front_bytes = source.block->front_bytes();
+        const Result<AxisColumns> axis =
+            source.block->take_front(ranges[i].read.first(front_bytes));
+        if (!axis) {
+            failed_ = source.block;
+            return axis.error();
+        }
+        const bool first_of_tile = i == 0 || sources_[i - 1].tile != source.tile;
+        if (!append_axis(*axis, first_of_tile)) {
+            return false;
+        }
+        if (is_loaded_) {
+            source.strips = ranges[i].read.subspan(front_bytes);
+        }
+    }
+    info_.rows = static_cast<uint32_t>(axis_.keys.size());
+    info_.key_min = axis_.keys.front();
+    info_.key_max = axis_.keys.back();
+    const auto [time_min, time_max] = std::ranges::minmax(axis_.times);
+    info_.time_min = time_min;
+    info_.time_max = time_max;
+    const auto [sequence_min, sequence_max] = std::ranges::minmax(axis_.sequences);
+    info_.sequence_min = sequence_min;
+    info_.sequence_max = sequence_max;
+    axis_section_ = encode_axis_section(axis_, info_.axis);
+    info_.axis_bytes = static_cast<uint32_t>(axis_section_.size());
+    return true;
+}
+
+bool CopiedRows::append_axis(const AxisColumns& axis, bool first_of_tile) {
+    if (!first_of_tile) {
+        return ends_with(axis_.keys, axis.keys) && ends_with(axis_.times, axis.times) &&
+               ends_with(axis_.sequences, axis.sequences);
+    }
+    if (std::ranges::adjacent_find(axis.keys) != axis.keys.end()) {
+        return false;
+    }
+    append(axis.keys, axis_.keys);
+    append(axis.times, axis_.times);
+    append(axis.sequences, axis_.sequences);
+    return true;
+}
+
+Task<Result<const CopiedBlock*>> CopiedRows::next() {
+    while (end_column_ < info_.columns) {
+        begin_block();
+        const Status loaded = co_await load_columns();
+        if (!loaded) {
+            co_return loaded.error();
+        }
+        const Status added = add_columns();
+        if (!added) {
+            co_return added.error();
+        }
+        if (!block_.strips.empty()) {
+            end_block();
+            co_return &block_;
+        }
+    }
+    co_return nullptr;
+}
+
+void CopiedRows::begin_block() {
+    from_column_ = end_column_;
+    block_ = CopiedBlock();
+    heads_.clear();
+    strips_.clear();
+    chunk_bytes_.assign(info_.columns, 0);
+    summaries_.clear();
+}
+
+// Columns as many as there is room for, of each source its share.
+Task<Status> CopiedRows::load_columns() {
+    end_column_ = kAllColumns;
+    if (is_loaded_) {
+        co_return Status();
+    }
+    uint64_t all_bytes = 0;
+    for (const Source& source : sources_) {
+        all_bytes += source.block->info().strips_bytes;
+    }
+    for (const Source& source : sources_) {
+        const std::vector<Strip>& strips = source.block->directory().strips();
+        const uint64_t share = limits_.kept_bytes * source.block->info().strips_bytes / all_bytes;
+        size_t end = strip_of(source, from_column_);
+        for (uint64_t bytes = 0; end < strips.size(); ++end) {
+            if (bytes != 0 && bytes + strips[end].bytes > share) {
+                end_column_ = std::min(end_column_, strips[end].first_column);
+                break;
+            }
+            bytes += strips[end].bytes;
+        }
+    }
+    std::vector<FileRange> ranges;
+    for (Source& source : sources_) {
+        const std::vector<Strip>& strips = source.block->directory().strips();
+        source.first_strip = strip_of(source, from_column_);
+        source.strip = source.first_strip;
+        source.is_checked = false;
+        uint64_t bytes = 0;
+        for (size_t strip = source.first_strip;
+             strip < strips.size() && strips[strip].first_column < end_column_; ++strip) {
+            bytes += strips[strip].bytes;
+        }
+        const uint64_t offset = strips.empty() ? 0 : strips[source.first_strip].offset;
+        ranges.emplace_back(source.block->file(), source.block->place().strips_offset() + offset,
+                            bytes);
+    }
+    const Status read = co_await reader_.read(&ranges);
+    if (!read) {
+        failed_ = sources_[reader_.failed()].block;
+        co_return read;
+    }
+    for (size_t i = 0; i < sources_.size(); ++i) {
+        sources_[i].strips = ranges[i].read;
+    }
+    co_return Status();
+}
+
+// The strip that has the column, if one has; else the first one behind it, or the last.
+size_t CopiedRows::strip_of(const Source& source, uint32_t column) const {
+    const std::vector<Strip>& strips = source.block->directory().strips();
+    const auto after =
+        std::ranges::upper_bound(strips, column, {}, [](const Strip& s) { return s.first_column; });
+    return static_cast<size_t>(std::max<ptrdiff_t>(1, after - strips.begin())) - 1;
+}
+
+Status CopiedRows::add_columns() {
+    const auto first = std::ranges::lower_bound(group_.columns, from_column_);
+    const auto end = std::lower_bound(first, group_.columns.end(), end_column_);
+    for (auto column = first; column != end; ++column) {
+        TRY(add_column(*column));
+    }
+    return {};
+}
+
+Status CopiedRows::add_column(uint32_t column) {
+    parts_.clear();
+    holders_.clear();
+    bool has_value = false;
+    for (size_t i = 0; i < sources_.size();) {
+        const size_t tile = sources_[i].tile;
+        Bytes chunk;
+        const Source* holder = nullptr;
+        for (; i < sources_.size() && sources_[i].tile == tile; ++i) {
+            if (sources_[i].block->info().may_hold(column)) {
+                holder = &sources_[i];
+                TRY_ASSIGN(chunk, chunk_of(sources_[i], column));
+            }
+        }
+        const Status taken = append_chunk_parts(chunk, tile_rows_[tile], parts_);
+        if (!taken) {
+            failed_ = holder->block;
+            return taken;
+        }
+        holders_.resize(parts_.size(), holder == nullptr ? nullptr : holder->block);
+        has_value = has_value || !chunk.empty();
+    }
+    if (has_value) {
+        put(column);
+        if (info_.rows >= limits_.summary_values) {
+            TRY(summarize(column));
+        }
+    }
+    return {};
+}
+
+Result<Bytes> CopiedRows::chunk_of(Source& source, uint32_t column) {
+    const BlockDirectory& directory = source.block->directory();
+    const std::vector<Strip>& strips = directory.strips();
+    while (source.strip + 1 < strips.size() && strips[source.strip + 1].first_column <= column) {
+        ++source.strip;
+        source.is_checked = false;
+    }
+    if (strips.empty() || strips[source.strip].first_column > column) {
+        return Bytes();
+    }
+    const Strip& strip = strips[source.strip];
+    const uint64_t loaded_at = strips[source.first_strip].offset;
+    if (!source.is_checked) {
+        failed_ = source.block;
+        TRY(source.block->check_strip(
+            source.strip, source.strips.subspan(strip.offset - loaded_at, strip.bytes)));
+        TRY_ASSIGN(source.places, directory.places(source.strip));
+        source.is_checked = true;
+        failed_ = nullptr;
+    }
+    const ChunkPlace& place = source.places[column - strip.first_column];
+    return place.bytes == 0 ? Bytes()
+                            : source.strips.subspan(place.offset - loaded_at, place.bytes);
+}
+
+// The chunk of the parts, and the strip it lies in.
+void CopiedRows::put(uint32_t column) {
+    std::span<const ChunkPart> parts = parts_;
+    if (is_one_constant(parts)) {
+        parts = parts.first(1);
+    }
+    uint64_t bytes = 0;
+    for (const ChunkPart& part : parts) {
+        bytes += part.chunk.size();
+    }
+    if (parts.size() > 1) {
+        encode_parts_head(parts, heads_.emplace_back());
+        bytes += heads_.back().size();
+    }
+    if (opens_strip(strips_.empty() ? 0 : strips_.back().bytes, bytes)) {
+        const uint64_t offset = strips_.empty() ? 0 : strips_.back().offset + strips_.back().bytes;
+        if (!strips_.empty()) {
+            strips_.back().checksum = checksum_.value();
+        }
+        checksum_.begin(content_seed(info_));
+        strips_.push_back({column, offset, 0, 0});
+    }
+    strips_.back().bytes += static_cast<uint32_t>(bytes);
+    chunk_bytes_[column] = static_cast<uint32_t>(bytes);
+    if (parts.size() > 1) {
+        put_piece(heads_.back());
+    }
+    for (const ChunkPart& part : parts) {
+        put_piece(part.chunk);
+    }
+}
+
+void CopiedRows::put_piece(Bytes piece) {
+    if (!piece.empty()) {
+        checksum_.add(piece);
+        block_.strips.push_back(piece);
+    }
+}
+
+// Deviations beyond float64 are left to those who look at the values.
+Status CopiedRows::summarize(uint32_t column) {
+    Summary summary;
+    size_t first = 0;
+    for (size_t i = 0; i < parts_.size(); ++i) {
+        const ChunkPart& part = parts_[i];
+        if (!part.chunk.empty()) {
+            const Result<ColumnValues> values = decode_chunk_bytes(part.chunk, part.rows);
+            if (!values) {
+                failed_ = holders_[i];
+                return values.error().within(fmt::format("column {}", column));
+            }
+            summary.append(summarize_part(axis_, first, part.rows, *values));
+        }
+        first += part.rows;
+    }
+    if (summary.points() >= limits_.summary_values && summary.deviations.is_plain()) {
+        summaries_.push_back({column, summary});
+    }
+    return {};
+}
+
+void CopiedRows::end_block() {
+    strips_.back().checksum = checksum_.value();
+    block_.info = info_;
+    block_.axis = axis_section_;
+    block_.directory = encode_directory(strips_, chunk_bytes_);
+    if (!summaries_.empty()) {
+        block_.summaries = encode_summaries(summaries_, info_.axis);
+    }
+    const auto has_value = [](uint32_t bytes) { return bytes != 0; };
+    const auto first = std::ranges::find_if(chunk_bytes_, has_value);
+    const auto last = std::find_if(chunk_bytes_.rbegin(), chunk_bytes_.rend(), has_value);
+    BlockInfo& info = block_.info;
+    info.first_column = static_cast<uint32_t>(first - chunk_bytes_.begin());
+    info.end_column = static_cast<uint32_t>(chunk_bytes_.rend() - last);
+    info.directory_bytes = static_cast<uint32_t>(block_.directory.size());
+    info.summaries_bytes = static_cast<uint32_t>(block_.summaries.size());
+    info.strips_bytes = strips_.back().offset + strips_.back().bytes;
+}
+
+}  // namespace stepdb
