@@ -6,6 +6,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/float_bits.h"
+#include "engine/model/value_loops.h"
 
 namespace stepdb {
 
@@ -31,10 +32,7 @@ void visit_parts(std::span<const double> values, const Visit& visit) {
 CompensatedSum sum_of(std::span<const double> values) {
     CompensatedSum sum;
     visit_parts(values, [&](std::span<const double> part) {
-        double plain = 0;
-        for (const double value : part) {
-            plain += value;
-        }
+        const double plain = plain_sum(part);
         if (std::isfinite(plain)) {
             sum.add(plain);
             return;
@@ -46,14 +44,9 @@ CompensatedSum sum_of(std::span<const double> values) {
     return sum;
 }
 
-// Those that are finite; `kept` holds them where some are not.
+// Those that are finite, of values of which some are not, into `kept`.
 std::span<const double> finite_values(std::span<const double> values, Summary& summary,
                                       std::vector<double>& kept) {
-    const auto is_finite = [](double value) { return std::isfinite(value); };
-    if (std::ranges::all_of(values, is_finite)) {
-        summary.count = values.size();
-        return values;
-    }
     kept.reserve(values.size());
     for (const double value : values) {
         if (std::isfinite(value)) {
@@ -115,10 +108,7 @@ void DeviationSum::add(const DeviationSum& other) {
 
 void DeviationSum::add(std::span<const double> values, double mean) {
     visit_parts(values, [&](std::span<const double> part) {
-        double plain = 0;
-        for (const double value : part) {
-            plain += (value - mean) * (value - mean);
-        }
+        const double plain = plain_squares(part, mean);
         if (std::isfinite(plain)) {
             add(DeviationSum(plain));
             return;
@@ -189,15 +179,26 @@ Summary summarize(std::span<const Key> keys, std::span<const int64_t> times,
     summary.first = point(0);
     summary.last = point(keys.size() - 1);
     std::vector<double> kept;
-    const std::span<const double> finite = finite_values(values, summary, kept);
+    const ValueScan scan = scan_values(values);
+    std::span<const double> finite = values;
+    if (scan.finite) {
+        summary.count = values.size();
+    } else {
+        finite = finite_values(values, summary, kept);
+    }
     if (finite.empty()) {
         summary.min = {summary.first.key, summary.first.time, 0};
         summary.max = summary.min;
         return summary;
     }
-    const auto [min, max] = find_extremes(values);
-    summary.min = point(min);
-    summary.max = point(max);
+    if (scan.finite) {
+        summary.min = point(find_value(values, scan.min));
+        summary.max = point(find_value(values, scan.max));
+    } else {
+        const auto [min, max] = find_extremes(values);
+        summary.min = point(min);
+        summary.max = point(max);
+    }
     summary.sum = sum_of(finite);
     summary.deviations.add(finite, summary.mean());
     return summary;
