@@ -106,6 +106,18 @@ void IntegerVectorPlan<U>::consider(unsigned order, const U* residuals, size_t c
     }
 }
 
+// Whether differences of the values, of `width` bits, need no look at all: most neighbours in a
+// sample are far apart.
+template <typename U>
+bool IntegerVectorPlan<U>::is_noise(unsigned width) const {
+    constexpr unsigned kFar = 4;
+    if (count_ < kNeighboursCountMin || width < kFar) {
+        return false;
+    }
+    const U half = static_cast<U>(U{1} << (width - kFar));
+    return 2 * word_kernels<U>().count_near_neighbours(values_, count_, half) <= kNeighbours;
+}
+
 // Whether values of some width need no look because of the width of their differences: values that
 // take small steps are everywhere in their range, so that no window of it holds most of them.
 template <typename U>
@@ -137,6 +149,10 @@ IntegerVectorPlan<U>::IntegerVectorPlan(const U* values, size_t count, Extremes<
     }
     const WordKernels<U>& kernels = word_kernels<U>();
     const unsigned width = width_of<U>(range.low, range.high);
+    if (is_noise(width)) {
+        consider(0, values, count, range);
+        return;
+    }
     U* const first = differences_[0].data();
     const Extremes<U> range1 = kernels.differences(values, count, first);
     const unsigned width1 = width_of<U>(range1.low, range1.high);

@@ -62,6 +62,7 @@ class IntegerVectorPlan {
 
     void consider(unsigned order, const U* residuals, size_t count, Extremes<U> range);
     void trim(const U* residuals, size_t count, Window& window) const;
+    bool is_noise(unsigned width) const;
     bool is_smooth(unsigned width, unsigned differences_width) const;
     bool differences_may_gain(unsigned width) const;
 

@@ -20,6 +20,11 @@ inline constexpr unsigned kBucketBits = 4;
 inline constexpr size_t kBuckets = size_t{1} << kBucketBits;
 inline constexpr size_t kBucketSums = 2 * kBuckets;
 
+inline constexpr size_t kNeighbourRuns = 4;
+inline constexpr size_t kNeighboursInRun = 16;
+inline constexpr size_t kNeighbours = kNeighbourRuns * kNeighboursInRun;
+inline constexpr size_t kNeighboursCountMin = 128;
+
 // What a packed vector may be written beyond its end, and room for a vector that is written in
 // whole registers.
 inline constexpr size_t kPackOverrun = 64;
@@ -44,6 +49,9 @@ struct WordKernels {
     void (*sum_up)(const U* values, size_t count, U first, U base, U* out);
     // How many values, less `low`, are at most `range`.
     size_t (*count_within)(const U* values, size_t count, U low, U range);
+    // Of kNeighbours pairs of neighbours, strewn over the values, how many differ by -half to
+    // half - 1. `count` is at least kNeighboursCountMin.
+    size_t (*count_near_neighbours)(const U* values, size_t count, U half);
     // sums[b], for b up to kBuckets: how many are within as above and then, shifted right by
     // `shift`, below b; for b above kBuckets, up to kBucketSums - 1, all that are within. Shifted
     // so, `range` is below kBuckets.

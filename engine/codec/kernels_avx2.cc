@@ -313,6 +313,7 @@ constexpr WordKernels<U> kWordKernels = {
     .differences = differences<U>,
     .sum_up = sum_up_plainly<U>,
     .count_within = count_within<U>,
+    .count_near_neighbours = count_near_neighbours<U>,
     .count_buckets = count_buckets<U>,
     .subtract = subtract<U>,
     .add = add<U>,

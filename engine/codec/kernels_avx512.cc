@@ -153,8 +153,9 @@ KERNEL void count_buckets(const U* values, size_t count, Extremes<U> within, uns
         buckets[i] = byte_buckets_of(values + at, count > at ? count - at : 0, bounds);
     }
     sums[0] = 0;
+    __m512i bound = _mm512_setzero_si512();
     for (size_t b = 1; b <= kBuckets; ++b) {
-        const __m512i bound = _mm512_set1_epi8(static_cast<char>(b));
+        bound = _mm512_add_epi8(bound, _mm512_set1_epi8(1));
         const auto below = _mm_popcnt_u64(_mm512_cmplt_epu8_mask(buckets[0], bound)) +
                            _mm_popcnt_u64(_mm512_cmplt_epu8_mask(buckets[1], bound)) +
                            _mm_popcnt_u64(_mm512_cmplt_epu8_mask(buckets[2], bound)) +
@@ -421,6 +422,7 @@ constexpr WordKernels<U> kWordKernels = {
     .differences = differences<U>,
     .sum_up = sum_up<U>,
     .count_within = count_within<U>,
+    .count_near_neighbours = count_near_neighbours<U>,
     .count_buckets = count_buckets<U>,
     .subtract = subtract<U>,
     .add = add<U>,

@@ -187,6 +187,10 @@ void check_counts(const WordKernels<U>& variant, const std::vector<U>& words, U 
     const size_t count = words.size();
     ASSERT_EQ(variant.count_within(words.data(), count, low, range),
               plain.count_within(words.data(), count, low, range));
+    if (count >= kNeighboursCountMin) {
+        ASSERT_EQ(variant.count_near_neighbours(words.data(), count, range),
+                  plain.count_near_neighbours(words.data(), count, range));
+    }
     const auto width = static_cast<unsigned>(std::bit_width(range));
     const unsigned shift = width > kBucketBits ? width - kBucketBits : 0;
     const Extremes<U> within = {static_cast<std::make_signed_t<U>>(low),
