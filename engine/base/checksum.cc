@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <openssl/sha.h>
 #include <xxhash.h>
+// Behind it: the variant for this processor takes the place of the one for any.
+#include <xxh_x86dispatch.h>
 
 #include <cstring>
 

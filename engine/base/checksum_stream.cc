@@ -1,6 +1,8 @@
 #include "engine/base/checksum_stream.h"
 
 #include <xxhash.h>
+// Behind it: the variant for this processor takes the place of the one for any.
+#include <xxh_x86dispatch.h>
 
 #include "engine/base/check.h"
 

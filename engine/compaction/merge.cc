@@ -79,6 +79,7 @@ class Merge {
             }
         }
         if (!status) {
+            co_await writer_.abandon();
             outcome_.error = status.error();
         }
         outcome_.bytes_read += reader_.bytes_read();

@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "engine/model/limits.h"
 
 namespace stepdb {
 
 namespace {
+
+// Four pieces of 1 MiB keep the disk busy (LIMITS.md section 2), and delay a group of the log that
+// comes behind them by no more than these.
+constexpr size_t kPiecesUnderWayMax = 4;
 
 // Names, index, padding and footer: everything behind the blocks.
 std::vector<std::byte> encode_end(const std::vector<SegmentBlock>& blocks,
@@ -33,19 +38,36 @@ std::vector<std::byte> encode_end(const std::vector<SegmentBlock>& blocks,
 
 }  // namespace
 
+struct SegmentWriter::Output {
+    Output() = default;
+
+    std::unique_ptr<File> file;
+    std::vector<std::unique_ptr<AlignedBuffer>> spare;
+    size_t under_way = 0;
+    std::optional<Error> error;  // the first
+    Signal piece_ended;
+};
+
 SegmentWriter::SegmentWriter(FileSystem& files, std::string path, Id128 store, uint64_t file_id)
     : files_(files),
       path_(std::move(path)),
       store_(store),
       file_id_(file_id),
-      buffer_(kSegmentWriteBytes) {}
+      output_(std::make_shared<Output>()),
+      buffer_(std::make_unique<AlignedBuffer>(kSegmentWriteBytes)) {}
 
-Task<Status> SegmentWriter::create() {
+Task<Status> SegmentWriter::create(uint64_t expected_bytes) {
     Result<std::unique_ptr<File>> file = co_await files_.open(path_, OpenMode::kCreate);
     if (!file) {
         co_return file.error();
     }
-    file_ = std::move(*file);
+    output_->file = std::move(*file);
+    if (expected_bytes != 0) {
+        const Status reserved = co_await output_->file->allocate(expected_bytes);
+        if (!reserved) {
+            co_return reserved.error().within(fmt::format("segment {}", path_));
+        }
+    }
     FileHeader fields;
     fields.store = store_;
     fields.file_id = file_id_;
@@ -92,8 +114,8 @@ Task<Status> SegmentWriter::put_rest(Bytes bytes) {
 
 Task<Status> SegmentWriter::put_pieces(std::span<const Bytes> pieces) {
     for (const Bytes piece : pieces) {
-        if (piece.size() < buffer_.size() - used_) {
-            std::memcpy(buffer_.data() + used_, piece.data(), piece.size());
+        if (piece.size() < buffer_->size() - used_) {
+            std::memcpy(buffer_->data() + used_, piece.data(), piece.size());
             used_ += piece.size();
             continue;
         }
@@ -135,11 +157,11 @@ Task<Status> SegmentWriter::put_damaged(SegmentBlock block, uint64_t file_id, By
 
 Task<Status> SegmentWriter::put(Bytes bytes) {
     while (!bytes.empty()) {
-        const size_t here = std::min(bytes.size(), buffer_.size() - used_);
-        std::memcpy(buffer_.data() + used_, bytes.data(), here);
+        const size_t here = std::min(bytes.size(), buffer_->size() - used_);
+        std::memcpy(buffer_->data() + used_, bytes.data(), here);
         used_ += here;
         bytes = bytes.subspan(here);
-        if (used_ == buffer_.size()) {
+        if (used_ == buffer_->size()) {
             const Status written = co_await write_out();
             if (!written) {
                 co_return written;
@@ -150,14 +172,47 @@ Task<Status> SegmentWriter::put(Bytes bytes) {
 }
 
 Task<Status> SegmentWriter::write_out() {
-    const Bytes piece = Bytes(buffer_.span()).first(used_);
-    const Status status = co_await file_->write(written_, piece);
+    ++output_->under_way;
+    start(write_piece(output_, std::move(buffer_), written_, used_), [] {});
     written_ += used_;
     used_ = 0;
-    if (!status) {
-        co_return status.error().within(fmt::format("segment {}", path_));
+    const Status status = co_await wait_for_room(kPiecesUnderWayMax - 1);
+    if (output_->spare.empty()) {
+        buffer_ = std::make_unique<AlignedBuffer>(kSegmentWriteBytes);
+    } else {
+        buffer_ = std::move(output_->spare.back());
+        output_->spare.pop_back();
     }
     co_return status;
+}
+
+Task<void> SegmentWriter::write_piece(std::shared_ptr<Output> output,
+                                      std::unique_ptr<AlignedBuffer> piece, uint64_t offset,
+                                      size_t bytes) {
+    const Status status = co_await output->file->write(offset, Bytes(piece->span()).first(bytes));
+    --output->under_way;
+    output->spare.push_back(std::move(piece));
+    if (!status && !output->error) {
+        output->error = status.error();
+    }
+    output->piece_ended.fire();
+}
+
+Task<Status> SegmentWriter::wait_for_room(size_t pieces) {
+    // After an error nothing may be under way any more when the caller hears of it and removes the
+    // file.
+    while (output_->under_way > (output_->error ? 0 : pieces)) {
+        co_await output_->piece_ended;
+    }
+    if (output_->error) {
+        co_return output_->error->within(fmt::format("segment {}", path_));
+    }
+    co_return Status();
+}
+
+Task<void> SegmentWriter::abandon() {
+    const Status status = co_await wait_for_room(0);
+    static_cast<void>(status);  // the file is given up in any case
 }
 
 Task<Result<std::shared_ptr<const SegmentMeta>>> SegmentWriter::finish(SegmentNames names,
@@ -170,16 +225,20 @@ Task<Result<std::shared_ptr<const SegmentMeta>>> SegmentWriter::finish(SegmentNa
     if (!end_put) {
         co_return end_put.error();
     }
-    const Status written = co_await write_out();
+    const Status started = co_await write_out();
+    if (!started) {
+        co_return started.error();
+    }
+    const Status written = co_await wait_for_room(0);
     if (!written) {
         co_return written.error();
     }
-    const Status synced = co_await file_->sync(site);
+    const Status synced = co_await output_->file->sync(site);
     if (!synced) {
         co_return synced.error().within(fmt::format("segment {}", path_));
     }
-    CHECK(file_->size() == footer.file_bytes, "{} of {} bytes, expected {}", path_, file_->size(),
-          footer.file_bytes);
+    CHECK(output_->file->size() == footer.file_bytes, "{} of {} bytes, expected {}", path_,
+          output_->file->size(), footer.file_bytes);
     co_return std::make_shared<const SegmentMeta>(path_, store_, file_id_, footer,
                                                   std::move(placed_));
 }
@@ -191,7 +250,11 @@ Task<Result<std::shared_ptr<const SegmentMeta>>> write_segment(
     std::ranges::stable_sort(
         blocks, [](const auto& a, const auto& b) { return sorts_before(a->info, b->info); });
     SegmentWriter writer(files, std::move(path), store, file_id);
-    const Status created = co_await writer.create();
+    uint64_t blocks_bytes = kPageBytes;  // with the header
+    for (const auto& block : blocks) {
+        blocks_bytes += block->bytes.size();
+    }
+    const Status created = co_await writer.create(blocks_bytes);
     if (!created) {
         co_return created.error();
     }

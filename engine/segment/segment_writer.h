@@ -16,13 +16,16 @@
 
 namespace stepdb {
 
-// Writes one segment, a block at a time, in pieces of kSegmentWriteBytes. After an error the file
-// may be there in part; the caller removes it. Used on the executor of the file system.
+// Writes one segment, a block at a time, in pieces of kSegmentWriteBytes, a few of which are under
+// way at once: the disk takes several times what it takes one by one. After an error the file may
+// be there in part; the caller removes it. Used on the executor of the file system.
 class SegmentWriter {
   public:
     SegmentWriter(FileSystem& files, std::string path, Id128 store, uint64_t file_id);
 
-    Task<Status> create();
+    // `expected_bytes` of the file, if they are known and the file will not have fewer, are
+    // reserved: writes that need not make a file longer do not wait for each other.
+    Task<Status> create(uint64_t expected_bytes = 0);
 
     // Begins a block; blocks come in the order of sorts_before. Its strips follow, in as many parts
     // as the caller likes, then once more its summaries. `info` says how long each section is.
@@ -43,17 +46,29 @@ class SegmentWriter {
     // name.
     Task<Result<std::shared_ptr<const SegmentMeta>>> finish(SegmentNames names, SyncSite site);
 
+    // Nothing is written any more when it has ended; to be called where finish() is not.
+    Task<void> abandon();
+
   private:
+    // What writes under way hold on to, whatever becomes of the writer.
+    struct Output;
+
+    static Task<void> write_piece(std::shared_ptr<Output> output,
+                                  std::unique_ptr<AlignedBuffer> piece, uint64_t offset,
+                                  size_t bytes);
     void check_order(const BlockInfo& info) const;
     Task<Status> put(Bytes bytes);
+    // Starts writing what the buffer holds.
     Task<Status> write_out();
+    // Waits until no more than `pieces` are under way.
+    Task<Status> wait_for_room(size_t pieces);
 
     FileSystem& files_;
     std::string path_;
     Id128 store_;
     uint64_t file_id_;
-    std::unique_ptr<File> file_;
-    AlignedBuffer buffer_;
+    std::shared_ptr<Output> output_;
+    std::unique_ptr<AlignedBuffer> buffer_;
     uint64_t written_ = 0;  // bytes before those in the buffer
     size_t used_ = 0;
     std::vector<SegmentBlock> placed_;
