@@ -14,7 +14,7 @@ constexpr uint32_t kRows = 64;
 
 // Rows of noisy float32 values, 10 percent around a slow trend, as gradient norms are.
 struct Batch {
-    explicit Batch(uint32_t width) {
+    explicit Batch(uint32_t width, uint32_t first_step = 0) {
         std::vector<std::string> metrics;
         for (uint32_t column = 0; column < width; ++column) {
             metrics.push_back(fmt::format("layers/{}/grad_norm", column));
@@ -29,7 +29,9 @@ struct Batch {
                 const double noise = static_cast<double>(state >> 40U) / (1U << 24U) - 0.5;
                 values.push_back(static_cast<double>(static_cast<float>(1 + 0.2 * noise)));
             }
-            builder.add(row, int64_t{1'700'000'000'000'000} + row, std::span<const double>(values));
+            const uint32_t step = first_step + row;
+            builder.add(step, int64_t{1'700'000'000'000'000} + step,
+                        std::span<const double>(values));
         }
         frame = builder.finish(1, 0, 1);
         RowPosition bad;
@@ -65,15 +67,19 @@ void BM_TailAppend(benchmark::State& state) {
 BENCHMARK(BM_TailAppend)->Arg(10)->Arg(100)->Arg(1000);
 
 void BM_Seal(benchmark::State& state) {
-    const Batch batch(static_cast<uint32_t>(state.range(0)));
+    std::vector<std::unique_ptr<Batch>> batches;
+    for (uint32_t i = 0; i < 512 / kRows; ++i) {
+        batches.push_back(
+            std::make_unique<Batch>(static_cast<uint32_t>(state.range(0)), i * kRows));
+    }
     BlockInfo info;
-    info.columns = batch.schema->width();
+    info.columns = batches[0]->schema->width();
     Sealer sealer;
     for ([[maybe_unused]] auto turn : state) {
         state.PauseTiming();
         Tail tail;
-        for (int i = 0; i < 8; ++i) {
-            append_batch(tail, *batch.view, 512);
+        for (const auto& batch : batches) {
+            append_batch(tail, *batch->view, 512);
         }
         state.ResumeTiming();
         const auto block = sealer.seal(tail.take(), info);
