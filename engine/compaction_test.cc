@@ -93,8 +93,8 @@ TEST_F(CompactionTest, ReplacedPointsGoAndTakeNoRoom) {
         for (int step = 0; step < 16; ++step) {
             send(one_row("p/r", loss_, step, {round * 0.37 + step}));
         }
+        flush();
     }
-    flush();
     compact();
     const auto taken = snapshot();
     uint64_t rows = 0;
@@ -112,8 +112,10 @@ TEST_F(CompactionTest, SummariesOfMergedPiecesStayTrueThroughAllThatFollows) {
     SimRandom random(17);
     for (int step = 0; step < 600; ++step) {
         send(one_row("p/r", loss_, step, {0.37 * static_cast<double>(random.below(1000))}));
+        if (step % 16 == 15) {
+            flush();
+        }
     }
-    flush();
     compact();
     auto used = [&, before = uint64_t{0}]() mutable {
         store_.run();

@@ -270,6 +270,7 @@ void EngineCore::note_durable_when_idle() {
 }
 
 void EngineCore::after_publish() {
+    state_.rows.make_blocks_now();
     state_.count_resident();
     call_waiting_for_room();
     if (closing_) {

@@ -163,6 +163,7 @@ Task<Status> EngineCore::replay_logs(ManifestState state) {
         if (contents->groups > 0 || contents->torn_bytes > 0) {
             progress.file_before = describe_end(file_id, *contents);
         }
+        state_.rows.make_blocks_now();
         // Rows come faster than blocks are made of them.
         while (state_.rows.being_made_bytes() > kReplayBacklogBytes) {
             co_await blocks_made_;

@@ -30,16 +30,26 @@ void RowStore::append(SeriesGroup& group, const RowsView& rows, uint64_t sequenc
         const size_t bytes_before = tail.memory_bytes();
         tails_ += tail.rows() == 0 ? 1U : 0U;
         done += tail.append(rows, done, sequence + done, receive_time_us, group.schema->axis(),
-                            tail_rows_max_, tail_bytes_max_);
+                            rows_max(rows), tail_bytes_max_);
         tail_bytes_ += tail.memory_bytes() - bytes_before;
-        if (tail.full(tail_rows_max_, tail_bytes_max_)) {
-            make_blocks_({seal(group)});
+        if (tail.full(rows_max(rows), tail_bytes_max_)) {
+            seal(group);
         }
     }
     note_live();
 }
 
-std::shared_ptr<SealedRows> RowStore::seal(SeriesGroup& group) {
+// Of narrow rows more make a block, which costs some microseconds by itself.
+uint32_t RowStore::rows_max(const RowsView& rows) const {
+    constexpr size_t kBlockBytes = 128U << 10U;
+    constexpr uint32_t kTimesMax = 8;
+    const size_t of_bytes = kBlockBytes / std::max<size_t>(1, rows.full_row_bytes());
+    return static_cast<uint32_t>(
+        std::clamp<size_t>(of_bytes, tail_rows_max_, size_t{tail_rows_max_} * kTimesMax) /
+        tail_rows_max_ * tail_rows_max_);
+}
+
+void RowStore::seal(SeriesGroup& group) {
     GroupRows& rows = *group.rows;
     auto sealed = std::make_shared<SealedRows>();
     sealed->info.run = group.run;
@@ -57,7 +67,20 @@ std::shared_ptr<SealedRows> RowStore::seal(SeriesGroup& group) {
     }
     group.has_sealed = true;
     rows.sealed.push_back(sealed);
-    return sealed;
+    begun_bytes_ += sealed->memory_bytes;
+    begun_.push_back(std::move(sealed));
+    // So that none waits for long.
+    constexpr size_t kTogetherBytes = 1U << 20U;
+    if (begun_bytes_ >= kTogetherBytes) {
+        make_blocks_now();
+    }
+}
+
+void RowStore::make_blocks_now() {
+    if (!begun_.empty()) {
+        begun_bytes_ = 0;
+        make_blocks_(std::exchange(begun_, {}));
+    }
 }
 
 void RowStore::blocks_made(const SealedList& sealed,
@@ -102,26 +125,15 @@ void RowStore::set_highest_key(SeriesGroup& group, Key key) {
 }
 
 SealedList RowStore::seal_all() {
-    // Small tails are made blocks of many at a time, and none waits for long.
-    constexpr size_t kAtOnceBytes = 1U << 20U;
     SealedList all;
-    SealedList at_once;
-    size_t bytes = 0;
     for (const auto& [key, group] : active_) {
         GroupRows& rows = *group->rows;
         if (rows.tail.rows() > 0) {
-            at_once.push_back(seal(*group));
-            bytes += at_once.back()->memory_bytes;
+            seal(*group);
         }
         all.insert(all.end(), rows.sealed.begin(), rows.sealed.end());
-        if (bytes >= kAtOnceBytes) {
-            make_blocks_(std::exchange(at_once, {}));
-            bytes = 0;
-        }
     }
-    if (!at_once.empty()) {
-        make_blocks_(std::move(at_once));
-    }
+    make_blocks_now();
     note_live();
     return all;
 }

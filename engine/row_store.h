@@ -86,9 +86,14 @@ class RowStore {
     // The group, made if it is not there. The reference stays valid until its run is dropped.
     SeriesGroup& group(uint64_t run, uint32_t attempt, const StoredSchema& schema);
 
-    // Appends durable rows; seals the tail as often as it fills.
+    // Appends durable rows; seals the tail as often as it fills. Blocks of what is sealed may be
+    // made only after make_blocks_now.
     void append(SeriesGroup& group, const RowsView& rows, uint64_t sequence,
                 int64_t receive_time_us);
+
+    // To be called when nothing more is appended for now: blocks are made of many small tails
+    // together.
+    void make_blocks_now();
 
     // blocks[i] has been made of sealed[i].
     void blocks_made(const SealedList& sealed,
@@ -156,7 +161,8 @@ class RowStore {
         return std::pair(groups.lower_bound({run, 0, 0}), groups.lower_bound({run + 1, 0, 0}));
     }
 
-    std::shared_ptr<SealedRows> seal(SeriesGroup& group);
+    uint32_t rows_max(const RowsView& rows) const;
+    void seal(SeriesGroup& group);
     void let_go(SealedRows& sealed);
     void note_live() { memory_.live.store(memory_bytes(), std::memory_order_relaxed); }
 
@@ -168,6 +174,8 @@ class RowStore {
     std::vector<DamagedSegment> damaged_;
     StoreMemory& memory_;
     MakeBlocks make_blocks_;
+    SealedList begun_;  // sealed, and not yet given to make_blocks_
+    size_t begun_bytes_ = 0;
     size_t tail_bytes_ = 0;
     size_t being_made_bytes_ = 0;
     size_t block_bytes_ = 0;

@@ -48,8 +48,9 @@ class Pool {
   public:
     std::byte* take(size_t size) {
         const std::lock_guard lock(mutex_);
-        const auto at = by_size_.find(size);
-        if (at == by_size_.end()) {
+        // The newest of its size, which may still be in a cache.
+        auto at = by_size_.upper_bound(size);
+        if (at == by_size_.begin() || (--at)->first != size) {
             return nullptr;
         }
         std::byte* data = at->second->data;

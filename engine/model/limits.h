@@ -58,15 +58,15 @@ inline constexpr uint64_t kLogLiveRowsMax = 8U << 20U;
 // --- Tails and blocks ---
 
 inline constexpr uint32_t kTailRowsMax = 512;  // a tail is sealed here: while in cache
-// Or here: rows of 100,000 metrics are 400 KB, and of few rows neither codec nor index make much.
-inline constexpr size_t kTailBytesMax = 64U << 20U;
+// Or here: a vector of values of 100,000 metrics, whose rows are 400 KB.
+inline constexpr size_t kTailBytesMax = 100U << 20U;
 inline constexpr uint32_t kVectorValues = 256;  // values a codec vector: unit of random access
 // Rows of a block at most: what a reader allocates for a declared count stays small.
 inline constexpr uint32_t kBlockRowsMax = 1U << 20U;
 // Large buffers that were given back and are kept.
 inline constexpr size_t kKeptBuffersBytesMax = 256U << 20U;
 // Tails and sealed blocks in memory; a flush starts above it.
-inline constexpr size_t kMemoryBlocksBytesMax = 192U << 20U;
+inline constexpr size_t kMemoryBlocksBytesMax = 384U << 20U;
 
 // --- Segments ---
 

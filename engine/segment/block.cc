@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "engine/base/coding.h"
-#include "engine/base/float_bits.h"
 #include "engine/codec/integer_codec.h"
+#include "engine/codec/kernels.h"
 #include "engine/codec/varint.h"
 #include "engine/model/limits.h"
 #include "engine/segment/block_directory.h"
@@ -145,6 +145,7 @@ BlockBuilder::BlockBuilder(const BlockInfo& info, std::span<const Key> keys,
     const auto [sequence_min, sequence_max] = std::ranges::minmax(axis_.sequences);
     info_.sequence_min = sequence_min;
     info_.sequence_max = sequence_max;
+    has_equal_keys_ = std::ranges::adjacent_find(axis_.keys) != axis_.keys.end();
     chunk_bytes_.reserve(info_.columns);
     values_.resize(keys.size());
 }
@@ -190,7 +191,7 @@ void BlockBuilder::add_words(uint32_t column, std::span<const uint32_t> words) {
         words = words_;
     }
     if (info_.rows >= summary_values_min_) {
-        std::ranges::transform(words, values_.begin(), widen);
+        kernels().widen(words.data(), words.size(), values_.data());
         add_summary(all_rows(), values_);
     }
     const size_t at = chunks_.size();
@@ -252,7 +253,9 @@ void BlockBuilder::add_sorted(std::span<const int64_t> rows, std::span<const dou
 }
 
 void BlockBuilder::add_summary(std::span<const int64_t> rows, std::span<const double> values) {
-    Summary summary = summarize_rows(axis_, rows, values);
+    const bool all_count = rows.size() == info_.rows && !has_equal_keys_;
+    const Summary summary = all_count ? summarize(axis_.keys, axis_.times, values)
+                                      : summarize_rows(axis_, rows, values);
     // Deviations beyond float64 are left to those who look at the values.
     if (summary.deviations.is_plain()) {
         summaries_.push_back({static_cast<uint32_t>(chunk_bytes_.size()), summary});

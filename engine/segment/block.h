@@ -143,6 +143,7 @@ class BlockBuilder {
     size_t summary_values_min_;
     std::vector<uint32_t> order_;  // rows as given, in sorted order; empty if they came sorted
     AxisColumns axis_;
+    bool has_equal_keys_ = false;
     std::vector<uint32_t> chunk_bytes_;
     std::vector<std::byte> chunks_;
     std::vector<ColumnSummary> summaries_;

@@ -49,9 +49,11 @@ TailChunk::TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes
       bitmap_bytes_(like.bitmap_bytes()),
       value_bytes_max_(value_bytes_max),
       float64_columns_(like.float64_columns().begin(), like.float64_columns().end()),
-      keys_(new Key[rows_max]),
-      times_(new int64_t[rows_max]),
-      sequences_(new uint64_t[rows_max]),
+      axis_(rows_max * (sizeof(Key) + sizeof(int64_t) + sizeof(uint64_t))),
+      keys_(reinterpret_cast<Key*>(axis_.data())),
+      times_(reinterpret_cast<int64_t*>(axis_.data() + rows_max * sizeof(Key))),
+      sequences_(
+          reinterpret_cast<uint64_t*>(axis_.data() + rows_max * (sizeof(Key) + sizeof(int64_t)))),
       values_(value_bytes_max) {
     if (sparse_) {
         offsets_.reset(new size_t[size_t{rows_max} + 1]);
@@ -117,8 +119,8 @@ uint32_t TailChunk::append(const RowsView& rows, uint32_t first, uint32_t count,
 }
 
 size_t TailChunk::memory_bytes() const {
-    return sizeof(*this) + rows_max_ * (sizeof(Key) + sizeof(int64_t) + sizeof(uint64_t)) +
-           values_.capacity() + (sparse_ ? rows_max_ * (sizeof(size_t) + bitmap_bytes_) : 0) +
+    return sizeof(*this) + axis_.capacity() + values_.capacity() +
+           (sparse_ ? rows_max_ * (sizeof(size_t) + bitmap_bytes_) : 0) +
            narrow_before_.size() * 4 + float64_columns_.size();
 }
 

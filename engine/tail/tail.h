@@ -37,9 +37,9 @@ class TailChunk {
     uint32_t rows() const { return rows_; }
     size_t memory_bytes() const;
 
-    std::span<const Key> keys() const { return {keys_.get(), rows_max_}; }
-    std::span<const int64_t> times() const { return {times_.get(), rows_max_}; }
-    std::span<const uint64_t> sequences() const { return {sequences_.get(), rows_max_}; }
+    std::span<const Key> keys() const { return {keys_, rows_max_}; }
+    std::span<const int64_t> times() const { return {times_, rows_max_}; }
+    std::span<const uint64_t> sequences() const { return {sequences_, rows_max_}; }
     bool sparse() const { return sparse_; }
     // Whether rows of both hold the same columns at the same places.
     bool same_layout(const TailChunk& other) const {
@@ -91,9 +91,10 @@ class TailChunk {
     size_t value_bytes_max_;
     std::vector<std::byte> float64_columns_;
     std::vector<uint32_t> narrow_before_;  // mixed: float32 columns before each 64th column
-    std::unique_ptr<Key[]> keys_;
-    std::unique_ptr<int64_t[]> times_;
-    std::unique_ptr<uint64_t[]> sequences_;
+    LargeBuffer axis_;                     // keys, times and sequences, rows_max_ of each
+    Key* keys_;
+    int64_t* times_;
+    uint64_t* sequences_;
     std::unique_ptr<size_t[]> offsets_;      // sparse: rows_max_ + 1
     std::unique_ptr<std::byte[]> presence_;  // sparse: rows_max_ x bitmap_bytes_
     LargeBuffer values_;
