@@ -23,23 +23,18 @@ bool ends_with(const std::vector<T>& all, const std::vector<T>& end) {
     return std::equal(all.end() - std::ssize(end), all.end(), end.begin());
 }
 
-// Of rows from `first` on, in which no key comes twice.
-Summary summarize_part(const AxisColumns& axis, size_t first, size_t rows,
-                       const ColumnValues& column) {
-    const auto keys = std::span(axis.keys).subspan(first, rows);
-    const auto times = std::span(axis.times).subspan(first, rows);
+// With rows, from `first` on, as keys and times.
+Summary summarize_part(size_t first, size_t rows, const ColumnValues& column) {
     if (column.presence.empty()) {
-        return stepdb::summarize(keys, times, column.values);
+        return summarize_rows_from(static_cast<Key>(first), column.values);
     }
-    std::vector<Key> present_keys;
-    std::vector<int64_t> present_times;
+    std::vector<Key> present;
     for (size_t row = 0; row < rows; ++row) {
         if ((column.presence[row / 64] >> (row % 64) & 1U) != 0) {
-            present_keys.push_back(keys[row]);
-            present_times.push_back(times[row]);
+            present.push_back(static_cast<Key>(first + row));
         }
     }
-    return stepdb::summarize(present_keys, present_times, column.values);
+    return summarize(present, present, column.values);
 }
 
 }  // namespace
@@ -247,7 +242,7 @@ Status CopiedRows::add_column(uint32_t column) {
     if (has_value) {
         put(column);
         if (info_.rows >= limits_.summary_values) {
-            TRY(summarize(column));
+            TRY(add_summary(column));
         }
     }
     return {};
@@ -317,8 +312,9 @@ void CopiedRows::put_piece(Bytes piece) {
     }
 }
 
-// Deviations beyond float64 are left to those who look at the values.
-Status CopiedRows::summarize(uint32_t column) {
+// No key comes twice, so all points count. Deviations beyond float64 are left to those who look at
+// the values.
+Status CopiedRows::add_summary(uint32_t column) {
     Summary summary;
     size_t first = 0;
     for (size_t i = 0; i < parts_.size(); ++i) {
@@ -329,11 +325,16 @@ Status CopiedRows::summarize(uint32_t column) {
                 failed_ = holders_[i];
                 return values.error().within(fmt::format("column {}", column));
             }
-            summary.append(summarize_part(axis_, first, part.rows, *values));
+            summary.append(summarize_part(first, part.rows, *values));
         }
         first += part.rows;
     }
     if (summary.points() >= limits_.summary_values && summary.deviations.is_plain()) {
+        for (SummaryPoint* point : {&summary.first, &summary.last, &summary.min, &summary.max}) {
+            const auto row = static_cast<size_t>(point->key);
+            point->key = axis_.keys[row];
+            point->time = axis_.times[row];
+        }
         summaries_.push_back({column, summary});
     }
     return {};

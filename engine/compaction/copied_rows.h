@@ -69,7 +69,7 @@ class CopiedRows {
     Result<Bytes> chunk_of(Source& source, uint32_t column);
     void put(uint32_t column);
     void put_piece(Bytes piece);
-    Status summarize(uint32_t column);
+    Status add_summary(uint32_t column);
     void end_block();
 
     std::vector<Source> sources_;  // by tile, then by column

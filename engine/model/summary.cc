@@ -83,6 +83,41 @@ std::pair<size_t, size_t> find_extremes(std::span<const double> values) {
     return rows;
 }
 
+// `point` makes the point of a row.
+template <typename Point>
+Summary summarize_points(std::span<const double> values, const Point& point) {
+    Summary summary;
+    if (values.empty()) {
+        return summary;
+    }
+    summary.first = point(0);
+    summary.last = point(values.size() - 1);
+    std::vector<double> kept;
+    const ValueScan scan = scan_values(values);
+    std::span<const double> finite = values;
+    if (scan.finite) {
+        summary.count = values.size();
+    } else {
+        finite = finite_values(values, summary, kept);
+    }
+    if (finite.empty()) {
+        summary.min = {summary.first.key, summary.first.time, 0};
+        summary.max = summary.min;
+        return summary;
+    }
+    if (scan.finite) {
+        summary.min = point(find_value(values, scan.min));
+        summary.max = point(find_value(values, scan.max));
+    } else {
+        const auto [min, max] = find_extremes(values);
+        summary.min = point(min);
+        summary.max = point(max);
+    }
+    summary.sum = sum_of(finite);
+    summary.deviations.add(finite, summary.mean());
+    return summary;
+}
+
 }  // namespace
 
 void DeviationSum::add(double a, double b, double weight) {
@@ -167,41 +202,20 @@ void Summary::append(const Summary& later) {
     count += later.count;
 }
 
+Summary summarize_rows_from(Key first, std::span<const double> values) {
+    return summarize_points(values, [&](size_t row) {
+        const Key at = first + static_cast<Key>(row);
+        return SummaryPoint{at, at, values[row]};
+    });
+}
+
 Summary summarize(std::span<const Key> keys, std::span<const int64_t> times,
                   std::span<const double> values) {
     CHECK(keys.size() == times.size() && keys.size() == values.size(),
           "{} keys, {} times, {} values", keys.size(), times.size(), values.size());
-    Summary summary;
-    if (keys.empty()) {
-        return summary;
-    }
-    const auto point = [&](size_t row) { return SummaryPoint{keys[row], times[row], values[row]}; };
-    summary.first = point(0);
-    summary.last = point(keys.size() - 1);
-    std::vector<double> kept;
-    const ValueScan scan = scan_values(values);
-    std::span<const double> finite = values;
-    if (scan.finite) {
-        summary.count = values.size();
-    } else {
-        finite = finite_values(values, summary, kept);
-    }
-    if (finite.empty()) {
-        summary.min = {summary.first.key, summary.first.time, 0};
-        summary.max = summary.min;
-        return summary;
-    }
-    if (scan.finite) {
-        summary.min = point(find_value(values, scan.min));
-        summary.max = point(find_value(values, scan.max));
-    } else {
-        const auto [min, max] = find_extremes(values);
-        summary.min = point(min);
-        summary.max = point(max);
-    }
-    summary.sum = sum_of(finite);
-    summary.deviations.add(finite, summary.mean());
-    return summary;
+    return summarize_points(values, [&](size_t row) {
+        return SummaryPoint{keys[row], times[row], values[row]};
+    });
 }
 
 }  // namespace stepdb
