@@ -3,16 +3,15 @@
 #include <algorithm>
 #include <coroutine>
 #include <limits>
-#include <map>
 #include <set>
 
 #include "engine/compaction/column_batch.h"
 #include "engine/compaction/copied_rows.h"
+#include "engine/compaction/merge_output.h"
 #include "engine/compaction/merge_plan.h"
 #include "engine/compaction/row_window.h"
 #include "engine/compaction/source_block.h"
 #include "engine/compaction/stretches.h"
-#include "engine/segment/segment_writer.h"
 
 namespace stepdb {
 
@@ -53,7 +52,7 @@ class Merge {
   public:
     explicit Merge(MergeInput input)
         : input_(std::move(input)),
-          writer_(*input_.files, input_.path, input_.store, input_.file_id) {}
+          output_(*input_.files, input_.path, input_.store, input_.file_id, input_.catalog) {}
 
     Task<MergeOutcome> run() {
         Status status = co_await open_sources();
@@ -68,12 +67,12 @@ class Merge {
             }
             blocks_.clear();
         }
-        if (status && created_) {
-            Result<std::shared_ptr<const SegmentMeta>> segment =
-                co_await writer_.finish(names(), SyncSite::kCompactedData);
+        if (status) {
+            Result<std::shared_ptr<const SegmentMeta>> segment = co_await output_.finish();
             if (segment) {
                 outcome_.segment = std::move(*segment);
-                outcome_.bytes_written = outcome_.segment->file_bytes();
+                outcome_.bytes_written =
+                    outcome_.segment == nullptr ? 0 : outcome_.segment->file_bytes();
             } else {
                 status = segment.error();
             }
@@ -183,14 +182,11 @@ class Merge {
                 note_unreadable(*block, bytes.error());
                 co_return bytes.error();
             }
-            Status status = co_await begin_file();
-            if (status) {
-                status = co_await writer_.put_damaged(block->place(), block->segment_id(), *bytes);
-            }
+            const Status status =
+                co_await output_.put_damaged(block->place(), block->segment_id(), *bytes);
             if (!status) {
                 co_return status;
             }
-            note_written(block->info());
             outcome_.bytes_read += block->bytes_read();
             damaged_.erase(damaged_.begin());
         }
@@ -315,26 +311,14 @@ class Merge {
             if (*next == nullptr) {
                 break;
             }
-            const CopiedBlock& block = **next;
-            Status status = co_await begin_file();
-            if (status) {
-                status = co_await writer_.begin_block(block.info, block.axis, block.directory,
-                                                      block.summaries);
-            }
-            if (status) {
-                status = co_await writer_.put_pieces(block.strips);
-            }
-            if (status) {
-                status = co_await writer_.put_rest(block.summaries);
-            }
+            Status status = co_await output_.put_copied(*next);
             if (status) {
                 status = co_await take_turns();
             }
             if (!status) {
                 co_return status.error();
             }
-            note_written(block.info);
-            outcome_.rows_copied += block.info.rows;
+            outcome_.rows_copied += (*next)->info.rows;
             has_points_ = true;
         }
         co_return true;
@@ -446,22 +430,18 @@ class Merge {
             note_unreadable(*block, summaries.error());
             co_return summaries.error();
         }
-        Status status = co_await begin_file();
-        if (status) {
-            status = co_await writer_.begin_block(block->info(), *axis, *directory, *summaries);
-        }
+        Status status = co_await output_.begin_block(block->info(), *axis, *directory, *summaries);
         for (size_t strip = 0; status && strip < block->directory().strips().size(); ++strip) {
             const Result<std::vector<std::byte>> bytes = co_await block->read_strip(strip);
             if (!bytes) {
                 note_unreadable(*block, bytes.error());
                 co_return bytes.error();
             }
-            status = co_await writer_.put_rest(*bytes);
+            status = co_await output_.put_rest(*bytes);
         }
         if (status) {
-            status = co_await writer_.put_rest(*summaries);
+            status = co_await output_.put_rest(*summaries);
         }
-        note_written(block->info());
         outcome_.rows_copied += block->info().rows;
         if (status) {
             status = co_await take_turns();
@@ -580,22 +560,9 @@ class Merge {
         }
     }
 
-    Task<Status> begin_file() {
-        if (created_) {
-            co_return Status();
-        }
-        created_ = true;
-        co_return co_await writer_.create();
-    }
-
     Task<Status> write_block(std::shared_ptr<const EncodedBlock> block) {
-        const Status begun = co_await begin_file();
-        if (!begun) {
-            co_return begun;
-        }
-        note_written(block->info);
         outcome_.rows_encoded += block->info.rows;
-        co_return co_await writer_.put_block(std::move(block));
+        return output_.put_block(std::move(block));
     }
 
     Task<Status> take_turns() {
@@ -606,27 +573,8 @@ class Merge {
         co_return Status();
     }
 
-    void note_written(const BlockInfo& info) {
-        runs_.insert(info.run);
-        schemas_.insert(info.schema);
-    }
-
-    SegmentNames names() const {
-        SegmentNames names;
-        for (const uint64_t id : runs_) {
-            const std::shared_ptr<const Run> run = input_.catalog->find_run(id);
-            CHECK(run != nullptr, "run {}", id);
-            names.runs.push_back({id, run->project, run->name});
-        }
-        for (const uint64_t id : schemas_) {
-            names.schemas.push_back({id, input_.catalog->find_schema(id)->schema});
-        }
-        return names;
-    }
-
     MergeInput input_;
-    SegmentWriter writer_;
-    bool created_ = false;
+    MergeOutput output_;
     MergeOutcome outcome_;
     std::vector<OpenSource> sources_;
     std::vector<std::unique_ptr<SourceBlock>> blocks_;   // of the present attempt
@@ -637,8 +585,6 @@ class Merge {
     RangeReader reader_;
     std::vector<uint64_t> planned_;
     MergePlan plan_;
-    std::set<uint64_t> runs_;
-    std::set<uint64_t> schemas_;
 };
 
 Task<MergeOutcome> run_merge(std::unique_ptr<Merge> merge) {
@@ -649,34 +595,6 @@ Task<MergeOutcome> run_merge(std::unique_ptr<Merge> merge) {
 
 Task<MergeOutcome> merge_segments(MergeInput input) {
     return run_merge(std::make_unique<Merge>(std::move(input)));
-}
-
-std::vector<WantedSchema> wanted_schemas(
-    const std::vector<std::shared_ptr<const SegmentMeta>>& sources, const Catalog& catalog) {
-    // What each attempt has of each axis; attempts of a sweep have the same.
-    std::map<std::tuple<uint64_t, uint32_t, Axis>, std::set<uint64_t>> attempts;
-    for (const auto& segment : sources) {
-        for (const SegmentBlock& block : segment->blocks()) {
-            attempts[{block.info.run, block.info.attempt, block.info.axis}].insert(
-                block.info.schema);
-        }
-    }
-    std::set<std::pair<std::string, std::set<uint64_t>>> seen;
-    std::set<std::pair<std::string, SchemaHash>> found;
-    std::vector<WantedSchema> wanted;
-    for (auto& [attempt, schemas] : attempts) {
-        const std::shared_ptr<const Run> run = catalog.find_run(std::get<0>(attempt));
-        if (run == nullptr || schemas.size() < 2 || !seen.emplace(run->project, schemas).second) {
-            continue;
-        }
-        MergePlan plan = plan_merge(catalog, std::vector(schemas.begin(), schemas.end()));
-        for (Schema& schema : plan.wanted) {
-            if (found.emplace(run->project, schema.hash()).second) {
-                wanted.emplace_back(run->project, std::move(schema));
-            }
-        }
-    }
-    return wanted;
 }
 
 }  // namespace stepdb
