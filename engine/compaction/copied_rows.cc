@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/model/row_summary.h"
 #include "engine/segment/block_directory.h"
 #include "engine/segment/chunk.h"
 #include "engine/segment/summary_section.h"

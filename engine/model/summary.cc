@@ -6,6 +6,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/float_bits.h"
+#include "engine/model/row_summary.h"
 #include "engine/model/value_loops.h"
 
 namespace stepdb {

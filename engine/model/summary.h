@@ -71,9 +71,6 @@ struct Summary {
     void append(const Summary& later);
 };
 
-// Of values in rows `first`, `first` + 1 and so on; key and time of a point are its row.
-Summary summarize_rows_from(Key first, std::span<const double> values);
-
 // Points by ascending key, at most one per key; the three are of one length.
 Summary summarize(std::span<const Key> keys, std::span<const int64_t> times,
                   std::span<const double> values);
