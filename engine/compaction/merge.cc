@@ -78,7 +78,7 @@ class Merge {
             }
         }
         if (!status) {
-            co_await writer_.abandon();
+            co_await output_.abandon();
             outcome_.error = status.error();
         }
         outcome_.bytes_read += reader_.bytes_read();

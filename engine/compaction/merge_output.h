@@ -32,6 +32,8 @@ class MergeOutput {
 
     // Syncs the segment; null if it has no block, and then there is no file.
     Task<Result<std::shared_ptr<const SegmentMeta>>> finish();
+    // Instead of finish(): nothing is written any more when it has ended.
+    Task<void> abandon() { return writer_.abandon(); }
 
   private:
     Task<Status> begin(const BlockInfo& info);
