@@ -18,24 +18,10 @@
 
 #include "engine/base/result.h"
 #include "engine/model/rows.h"
-#include "net/frame_stream.h"
+#include "net/client_connection.h"
 #include "net/message.h"
 
 namespace stepdb {
-
-struct ClientOptions {
-    ClientOptions() = default;
-
-    std::string host = "127.0.0.1";
-    uint16_t port = 7420;
-    Id128 writer;  // zero: reads only
-    std::string name = "stepdb client";
-    std::string token;
-    // Sent and not yet answered; a send above it waits.
-    size_t unanswered_bytes_max = 32U << 20U;
-    // Without a byte from the server for so long while waiting for one, the connection is given up.
-    std::chrono::milliseconds silence_time_max = std::chrono::minutes(5);
-};
 
 // An open run. The client numbers the frames.
 struct ClientRun {
@@ -72,7 +58,7 @@ struct AnswerHandler {
     std::function<bool()> should_stop;
 };
 
-class Client {
+class Client final : private ClientEvents {
   public:
     // Connects and says hello. kUnavailable naming host and port, or the server's refusal.
     static Result<std::unique_ptr<Client>> connect(ClientOptions options);
@@ -80,7 +66,7 @@ class Client {
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    const HelloOkMessage& server() const { return server_; }
+    const HelloOkMessage& server() const { return connection_->server(); }
 
     Status define_schema(std::string_view project, const Schema& schema);
 
@@ -130,37 +116,19 @@ class Client {
     explicit Client(ClientOptions options) : options_(std::move(options)) {}
 
     Result<ClientRun> open(OpenRunFrame open);
-    Status open_socket();
-    Status say_hello();
-    // Closes the connection and remembers why.
-    Error fail(Error error);
-    Status queue(Bytes bytes);
-    // Bytes the socket took.
-    Result<size_t> send_some(Bytes bytes);
-    Status write_some();
-    Status read_some(bool& got_bytes);
     // Waits until bytes came, or can be sent if some are to be sent; takes in what came.
     Status wait();
-    // False if neither happened within `time_max`.
-    Result<bool> wait_until_ready(std::chrono::microseconds time_max);
-    Status handle(const ReceivedFrame& frame);
-    Status handle_error(const ReceivedFrame& frame);
-    Status handle_ack(const ReceivedFrame& frame);
-    Status handle_answer(const ReceivedFrame& frame);
     void settle(uint64_t ordinal);
 
-    ClientOptions options_;
-    int socket_ = -1;
-    std::optional<Error> failed_;
-    HelloOkMessage server_;
-    bool has_heard_ = false;  // a whole frame came
-    bool said_hello_ = false;
-    FrameStream stream_;
-    std::vector<std::byte> unsent_;
-    size_t unsent_from_ = 0;
+    void on_ack(uint64_t ordinal, uint64_t late_rows) override;
+    void on_refused(uint64_t ordinal, ErrorMessage error) override;
+    void on_opened(uint64_t ordinal, const RunOpened& opened) override;
+    void on_request_failed(uint64_t request, const Error& error) override;
+    Status on_answer(const ReceivedFrame& frame) override;
 
-    uint64_t sent_ = 0;  // changing frames: their ordinals
-    std::deque<size_t> unanswered_;
+    ClientOptions options_;
+    std::unique_ptr<ClientConnection> connection_;
+    std::deque<size_t> unanswered_;  // bytes of changing frames
     size_t unanswered_bytes_ = 0;
     FlushReport report_;
     std::map<uint64_t, Result<RunOpened>> opened_;  // of open_run frames being waited for
