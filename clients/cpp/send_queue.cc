@@ -277,6 +277,11 @@ bool SendQueue::should_end(SteadyTime now) const {
     return failure_ || (stop_at_ && (settled_count_ == pushed_ || now >= *stop_at_));
 }
 
+std::optional<SteadyTime> SendQueue::stop_at() const {
+    const std::lock_guard lock(mutex_);
+    return stop_at_;
+}
+
 void SendQueue::fail(const Error& error) {
     // They hold runs, which hold this queue. They go when the lock has been let go.
     std::deque<std::unique_ptr<QueuedFrame>> frames;

@@ -128,6 +128,7 @@ class SendQueue {
     // Lets the sender end when everything has its outcome, at the latest then.
     void stop(SteadyTime deadline);
     bool should_end(SteadyTime now) const;
+    std::optional<SteadyTime> stop_at() const;
     // From now on everything is this error. The first counts.
     void fail(const Error& error);
 

@@ -179,6 +179,9 @@ void Sender::wait_without_connection(SteadyTime now) {
     if (const auto oldest = queue_.oldest_dirty(); oldest && !has_work) {
         time = std::min(time, until(*oldest + options_.linger * kBusyLingers, now));
     }
+    if (const auto stop_at = queue_.stop_at()) {
+        time = std::min(time, until(*stop_at, now));
+    }
     if (queue_.prepare_wait(version)) {
         pollfd ready = {};
         ready.fd = queue_.wake_fd();
@@ -209,6 +212,9 @@ microseconds Sender::time_to_wait(SteadyTime now) const {
     microseconds time = kForever;
     if (const auto oldest = queue_.oldest_dirty()) {
         time = until(*oldest + options_.linger * (is_busy() ? kBusyLingers : 1), now);
+    }
+    if (const auto stop_at = queue_.stop_at()) {
+        time = std::min(time, until(*stop_at, now));
     }
     if (!in_flight_.empty()) {
         time = std::min(time, until(heard_at_ + options_.silence_time_max, now));

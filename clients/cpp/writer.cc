@@ -64,7 +64,7 @@ uint8_t mode_bits(OpenMode mode) {
 
 // --- RowLog ---
 
-Status RowLog::log_row(Axis axis, double step, const Values& values, int64_t time_us) {
+Status RowLog::log_row(Axis axis, double step, const Values& values, int64_t time_us) const {
     if (lane_->format.axis != axis) {
         return make_error(ErrorCode::kInvalidArgument, "run {}: the schema of '{}' is {}; use {}",
                           run_->path(), schema().metric(0),
@@ -78,11 +78,11 @@ Status RowLog::log_row(Axis axis, double step, const Values& values, int64_t tim
     return run_->log(*lane_, step, time_us, values);
 }
 
-Status RowLog::log(double step, const Values& values, int64_t time_us) {
+Status RowLog::log(double step, const Values& values, int64_t time_us) const {
     return log_row(Axis::kStepped, step, values, time_us);
 }
 
-Status RowLog::log_timed(const Values& values, int64_t time_us) {
+Status RowLog::log_timed(const Values& values, int64_t time_us) const {
     return log_row(Axis::kTimed, 0, values, time_us);
 }
 

@@ -59,9 +59,9 @@ class RowLog {
     // A row of a stepped schema: finite step, one value for each metric. `time_us` is microseconds
     // since the Unix epoch. kInvalidArgument for a row that no server would take; the run's error,
     // or the writer's. Not an error if the row was dropped (Options::when_full).
-    Status log(double step, const Values& values, int64_t time_us = kNow);
+    Status log(double step, const Values& values, int64_t time_us = kNow) const;
     // A row of a timed schema, whose key is its time.
-    Status log_timed(const Values& values, int64_t time_us = kNow);
+    Status log_timed(const Values& values, int64_t time_us = kNow) const;
 
     // Rows logged so far, those of other handles to the same schema and run included: the index of
     // the next in Refused::first_row.
@@ -72,7 +72,7 @@ class RowLog {
     friend class Run;
     RowLog(std::shared_ptr<RunState> run, std::shared_ptr<SendQueue> queue, RowLane* lane)
         : run_(std::move(run)), queue_(std::move(queue)), lane_(lane) {}
-    Status log_row(Axis axis, double step, const Values& values, int64_t time_us);
+    Status log_row(Axis axis, double step, const Values& values, int64_t time_us) const;
 
     std::shared_ptr<RunState> run_;
     std::shared_ptr<SendQueue> queue_;

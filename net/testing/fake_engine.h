@@ -37,6 +37,10 @@ class FakeEngine : public Engine {
             when_room_.pop_front();
         }
     }
+    // Sees the rows of every frame that is taken, by the path of their run.
+    void watch_rows(std::function<void(const std::string&, const RowsView&)> on_rows) {
+        on_rows_ = std::move(on_rows);
+    }
     uint64_t rows() const { return rows_; }
     uint64_t frames() const { return frames_; }
     size_t sessions() const { return sessions_; }
@@ -65,6 +69,7 @@ class FakeEngine : public Engine {
   private:
     struct FakeRun {
         uint64_t id = 0;
+        std::string path;
         std::map<Id128, uint64_t> last_numbers;  // by writer
         std::map<SchemaHash, double> highest_step;
     };
@@ -156,6 +161,7 @@ class FakeEngine : public Engine {
             }
             FakeRun& run = engine_.runs_[path];
             run.id = exists ? run.id : engine_.runs_.size();
+            run.path = path;
             handles_[frame.handle] = &run;
             opened.emplace();
             opened->handle = frame.handle;
@@ -206,6 +212,9 @@ class FakeEngine : public Engine {
                 at->second = std::max(at->second, view.step(row));
             }
             engine_.rows_ += view.rows();
+            if (engine_.on_rows_) {
+                engine_.on_rows_(run->path, view);
+            }
             return {};
         }
 
@@ -242,6 +251,7 @@ class FakeEngine : public Engine {
     }
 
     Executor& executor_;
+    std::function<void(const std::string&, const RowsView&)> on_rows_;
     Id128 store_;
     RecoveryReport recovery_;
     std::map<SchemaHash, std::shared_ptr<const Schema>> schemas_;
