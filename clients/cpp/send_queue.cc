@@ -195,14 +195,6 @@ std::vector<DirtyLane> SendQueue::take_dirty(SteadyTime now, std::chrono::micros
     return due;
 }
 
-std::vector<DirtyLane> SendQueue::take_all_dirty() {
-    const std::lock_guard lock(mutex_);
-    std::vector<DirtyLane> all(std::make_move_iterator(dirty_.begin()),
-                               std::make_move_iterator(dirty_.end()));
-    dirty_.clear();
-    return all;
-}
-
 std::optional<SteadyTime> SendQueue::oldest_dirty() const {
     const std::lock_guard lock(mutex_);
     return dirty_.empty() ? std::nullopt : std::optional(dirty_.front().since);

@@ -116,7 +116,6 @@ class SendQueue {
     bool is_short_of_room() const;
     // Lanes whose rows have gathered for `age`. They are listed no more.
     std::vector<DirtyLane> take_dirty(SteadyTime now, std::chrono::microseconds age);
-    std::vector<DirtyLane> take_all_dirty();
     std::optional<SteadyTime> oldest_dirty() const;
     // Frames that have their outcome.
     void settle(std::vector<std::unique_ptr<QueuedFrame>> frames, uint64_t late_rows);

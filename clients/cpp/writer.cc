@@ -224,19 +224,30 @@ Result<Run> Writer::fork_run(std::string_view project, std::string_view run,
 Result<Run> Writer::open(RunOpening opening) {
     TRY(check_id("project", opening.project));
     TRY(check_id("run", opening.run));
-    uint32_t handle = 0;
+    std::shared_ptr<RunState> run;
     {
         const std::lock_guard lock(mutex_);
-        handle = next_handle_++;
+        run = std::make_shared<RunState>(queue_, std::move(opening), next_handle_++);
+        if (runs_.size() == runs_.capacity()) {
+            std::erase_if(runs_, [](const auto& each) { return each.expired(); });
+        }
+        runs_.push_back(run);
     }
-    const auto run = std::make_shared<RunState>(queue_, std::move(opening), handle);
     TRY_ASSIGN(const RunOpened opened, run->open());
     return Run(run, queue_, opened.created);
 }
 
+// Of all runs: the sender may be about to seal one that it has taken off the list of dirty lanes.
 void Writer::seal_all() {
-    for (const DirtyLane& dirty : queue_->take_all_dirty()) {
-        dirty.run->seal_due(*dirty.lane, SteadyTime::max());
+    std::vector<std::weak_ptr<RunState>> runs;
+    {
+        const std::lock_guard lock(mutex_);
+        runs = runs_;
+    }
+    for (const std::weak_ptr<RunState>& each : runs) {
+        if (const std::shared_ptr<RunState> run = each.lock()) {
+            run->seal_all();
+        }
     }
 }
 

@@ -173,6 +173,7 @@ class Writer {
     std::shared_ptr<SendQueue> queue_;
     std::unique_ptr<Sender> sender_;
     std::mutex mutex_;
+    std::vector<std::weak_ptr<RunState>> runs_;
     uint32_t next_handle_ = 1;
     bool is_closed_ = false;
 };
