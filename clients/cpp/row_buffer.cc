@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "engine/base/check.h"
 #include "engine/base/float_bits.h"
@@ -85,46 +86,47 @@ void RowBuffer::append_present(const RowFormat& format, Bytes present) {
     }
 }
 
+// How the columns of a buffer of doubles travel.
+struct RowBuffer::Columns {
+    Columns() = default;
+    Columns(const RowFormat& format, const RowBuffer& rows);
+
+    ValueLayout layout() const {
+        if (wide.empty()) {
+            return ValueLayout::kFloat32;
+        }
+        return narrow.empty() ? ValueLayout::kFloat64 : ValueLayout::kMixed;
+    }
+
+    std::vector<uint32_t> narrow;  // all their values are exactly a float32
+    std::vector<uint32_t> wide;
+};
+
+RowBuffer::Columns::Columns(const RowFormat& format, const RowBuffer& rows) : narrow(format.width) {
+    std::iota(narrow.begin(), narrow.end(), 0U);
+    for (uint32_t row = 0; row < rows.rows_ && !narrow.empty(); ++row) {
+        const std::byte* from = rows.values_ + size_t{row} * format.width * 8;
+        const Bytes present = rows.present_of(format, row);
+        std::erase_if(narrow, [&](uint32_t column) {
+            return !is_float32(load_le<double>(from + size_t{column} * 8)) &&
+                   has_column(present, column);
+        });
+    }
+    // A mixed frame names its float64 columns, which may take more than narrowing saves.
+    if (narrow.size() < format.width &&
+        narrow.size() * rows.rows_ * 4 <= round_up(format.bitmap_bytes(), 8)) {
+        narrow.clear();
+    }
+    for (uint32_t column = 0, at = 0; column < format.width; ++column) {
+        if (at < narrow.size() && narrow[at] == column) {
+            ++at;
+        } else {
+            wide.push_back(column);
+        }
+    }
+}
+
 namespace {
-
-// By column: 1 if some present value of it is not exactly a float32.
-std::vector<uint8_t> find_float64_columns(const RowFormat& format, const std::byte* values,
-                                          uint32_t rows, Bytes present) {
-    constexpr uint32_t kLookAgainRows = 16;
-    std::vector<uint8_t> wide(format.width);
-    for (uint32_t row = 0; row < rows; ++row) {
-        const std::byte* from = values + size_t{row} * format.width * 8;
-        const Bytes bitmap =
-            present.empty() ? present
-                            : present.subspan(row * format.bitmap_bytes(), format.bitmap_bytes());
-        for (size_t column = 0; column < format.width; ++column) {
-            if (!is_float32(load_le<double>(from + column * 8)) && has_column(bitmap, column)) {
-                wide[column] = 1;
-            }
-        }
-        if (row % kLookAgainRows == 0 && std::count(wide.begin(), wide.end(), 0) == 0) {
-            break;
-        }
-    }
-    return wide;
-}
-
-// A mixed frame names its float64 columns, which may take more than narrowing the others saves.
-void drop_what_does_not_pay(const RowFormat& format, uint32_t rows, std::vector<uint8_t>& wide) {
-    const auto narrowed = static_cast<size_t>(std::count(wide.begin(), wide.end(), 0));
-    if (narrowed > 0 && narrowed < wide.size() &&
-        narrowed * rows * 4 <= round_up(format.bitmap_bytes(), 8)) {
-        std::fill(wide.begin(), wide.end(), uint8_t{1});
-    }
-}
-
-ValueLayout layout_of(std::span<const uint8_t> wide) {
-    const auto doubles = static_cast<size_t>(std::count(wide.begin(), wide.end(), 1));
-    if (doubles == 0) {
-        return ValueLayout::kFloat32;
-    }
-    return doubles == wide.size() ? ValueLayout::kFloat64 : ValueLayout::kMixed;
-}
 
 std::byte* put(std::byte* to, Bytes bytes) {
     return std::copy(bytes.begin(), bytes.end(), to);
@@ -134,24 +136,6 @@ std::byte* put(std::byte* to, Bytes bytes) {
 std::byte* pad(std::byte* from, std::byte* to) {
     while ((to - from) % 8 != 0) {
         *to++ = std::byte{0};
-    }
-    return to;
-}
-
-// One row of doubles: its float32 columns, then its float64 columns. Where it ends.
-std::byte* put_doubles(std::byte* to, std::span<const uint8_t> wide, const std::byte* from,
-                       Bytes present) {
-    for (size_t column = 0; column < wide.size(); ++column) {
-        if (wide[column] == 0 && has_column(present, column)) {
-            store_le(to, static_cast<float>(load_le<double>(from + column * 8)));
-            to += sizeof(float);
-        }
-    }
-    for (size_t column = 0; column < wide.size(); ++column) {
-        if (wide[column] != 0 && has_column(present, column)) {
-            std::memcpy(to, from + column * 8, sizeof(double));
-            to += sizeof(double);
-        }
     }
     return to;
 }
@@ -174,14 +158,38 @@ std::byte* RowBuffer::close_gaps(const RowFormat& format, std::byte* to) {
     return to + bytes;
 }
 
-std::byte* RowBuffer::pack(const RowFormat& format, std::span<const uint8_t> wide, std::byte* to,
+Bytes RowBuffer::present_of(const RowFormat& format, uint32_t row) const {
+    return present_.empty()
+               ? Bytes()
+               : Bytes(present_).subspan(row * format.bitmap_bytes(), format.bitmap_bytes());
+}
+
+// One row of doubles: its float32 columns, then its float64 columns. Where it ends.
+std::byte* RowBuffer::put_doubles(std::byte* to, const Columns& columns, const std::byte* from,
+                                  Bytes present) {
+    for (const uint32_t column : columns.narrow) {
+        if (has_column(present, column)) {
+            store_le(to, static_cast<float>(load_le<double>(from + size_t{column} * 8)));
+            to += sizeof(float);
+        }
+    }
+    for (const uint32_t column : columns.wide) {
+        if (has_column(present, column)) {
+            std::memcpy(to, from + size_t{column} * 8, sizeof(double));
+            to += sizeof(double);
+        }
+    }
+    return to;
+}
+
+std::byte* RowBuffer::pack(const RowFormat& format, const Columns& columns, std::byte* to,
                            std::vector<std::byte>& scratch) {
     scratch.resize(block_.size());
     std::byte* end = scratch.data();
-    if (format.type == ValueType::kFloat64 && layout_of(wide) == ValueLayout::kMixed) {
+    if (format.type == ValueType::kFloat64 && columns.layout() == ValueLayout::kMixed) {
         std::fill_n(end, format.bitmap_bytes(), std::byte{0});
-        for (size_t column = 0; column < wide.size(); ++column) {
-            end[column / 8] |= std::byte{wide[column]} << (column % 8);
+        for (const uint32_t column : columns.wide) {
+            end[column / 8] |= std::byte{1} << (column % 8);
         }
         end = pad(scratch.data(), end + format.bitmap_bytes());
     }
@@ -191,12 +199,9 @@ std::byte* RowBuffer::pack(const RowFormat& format, std::span<const uint8_t> wid
     }
     const size_t row_bytes = format.width * value_bytes(format.type);
     for (uint32_t row = 0; row < rows_; ++row) {
-        const Bytes present =
-            present_.empty()
-                ? Bytes()
-                : Bytes(present_).subspan(row * format.bitmap_bytes(), format.bitmap_bytes());
         const std::byte* from = values_ + row * row_bytes;
-        end = format.type == ValueType::kFloat64 ? put_doubles(end, wide, from, present)
+        const Bytes present = present_of(format, row);
+        end = format.type == ValueType::kFloat64 ? put_doubles(end, columns, from, present)
                                                  : put_floats(end, format.width, from, present);
     }
     return put(to, Bytes(scratch.data(), end));
@@ -205,13 +210,8 @@ std::byte* RowBuffer::pack(const RowFormat& format, std::span<const uint8_t> wid
 Bytes RowBuffer::finish(const RowFormat& format, uint32_t run_handle, uint32_t attempt,
                         uint64_t number, std::vector<std::byte>& scratch) {
     CHECK(rows_ > 0, "a rows frame without rows");
-    std::vector<uint8_t> wide;
-    ValueLayout layout = ValueLayout::kFloat32;
-    if (format.type == ValueType::kFloat64) {
-        wide = find_float64_columns(format, values_, rows_, present_);
-        drop_what_does_not_pay(format, rows_, wide);
-        layout = layout_of(wide);
-    }
+    const Columns columns = format.type == ValueType::kFloat64 ? Columns(format, *this) : Columns();
+    const ValueLayout layout = columns.layout();
     const bool as_they_are =
         present_.empty() && (layout == ValueLayout::kFloat64 || format.type == ValueType::kFloat32);
     std::byte* to = steps_;
@@ -220,7 +220,8 @@ Bytes RowBuffer::finish(const RowFormat& format, uint32_t run_handle, uint32_t a
     }
     std::memmove(to, times_, size_t{rows_} * 8);
     to += size_t{rows_} * 8;
-    std::byte* const end = as_they_are ? close_gaps(format, to) : pack(format, wide, to, scratch);
+    std::byte* const end =
+        as_they_are ? close_gaps(format, to) : pack(format, columns, to, scratch);
     const Bytes frame(block_.data(), end);
     CHECK(frame.size() <= block_.size(), "a frame of {} bytes in a block of {}", frame.size(),
           block_.size());

@@ -88,11 +88,17 @@ class RowBuffer {
     Block take_block() { return std::move(block_); }
 
   private:
+    struct Columns;
+
     void append_present(const RowFormat& format, Bytes present);
     // Values moved up to where the frame has them; where they end.
     std::byte* close_gaps(const RowFormat& format, std::byte* to);
-    std::byte* pack(const RowFormat& format, std::span<const uint8_t> wide, std::byte* to,
+    std::byte* pack(const RowFormat& format, const Columns& columns, std::byte* to,
                     std::vector<std::byte>& scratch);
+    static std::byte* put_doubles(std::byte* to, const Columns& columns, const std::byte* from,
+                                  Bytes present);
+    // Of one row; empty if it is full.
+    Bytes present_of(const RowFormat& format, uint32_t row) const;
 
     Block block_;
     uint32_t rows_ = 0;
