@@ -11,6 +11,7 @@
 #include <memory>
 #include <set>
 
+#include "clients/cpp/writer.h"
 #include "engine/model/schema.h"
 #include "tools/address.h"
 #include "tools/answer_printer.h"
@@ -30,6 +31,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What one who waits at a terminal puts up with until a server is back.
+constexpr std::chrono::seconds kGiveUpTime(10);
+
 struct ImportOptions {
     std::vector<std::string> paths;
     std::string project;
@@ -42,6 +46,18 @@ struct ImportOptions {
     bool finish = false;
     LogOptions log;
 };
+
+Result<std::unique_ptr<client::Writer>> connect_writer(const std::string& server) {
+    TRY_ASSIGN(const Address address, parse_address(server));
+    client::Options options;
+    options.host = address.host;
+    options.port = address.port;
+    options.writer = import_writer();
+    options.name = "stepdb import " STEPDB_VERSION;
+    options.linger = std::chrono::seconds(1);  // rows come fast or are flushed
+    options.give_up_time = kGiveUpTime;
+    return client::Writer::connect(std::move(options));
+}
 
 const std::map<std::string, ImportAxis>& axis_names() {
     static const std::map<std::string, ImportAxis> names = {{"auto", ImportAxis::kAuto},
@@ -209,13 +225,14 @@ class Import {
             }
         }
         TRY_ASSIGN(const auto runs, group_by_run(found.files, options_.run));
-        TRY_ASSIGN(const auto client, connect_to(options_.server, import_writer()));
+        TRY_ASSIGN(const auto reader, connect_to(options_.server));
+        TRY_ASSIGN(const auto writer, connect_writer(options_.server));
         for (const RunFiles& files : runs) {
             runs_.insert(files.run);
         }
         Status status;
         for (const RunFiles& files : runs) {
-            status = import_files(*client, files);
+            status = import_files(*writer, *reader, files);
             if (!status) {
                 break;
             }
@@ -290,7 +307,7 @@ class Import {
                    : 0;
     }
 
-    Status import_files(Client& client, const RunFiles& run) {
+    Status import_files(client::Writer& writer, Client& reader, const RunFiles& run) {
         std::vector<PlannedFile> files;
         uint64_t points = 0;
         size_t planned = 0;
@@ -317,9 +334,9 @@ class Import {
         target.restarts = restarts.finish();
         TRY(check_split(target));
         const auto progress = make_progress("importing " + run.run, "points", points);
-        TRY_ASSIGN(
-            std::vector<ImportReport> reports,
-            import_run(client, target, files, [&](uint64_t sent) { progress->update(sent); }));
+        TRY_ASSIGN(std::vector<ImportReport> reports,
+                   import_run(writer, reader, target, files,
+                              [&](uint64_t sent) { progress->update(sent); }));
         progress->finish();
         for (ImportReport& report : reports) {
             if (options_.finish && !is_whole && report.sent > 0) {

@@ -10,6 +10,7 @@
 
 #include "engine/base/checksum.h"
 #include "engine/base/result.h"
+#include "engine/model/schema.h"
 
 namespace stepdb::client {
 
@@ -65,7 +66,8 @@ struct Refused {
     Refused(std::string its_run, Error its_error)
         : run(std::move(its_run)), error(std::move(its_error)) {}
 
-    std::string run;  // PROJECT/RUN
+    std::string run;    // PROJECT/RUN
+    SchemaHash schema;  // of rows; else zero
     // The rows of one frame, none of which was stored: `rows` of them from row `first_row` on, as
     // RowLog::rows() counted them. 0 rows: another change.
     uint64_t first_row = 0;

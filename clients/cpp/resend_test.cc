@@ -212,6 +212,7 @@ TEST(ClientWriter, ARefusedFrameIsReportedAndStopsNoOther) {
     EXPECT_EQ(report.refused_rows, 10U);
     ASSERT_EQ(report.refused.size(), 1U);
     EXPECT_EQ(report.refused[0].run, "demo/a");
+    EXPECT_EQ(report.refused[0].schema, log.schema().hash());
     EXPECT_EQ(report.refused[0].first_row, 10U);
     EXPECT_EQ(report.refused[0].rows, 10U);
     EXPECT_EQ(report.refused[0].bad_row, 13U);

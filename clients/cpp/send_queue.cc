@@ -205,6 +205,9 @@ void SendQueue::note_refusal(QueuedFrame& frame) {
     report_.refused_rows += frame.rows.rows();
     if (report_.refused.size() < Report::kRefusedKept) {
         Refused& refused = report_.refused.emplace_back(frame.run->path(), *frame.refusal);
+        if (frame.lane != nullptr) {
+            refused.schema = frame.lane->schema->hash();
+        }
         refused.first_row = frame.first_row;
         refused.rows = frame.rows.rows();
         refused.bad_row = frame.bad_row;

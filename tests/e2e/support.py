@@ -102,32 +102,48 @@ class Server:
 
 
 class Relay:
-    """Between a client and a server; hands on `bytes_max` bytes of the client's, then calls `at_end`
-    and hands on no more. For one connection."""
+    """Between a program and a server; hands on `bytes_max` bytes of the program's, over all its
+    connections, then calls `at_end` and hands on no more."""
 
     def __init__(self, port, bytes_max=None, at_end=None):
         self.server_port, self.bytes_max, self.at_end = port, bytes_max, at_end
         self.handed_on = 0
+        self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
+        self.threads = [threading.Thread(target=self.run)]
+        self.threads[0].start()
 
     def run(self):
-        client, _ = self.listener.accept()
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:  # close() has shut it down
+                return
+            self.threads.append(threading.Thread(target=self.relay, args=(client,)))
+            self.threads[-1].start()
+
+    def relay(self, client):
         server = socket.create_connection(("127.0.0.1", self.server_port))
         with client, server:
             back = threading.Thread(target=self.hand_back, args=(server, client))
             back.start()
             while data := self.read(client):
-                if self.bytes_max is not None:
-                    data = data[:self.bytes_max - self.handed_on]
+                with self.lock:
+                    was_open = self.handed_on != self.bytes_max
+                    if self.bytes_max is not None:
+                        data = data[:self.bytes_max - self.handed_on]
+                    self.handed_on += len(data)
+                    is_over = self.handed_on == self.bytes_max
                 server.sendall(data)
-                self.handed_on += len(data)
-                if self.handed_on == self.bytes_max:
-                    self.at_end()
+                if is_over:
+                    if was_open:
+                        self.at_end()
                     break
-            server.shutdown(socket.SHUT_WR)
+            try:
+                server.shutdown(socket.SHUT_WR)
+            except OSError:  # the server is gone
+                pass
             back.join(SECONDS_MAX)
 
     def hand_back(self, server, client):
@@ -145,7 +161,9 @@ class Relay:
             return b""
 
     def close(self):
-        self.thread.join(SECONDS_MAX)
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join(SECONDS_MAX)
         self.listener.close()
 
 

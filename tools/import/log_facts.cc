@@ -4,7 +4,6 @@
 
 #include "engine/base/float_bits.h"
 #include "engine/base/text.h"
-#include "engine/model/life_frame.h"
 #include "tools/import/time_text.h"
 
 namespace stepdb {
@@ -144,28 +143,22 @@ void LogFacts::merge(const LogFacts& later) {
     left_out_ += later.left_out_;
 }
 
-Status send_facts(Client& client, ClientRun& run, const LogFacts& facts) {
-    SetAttributesFrame frame;
-    frame.handle = run.handle;
+Status send_facts(client::Run& run, const LogFacts& facts) {
+    std::vector<AttributeChange> changes;
     for (const auto& [name, value] : facts.attributes()) {
-        AttributeChange& change = frame.changes.emplace_back();
+        AttributeChange& change = changes.emplace_back();
         change.name = name;
         change.value = value;
     }
     if (!facts.tags().empty()) {
-        AttributeChange& change = frame.changes.emplace_back();
+        AttributeChange& change = changes.emplace_back();
         change.kind = AttributeChange::Kind::kAddToSet;
         change.name = kTagsAttribute;
         change.value.emplace<StringSet>(facts.tags());
     }
-    if (frame.changes.empty()) {
-        return {};
-    }
-    TRY(client.send_change(encode_set_attributes_frame(frame, run.next_number++)));
-    TRY_ASSIGN(const FlushReport report, client.flush());
-    return report.refused_frames == 0 ? Status()
-                                      : Status(report.refused.front().error.to_error().within(
-                                            "setting the attributes that the log has of its run"));
+    const Status sent = run.change_attributes(std::move(changes));
+    return sent ? Status()
+                : Status(sent.error().within("setting the attributes that the log has of its run"));
 }
 
 }  // namespace stepdb

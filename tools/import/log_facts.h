@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include "clients/cpp/writer.h"
 #include "engine/base/result.h"
 #include "engine/model/attribute.h"
 #include "engine/model/frame.h"
-#include "net/client.h"
 #include "tools/import/json_scanner.h"
 
 namespace stepdb {
@@ -74,6 +74,6 @@ class LogFacts {
 };
 
 // Writes attributes and tags to the run and waits until they are durable; the state is not sent.
-Status send_facts(Client& client, ClientRun& run, const LogFacts& facts);
+Status send_facts(client::Run& run, const LogFacts& facts);
 
 }  // namespace stepdb

@@ -2,72 +2,56 @@
 
 #include <algorithm>
 
-#include "engine/model/key.h"
-
 namespace stepdb {
 
-RowSender::RowSender(Client& client, ClientRun& run, SchemaPlan& plan, std::string path,
+RowSender::RowSender(client::Writer& writer, client::Run& run, SchemaPlan& plan, std::string path,
                      std::string_view place_word)
-    : client_(client),
+    : writer_(writer),
       run_(run),
       plan_(plan),
       path_(std::move(path)),
       place_word_(place_word),
-      first_places_(plan.schemas().size()) {
-    for (const PlannedSchema& planned : plan_.schemas()) {
-        waiting_.emplace_back(planned.schema);
-    }
-}
+      lanes_(plan.schemas().size()) {}
 
-Status RowSender::begin(std::string_view project) {
-    for (const PlannedSchema& planned : plan_.schemas()) {
-        TRY(client_.define_schema(project, *planned.schema));
-    }
-    return take_outcomes();
+Status RowSender::open(uint32_t schema) {
+    TRY_ASSIGN(client::RowLog log,
+               run_.row_log(plan_.schemas()[schema].schema, client::ValueType::kFloat64));
+    lanes_[schema].log = std::move(log);
+    return {};
 }
 
 Status RowSender::send(const LogRow& row) {
     const uint32_t schema = plan_.find(row);
-    if (schema >= waiting_.size()) {
+    if (schema >= lanes_.size()) {
         return changed();
     }
-    if (waiting_.size() > 1) {
-        const Key key = row.step ? key_of_step(*row.step) : row.time_us;
-        const auto at = schema_of_key_.emplace(key, schema).first;
-        if (at->second != schema) {
-            TRY(send_waiting());
-            schema_of_key_.emplace(key, schema);
-        }
+    Lane& lane = lanes_[schema];
+    if (!lane.log) {
+        TRY(open(schema));
     }
-    RowsBuilder& rows = waiting_[schema];
-    if (rows.rows() == 0) {
-        order_.push_back(schema);
-        first_places_[schema] = row.place;
-    }
-    const PlannedSchema& planned = plan_.schemas()[schema];
-    sparse_.assign(planned.metrics.size(), std::nullopt);
-    full_.clear();
+    const std::vector<uint32_t>& metrics = plan_.schemas()[schema].metrics;
+    values_.resize(metrics.size());
+    present_.assign((metrics.size() + 7) / 8, std::byte{0});
     size_t column = 0;
     for (const auto& [metric, value] : row.values) {
-        while (column < planned.metrics.size() && planned.metrics[column] != metric) {
+        while (column < metrics.size() && metrics[column] != metric) {
             ++column;
         }
-        if (column == planned.metrics.size()) {
+        if (column == metrics.size()) {
             return changed();
         }
-        sparse_[column] = value;
-        full_.push_back(value);
+        values_[column] = value;
+        present_[column / 8] |= std::byte{1} << (column % 8);
     }
-    if (full_.size() == planned.metrics.size()) {
-        rows.add(row.step, row.time_us, full_);
-    } else {
-        rows.add(row.step, row.time_us, sparse_);
+    const bool is_full = row.values.size() == metrics.size();
+    const client::Values values(values_, is_full ? Bytes() : Bytes(present_));
+    if (lane.sent++ % kRowsBetweenPlaces == 0) {
+        lane.places.push_back({lane.log->rows(), row.place});
     }
-    waiting_bytes_ += planned.metrics.size() * 8 + 16;
-    if (waiting_bytes_ >= kBatchBytes || rows.rows() >= kBatchRows) {
-        TRY(send_waiting());
-    }
-    return {};
+    TRY(row.step ? lane.log->log(*row.step, values, row.time_us)
+                 : lane.log->log_timed(values, row.time_us));
+    bytes_ += metrics.size() * 8 + 16;
+    return bytes_ < kBytesBetweenLooks ? Status() : finish();
 }
 
 // The plan was made from the same file.
@@ -76,48 +60,32 @@ Error RowSender::changed() const {
                       "{} changed while it was imported; import it again", path_);
 }
 
-Status RowSender::send_waiting() {
-    for (const uint32_t schema : order_) {
-        TRY_ASSIGN(const uint64_t ordinal, client_.send_rows(run_, waiting_[schema]));
-        sent_.push_back({ordinal, first_places_[schema]});
-        if (waiting_.size() > kBuildersKept) {
-            // An emptied builder keeps its memory: of thousands that were once full, too much.
-            waiting_[schema] = RowsBuilder(plan_.schemas()[schema].schema);
-        }
-    }
-    order_.clear();
-    schema_of_key_.clear();
-    waiting_bytes_ = 0;
-    return sent_.size() < kFramesUnanswered ? Status() : take_outcomes();
-}
-
-Status RowSender::take_outcomes() {
-    TRY_ASSIGN(const FlushReport report, client_.flush());
-    if (report.refused_frames > 0) {
-        const RefusedFrame& first = report.refused.front();
-        const auto at = std::find_if(sent_.begin(), sent_.end(), [&](const SentFrame& frame) {
-            return frame.ordinal == first.ordinal;
-        });
-        const std::string place = at == sent_.end() ? path_
-                                                    : fmt::format("{}, rows from {} {} on", path_,
-                                                                  place_word_, at->first_place);
-        return first.error.to_error().within(fmt::format("{}: the server refused", place));
-    }
-    sent_.clear();
-    return {};
-}
-
-Status RowSender::go_to_attempt(uint32_t attempt) {
-    if (attempt != run_.attempt) {
-        TRY(send_waiting());
-        run_.attempt = attempt;
-    }
-    return {};
-}
-
 Status RowSender::finish() {
-    TRY(send_waiting());
-    return take_outcomes();
+    TRY_ASSIGN(const client::Report report, writer_.flush());
+    if (report.refused_frames > 0) {
+        const client::Refused& first = report.refused.front();
+        return first.error.within(fmt::format("{}: the server refused", shown_place(first)));
+    }
+    for (Lane& lane : lanes_) {
+        lane.places.clear();
+        lane.sent = 0;
+    }
+    bytes_ = 0;
+    return {};
+}
+
+std::string RowSender::shown_place(const client::Refused& refused) const {
+    const auto lane = std::find_if(lanes_.begin(), lanes_.end(), [&](const Lane& each) {
+        return each.log && each.log->schema().hash() == refused.schema;
+    });
+    if (lane == lanes_.end()) {
+        return path_;
+    }
+    const auto behind = std::find_if(lane->places.begin(), lane->places.end(),
+                                     [&](const Place& at) { return at.row > refused.first_row; });
+    return behind == lane->places.begin() ? path_
+                                          : fmt::format("{}, rows from {} {} on", path_,
+                                                        place_word_, std::prev(behind)->place);
 }
 
 }  // namespace stepdb

@@ -1,17 +1,15 @@
-// Sends the rows of a log in batches, a frame per schema. Within a (series, key) the later row must
-// win, and a store takes frames in the order they come; so as soon as a key turns up in a second
-// schema, what is waiting is sent first. What waits takes no more than a few times kBatchBytes,
-// whatever the log.
+// Sends the rows of a log: for each the values that its schema in the plan asks for, through the
+// client library, which coalesces them and keeps rows of one key in the order of the log.
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <optional>
 #include <string>
-#include <unordered_map>
+#include <string_view>
 #include <vector>
 
+#include "clients/cpp/writer.h"
 #include "engine/base/result.h"
-#include "net/client.h"
 #include "tools/import/log_row.h"
 #include "tools/import/schema_plan.h"
 
@@ -21,47 +19,48 @@ namespace stepdb {
 class RowSender {
   public:
     // All outlive it. `path` is for messages, and so is what rows are counted in there: "line".
-    RowSender(Client& client, ClientRun& run, SchemaPlan& plan, std::string path,
+    RowSender(client::Writer& writer, client::Run& run, SchemaPlan& plan, std::string path,
               std::string_view place_word);
 
-    // Makes the schemas known.
-    Status begin(std::string_view project);
     // kFailedPrecondition if the plan does not know of such a row.
     Status send(const LogRow& row);
     // What follows goes to this attempt, which is open.
-    Status go_to_attempt(uint32_t attempt);
+    void go_to_attempt(uint32_t attempt) { run_.set_attempt(attempt); }
     // Waits until everything is durable. The first refusal is an error that names the file and the
     // place.
     Status finish();
 
   private:
-    static constexpr size_t kBatchBytes = 4U << 20U;  // of all waiting rows
-    static constexpr uint32_t kBatchRows = 8192;      // of one frame
-    static constexpr uint64_t kFramesUnanswered = 64;
-    static constexpr size_t kBuildersKept = 16;  // so many keep their memory when they are sent
+    // Outcomes are looked at after so much, so that a log that is refused is not read to its end.
+    static constexpr size_t kBytesBetweenLooks = 64U << 20U;
+    // Places are remembered of every so many rows of a schema.
+    static constexpr uint64_t kRowsBetweenPlaces = 256;
 
-    struct SentFrame {
-        uint64_t ordinal = 0;
-        uint64_t first_place = 0;
+    struct Place {
+        uint64_t row = 0;  // as client::Refused counts
+        uint64_t place = 0;
+    };
+    struct Lane {
+        Lane() = default;
+
+        std::optional<client::RowLog> log;
+        uint64_t sent = 0;
+        std::vector<Place> places;  // since outcomes were last taken
     };
 
     Error changed() const;
-    Status send_waiting();
-    Status take_outcomes();
+    Status open(uint32_t schema);
+    std::string shown_place(const client::Refused& refused) const;
 
-    Client& client_;
-    ClientRun& run_;
+    client::Writer& writer_;
+    client::Run& run_;
     SchemaPlan& plan_;
     std::string path_;
     std::string_view place_word_;
-    std::vector<RowsBuilder> waiting_;                 // by schema
-    std::vector<uint64_t> first_places_;               // of what waits, by schema
-    std::vector<uint32_t> order_;                      // schemas with something waiting
-    std::unordered_map<Key, uint32_t> schema_of_key_;  // of what waits
-    size_t waiting_bytes_ = 0;
-    std::vector<SentFrame> sent_;  // since outcomes were last taken
-    std::vector<std::optional<double>> sparse_;
-    std::vector<double> full_;
+    std::vector<Lane> lanes_;  // by schema
+    size_t bytes_ = 0;         // since outcomes were last taken
+    std::vector<double> values_;
+    std::vector<std::byte> present_;
 };
 
 }  // namespace stepdb

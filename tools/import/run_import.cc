@@ -5,7 +5,6 @@
 
 #include "engine/base/checksum.h"
 #include "engine/model/frame.h"
-#include "engine/model/life_frame.h"
 #include "engine/model/limits.h"
 #include "tools/import/point_counter.h"
 #include "tools/import/row_sender.h"
@@ -98,9 +97,10 @@ ImportReport describe(const ImportTarget& target, const std::vector<PlannedFile>
 
 class RunImport {
   public:
-    RunImport(Client& client, const ImportTarget& target, std::vector<PlannedFile>& files,
-              const std::function<void(uint64_t)>& progress)
-        : client_(client),
+    RunImport(client::Writer& writer, Client& reader, const ImportTarget& target,
+              std::vector<PlannedFile>& files, const std::function<void(uint64_t)>& progress)
+        : writer_(writer),
+          reader_(reader),
           target_(target),
           files_(files),
           progress_(progress),
@@ -155,23 +155,24 @@ class RunImport {
     // Opens the run of the current part.
     Status open() {
         report_.run = split_run_id(target_.run, is_split() ? part_ : 0);
-        TRY_ASSIGN(run_, open_or_fork());
+        TRY_ASSIGN(client::Run run, open_or_fork());
+        run_ = std::move(run);
         report_.opened = true;
-        report_.created = run_.created;
-        newest_ = run_.attempt;
-        TRY(send_facts(client_, run_, facts_));
+        report_.created = run_->created();
+        newest_ = run_->attempt();
+        TRY(send_facts(*run_, facts_));
         before_ = PointCount();
-        return run_.created && !facts_.fork() ? Status() : count(before_);
+        return run_->created() && !facts_.fork() ? Status() : count(before_);
     }
 
     // The source speaks of the first part.
-    Result<ClientRun> open_or_fork() {
+    Result<client::Run> open_or_fork() {
         if (!facts_.fork() || (is_split() && part_ > 0)) {
-            return client_.open_run(target_.project, report_.run, OpenRunFrame::kCreateIfMissing);
+            return writer_.open_run(target_.project, report_.run);
         }
         const LogFork& fork = *facts_.fork();
-        Result<ClientRun> open =
-            client_.fork_run(target_.project, report_.run, fork.parent, fork.step);
+        Result<client::Run> open =
+            writer_.fork_run(target_.project, report_.run, fork.parent, fork.step);
         return open ? std::move(open)
                     : open.error().within(fmt::format("the log says that {}/{} is a fork of {} at "
                                                       "{}",
@@ -182,7 +183,7 @@ class RunImport {
     // What the series of the import have in all parts of the run that it writes to.
     Status count(PointCount& counted) {
         if (!has_attempts()) {
-            return count_points(client_, target_.project, report_.run, CountedPart(), series_,
+            return count_points(reader_, target_.project, report_.run, CountedPart(), series_,
                                 counted);
         }
         for (uint32_t attempt = 0; attempt <= std::min<size_t>(newest_, target_.restarts.size());
@@ -192,7 +193,7 @@ class RunImport {
             if (attempt > 0) {
                 part.first_step = target_.restarts[attempt - 1].step;
             }
-            TRY(count_points(client_, target_.project, report_.run, part, series_, counted));
+            TRY(count_points(reader_, target_.project, report_.run, part, series_, counted));
         }
         return {};
     }
@@ -228,17 +229,10 @@ class RunImport {
             return {};
         }
         if (has_attempts()) {  // the last rows may have been of an older one
-            run_.attempt = static_cast<uint32_t>(std::max<size_t>(newest_, part_));
+            run_->set_attempt(static_cast<uint32_t>(std::max<size_t>(newest_, part_)));
         }
-        TRY(client_.finish_run(run_, has_ended ? *facts_.state() : RunState::kFinished));
-        return take_outcome("finishing the run");
-    }
-
-    Status take_outcome(const std::string& doing) {
-        TRY_ASSIGN(const FlushReport report, client_.flush());
-        return report.refused_frames == 0
-                   ? Status()
-                   : Status(report.refused.front().error.to_error().within(doing));
+        const Status finished = run_->finish(has_ended ? *facts_.state() : RunState::kFinished);
+        return finished ? Status() : Status(finished.error().within("finishing the run"));
     }
 
     Error describe_uncounted(const PointCount& counted) const {
@@ -266,11 +260,10 @@ class RunImport {
         std::vector<uint8_t> is_sent;  // by metric, of the part
     };
 
-    Status begin_sending(Sending& sending) {
+    void begin_sending(Sending& sending) {
         PlannedFile& file = files_[sending.file];
-        sending.sender.emplace(client_, run_, file.plan, file.path, file.place_word);
+        sending.sender.emplace(writer_, *run_, file.plan, file.path, file.place_word);
         sending.is_sent.clear();
-        return sending.sender->begin(target_.project);
     }
 
     Status end_sending(Sending& sending) {
@@ -293,7 +286,7 @@ class RunImport {
         if (sending.log->axis() != file.axis) {
             return changed(file.path);
         }
-        TRY(begin_sending(sending));
+        begin_sending(sending);
         LogRow row;
         // The second reading gives what the first one gave; where a file breaks off it need not
         // look.
@@ -311,7 +304,7 @@ class RunImport {
 
     Status send_row(Sending& sending, const LogRow& row) {
         if (has_attempts()) {
-            TRY(sending.sender->go_to_attempt(attempt_of(row)));
+            sending.sender->go_to_attempt(attempt_of(row));
         }
         if (is_split()) {
             sending.is_sent.resize(sending.log->metrics().size());
@@ -353,7 +346,7 @@ class RunImport {
                 report_.is_stepped = true;
                 sent_series_.clear();
                 TRY(open());
-                TRY(begin_sending(sending));
+                begin_sending(sending);
             }
         }
         return {};
@@ -362,18 +355,17 @@ class RunImport {
     // Of the current part. Nothing changes if it is open.
     Status open_attempt() {
         const LogRestart& restart = target_.restarts[part_ - 1];
-        RestartRunFrame frame;
-        frame.handle = run_.handle;
-        frame.attempt = static_cast<uint32_t>(part_);
-        frame.step = restart.cut;
-        const auto bytes = encode_restart_run_frame(frame, run_.next_number++);
-        TRY(client_.send_change(bytes));
-        return take_outcome(fmt::format(
-            "{}; `--restarts merge` opens no attempts: opening attempt {} of {}/{}",
-            shown_place(files_[restart.file], restart), part_, target_.project, target_.run));
+        const Status opened = run_->restart(restart.cut, static_cast<uint32_t>(part_));
+        return opened ? Status()
+                      : Status(opened.error().within(fmt::format(
+                            "{}; `--restarts merge` opens no attempts: opening attempt {} of "
+                            "{}/{}",
+                            shown_place(files_[restart.file], restart), part_, target_.project,
+                            target_.run)));
     }
 
-    Client& client_;
+    client::Writer& writer_;
+    Client& reader_;
     const ImportTarget& target_;
     std::vector<PlannedFile>& files_;
     const std::function<void(uint64_t)>& progress_;
@@ -382,7 +374,7 @@ class RunImport {
     uint64_t points_ = 0;
     uint64_t sent_ = 0;
     size_t part_ = 0;                    // of the log
-    ClientRun run_;                      // that is open
+    std::optional<client::Run> run_;     // that is open
     uint32_t newest_ = 0;                // its newest attempt
     PointCount before_;                  // in it
     ImportReport report_;                // of it
@@ -392,10 +384,11 @@ class RunImport {
 
 }  // namespace
 
-Result<std::vector<ImportReport>> import_run(Client& client, const ImportTarget& target,
+Result<std::vector<ImportReport>> import_run(client::Writer& writer, Client& reader,
+                                             const ImportTarget& target,
                                              std::vector<PlannedFile>& files,
                                              const std::function<void(uint64_t)>& progress) {
-    return RunImport(client, target, files, progress).run();
+    return RunImport(writer, reader, target, files, progress).run();
 }
 
 }  // namespace stepdb

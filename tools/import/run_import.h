@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "clients/cpp/writer.h"
 #include "engine/base/result.h"
 #include "net/client.h"
 #include "tools/import/log_facts.h"
@@ -99,9 +100,11 @@ struct ImportTarget {
 // series at the same time would show up in it. A log without restarts goes to the run's newest
 // attempt; of one with restarts, part K to attempt K, but steps below the part's first to the
 // newest attempt that begins at or below them, and what has no steps to attempt 0. `progress` hears
-// how many points have been sent. The client's writer is import_writer(). A report, or one for each
+// how many points have been sent. The writer's id is import_writer(), and nobody else uses it;
+// `reader` asks what is there. A report, or one for each
 // part of a log that is split.
-Result<std::vector<ImportReport>> import_run(Client& client, const ImportTarget& target,
+Result<std::vector<ImportReport>> import_run(client::Writer& writer, Client& reader,
+                                             const ImportTarget& target,
                                              std::vector<PlannedFile>& files,
                                              const std::function<void(uint64_t)>& progress);
 
