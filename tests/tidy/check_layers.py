@@ -21,7 +21,7 @@ import subprocess
 import sys
 
 LINES_MAX = 600
-SOURCE_FOLDERS = ("engine", "query", "net", "clients", "tools", "tests", "bench")
+SOURCE_FOLDERS = ("engine", "query", "net", "clients", "examples", "tools", "tests", "bench")
 CPP = (".h", ".cc")
 CODE = CPP + (".py", ".sh", ".cmake")
 
