@@ -138,11 +138,15 @@ struct EngineStats {
     uint64_t runs = 0;
     uint64_t schemas = 0;
     uint64_t flushes = 0;
+    bool flushing = false;             // now
+    uint64_t flush_bytes_written = 0;  // to segments, since the store was opened
     std::optional<Error> flush_error;  // why the last flush failed, if it did
     uint64_t merges = 0;               // of segments, since the store was opened
     bool merging = false;              // by itself, now
     uint64_t merge_bytes_read = 0;
     uint64_t merge_bytes_written = 0;
+    // Nothing has come for a while, and what is to be written or merged because of that has been.
+    bool settled = false;
     // Why the last merge failed, or why a segment is left out of all of them, if so.
     std::optional<Error> merge_error;
     uint64_t segment_blocks = 0;

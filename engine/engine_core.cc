@@ -300,6 +300,8 @@ EngineStats EngineCore::stats() const {
     stats.runs = state_.published.get().runs().size();
     stats.schemas = state_.published.get().schema_count();
     stats.flushes = flushes_;
+    stats.flushing = flush_started_;
+    stats.flush_bytes_written = flush_bytes_written_;
     stats.flush_error = flush_error_;
     for (const auto& segment : state_.rows.segments()) {
         ++stats.segments;
@@ -313,6 +315,8 @@ EngineStats EngineCore::stats() const {
     stats.merging = merging_by_itself_;
     stats.merge_bytes_read = merge_bytes_read_;
     stats.merge_bytes_written = merge_bytes_written_;
+    stats.settled = settled_considered_ && sequence_settled_ == write_path_.published_sequence() &&
+                    !flush_started_ && !merging_by_itself_;
     stats.merge_error = merge_error_;
     if (!unreadable_.empty() && !merge_error_) {
         stats.merge_error = unreadable_.begin()->second;

@@ -188,6 +188,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     bool flush_started_ = false;
     bool closing_ = false;
     uint64_t flushes_ = 0;
+    uint64_t flush_bytes_written_ = 0;
     uint64_t background_ = 0;
     Sealer sealer_;  // on the seal executor
     uint64_t seal_jobs_ = 0;

@@ -197,6 +197,9 @@ Task<Status> EngineCore::flush_locked() {
         }
         co_return recorded;
     }
+    for (const auto& segment : segments) {
+        flush_bytes_written_ += segment->file_bytes();
+    }
     if (!segments.empty()) {
         state_.rows.drop_flushed(contents.sealed, std::move(segments));
         merge_due_ = true;

@@ -17,6 +17,9 @@ class Facts {
     void bytes(std::string what, uint64_t bytes) {
         add(std::move(what), static_cast<double>(bytes), format_size(bytes));
     }
+    void factor(std::string what, double factor) {
+        add(std::move(what), factor, fmt::format("{:.1f}", factor));
+    }
     void add(std::string what, double value, std::string reads_as) {
         StoreFact& fact = facts_.emplace_back();
         fact.what = std::move(what);
@@ -28,6 +31,12 @@ class Facts {
   private:
     std::vector<StoreFact> facts_;
 };
+
+// How often what flushes wrote has been written, once by them and then by merges.
+double write_amplification(const EngineStats& stats) {
+    const auto flushed = static_cast<double>(stats.flush_bytes_written);
+    return flushed == 0 ? 0 : 1 + static_cast<double>(stats.merge_bytes_written) / flushed;
+}
 
 }  // namespace
 
@@ -43,17 +52,20 @@ std::vector<StoreFact> list_store_facts(const EngineStats& stats) {
     facts.bytes("pinned by snapshots bytes", stats.pinned_bytes);
     facts.bytes("resident bytes", stats.resident_bytes);
     facts.count("flushes", stats.flushes);
+    facts.count("flushing now", stats.flushing ? 1 : 0);
+    facts.bytes("flushes wrote bytes", stats.flush_bytes_written);
     facts.count("segments", stats.segments);
     facts.bytes("segment bytes", stats.segment_bytes);
     facts.count("segment blocks", stats.segment_blocks);
     facts.count("damaged blocks", stats.damaged_blocks);
-    facts.add("blocks of a series, mean", stats.series_blocks_mean,
-              fmt::format("{:.1f}", stats.series_blocks_mean));
+    facts.factor("blocks of a series, mean", stats.series_blocks_mean);
     facts.count("blocks of a series, most", stats.series_blocks_max);
     facts.count("merges", stats.merges);
     facts.count("merging now", stats.merging ? 1 : 0);
     facts.bytes("merges read bytes", stats.merge_bytes_read);
     facts.bytes("merges wrote bytes", stats.merge_bytes_written);
+    facts.factor("write amplification", write_amplification(stats));
+    facts.count("settled", stats.settled ? 1 : 0);
     return facts.take();
 }
 

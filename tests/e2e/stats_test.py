@@ -8,9 +8,10 @@ import unittest
 from support import Case
 
 FACTS = ["runs", "schemas", "durable sequence", "live log bytes", "log groups", "tails",
-         "rows in memory bytes", "pinned by snapshots bytes", "resident bytes", "flushes", "segments",
-         "segment bytes", "segment blocks", "damaged blocks", "blocks of a series, mean", "blocks of a series, most",
-         "merges", "merging now", "merges read bytes", "merges wrote bytes"]
+         "rows in memory bytes", "pinned by snapshots bytes", "resident bytes", "flushes", "flushing now",
+         "flushes wrote bytes", "segments", "segment bytes", "segment blocks", "damaged blocks", "blocks of a series, mean", "blocks of a series, most",
+         "merges", "merging now", "merges read bytes", "merges wrote bytes",
+         "write amplification", "settled"]
 
 
 class Stats(Case):
