@@ -1,11 +1,12 @@
 #include "net/engine_bridge.h"
 
-#include <deque>
 #include <iterator>
 #include <mutex>
 #include <optional>
 #include <variant>
 #include <vector>
+
+#include "net/lean_queue.h"
 
 namespace stepdb {
 
@@ -92,11 +93,14 @@ class EngineBridge::Crossing : public OutcomeSink,
 
   private:
     void run_inbox() {
+        std::vector<ReceivedFrame> inbox;  // a waiting connection keeps none
         {
             const std::lock_guard lock(mutex_);
-            std::move(inbox_.begin(), inbox_.end(), std::back_inserter(taken_));
-            inbox_.clear();
+            inbox.swap(inbox_);
             inbox_posted_ = false;
+        }
+        for (ReceivedFrame& frame : inbox) {
+            taken_.push_back(std::move(frame));
         }
         submit_taken();
     }
@@ -119,8 +123,7 @@ class EngineBridge::Crossing : public OutcomeSink,
                 }
                 return;
             }
-            const ReceivedFrame frame = std::move(taken_.front());
-            taken_.pop_front();
+            const ReceivedFrame frame = taken_.pop_front();
             const uint64_t ordinal = session_->submit(frame.bytes);
             CHECK(ordinal == ++submitted_, "the engine counts frame {} as {}", submitted_, ordinal);
         }
@@ -185,7 +188,7 @@ class EngineBridge::Crossing : public OutcomeSink,
     // Engine thread.
     std::unique_ptr<WriteSession> session_;
     std::shared_ptr<Crossing> self_;  // while there is a session, whose sink this is
-    std::deque<ReceivedFrame> taken_;
+    LeanQueue<ReceivedFrame> taken_;
     uint64_t submitted_ = 0;
     uint64_t told_ = 0;  // the last frame with an outcome
     bool is_waiting_for_room_ = false;

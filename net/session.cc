@@ -287,8 +287,7 @@ void Session::settle(uint64_t ordinal) {
     CHECK(ordinal <= submitted_, "outcome of frame {}, {} were submitted", ordinal, submitted_);
     size_t bytes = 0;
     for (uint64_t at = first; at <= ordinal; ++at) {
-        bytes += in_flight_.front() + kFrameOverheadBytes;
-        in_flight_.pop_front();
+        bytes += in_flight_.pop_front() + kFrameOverheadBytes;
     }
     receive_bytes_ -= bytes;
     if (receive_bytes_ <= services_.limits.receive_bytes_max / 2) {
@@ -414,13 +413,12 @@ std::vector<std::byte> Session::take_output() {
         for (const auto& frame : control_) {
             bytes.insert(bytes.end(), frame.begin(), frame.end());
         }
-        control_.clear();
+        control_ = std::vector<std::vector<std::byte>>();
         control_bytes_ = 0;
         return bytes;
     }
     CHECK(!results_.empty(), "no output to take");
-    ResultFrame frame = std::move(results_.front());
-    results_.pop_front();
+    ResultFrame frame = results_.pop_front();
     sending_bytes_ = frame.bytes.size();
     if (frame.serial != 0) {
         --blocks_unsent_;

@@ -10,7 +10,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,6 +21,7 @@
 #include "engine/model/limits.h"
 #include "net/flow_budget.h"
 #include "net/frame_stream.h"
+#include "net/lean_queue.h"
 #include "net/message.h"
 #include "net/query_service.h"
 #include "net/write_channel.h"
@@ -146,7 +146,7 @@ class Session : private OutcomeSink {
     std::unique_ptr<WriteChannel> channel_;  // made by the first changing frame
 
     // Changing frames without outcome: bytes by ordinal, the oldest first.
-    std::deque<uint32_t> in_flight_;
+    LeanQueue<uint32_t> in_flight_;
     uint64_t submitted_ = 0;
     size_t receive_bytes_ = 0;  // charged for them
     bool receive_full_ = false;
@@ -156,7 +156,7 @@ class Session : private OutcomeSink {
 
     std::map<uint64_t, std::unique_ptr<Reply>> queries_;
     std::vector<std::unique_ptr<Reply>> ended_;  // freed outside their own calls
-    std::deque<uint64_t> wanting_;               // queries that could take another block
+    LeanQueue<uint64_t> wanting_;                // queries that could take another block
     uint32_t blocks_unsent_ = 0;                 // wanted and not yet sent
     uint64_t queries_started_ = 0;
 
@@ -164,7 +164,7 @@ class Session : private OutcomeSink {
     std::vector<std::vector<std::byte>> control_;
     size_t control_bytes_ = 0;
     std::optional<PendingAck> ack_;  // after everything in control_
-    std::deque<ResultFrame> results_;
+    LeanQueue<ResultFrame> results_;
 };
 
 }  // namespace stepdb
