@@ -31,6 +31,10 @@ Status Client::poll() {
     return connection_->poll();
 }
 
+Status Client::push() {
+    return failed_ ? Status(*failed_) : write_some();
+}
+
 Status Client::send_bytes(Bytes bytes) {
     TRY(connection_->send(bytes));
     return poll();

@@ -90,6 +90,12 @@ class Client final : private ClientEvents {
 
     // Pushes out what waits in the send buffer and takes in what has come, without waiting.
     Status poll();
+    // Only pushes out, as far as the socket takes it.
+    Status push();
+    // What it does not take yet.
+    size_t unsent_bytes() const { return unsent_.size() - unsent_from_; }
+    // The socket, for who waits for several connections at once; -1 after an error.
+    int descriptor() const { return socket_; }
     // The same, but waits for something to come, at most `time_max`.
     Status wait_for(std::chrono::microseconds time_max);
     // Changing frames sent that have no outcome yet.

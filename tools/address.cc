@@ -1,5 +1,8 @@
 #include "tools/address.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -81,6 +84,15 @@ Result<uint64_t> parse_size(std::string_view text) {
         return bad_size(text);
     }
     return static_cast<uint64_t>(number);
+}
+
+Result<uint64_t> memory_budget(std::string_view asked) {
+    if (!asked.empty()) {
+        return parse_memory(asked);
+    }
+    const uint64_t physical = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                              static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+    return std::max(kMemoryMin, physical / 4);
 }
 
 Result<uint64_t> parse_memory(std::string_view text) {

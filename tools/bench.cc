@@ -1,16 +1,23 @@
 // `stepdb bench`: a load against a server, and what it measured.
+#include <fmt/format.h>
+
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/model/limits.h"
 #include "engine/model/schema.h"
 #include "tools/address.h"
+#include "tools/bench/frame_pool.h"
 #include "tools/bench_run.h"
 #include "tools/command.h"
 
 namespace stepdb {
 
 namespace {
+
+// Below the usual limit of descriptors.
+constexpr uint32_t kBenchConnectionsMax = 16'000;
 
 // --- Command line ---
 
@@ -31,55 +38,79 @@ void add_server_options(CLI::App& app, BenchOptions& options) {
         ->capture_default_str();
 }
 
-void add_load_options(CLI::App& app, BenchOptions& options) {
-    app.add_option("--metrics", options.shape.metrics, "Metrics a row")
+// A command line before it is known what it says of which workload.
+struct LoadChoice {
+    BenchOptions bench;
+    WorkloadChoice workload;
+    Workload free;  // what is not said
+    bool no_settle = false;
+};
+
+void add_load_options(CLI::App& app, LoadChoice& choice) {
+    const LoadShape& shape = choice.free.shape;
+    app.add_option("--metrics", choice.workload.metrics,
+                   fmt::format("Metrics a row [{}]", shape.metrics))
         ->type_name("W")
-        ->check(CLI::Range(1U, kSchemaMetricsMax))
-        ->capture_default_str();
-    app.add_option("--rows-per-frame", options.shape.rows_per_frame, "Rows a frame")
+        ->check(CLI::Range(1U, kSchemaMetricsMax));
+    app.add_option("--rows-per-frame", choice.workload.rows_per_frame,
+                   fmt::format("Rows a frame [{}]", shape.rows_per_frame))
         ->type_name("N")
-        ->check(CLI::Range(1U, kFrameRowsMax))
-        ->capture_default_str();
-    app.add_option("--values", options.values,
-                   "f32: noise of a tenth as float32; f64: the same with all bits of a double")
+        ->check(CLI::Range(1U, kFrameRowsMax));
+    app.add_option("--values", choice.workload.values,
+                   "f32: numbers that are float32 exactly; f64: with all bits of a double [f32]")
         ->type_name("TYPE")
-        ->check(CLI::IsMember({"f32", "f64"}))
-        ->capture_default_str();
-    app.add_option("--in-flight", options.in_flight,
+        ->check(CLI::IsMember({"f32", "f64"}));
+    app.add_option("--data", choice.workload.data,
+                   "mixed: noise, spikes, NaN, constants, counters, schedules, shares; noise: that "
+                   "alone, a tenth of the level [mixed]")
+        ->type_name("DATA")
+        ->check(CLI::IsMember({"mixed", "noise"}));
+    app.add_option("--in-flight", choice.bench.in_flight,
                    "Frames a connection has unanswered at most; default: 8 MiB over all "
                    "connections, 2 to 16384 frames each")
         ->type_name("N")
         ->check(CLI::Range(size_t{1}, size_t{1} << 20U));
 }
 
-void add_writer_options(CLI::App& app, BenchOptions& options) {
-    app.add_option("--runs", options.runs, "Runs a connection writes to, in turn")
+void add_writer_options(CLI::App& app, LoadChoice& choice) {
+    app.add_option("--runs", choice.workload.runs, "Runs a connection writes to, in turn [1]")
         ->type_name("R")
-        ->check(CLI::Range(1U, kRunsOpenPerConnectionMax))
-        ->capture_default_str();
-    app.add_option("--rate", options.rate,
+        ->check(CLI::Range(1U, kRunsOpenPerConnectionMax));
+    app.add_option("--coalesce", choice.workload.coalesce,
+                   "on: the client library packs rows that are logged one by one; off: a send for "
+                   "each frame [off]")
+        ->type_name("HOW")
+        ->check(CLI::IsMember({"on", "off"}));
+    app.add_flag("--closed-loop", choice.workload.closed_loop,
+                 "A row, and the next when it is durable");
+    app.add_option("--rate", choice.workload.rate,
                    "Points a second over all connections; default: as many as it takes")
         ->type_name("POINTS")
         ->check(CLI::PositiveNumber);
+    app.add_option("--threads", choice.bench.threads, "Of the load; connections are shared out")
+        ->type_name("T")
+        ->check(CLI::Range(1U, 64U))
+        ->capture_default_str();
+    app.add_flag("--no-settle", choice.no_settle,
+                 "Stop its own server after the load, before it has merged what it can");
 }
 
-void add_common_options(CLI::App& app, BenchOptions& options) {
-    app.add_option("--connections", options.connections, "Connections, a thread each")
+void add_common_options(CLI::App& app, LoadChoice& choice) {
+    app.add_option("--connections", choice.workload.connections, "Connections [1]")
         ->type_name("C")
-        ->check(CLI::Range(1U, 1024U))
-        ->capture_default_str();
-    app.add_option("--seconds", options.seconds, "How long to measure")
+        ->check(CLI::Range(1U, kBenchConnectionsMax));
+    app.add_option("--seconds", choice.workload.seconds,
+                   "How long to measure [5; 30 for named workloads]")
         ->type_name("S")
-        ->check(CLI::Range(0.001, 86400.0))
-        ->capture_default_str();
-    app.add_option("--warmup", options.warmup, "How long to do the same before")
+        ->check(CLI::Range(0.001, 86400.0));
+    app.add_option("--warm-up", choice.workload.warm_up,
+                   "How long to do the same before [1; 5 for named workloads]")
         ->type_name("S")
-        ->check(CLI::Range(0.0, 86400.0))
-        ->capture_default_str();
-    app.add_option("--seed", options.seed, "Of values and questions")
+        ->check(CLI::Range(0.0, 86400.0));
+    app.add_option("--seed", choice.bench.seed, "Of values and questions")
         ->type_name("N")
         ->capture_default_str();
-    app.add_option("--format", options.format, "table, or json: one object")
+    app.add_option("--format", choice.bench.format, "table, or json: one object a workload")
         ->type_name("FORMAT")
         ->check(CLI::IsMember({"table", "json"}))
         ->capture_default_str();
@@ -88,45 +119,52 @@ void add_common_options(CLI::App& app, BenchOptions& options) {
 struct Subcommand {
     CLI::App* app;
     Benchmark kind;
-    std::shared_ptr<BenchOptions> options;
+    std::shared_ptr<LoadChoice> choice;
 };
 
 Subcommand add_ingest_bench(CLI::App& bench) {
     Subcommand made{bench.add_subcommand("ingest", "Rows in, as fast as they are made durable"),
-                    Benchmark::kIngest, std::make_shared<BenchOptions>()};
-    add_load_options(*made.app, *made.options);
-    add_writer_options(*made.app, *made.options);
-    add_common_options(*made.app, *made.options);
-    add_server_options(*made.app, *made.options);
+                    Benchmark::kIngest, std::make_shared<LoadChoice>()};
+    made.app
+        ->add_option("--workload", made.choice->workload.names,
+                     "One or several of wide, long, fleet, narrow, ranks, huge, idle, with commas; "
+                     "all: the first six. Default: what the options below say")
+        ->type_name("NAMES");
+    add_load_options(*made.app, *made.choice);
+    add_writer_options(*made.app, *made.choice);
+    add_common_options(*made.app, *made.choice);
+    add_server_options(*made.app, made.choice->bench);
     add_examples(*made.app,
-                 {"stepdb bench ingest --seconds 2",
+                 {"stepdb bench ingest --workload wide,narrow --warm-up 1 --seconds 2",
                   "stepdb bench ingest --metrics 10 --rows-per-frame 1 --connections 4 --seconds 2",
-                  "stepdb bench ingest --metrics 100 --values f64 --rate 1000000 --format json"});
+                  "stepdb bench ingest --metrics 100 --values f64 --rate 1000000 --format json",
+                  "stepdb bench ingest --metrics 100 --closed-loop --seconds 2"});
     return made;
 }
 
 Subcommand add_query_bench(CLI::App& bench) {
     Subcommand made{bench.add_subcommand("query", "Charts of one series, and raw points"),
-                    Benchmark::kQuery, std::make_shared<BenchOptions>()};
-    made.options->shape.metrics = 10;
-    made.options->shape.rows_per_frame = 500;
+                    Benchmark::kQuery, std::make_shared<LoadChoice>()};
+    made.choice->free.shape.metrics = 10;
+    made.choice->free.shape.rows_per_frame = 500;
+    BenchOptions& options = made.choice->bench;
     CLI::Option* const series =
         made.app
-            ->add_option("--series", made.options->series,
+            ->add_option("--series", options.series,
                          "What to ask for, such as 'train/loss @ gpt/run-17' of --server; default: "
                          "a metric of a run it fills")
             ->type_name("SELECTION");
-    made.app->add_option("--points", made.options->points, "Rows of the run it fills, at least")
+    made.app->add_option("--points", options.points, "Rows of the run it fills, at least")
         ->type_name("N")
         ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40U))
         ->capture_default_str()
         ->excludes(series);
     CLI::Option* const settle = made.app->add_flag(
-        "--settle", made.options->settle,
+        "--settle", options.reopen,
         "Start its own server anew after filling, so that it reads from segments");
-    add_load_options(*made.app, *made.options);
-    add_common_options(*made.app, *made.options);
-    add_server_options(*made.app, *made.options);
+    add_load_options(*made.app, *made.choice);
+    add_common_options(*made.app, *made.choice);
+    add_server_options(*made.app, options);
     settle->excludes(made.app->get_option("--server"));
     series->needs(made.app->get_option("--server"));
     add_examples(*made.app, {"stepdb bench query --points 100000 --seconds 1",
@@ -136,28 +174,31 @@ Subcommand add_query_bench(CLI::App& bench) {
 
 Subcommand add_mixed_bench(CLI::App& bench) {
     Subcommand made{bench.add_subcommand("mixed", "Rows in while charts of them are asked for"),
-                    Benchmark::kMixed, std::make_shared<BenchOptions>()};
+                    Benchmark::kMixed, std::make_shared<LoadChoice>()};
     made.app
-        ->add_option("--charts", made.options->charts,
+        ->add_option("--charts", made.choice->bench.charts,
                      "Connections that ask for charts, one after the other")
         ->type_name("N")
         ->check(CLI::Range(1U, 1024U))
         ->capture_default_str();
-    add_load_options(*made.app, *made.options);
-    add_writer_options(*made.app, *made.options);
-    add_common_options(*made.app, *made.options);
-    add_server_options(*made.app, *made.options);
+    add_load_options(*made.app, *made.choice);
+    add_writer_options(*made.app, *made.choice);
+    add_common_options(*made.app, *made.choice);
+    add_server_options(*made.app, made.choice->bench);
     add_examples(*made.app, {"stepdb bench mixed --rate 10000000 --seconds 2",
                              "stepdb bench mixed --charts 4 --seconds 2 --format json"});
     return made;
 }
 
 // What does not depend on a server.
-Status check_benchmark(const BenchOptions& options) {
+Status check_benchmark(LoadChoice& choice) {
+    BenchOptions& options = choice.bench;
+    options.settle = !choice.no_settle;
     TRY(check_id("project", options.project));
-    LoadShape shape = options.shape;
-    shape.is_float64 = options.values == "f64";
-    TRY(bench_schema(shape));
+    TRY_ASSIGN(options.workloads, choose_workloads(choice.workload, choice.free));
+    for (const Workload& workload : options.workloads) {
+        TRY(bench_schema(workload.shape));
+    }
     if (!options.memory.empty()) {
         TRY(parse_memory(options.memory));
     }
@@ -175,7 +216,7 @@ Command add_bench(CLI::App& stepdb) {
     const std::vector<Subcommand> kinds = {add_ingest_bench(*bench), add_query_bench(*bench),
                                            add_mixed_bench(*bench)};
     add_examples(*bench,
-                 {"stepdb bench ingest --metrics 1000 --rows-per-frame 16 --seconds 2",
+                 {"stepdb bench ingest --workload wide --warm-up 1 --seconds 2",
                   "stepdb bench query --points 100000 --seconds 1",
                   "stepdb bench mixed --rate 10000000 --seconds 2", "stepdb bench ingest --help"},
                  "docs/benchmarks.md says what each figure means.");
@@ -183,7 +224,7 @@ Command add_bench(CLI::App& stepdb) {
             [=]() -> Status {
                 for (const Subcommand& command : kinds) {
                     if (command.app->parsed()) {
-                        return run_benchmark(command.kind, *command.options);
+                        return run_benchmark(command.kind, command.choice->bench);
                     }
                 }
                 return {};
@@ -191,7 +232,7 @@ Command add_bench(CLI::App& stepdb) {
             [=]() -> Status {
                 for (const Subcommand& command : kinds) {
                     if (command.app->parsed()) {
-                        return check_benchmark(*command.options);
+                        return check_benchmark(*command.choice);
                     }
                 }
                 return {};

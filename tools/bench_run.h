@@ -1,11 +1,13 @@
-// One benchmark of `stepdb bench`: the load, the questions, and the figures.
+// The benchmarks of `stepdb bench`: the load, the questions, and the figures.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/base/result.h"
-#include "tools/bench/frame_pool.h"
+#include "tools/bench/workload.h"
 
 namespace stepdb {
 
@@ -17,19 +19,17 @@ struct BenchOptions {
     std::string memory;
     std::string project{"bench"};
     std::string format{"table"};
-    LoadShape shape;
-    std::string values{"f32"};
-    uint32_t connections = 1;
-    uint32_t runs = 1;  // a connection
-    size_t in_flight = 0;
-    double seconds = 5;
-    double warmup = 1;
-    double rate = 0;  // points a second
     uint64_t seed = 1;
+    uint32_t threads = 1;
+    std::vector<Workload> workloads;  // one after the other, each on a store of its own
+    std::optional<size_t> in_flight;
+    bool settle = true;  // wait for it after a load
+    // query
     uint64_t points = 1'000'000;
     std::string series;
+    bool reopen = false;  // between filling and asking
+    // mixed
     uint32_t charts = 1;
-    bool settle = false;
 };
 
 // Loads the server and prints what it measured on the standard output. An error if anything failed

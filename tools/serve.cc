@@ -32,18 +32,6 @@ struct ServeOptions {
     std::string memory;
 };
 
-uint64_t physical_memory_bytes() {
-    return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-           static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
-Result<uint64_t> memory_budget(const std::string& asked) {
-    if (asked.empty()) {
-        return std::max(kMemoryMin, physical_memory_bytes() / 4);
-    }
-    return parse_memory(asked);
-}
-
 Result<Address> listen_address(const std::string& text) {
     Result<Address> address = parse_address(text);
     if (!address) {

@@ -11,29 +11,37 @@ import unittest
 from support import ROOT, STEPDB, Case
 
 COMMON = {"benchmark", "version", "cores", "kernel", "server", "server_version", "io_backend",
-          "file_system", "durability", "seed", "metrics", "values", "connections", "seconds",
-          "warmup_seconds", "server_peak_memory_bytes"}
-INGEST = {"rows_per_frame", "runs", "frames_in_flight", "rate_asked", "points_per_second",
-          "rows_per_second", "frames_per_second", "megabytes_per_second", "ack_p50_ms",
-          "ack_p90_ms", "ack_p99_ms", "ack_max_ms", "late_rows", "rows_acknowledged",
-          "rows_counted", "server_cpu_ms_per_million_points", "bytes_per_point"}
-QUERY = {"series", "points", "pieces"}
+          "file_system", "durability", "seed", "memory_limit_mb", "connections", "seconds",
+          "warm_up_seconds", "server_peak_mb", "points"}
+INGEST = {"workload", "metrics", "rows_per_frame", "values", "data", "runs", "coalesce", "loop",
+          "frames_in_flight", "rate_asked", "points_per_second", "rows_per_second",
+          "frames_per_second", "mb_per_second", "ack_p50_us", "ack_p90_us", "ack_p99_us",
+          "ack_p999_us", "ack_max_us", "late_rows", "rows_acknowledged", "rows_counted",
+          "server_cpu_ms_per_mpoint", "client_cpu_ms_per_mpoint", "bytes_per_point", "log_bytes",
+          "log_bytes_bound", "rows_in_memory_bytes", "rows_in_memory_bytes_bound",
+          "within_bounds", "pieces_per_series_loaded", "pieces_per_series",
+          "pieces_per_series_most", "write_amplification", "settle_seconds", "settle_share",
+          "settle_wait_seconds"}
+QUERY = {"series", "pieces"}
 
 
 def answer_keys(name):
     return {f"{name}_{what}" for what in (
-        "query", "answers", "answers_per_second", "rows_per_answer", "p50_ms", "p90_ms", "p99_ms",
-        "max_ms")}
+        "query", "answers", "answers_per_second", "rows_per_answer", "p50_us", "p90_us", "p99_us",
+        "p999_us", "max_us")}
 
 
 class Bench(Case):
-    def bench(self, *arguments):
+    def bench(self, kind, *arguments):
         """Runs it for half a second; returns its one object."""
-        out = self.stepdb("bench", *arguments, "--seconds", "0.5", "--warmup", "0.1", "--format",
-                          "json", *self.own())
-        lines = out.splitlines()
-        self.assertEqual(len(lines), 1, out)
-        return json.loads(lines[0])
+        [figures] = self.bench_all(kind, *arguments)
+        return figures
+
+    def bench_all(self, kind, *arguments, settle=False):
+        end = [] if settle or kind == "query" else ["--no-settle"]
+        out = self.stepdb("bench", kind, *arguments, "--seconds", "0.5", "--warm-up", "0.1",
+                          "--format", "json", *end, *self.own())
+        return [json.loads(line) for line in out.splitlines()]
 
     def own(self):
         """Its own server, small and below our directory, unless we have one."""
@@ -42,15 +50,17 @@ class Bench(Case):
         return ["--directory", self.directory, "--memory", "256M"]
 
     def check_latencies(self, figures, name):
-        p50, p90, p99, greatest = (figures[f"{name}_{what}_ms"]
-                                   for what in ("p50", "p90", "p99", "max"))
+        p50, p90, p99, p999, greatest = (figures[f"{name}_{what}_us"]
+                                         for what in ("p50", "p90", "p99", "p999", "max"))
         self.assertGreater(p50, 0)
-        self.assertTrue(p50 <= p90 <= p99 <= greatest, figures)
+        self.assertTrue(p50 <= p90 <= p99 <= p999 <= greatest, figures)
 
     def check_ingest(self, figures):
         self.assertGreater(figures["points_per_second"], 0)
         self.assertAlmostEqual(figures["points_per_second"],
                                figures["rows_per_second"] * figures["metrics"], delta=1)
+        self.assertAlmostEqual(figures["points"],
+                               figures["points_per_second"] * figures["seconds"], delta=1)
         self.assertAlmostEqual(figures["rows_per_second"],
                                figures["frames_per_second"] * figures["rows_per_frame"], delta=1)
         self.check_latencies(figures, "ack")
@@ -58,27 +68,56 @@ class Bench(Case):
         self.assertGreater(figures["rows_acknowledged"], 0)
         self.assertEqual(figures["rows_acknowledged"], figures["rows_counted"])
         self.assertEqual(figures["durability"], "durable")
+        self.assertGreater(figures["client_cpu_ms_per_mpoint"], 0)
 
     def rows_stored(self, metric, runs):
         return sum(int(row["count"]) + int(row["nan"])
                    for row in self.query(f"{metric} @ {runs} | buckets 1 count, nan"))
 
     def test_ingest_into_a_server_of_its_own(self):
-        figures = self.bench("ingest", "--metrics", "1000")
+        [figures] = self.bench_all("ingest", "--metrics", "1000", "--data", "noise", settle=True)
         self.assertEqual(set(figures), COMMON | INGEST)
         self.check_ingest(figures)
+        self.assertEqual(figures["workload"], "free")
         self.assertEqual(figures["server"], "own")
+        self.assertEqual(figures["memory_limit_mb"], 256)
         self.assertIn(figures["io_backend"], ("io_uring", "pread/pwrite"))
-        self.assertGreater(figures["server_cpu_ms_per_million_points"], 0)
-        # Nothing settles below 16 MiB of log. Noise as float32 is less than the 4 bytes of its
-        # values, and more than the 19 bits that no lossless codec gets below.
-        if figures["rows_acknowledged"] > 10_000:
+        self.assertGreater(figures["server_cpu_ms_per_mpoint"], 0)
+        self.assertGreaterEqual(figures["settle_seconds"], 0)
+        self.assertGreater(figures["settle_wait_seconds"], figures["settle_seconds"])
+        # More than a megabyte has been flushed when it is settled. Noise as float32 is less than
+        # the 4 bytes of its values, and more than the 19 bits that no lossless codec gets below.
+        if figures["rows_acknowledged"] > 1000:
             self.assertGreater(figures["bytes_per_point"], 2)
             self.assertLess(figures["bytes_per_point"], 4)
-        self.assertGreater(figures["server_peak_memory_bytes"], 1 << 20)
+            self.assertGreaterEqual(figures["pieces_per_series"], 1)
+            self.assertGreaterEqual(figures["pieces_per_series_most"],
+                                    figures["pieces_per_series"])
+            self.assertGreaterEqual(figures["write_amplification"], 1)
+        self.assertGreater(figures["server_peak_mb"], 1)
         if not os.environ.get("STEPDB_SANITIZE"):  # a sanitizer keeps what was freed
-            self.assertLess(figures["server_peak_memory_bytes"], 256 << 20)
+            self.assertLess(figures["server_peak_mb"], 256)
         self.assertEqual(os.listdir(self.directory), [], "its store is left")
+
+    def test_named_workloads_in_turn(self):
+        # Small ones of their kind: connections, runs and what packs stay.
+        reports = self.bench_all("ingest", "--workload", "all", "--metrics", "5", "--in-flight",
+                                 "16")
+        self.assertEqual([figures["workload"] for figures in reports],
+                         ["wide", "long", "fleet", "narrow", "ranks", "huge"])
+        for figures in reports:
+            self.check_ingest(figures)
+        by_name = {figures["workload"]: figures for figures in reports}
+        self.assertEqual((by_name["fleet"]["runs"], by_name["fleet"]["connections"]), (1000, 4))
+        self.assertEqual(by_name["ranks"]["connections"], 1024)
+        self.assertEqual(by_name["narrow"]["coalesce"], "on")
+        self.assertIn("no workload 'wild'", self.refused("bench", "ingest", "--workload", "wild"))
+
+    def test_a_closed_loop_has_one_frame_unanswered(self):
+        figures = self.bench("ingest", "--metrics", "100", "--closed-loop")
+        self.check_ingest(figures)
+        self.assertEqual((figures["loop"], figures["frames_in_flight"], figures["rows_per_frame"]),
+                         ("closed", 1, 1))
 
     def test_acknowledged_rows_are_what_a_query_counts(self):
         self.start()
@@ -88,7 +127,8 @@ class Bench(Case):
         self.check_ingest(figures)
         self.assertEqual(figures["runs"], 6)
         self.assertEqual(figures["frames_in_flight"], 5)
-        self.assertIsNone(figures["server_cpu_ms_per_million_points"])
+        self.assertIsNone(figures["server_cpu_ms_per_mpoint"])
+        self.assertIsNone(figures["memory_limit_mb"])
         self.assertEqual(len(self.query("runs load/*")), 6)
         for column in (0, 6):
             self.assertEqual(self.rows_stored(f"bench/{column:06}", "load/*"),
@@ -137,10 +177,21 @@ class Bench(Case):
         self.assertGreater(figures["live_chart_answers"], 0)
         self.check_latencies(figures, "live_chart")
 
-    def test_the_table_holds_what_the_json_does(self):
-        table = self.stepdb("bench", "ingest", "--metrics", "10", "--seconds", "0.2", "--warmup",
-                            "0", *self.own())
-        self.assertEqual({line.split()[0] for line in table.splitlines()}, COMMON | INGEST)
+    def test_the_table_has_a_paragraph_a_workload_and_a_line_each_at_the_end(self):
+        def table(names):
+            return self.stepdb("bench", "ingest", "--workload", names, "--metrics", "10",
+                               "--seconds", "0.2", "--warm-up", "0", "--no-settle", *self.own())
+        one = table("wide")
+        self.assertRegex(one, r"(?m)^stepdb .*cores.*--memory 256 MiB, seed 1$")
+        self.assertIn("wide: 10 metrics a row, 16 rows a frame, float32 mixed data; 1 connection",
+                      one)
+        self.assertRegex(one, r"(?m)^  throughput +[\d.,]+ M points/s")
+        self.assertRegex(one, r"(?m)^  durable ack +p50 [\d.]+ (us|ms), p99")
+        self.assertNotRegex(one, "(?m)^workload ")
+        two = table("wide,long")
+        self.assertRegex(two, r"(?m)^long: 10 metrics")
+        self.assertRegex(two, r"(?m)^workload .*M points/s")
+        self.assertRegex(two, r"(?m)^long +[\d.,]+ ")
 
     def test_every_key_is_documented(self):
         with open(os.path.join(ROOT, "docs", "benchmarks.md"), encoding="utf-8") as file:
@@ -171,7 +222,7 @@ class Bench(Case):
         self.start("--memory", "256M")
         for metrics in range(1000000, 999990, -1):
             done = self.run_stepdb("bench", "ingest", "--metrics", str(metrics), "--rows-per-frame",
-                                   "1", "--seconds", "0.2", "--warmup", "0", *self.own())
+                                   "1", "--seconds", "0.2", "--warm-up", "0", *self.own())
             if done.returncode != 0:
                 break
         self.assertIn(f"the schema of {metrics} metrics was refused", done.stderr)

@@ -300,7 +300,7 @@ class BusyWriter(threading.Thread):
     def write(self, project, seconds):
         done = subprocess.run(
             [STEPDB, "bench", "ingest", "--server", self.server.address, "--project", project,
-             "--metrics", str(self.METRICS), "--rows-per-frame", "128", "--warmup", "0",
+             "--metrics", str(self.METRICS), "--rows-per-frame", "128", "--warm-up", "0",
              "--seconds", str(int(seconds)), "--format", "json"],
             capture_output=True, text=True, check=False)
         if done.returncode != 0:

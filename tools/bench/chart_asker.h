@@ -9,7 +9,7 @@
 #include "engine/base/result.h"
 #include "net/client.h"
 #include "tools/bench/latencies.h"
-#include "tools/bench/load_writer.h"
+#include "tools/bench/measured.h"
 
 namespace stepdb {
 
@@ -19,6 +19,12 @@ struct AskerReport {
     std::string text;   // the last question
     uint64_t rows = 0;  // of all answers in the window
     Latencies latencies;
+
+    void merge(const AskerReport& other) {
+        text = other.text;
+        rows += other.rows;
+        latencies.merge(other.latencies);
+    }
 };
 
 class ChartAsker {

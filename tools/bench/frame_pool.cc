@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <random>
 
 #include "engine/base/coding.h"
 #include "engine/model/limits.h"
 #include "engine/model/rows.h"
+#include "tools/bench/load_values.h"
 
 namespace stepdb {
 
@@ -21,33 +20,19 @@ constexpr size_t kHandleAt = kFrameHeaderBytes;
 constexpr size_t kAttemptAt = kFrameHeaderBytes + 4;
 constexpr size_t kStepsAt = kFrameHeaderBytes + 32;
 
-size_t frame_bytes_of(const LoadShape& shape) {
-    const size_t row_bytes = 16 + size_t{shape.metrics} * (shape.is_float64 ? 8 : 4);
-    return kStepsAt + shape.rows_per_frame * row_bytes;
+constexpr size_t kPoolBytes = 32U << 20U;
+constexpr size_t kPoolBytesMax = 256U << 20U;
+constexpr size_t kPoolRowsMax = 256U << 10U;
+
+size_t row_bytes_of(const LoadShape& shape) {
+    return 16 + size_t{shape.metrics} * (shape.is_float64 ? 8 : 4);
 }
 
-// One frame after the other of a random walk.
-class Walk {
-  public:
-    Walk(uint32_t metrics, uint64_t seed) : random_(seed), levels_(metrics) {
-        for (double& level : levels_) {
-            level = std::pow(10.0, gauss_(random_));
-        }
-    }
-
-    void next_row(bool is_float64, std::vector<double>& values) {
-        for (size_t column = 0; column < levels_.size(); ++column) {
-            levels_[column] *= 1 + 0.001 * gauss_(random_);
-            const double value = levels_[column] * (1 + 0.1 * gauss_(random_));
-            values[column] = is_float64 ? value : static_cast<double>(static_cast<float>(value));
-        }
-    }
-
-  private:
-    std::mt19937_64 random_;
-    std::normal_distribution<double> gauss_;
-    std::vector<double> levels_;
-};
+size_t frame_bytes_of(const LoadShape& shape) {
+    // A frame of doubles of which some are float32 says of each column which it is.
+    const size_t bitmap = shape.is_float64 ? (size_t{shape.metrics} + 63) / 64 * 8 : 0;
+    return kStepsAt + bitmap + shape.rows_per_frame * row_bytes_of(shape);
+}
 
 }  // namespace
 
@@ -71,36 +56,49 @@ Result<std::shared_ptr<const Schema>> bench_schema(const LoadShape& shape) {
     return std::make_shared<const Schema>(std::move(schema));
 }
 
+size_t pool_rows(const LoadShape& shape) {
+    const size_t row_bytes = row_bytes_of(shape);
+    const size_t enough = std::max<size_t>(kPoolBytes / row_bytes, kTailRowsMax);
+    return std::max<size_t>(1, std::min({enough, kPoolBytesMax / row_bytes, kPoolRowsMax}));
+}
+
 FramePool::FramePool(const std::shared_ptr<const Schema>& schema, const LoadShape& shape,
-                     uint64_t seed, size_t bytes)
+                     uint64_t seed)
     : rows_(shape.rows_per_frame) {
-    Walk walk(shape.metrics, seed);
+    LoadValues source(shape, seed);
     RowsBuilder builder(schema);
     std::vector<double> values(shape.metrics);
-    const size_t count = std::max<size_t>(1, bytes / frame_bytes_of(shape));
+    const size_t count = std::max<size_t>(1, pool_rows(shape) / rows_);
     for (size_t frame = 0; frame < count; ++frame) {
         for (uint32_t row = 0; row < rows_; ++row) {
-            walk.next_row(shape.is_float64, values);
+            source.next_row(values);
             builder.add(0.0, int64_t{0}, values);
         }
         frames_.push_back(builder.finish(0, 0, 0));
     }
 }
 
-Bytes FramePool::stamp(ClientRun& run, uint64_t first_step, int64_t time_us) {
-    std::vector<std::byte>& frame = frames_[next_];
-    next_ = next_ + 1 < frames_.size() ? next_ + 1 : 0;
-    std::byte* const at = frame.data();
-    store_le(at + kNumberAt, run.next_number++);
-    store_le(at + kHandleAt, run.handle);
-    store_le(at + kAttemptAt, run.attempt);
-    std::byte* const times = at + kStepsAt + size_t{rows_} * 8;
+Bytes FramePool::stamp(size_t at, ClientRun& run, uint64_t first_step, int64_t time_us) {
+    std::vector<std::byte>& frame = frames_[at];
+    std::byte* const bytes = frame.data();
+    store_le(bytes + kNumberAt, run.next_number++);
+    store_le(bytes + kHandleAt, run.handle);
+    store_le(bytes + kAttemptAt, run.attempt);
+    std::byte* const times = bytes + kStepsAt + size_t{rows_} * 8;
     for (uint32_t row = 0; row < rows_; ++row) {
-        store_le(at + kStepsAt + size_t{row} * 8, static_cast<double>(first_step + row));
+        store_le(bytes + kStepsAt + size_t{row} * 8, static_cast<double>(first_step + row));
         store_le(times + size_t{row} * 8, time_us + row);
     }
-    store_le(at + kChecksumAt, frame_checksum(ChecksumKind::kXxh3, frame));
+    store_le(bytes + kChecksumAt, frame_checksum(ChecksumKind::kXxh3, frame));
     return frame;
+}
+
+double FramePool::frame_bytes() const {
+    size_t bytes = 0;
+    for (const auto& frame : frames_) {
+        bytes += frame.size();
+    }
+    return static_cast<double>(bytes) / static_cast<double>(frames_.size());
 }
 
 }  // namespace stepdb

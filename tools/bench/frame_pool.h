@@ -10,40 +10,35 @@
 #include "engine/base/result.h"
 #include "engine/model/schema.h"
 #include "net/client.h"
+#include "tools/bench/workload.h"
 
 namespace stepdb {
-
-// What a writer sends.
-struct LoadShape {
-    uint32_t metrics = 1000;
-    uint32_t rows_per_frame = 16;
-    bool is_float64 = false;
-};
 
 // Metrics bench/000000, bench/000001, ... with steps. kInvalidArgument if the schema or a frame of
 // that shape would be too large.
 Result<std::shared_ptr<const Schema>> bench_schema(const LoadShape& shape);
 std::string bench_metric(uint32_t column);
 
+// How many rows are made ahead: enough that no codec finds one again in what it encodes together,
+// if that fits some memory.
+size_t pool_rows(const LoadShape& shape);
+
 class FramePool {
   public:
-    // Noise by `seed`: every metric has a level that drifts from row to row, and its values lie
-    // around it with a standard deviation of a tenth. As float32, or as doubles with all their
-    // bits. The pool holds about `bytes` of frames, one at least, and begins anew after the last.
-    FramePool(const std::shared_ptr<const Schema>& schema, const LoadShape& shape, uint64_t seed,
-              size_t bytes);
+    // Values by LoadValues. At least one frame, and pool_rows() in all.
+    FramePool(const std::shared_ptr<const Schema>& schema, const LoadShape& shape, uint64_t seed);
 
-    // The next frame, for `run`: its rows have the steps from `first_step` on and times from
-    // `time_us` on, a microsecond apart. Valid until the next call.
-    Bytes stamp(ClientRun& run, uint64_t first_step, int64_t time_us);
+    // Frame `at` (below frames()), for `run`: its rows have the steps from `first_step` on and
+    // times from `time_us` on, a microsecond apart. Valid until it is stamped anew.
+    Bytes stamp(size_t at, ClientRun& run, uint64_t first_step, int64_t time_us);
 
-    size_t frame_bytes() const { return frames_.front().size(); }
     size_t frames() const { return frames_.size(); }
+    // On average.
+    double frame_bytes() const;
 
   private:
     uint32_t rows_;
     std::vector<std::vector<std::byte>> frames_;
-    size_t next_ = 0;
 };
 
 }  // namespace stepdb

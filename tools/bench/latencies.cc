@@ -39,13 +39,13 @@ void Latencies::merge(const Latencies& other) {
     max_ = std::max(max_, other.max_);
 }
 
-double Latencies::percentile_ms(double share) const {
+double Latencies::percentile_us(double share) const {
     const auto wanted = static_cast<uint64_t>(std::ceil(share * static_cast<double>(count_)));
     uint64_t seen = 0;
     for (size_t bucket = 0; bucket < kBuckets && count_ > 0; ++bucket) {
         seen += buckets_[bucket];
         if (seen >= wanted && seen > 0) {
-            return std::min(middle_of(bucket), static_cast<double>(max_)) / 1e6;
+            return std::min(middle_of(bucket), static_cast<double>(max_)) / 1e3;
         }
     }
     return 0;

@@ -13,9 +13,9 @@ class Latencies {
     void merge(const Latencies& other);
 
     uint64_t count() const { return count_; }
-    // In milliseconds; 0 if there are none. `share` of them, 0 to 1, took at most so long.
-    double percentile_ms(double share) const;
-    double max_ms() const { return static_cast<double>(max_) / 1e6; }
+    // In microseconds; 0 if there are none. `share` of them, 0 to 1, took at most so long.
+    double percentile_us(double share) const;
+    double max_us() const { return static_cast<double>(max_) / 1e3; }
 
   private:
     // Every power of two is cut into 64 buckets of one width.

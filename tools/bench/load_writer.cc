@@ -1,8 +1,6 @@
 #include "tools/bench/load_writer.h"
 
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 
 #include "engine/io/environment.h"
 
@@ -10,86 +8,79 @@ namespace stepdb {
 
 namespace {
 
-std::atomic<bool> interrupted = false;
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
+constexpr size_t kGatherBytesMax = 256U << 10U;
 
-void note_interruption(int /*signal*/) {
-    interrupted = true;
-}
-
-// How long a writer that may not send looks for acknowledgements before it looks at the clock.
-constexpr std::chrono::microseconds kLookAgain{100'000};
-
-std::chrono::microseconds time_until(SteadyTime at, SteadyTime now) {
-    return std::chrono::duration_cast<std::chrono::microseconds>(at - now) +
-           std::chrono::microseconds(1);
+SteadyTime after(SteadyTime begun, double seconds) {
+    return begun + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                       std::chrono::duration<double>(seconds));
 }
 
 }  // namespace
 
-bool is_interrupted() {
-    return interrupted;
-}
-
-void catch_interruption() {
-    struct sigaction action = {};
-    action.sa_handler = note_interruption;
-    action.sa_flags = SA_RESTART;
-    sigaction(SIGINT, &action, nullptr);
-    sigaction(SIGTERM, &action, nullptr);
-}
+LoadWriter::LoadWriter(std::unique_ptr<Client> client, WriterOptions options, FramePool& pool,
+                       LoadReport& report)
+    : client_(std::move(client)),
+      options_(std::move(options)),
+      pool_(pool),
+      report_(report),
+      sent_at_(std::max(options_.in_flight, options_.runs.size())) {}
 
 Result<std::unique_ptr<LoadWriter>> LoadWriter::open(std::unique_ptr<Client> client,
-                                                     WriterOptions options) {
-    TRY_ASSIGN(const std::shared_ptr<const Schema> schema, bench_schema(options.shape));
-    std::unique_ptr<LoadWriter> writer(new LoadWriter(std::move(client), std::move(options)));
+                                                     WriterOptions options, FramePool& pool,
+                                                     LoadReport& report) {
+    std::unique_ptr<LoadWriter> writer(
+        new LoadWriter(std::move(client), std::move(options), pool, report));
     const WriterOptions& of = writer->options_;
-    TRY(writer->client_->define_schema(of.project, *schema));
     for (const std::string& run : of.runs) {
         TRY_ASSIGN(const ClientRun opened,
                    writer->client_->open_run(of.project, run, OpenRunFrame::kMustCreate));
         writer->runs_.push_back(opened);
     }
-    // Rows of a schema that was refused would be refused for want of it.
-    TRY_ASSIGN(const FlushReport defined, writer->client_->flush());
-    if (!defined.refused.empty()) {
-        return defined.refused.front().error.to_error().within(
-            fmt::format("the schema of {} metrics was refused", schema->width()));
-    }
-    writer->pool_ = std::make_unique<FramePool>(schema, of.shape, of.seed, of.pool_bytes);
-    for (size_t run = 0; run < of.runs.size(); ++run) {
-        TRY(writer->send_next(std::chrono::steady_clock::now()));
-    }
-    TRY(writer->take_outcomes());
-    writer->frames_answered_ = writer->frames_sent_;
-    writer->frames_before_ = writer->frames_sent_;
     return writer;
 }
 
-bool LoadWriter::is_over(SteadyTime now, const MeasuredWindow& window) const {
-    return is_interrupted() || now >= window.end ||
-           (options_.frames_max && frames_sent_ >= *options_.frames_max);
+Status LoadWriter::send_first_frames() {
+    for (size_t run = 0; run < runs_.size(); ++run) {
+        TRY(send_next(std::chrono::steady_clock::now()));
+    }
+    frames_before_ = frames_sent_;
+    return {};
 }
 
-SteadyTime LoadWriter::due(const SteadyTime& begun) const {
-    if (options_.frames_per_second <= 0) {
-        return begun;
+SteadyTime LoadWriter::due() const {
+    const double frames = static_cast<double>(frames_sent_ - frames_before_);
+    return after(*begun_, options_.begins_after_seconds + frames / options_.frames_per_second);
+}
+
+bool LoadWriter::may_send() const {
+    // What is gathered is no sign of a full socket.
+    const size_t unsent_max = options_.gather ? kGatherBytesMax : 0;
+    return client_->unanswered_frames() < options_.in_flight &&
+           client_->unsent_bytes() <= unsent_max && !is_done();
+}
+
+std::optional<SteadyTime> LoadWriter::waits_until() const {
+    if (options_.frames_per_second <= 0 || !begun_ || !may_send()) {
+        return std::nullopt;
     }
-    const double seconds =
-        static_cast<double>(frames_sent_ - frames_before_) / options_.frames_per_second;
-    return begun + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                       std::chrono::duration<double>(seconds));
+    return due();
 }
 
 Status LoadWriter::send_next(SteadyTime since) {
+    const size_t at = frames_sent_ % runs_.size();
     const uint64_t round = frames_sent_ / runs_.size();
-    ClientRun& run = runs_[frames_sent_ % runs_.size()];
-    const Bytes frame =
-        pool_->stamp(run, round * options_.shape.rows_per_frame, SystemClock().now_us());
+    // Every run goes through the pool from a place of its own, so that its levels drift and its
+    // counters count.
+    const size_t frame = (at * 7919 + round) % pool_.frames();
+    const Bytes bytes =
+        pool_.stamp(frame, runs_[at], round * options_.rows_per_frame, SystemClock().now_us());
     sent_at_[frames_sent_ % sent_at_.size()] = since;
     ++frames_sent_;
-    const Result<uint64_t> sent = client_->send_change(frame);
-    return sent ? Status() : Status(sent.error());
+    const Result<uint64_t> sent = client_->send_change(bytes);
+    if (!sent) {
+        return sent.error();
+    }
+    return options_.gather ? Status() : client_->push();
 }
 
 void LoadWriter::note_outcomes(const MeasuredWindow& window) {
@@ -100,31 +91,32 @@ void LoadWriter::note_outcomes(const MeasuredWindow& window) {
     const SteadyTime now = std::chrono::steady_clock::now();
     const bool is_measured = window.contains(now);
     for (; frames_answered_ < answered; ++frames_answered_) {
-        if (is_measured) {
-            const SteadyTime since = sent_at_[frames_answered_ % sent_at_.size()];
-            report_.latencies.add(
-                std::chrono::duration_cast<std::chrono::nanoseconds>(now - since).count());
-            ++report_.frames_in_window;
+        if (!is_measured || frames_answered_ < frames_before_) {
+            continue;
         }
+        const SteadyTime since = sent_at_[frames_answered_ % sent_at_.size()];
+        report_.latencies.add(
+            std::chrono::duration_cast<std::chrono::nanoseconds>(now - since).count());
+        ++report_.frames_in_window;
+        report_.rows_in_window += options_.rows_per_frame;
     }
 }
 
-Status LoadWriter::run(const MeasuredWindow& window) {
-    const SteadyTime begun = std::chrono::steady_clock::now();
-    SteadyTime now = begun;
-    while (!is_over(now, window)) {
-        const SteadyTime next = due(begun);
-        if (client_->unanswered_frames() >= options_.in_flight) {
-            TRY(client_->wait_for(kLookAgain));
-        } else if (next > now) {
-            TRY(client_->wait_for(std::min(kLookAgain, time_until(next, now))));
-        } else {
-            TRY(send_next(options_.frames_per_second > 0 ? next : now));
+Status LoadWriter::advance(const MeasuredWindow& window) {
+    TRY(client_->poll());
+    note_outcomes(window);
+    SteadyTime now = std::chrono::steady_clock::now();
+    begun_ = begun_.value_or(now);
+    while (may_send()) {
+        const bool has_rate = options_.frames_per_second > 0;
+        const SteadyTime since = has_rate ? due() : now;
+        if (since > now) {
+            break;
         }
-        note_outcomes(window);
+        TRY(send_next(since));
         now = std::chrono::steady_clock::now();
     }
-    return take_outcomes();
+    return client_->push();
 }
 
 Status LoadWriter::take_outcomes() {
@@ -135,8 +127,13 @@ Status LoadWriter::take_outcomes() {
                 ? std::string("a frame was refused")
                 : fmt::format("{} frames were refused, the first", outcomes.refused_frames));
     }
-    report_.frames = frames_sent_;
     report_.late_rows += outcomes.late_rows;
+    return {};
+}
+
+Status LoadWriter::finish() {
+    TRY(take_outcomes());
+    report_.rows += frames_sent_ * options_.rows_per_frame;
     return {};
 }
 

@@ -133,6 +133,9 @@ Status OwnServer::stop() {
     if (child_ <= 0) {
         return {};
     }
+    // Not what the kernel says of it when it has ended: that begins with what its parent had.
+    TRY_ASSIGN(const uint64_t peak, peak_memory_bytes_now());
+    cost_.peak_memory_bytes = std::max(cost_.peak_memory_bytes, peak);
     kill(child_, SIGTERM);
     int status = 0;
     rusage used = {};
@@ -140,8 +143,6 @@ Status OwnServer::stop() {
     }
     child_ = -1;
     cost_.cpu_seconds += seconds_of(used.ru_utime) + seconds_of(used.ru_stime);
-    cost_.peak_memory_bytes =
-        std::max(cost_.peak_memory_bytes, static_cast<uint64_t>(used.ru_maxrss) * 1024);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         return make_error(ErrorCode::kUnavailable, "the server ended with wait status {}: {}",
                           status, said());
@@ -162,11 +163,26 @@ Result<double> OwnServer::cpu_seconds_now() const {
         at = blank;
     }
     if (fields.size() < 14) {
-        return make_error(ErrorCode::kUnavailable, "process {}, the server, has ended: {}", child_,
-                          said());
+        return has_ended();
     }
     return (std::stod(fields[12]) + std::stod(fields[13])) /
            static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+Result<uint64_t> OwnServer::status_bytes(std::string_view name) const {
+    std::ifstream file(fmt::format("/proc/{}/status", child_));
+    std::string line;
+    while (std::getline(file, line)) {
+        if (line.starts_with(name)) {
+            return std::stoull(line.substr(name.size())) * 1024;
+        }
+    }
+    return has_ended();
+}
+
+Error OwnServer::has_ended() const {
+    return make_error(ErrorCode::kUnavailable, "process {}, the server, has ended: {}", child_,
+                      said());
 }
 
 std::string OwnServer::said() const {

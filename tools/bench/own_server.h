@@ -19,8 +19,7 @@ struct ServerCost {
 
 class OwnServer {
   public:
-    // Makes a directory below `parent` ("": $TMPDIR, or /tmp). Before anything large is allocated
-    // here: the kernel counts a process's peak from what its parent had when it began.
+    // Makes a directory below `parent` ("": $TMPDIR, or /tmp).
     static Result<std::unique_ptr<OwnServer>> create(const std::string& parent,
                                                      const std::string& memory);
     // Ends the server, if there is one, and removes the directory.
@@ -37,8 +36,10 @@ class OwnServer {
     std::string store() const { return directory_ + "/store"; }
     // Of all servers started and stopped: the sum of their times, the greatest of their peaks.
     const ServerCost& cost() const { return cost_; }
-    // CPU seconds of the running one so far.
+    // CPU seconds of the running one so far, the memory it has now and the most it has had.
     Result<double> cpu_seconds_now() const;
+    Result<uint64_t> memory_bytes_now() const { return status_bytes("VmRSS:"); }
+    Result<uint64_t> peak_memory_bytes_now() const { return status_bytes("VmHWM:"); }
     // "ext4", "tmpfs", or the kernel's number of it.
     std::string file_system() const;
     // Segments, catalog and manifests of the stopped server's store.
@@ -46,6 +47,9 @@ class OwnServer {
 
   private:
     OwnServer() = default;
+    // A line of /proc/PID/status.
+    Result<uint64_t> status_bytes(std::string_view name) const;
+    Error has_ended() const;
     // What it wrote to stderr.
     std::string said() const;
 
