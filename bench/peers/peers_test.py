@@ -100,6 +100,9 @@ class TheEncoders(unittest.TestCase):
         row = struct.pack(">hiiid", 2, 4, 1, 8, 0.5)
         self.assertEqual(body, postgresql.HEADER + row +
                          struct.pack(">hiiid", 2, 4, 2, 8, 0.5) + postgresql.TRAILER)
+        more = tuples.make(2, [postgresql.big_endian("i", [301, 302]),
+                               postgresql.big_endian("d", [0.5])])
+        self.assertEqual(tuples.with_added(body, 0, 300), more)
         self.assertEqual(postgresql.each((2, b"abcd"), 2), (2, b"ababcdcd"))
 
     def test_frames_of_one_run_hold_its_rows(self):
@@ -199,6 +202,8 @@ class TheTable(unittest.TestCase):
             "results": [good, missing], "not_installable": [("Other", "tried")]})
         self.assertIn("| good | 2 | - | yes | 5 | - | 3 / 4 | 100,000 | 1 / 2 | "
                       "1.25 (of 1,234) | 1 differ, see below |", page)
+        self.assertIn("| good | yes | - | 2 | 5 | 3 | 1.25 (of 1,234) |", page)
+        self.assertIn("| missing | not installed |  |", page)
         self.assertIn("| missing | not installed: apt |", page)
         self.assertIn("- good, long:5: one thing", page)
         self.assertIn("- Other: tried", page)
@@ -220,8 +225,8 @@ class TheCommand(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             figures = os.path.join(directory, "figures.json")
             done = self.run_it("--only", "sqlite,sqlite-points", "--workload", "long,fleet", "--points",
-                               "50000", "--seconds", "0", "--kill-seconds", "0.01", "--directory",
-                               directory, "--json", figures)
+                               "50000", "--seconds", "0", "--kill-seconds", "0.01", "--ask-seconds", "0.1",
+                               "--directory", directory, "--json", figures)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(os.listdir(directory), ["figures.json"])
             with open(figures, encoding="utf-8") as file:

@@ -14,8 +14,7 @@ import measure
 from stores.store import Outcomes
 from workload import Data
 
-ASK_SECONDS = 3       # of one query again and again
-ASK_TIMES = (5, 40)   # at least and at most
+ASK_TIMES = (5, 40)  # a query, at least and at most
 SERIES_CHECKED = 5
 PAGE_SERIES = 20
 
@@ -23,10 +22,11 @@ PAGE_SERIES = 20
 class Plan:
     """How long and how much."""
 
-    def __init__(self, seconds, seconds_max, batch_points=None):
+    def __init__(self, seconds, seconds_max, batch_points=None, ask_seconds=3):
         self.seconds = seconds          # at least so long, in laps
         self.seconds_max = seconds_max  # even if the first lap is not over
         self.batch_points = batch_points
+        self.ask_seconds = ask_seconds  # one query, again and again
 
 
 class Clock:
@@ -192,13 +192,13 @@ def questions(store, data, outcomes):
            lambda answer: compare_lists(store, store.read_last_values(answer), last))
 
 
-def ask(store, data, outcomes):
+def ask(store, data, outcomes, seconds):
     """Median and p99 of each question in ms, and what was wrong with the first answers."""
     figures, wrong = {}, []
     for name, question, read in questions(store, data, outcomes):
         if said := read(question()):
             wrong.append(f"{name}: {said}")
-        taken, deadline = [], time.perf_counter() + ASK_SECONDS
+        taken, deadline = [], time.perf_counter() + seconds
         while len(taken) < ASK_TIMES[1]:
             since = time.perf_counter()
             if since >= deadline and len(taken) >= ASK_TIMES[0]:
@@ -265,7 +265,7 @@ def run(store_class, shape, plan, directory, kill_seconds):
     """All figures of one store under one workload."""
     store_class.find()
     if hasattr(store_class, "measured"):
-        return store_class.measured(shape, plan.seconds, directory)
+        return store_class.measured(shape, plan, directory)
     data = Data(shape)
     figures = {}
     if kill_seconds:
@@ -284,7 +284,7 @@ def run(store_class, shape, plan, directory, kill_seconds):
         del bodies
         figures["is_first_lap_whole"] = outcomes.points_by_lap.get(0, 0) == shape.points
         figures["wrong"] = check(store, data, outcomes)
-        figures["queries"], wrong = ask(store, data, outcomes)
+        figures["queries"], wrong = ask(store, data, outcomes, plan.ask_seconds)
         figures["wrong"] += wrong
     finally:
         store.stop()

@@ -45,8 +45,6 @@ def query_cell(figures, name):
     query = figures.get("queries", {}).get(name)
     if query is None:
         return "-"
-    if "reason" in query:
-        return "n/a"
     of_fewer = "" if figures["is_first_lap_whole"] else f" (of {query['points_in_series']:,})"
     return number(query["median_ms"]) + of_fewer
 
@@ -93,6 +91,34 @@ def workload_table(results):
                      [line(row_cells(result, results)) for result in results])
 
 
+def summary_table(report):
+    """A row for each store over all workloads: rates of each, all else of the first that has it."""
+    workloads = [one["name"] for one in report["workloads"]]
+    titles = query_titles(report["results"])
+    head = (["store", "synced", "lost"] + [f"{name}, M points/s" for name in workloads] +
+            ["CPU", "bytes a point"] + [title for _, title in titles])
+    lines = [line(head), line(["---"] * len(head))]
+    for name in dict.fromkeys(one["name"] for one in report["results"]):
+        lines.append(line(_summary_cells(name, report, workloads, titles)))
+    return "\n".join(lines)
+
+
+def _summary_cells(name, report, workloads, titles):
+    by_workload = {one["workload"]: one for one in report["results"] if one["name"] == name}
+    measured = [one for one in by_workload.values() if "reason" not in one]
+    if not measured:
+        reason = next(iter(by_workload.values()))["reason"]
+        return [name, reason.partition(":")[0]] + [""] * (len(workloads) + len(titles) + 3)
+    first = measured[0]
+    lost = first.get("sigkill", {}).get("lost_share")
+    rates = [millions(by_workload[one].get("points_per_second")) if one in by_workload else "-"
+             for one in workloads]
+    asked = [next((query_cell(one, query) for one in measured if query in one["queries"]), "-")
+             for query, _ in titles]
+    return [name, "yes" if first["is_synced"] else "no", share(lost), *rates,
+            number(first["cpu_ms_per_mpoint"]), number(first["bytes_per_point"]), *asked]
+
+
 def facts_table(results):
     """What is the same under every workload: each store's version, layout, path and durability."""
     lines = [line(["store", "version", "layout", "path", "an acknowledgement says"]), line(["---"] * 5)]
@@ -120,8 +146,11 @@ def markdown(report):
              f"{report['date']}, by `{report['command']}`: {machine['processor']}, "
              f"{machine['cores']} cores for store and client together, {machine['memory_gib']} GiB, "
              f"{machine['system']}, Linux {machine['kernel']}, {machine['file_system']}; load average "
-             f"before it {machine['load_before']}. One repetition, each store alone. What the columns "
-             "mean is told below, and `bench/peers/README.md` reads them."]
+             f"before it {machine['load_before']}. One repetition, each store alone. "
+             "`bench/peers/README.md` says how it was measured, and the end of this page what the "
+             "columns mean.", "",
+             "## In one table", "", summary_table(report), "",
+             "CPU and bytes are of the first workload, each query of the first that asks it."]
     for workload in report["workloads"]:
         results = [one for one in report["results"] if one["workload"] == workload["name"]]
         batch = workload["batch_points"]

@@ -14,7 +14,7 @@ import statistics
 import struct
 
 SEED = 20260101
-FIRST_TIME_MS = 1_700_000_000_000  # a multiple of every bucket asked for
+FIRST_TIME_MS = 1_700_000_000_000  # any time will do
 SPIKE_EVERY = 10_007  # points, on average
 LAPS_MAX = 1_000
 BUCKETS = 1_000
@@ -40,6 +40,11 @@ class Shape:
         if rows > BUCKETS:
             rows -= rows % BUCKETS
         return Shape(self.name, self.runs, self.metrics, rows, self.told)
+
+    @property
+    def bucket_width(self):
+        """Steps in a bucket of the charts."""
+        return max(self.rows // BUCKETS, 1)
 
     def metric(self, column):
         return f"bench/{column:06d}"
@@ -104,28 +109,30 @@ _BELLS = [_bell(centre) for centre in range(30, 99)]
 class Data:
     """One lap of a shape: every value, and what a store must answer about them."""
 
-    TILE_POINTS = 100_000  # about; levels move from tile to tile
-    TILE_STEPS_MIN = 100
+    TILE_POINTS = 100_000  # about; levels move from tile to tile, those of all runs together
+    TILE_ROWS_MIN = 100
 
     def __init__(self, shape, seed=SEED):
         self.shape = shape
         self.values = array.array("f", bytes(4 * shape.points))
-        steps_a_tile = max(self.TILE_POINTS // shape.points_a_step, self.TILE_STEPS_MIN)
-        levels = [len(_BELLS) // 2] * shape.points_a_step
-        for tile, first in enumerate(range(0, shape.rows, steps_a_tile)):
-            self._fill(random.Random(f"{seed}/{shape.name}/{tile}"), levels, first,
-                       min(steps_a_tile, shape.rows - first))
+        rows, tile_rows = shape.rows * shape.runs, max(self.TILE_POINTS // shape.metrics,
+                                                       self.TILE_ROWS_MIN)
+        levels = [len(_BELLS) // 2] * shape.metrics
+        for first in range(0, rows, tile_rows):
+            self._fill(random.Random(f"{seed}/{shape.name}/{first}"), levels, first,
+                       min(tile_rows, rows - first))
 
-    def _fill(self, source, levels, first_step, steps):
-        series = self.shape.points_a_step
-        noise = source.randbytes(3 * steps * series)
-        begin, end = first_step * series, (first_step + steps) * series
-        for one in range(series):
-            levels[one] = min(max(levels[one] + source.choice((-1, 0, 0, 1)), 0), len(_BELLS) - 1)
-            low = noise[3 * steps * one:3 * steps * (one + 1)]
-            self.values[begin + one:end:series] = _column(one % self.shape.metrics, low, steps,
-                                                          _BELLS[levels[one]])
-        for _ in range(max(steps * series // SPIKE_EVERY, 1)):
+    def _fill(self, source, levels, first, rows):
+        width = self.shape.metrics
+        noise = source.randbytes(3 * rows * width)
+        begin, end = first * width, (first + rows) * width
+        for metric in range(width):
+            levels[metric] = min(max(levels[metric] + source.choice((-1, 0, 0, 1)), 0),
+                                 len(_BELLS) - 1)
+            self.values[begin + metric:end:width] = _column(
+                metric, noise[3 * rows * metric:3 * rows * (metric + 1)], rows,
+                _BELLS[levels[metric]])
+        for _ in range(max(rows * width // SPIKE_EVERY, 1)):
             self.values[source.randrange(begin, end)] *= source.choice((-64.0, 64.0))
 
     def batches(self, points):
@@ -153,16 +160,13 @@ class Data:
     def chart(self, run, column, arrived):
         """Of each bucket with a point: its number, count, min, max, mean."""
         values = self.series(run, column, arrived)
-        width = self.bucket_width()
+        width = self.shape.bucket_width
         chart = []
         for first in range(0, len(values), width):
             bucket = values[first:first + width]
             chart.append((first // width, len(bucket), min(bucket), max(bucket),
                           math.fsum(bucket) / len(bucket)))
         return chart
-
-    def bucket_width(self):
-        return max(self.shape.rows // BUCKETS, 1)
 
     def last_values(self, run, arrived):
         return [self.series(run, column, arrived)[-1] for column in range(self.shape.metrics)]

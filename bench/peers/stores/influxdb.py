@@ -116,13 +116,13 @@ class Influxdb(HttpServer):
     def chart(self, columns):
         asked = ", ".join(f"count({name}), min({name}), max({name}), mean({name})"
                           for name in map(self.field, columns))
-        width = max(self.shape.rows // 1000, 1)
+        width = self.shape.bucket_width
         return self.query(f"SELECT {asked} FROM bench WHERE run = 'run-000-0000' AND "
                           f"time >= {FIRST_TIME_MS}ms AND time < {FIRST_TIME_MS + self.shape.rows}ms "
-                          f"GROUP BY time({width}ms)")
+                          f"GROUP BY time({width}ms, {FIRST_TIME_MS % width}ms)")
 
     def read_chart(self, answer, columns):
-        width = max(self.shape.rows // 1000, 1)
+        width = self.shape.bucket_width
         rows = self.series(answer)[0]["values"]
         return [[((row[0] - FIRST_TIME_MS) // width, *row[1 + 4 * place:5 + 4 * place])
                  for row in rows if row[1 + 4 * place]] for place in range(len(columns))]

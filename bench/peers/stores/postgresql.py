@@ -135,6 +135,22 @@ class Tuples:
         return HEADER + bytes(body) + TRAILER
 
 
+    def with_added(self, body, field, number):
+        """The same with a number added to a field of four bytes in each row."""
+        at, end = len(HEADER) + self.offsets[field], len(body) - len(TRAILER)
+        planes = [body[at + place:end:self.length] for place in range(4)]
+        cells = bytearray(4 * len(planes[0]))
+        for place, plane in enumerate(planes):
+            cells[place::4] = plane
+        numbers = array.array("i", bytes(cells))
+        numbers.byteswap()
+        _, cells = big_endian("i", (one + number for one in numbers))
+        changed = bytearray(body)
+        for place in range(4):
+            changed[at + place:end:self.length] = cells[place::4]
+        return bytes(changed)
+
+
 def big_endian(kind, cells):
     cells = array.array(kind, cells)
     cells.byteswap()
@@ -159,7 +175,6 @@ class PostgreSql(ServerStore):
     is_synced = True
     connections = 2
     sent = "COPY in binary format, a transaction a batch"
-    encode_in_clock = True  # about a hundred bytes a point
     stop_signal = signal.SIGINT  # fast shutdown
     divide = "step / {width}"
     table = ""
@@ -216,15 +231,8 @@ class PostgreSql(ServerStore):
                 pass
         self.process.wait()
 
-    def encode(self, batch):
-        return batch
-
-    def bodies(self, batch, lap):
-        """What copy() takes."""
-        raise NotImplementedError
-
-    def send(self, connection, body, lap):
-        connection.copy(f"COPY {self.table} FROM STDIN (FORMAT binary)", self.bodies(body, lap))
+    def copy(self, connection, body):
+        connection.copy(f"COPY {self.table} FROM STDIN (FORMAT binary)", body)
 
     def settle(self):
         self.asking.command(f"VACUUM ANALYZE {self.table}")
@@ -256,11 +264,16 @@ class PostgreSqlColumns(PostgreSql, ColumnsLayout):
     def exact(self, function, name):
         return f"{function}({name}::float8)"
 
-    def bodies(self, batch, lap):
-        runs = [self.shape.run_number(lap, run) for run in batch.runs()]
+    def encode(self, batch):
         return self.tuples.make(batch.count, [
-            big_endian("i", runs), big_endian("q", batch.steps()), big_endian("q", batch.times_us()),
+            big_endian("i", batch.runs()), big_endian("q", batch.steps()),
+            big_endian("q", batch.times_us()),
             *(big_endian("f", batch.column(column)) for column in range(self.shape.metrics))])
+
+    def send(self, connection, body, lap):
+        if lap:
+            body = self.tuples.with_added(body, 0, lap * self.shape.runs)
+        self.copy(connection, body)
 
 
 class PostgreSqlMlflow(PostgreSql, PointsLayout):
@@ -269,6 +282,7 @@ class PostgreSqlMlflow(PostgreSql, PointsLayout):
     name = "postgresql-mlflow"
     layout = "MLflow's table `metrics`: a row per point, names as text"
     table = "metrics"
+    encode_in_clock = True  # a hundred bytes a point are too many to keep
 
     def __init__(self, directory, shape):
         super().__init__(directory, shape)
@@ -283,7 +297,13 @@ class PostgreSqlMlflow(PostgreSql, PointsLayout):
             "PRIMARY KEY (key, timestamp, step, run_uuid, value, is_nan)); "
             "CREATE INDEX IF NOT EXISTS index_metrics_run_uuid ON metrics (run_uuid)")
 
-    def bodies(self, batch, lap):
+    def encode(self, batch):
+        return batch
+
+    def send(self, connection, body, lap):
+        self.copy(connection, self.tuples_of(body, lap))
+
+    def tuples_of(self, batch, lap):
         width = self.shape.metrics
         runs = "".join(self.shape.run(lap, run) for run in batch.runs()).encode()
         return self.tuples.make(batch.points, [

@@ -18,8 +18,7 @@ class ColumnsLayout(Store):
         return [f"m{column}" for column in range(self.shape.metrics)]
 
     def bucket(self):
-        width = max(self.shape.rows // 1000, 1)
-        return self.divide.format(width=width)
+        return self.divide.format(width=self.shape.bucket_width)
 
     def count_points(self):
         return self.sql("SELECT count(*) FROM metrics")[0][0] * self.shape.metrics

@@ -237,17 +237,18 @@ class Stepdb(StepdbServer):
         return tuple(table[name][0] for name in ("count", "min", "max", "sum"))
 
     def chart(self, columns):
+        """Edges lie between steps, so that no rounding of an edge moves a point."""
         metrics = ", ".join(self.metrics[column] for column in columns)
-        return self.ask(f"{metrics} @ {self.run_of(0)} | steps 0..{self.shape.rows} | "
+        return self.ask(f"{metrics} @ {self.run_of(0)} | steps -0.5..{self.shape.rows - 0.5} | "
                         f"buckets 1000 count, min, max, mean")
 
     def read_chart(self, answer, columns):
         table = self.table(answer)
-        width = max(self.shape.rows // 1000, 1)
+        width = self.shape.bucket_width
         charts = {self.metrics[column]: [] for column in columns}
         for row in zip(*(table[name] for name in ("metric", "lo", "count", "min", "max", "mean"))):
             if row[2]:
-                charts[row[0]].append((round(row[1]) // width, *row[2:]))
+                charts[row[0]].append((round((row[1] + 0.5) / width), *row[2:]))
         return list(charts.values())
 
     def last_values(self):
@@ -365,13 +366,14 @@ class StepdbBench(StepdbServer):
         find_program()
 
     @staticmethod
-    def measured(shape, seconds, directory):
+    def measured(shape, plan, directory):
         """The figures of a session, those of them that the benchmark has."""
         runs, connections = (1, 1) if shape.runs == 1 else (shape.runs // 4, 4)
-        rows = max(FRAME_POINTS // shape.metrics, 1) if shape.runs == 1 else 2
+        points = min(FRAME_POINTS, plan.batch_points or FRAME_POINTS)
+        rows = max(points // shape.metrics, 1) if shape.runs == 1 else 2
         command = [program(), "bench", "ingest", "--metrics", str(shape.metrics),
                    "--rows-per-frame", str(rows), "--connections", str(connections), "--runs",
-                   str(runs), "--seconds", str(int(max(seconds, 1))), "--directory", directory,
+                   str(runs), "--seconds", str(int(max(plan.seconds, 1))), "--directory", directory,
                    "--format", "json"]
         said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               check=False)

@@ -19,10 +19,6 @@ class NotInstalled(Exception):
     """The store is not on this machine; the message says what is missing."""
 
 
-class Partial(Exception):
-    """A query that this store, or this layout, cannot answer; the message says why."""
-
-
 class Store:
     """One store with one layout. Made for a shape on a directory of its own; used by one session.
 

@@ -107,14 +107,14 @@ class VictoriaMetrics(HttpServer):
 
     def chart(self, columns):
         """Buckets are (t - width, t], so t is their last millisecond."""
-        width = max(self.shape.rows // 1000, 1)
+        width = self.shape.bucket_width
         text = (f'aggr_over_time(("count_over_time","min_over_time","max_over_time",'
                 f'"avg_over_time"), {self.series(columns)}[{width}ms]) keep_metric_names')
         first = FIRST_TIME_MS + width - 1
         return self.query(text, first, FIRST_TIME_MS + self.shape.rows - 1, f"{width}ms")
 
     def read_chart(self, answer, columns):
-        width = max(self.shape.rows // 1000, 1)
+        width = self.shape.bucket_width
         found = {}
         for one in json.loads(answer)["data"]["result"]:
             labels = one["metric"]
