@@ -153,6 +153,8 @@ def markdown(report):
              "CPU and bytes are of the first workload, each query of the first that asks it."]
     for workload in report["workloads"]:
         results = [one for one in report["results"] if one["workload"] == workload["name"]]
+        if not results:
+            continue
         batch = workload["batch_points"]
         told = workload["told"] + (f", {batch:,} points a request" if batch else "")
         parts += ["", f"## {workload['name'].partition(':')[0]}: {told}", "",

@@ -27,6 +27,7 @@ bind-address = "127.0.0.1:{rpc}"
   max-values-per-tag = 0
   query-log-enabled = false
 [coordinator]
+  write-timeout = "300s"
   log-queries-after = "0s"
 [monitor]
   store-enabled = false

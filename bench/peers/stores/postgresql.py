@@ -18,7 +18,7 @@ from stores.store import NotInstalled, ServerStore, end_with_parent, free_port
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 TRAILER = struct.pack(">h", -1)
 OK, COMMAND_OK, TUPLES_OK, COPY_IN = 0, 1, 2, 4
-SETTINGS = ("-c", "shared_buffers=1GB", "-c", "max_wal_size=8GB", "-c", "checkpoint_timeout=15min",
+SETTINGS = ("-c", "shared_buffers=1GB", "-c", "max_wal_size=4GB", "-c", "checkpoint_timeout=15min",
             "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1",
             "-c", "wal_compression=off", "-c", "jit=off")
 
