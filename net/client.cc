@@ -32,7 +32,7 @@ Status Client::poll() {
 }
 
 Status Client::push() {
-    return failed_ ? Status(*failed_) : write_some();
+    return connection_->push();
 }
 
 Status Client::send_bytes(Bytes bytes) {

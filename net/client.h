@@ -93,9 +93,9 @@ class Client final : private ClientEvents {
     // Only pushes out, as far as the socket takes it.
     Status push();
     // What it does not take yet.
-    size_t unsent_bytes() const { return unsent_.size() - unsent_from_; }
+    size_t unsent_bytes() const { return connection_->unsent_bytes(); }
     // The socket, for who waits for several connections at once; -1 after an error.
-    int descriptor() const { return socket_; }
+    int descriptor() const { return connection_->descriptor(); }
     // The same, but waits for something to come, at most `time_max`.
     Status wait_for(std::chrono::microseconds time_max);
     // Changing frames sent that have no outcome yet.

@@ -81,7 +81,11 @@ class ClientConnection {
 
     // Pushes out what is to be sent and takes in what has come, without waiting.
     Status poll();
-    // The same, but waits for either to be possible, at most `time_max`. True also when a signal
+    // Only pushes out, as far as the socket takes it.
+    Status push() { return failed_ ? Status(*failed_) : write_some(); }
+    // The socket, for who waits for several connections at once; -1 after an error.
+    int descriptor() const { return socket_; }
+    // As poll(), but waits for either to be possible, at most `time_max`. True also when a signal
     // interrupted it or `wake`, a file descriptor, can be read (which is left to the caller);
     // false if nothing happened.
     Result<bool> wait(std::chrono::microseconds time_max, int wake = -1);
