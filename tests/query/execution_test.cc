@@ -64,11 +64,11 @@ TEST(Execution, ExplainCountsWhatTheQueryTook) {
                             "bytes read,0", "rows,6"));
 }
 
-// Two blocks of 16 rows and a tail of 8; then all in a segment. A block is decoded as a whole: a
+// Two blocks of 128 rows and a tail of 8; then all in a segment. A block is decoded as a whole: a
 // vector of its values, and one each of its steps, times and sequences.
 TEST(Execution, ExplainTellsTailsBlocksAndSegmentsApart) {
     EngineStore store(Reopening::kClose);
-    for (int step = 0; step < 40; ++step) {
+    for (int step = 0; step < 264; ++step) {
         ScriptRow row;
         row.project = "a";
         row.run = "r";
@@ -78,9 +78,9 @@ TEST(Execution, ExplainTellsTailsBlocksAndSegmentsApart) {
     }
     EXPECT_THAT(store.query("explain x @ a/r", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,3", "chunks decoded,2",
-                            "vectors decoded,8", "values decoded,40", "summaries used,0",
-                            "bytes read,0", "rows,40"));
-    EXPECT_THAT(store.query("explain x @ a/r | steps 35..", 0).value(),
+                            "vectors decoded,8", "values decoded,264", "summaries used,0",
+                            "bytes read,0", "rows,264"));
+    EXPECT_THAT(store.query("explain x @ a/r | steps 259..", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,1", "chunks decoded,0",
                             "vectors decoded,0", "values decoded,5", "summaries used,0",
                             "bytes read,0", "rows,5"));
@@ -91,9 +91,9 @@ TEST(Execution, ExplainTellsTailsBlocksAndSegmentsApart) {
     ASSERT_TRUE(store.flush().has_value());
     EXPECT_THAT(store.query("explain x @ a/r", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,3", "chunks decoded,3",
-                            "vectors decoded,12", "values decoded,40", "summaries used,0",
-                            StartsWith("bytes read,"), "rows,40"));
-    EXPECT_THAT(store.query("explain x @ a/r | steps 41..", 0).value(),
+                            "vectors decoded,12", "values decoded,264", "summaries used,0",
+                            StartsWith("bytes read,"), "rows,264"));
+    EXPECT_THAT(store.query("explain x @ a/r | steps 265..", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,0", "chunks decoded,0",
                             "vectors decoded,0", "values decoded,0", "summaries used,0",
                             "bytes read,0", "rows,0"));
