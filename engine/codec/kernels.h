@@ -82,6 +82,8 @@ struct Kernels {
     // Bit e, for each exponent up to kDecimalExponentMax, where value * 10^e is below `limit` and
     // within `tolerance` of it of an integer.
     uint32_t (*near_decimals)(double value, double limit, double tolerance);
+    // float32 that are integers below 2^22 as such, or false if one is not (-0 is none).
+    bool (*whole_numbers)(const uint32_t* words, size_t count, uint32_t* integers);
     void (*low_halves)(const uint64_t* words, size_t count, uint32_t* out);
 };
 

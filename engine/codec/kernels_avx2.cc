@@ -333,6 +333,7 @@ const Kernels kKernels = {
     .narrow = narrow,
     .widen = widen,
     .near_decimals = near_decimals,
+    .whole_numbers = whole_numbers,
     .low_halves = low_halves,
 };
 

@@ -18,6 +18,7 @@ namespace {
                "prefer-vector-width=512"))) static
 #endif
 #define STEPDB_OWN_NEAR_DECIMALS
+#define STEPDB_OWN_NEAR_NEIGHBOURS
 #include "engine/codec/kernel_loops.inc"
 
 // The lowest `count` bits; all from 64 on.
@@ -131,7 +132,8 @@ KERNEL __m512i byte_buckets_of(const U* values, size_t count, const BucketBounds
     __m512i buckets[4];
     for (size_t i = 0; i < 4; ++i) {
         const size_t at = i * 16;
-        buckets[i] = buckets_of(values + at, count > at ? count - at : 0, bounds);
+        buckets[i] =
+            count > at ? buckets_of(values + at, count - at, bounds) : _mm512_set1_epi32(kOutside);
     }
     return bytes_of(buckets[0], buckets[1], buckets[2], buckets[3]);
 }
@@ -150,7 +152,8 @@ KERNEL void count_buckets(const U* values, size_t count, Extremes<U> within, uns
     __m512i buckets[4];
     for (size_t i = 0; i < 4; ++i) {
         const size_t at = i * 64;
-        buckets[i] = byte_buckets_of(values + at, count > at ? count - at : 0, bounds);
+        buckets[i] = count > at ? byte_buckets_of(values + at, count - at, bounds)
+                                : _mm512_set1_epi8(kOutside);
     }
     sums[0] = 0;
     __m512i bound = _mm512_setzero_si512();
@@ -184,6 +187,31 @@ KERNEL size_t find_above(const U* values, size_t count, U limit, uint8_t* positi
         }
     }
     return found;
+}
+
+KERNEL size_t count_near_neighbours(const uint32_t* values, size_t count, uint32_t half) {
+    int near = 0;
+    for (size_t run = 0; run < kNeighbourRuns; ++run) {
+        const uint32_t* const at = values + run * (count / kNeighbourRuns);
+        const __m512i difference =
+            _mm512_sub_epi32(_mm512_loadu_si512(at + 1), _mm512_loadu_si512(at));
+        const __m512i beyond = _mm512_add_epi32(difference, all_lanes(half));
+        near += _mm_popcnt_u32(_mm512_cmplt_epu32_mask(beyond, all_lanes(2 * half)));
+    }
+    return static_cast<size_t>(near);
+}
+KERNEL size_t count_near_neighbours(const uint64_t* values, size_t count, uint64_t half) {
+    int near = 0;
+    for (size_t run = 0; run < kNeighbourRuns; ++run) {
+        const uint64_t* const at = values + run * (count / kNeighbourRuns);
+        for (size_t i = 0; i < kNeighboursInRun; i += 8) {
+            const __m512i difference =
+                _mm512_sub_epi64(_mm512_loadu_si512(at + i + 1), _mm512_loadu_si512(at + i));
+            const __m512i beyond = _mm512_add_epi64(difference, all_lanes(half));
+            near += _mm_popcnt_u32(_mm512_cmplt_epu64_mask(beyond, all_lanes(2 * half)));
+        }
+    }
+    return static_cast<size_t>(near);
 }
 
 // --- Sums ---
@@ -422,7 +450,7 @@ constexpr WordKernels<U> kWordKernels = {
     .differences = differences<U>,
     .sum_up = sum_up<U>,
     .count_within = count_within<U>,
-    .count_near_neighbours = count_near_neighbours<U>,
+    .count_near_neighbours = count_near_neighbours,
     .count_buckets = count_buckets<U>,
     .subtract = subtract<U>,
     .add = add<U>,
@@ -442,6 +470,7 @@ const Kernels kKernels = {
     .narrow = narrow,
     .widen = widen,
     .near_decimals = near_decimals,
+    .whole_numbers = whole_numbers,
     .low_halves = low_halves,
 };
 

@@ -336,6 +336,34 @@ TEST(Kernels, DecimalsAreRoundedAsTheirQuotients) {
     }
 }
 
+TEST(Kernels, WholeNumbersAreFloat32WithoutDigits) {
+    std::mt19937_64 random(test_seed());
+    constexpr std::array<float, 12> kOdd = {-0.0F,    0.5F,      4194304.0F,  -4194304.0F,
+                                            1e30F,    -1e30F,    4194303.5F,  0x1p-149F,
+                                            INFINITY, -INFINITY, 2097151.25F, NAN};
+    for (unsigned round = 0; round < 3000; ++round) {
+        std::vector<uint32_t> words(1 + random() % kCountMax);
+        std::vector<uint32_t> expected;
+        const auto shift = static_cast<unsigned>(random() % 23);
+        for (uint32_t& word : words) {
+            const auto integer = static_cast<int32_t>(random() % 8388607) - 4194303;
+            expected.push_back(static_cast<uint32_t>(integer >> shift));
+            word = bits_of(static_cast<float>(integer >> shift));
+        }
+        const bool whole = random() % 2 == 0;
+        if (!whole) {
+            words[random() % words.size()] = bits_of(kOdd[random() % kOdd.size()]);
+        }
+        for (const Kernels* kernels : variants()) {
+            std::vector<uint32_t> integers(words.size());
+            ASSERT_EQ(kernels->whole_numbers(words.data(), words.size(), integers.data()), whole);
+            if (whole) {
+                ASSERT_EQ(integers, expected);
+            }
+        }
+    }
+}
+
 TEST(Kernels, FloatsAndDecimalsAgree) {
     std::mt19937_64 random(test_seed());
     for (unsigned round = 0; round < 3000; ++round) {

@@ -41,6 +41,12 @@ class DecimalVector {
             return;
         }
         exponent_ = *exponent;
+        if (are_whole_numbers(words, count)) {
+            const auto range = word_kernels<uint32_t>().extremes(narrow_integers_.data(), count);
+            range_ = {range.low, range.high};
+            narrow_plan_.emplace(narrow_integers_.data(), count, range);
+            return;
+        }
         exception_count_ =
             decimal_integers(words, count, exponent_, integers_.data(), exceptions_.data());
         if (exception_count_ <= count / 2) {
@@ -94,6 +100,14 @@ class DecimalVector {
   private:
     using Float = std::conditional_t<sizeof(U) == sizeof(float), float, double>;
     static constexpr size_t kNone = ~size_t{0};
+
+    // The short way for most float32 without digits behind the point.
+    bool are_whole_numbers(const U* words, size_t count) {
+        if constexpr (sizeof(U) == sizeof(uint32_t)) {
+            return exponent_ == 0 && kernels().whole_numbers(words, count, narrow_integers_.data());
+        }
+        return false;
+    }
 
     // Most integers are so small that they, and their differences, can be planned as 32 bits; the
     // outcome is the same.
