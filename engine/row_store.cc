@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/model/limits.h"
+
 namespace stepdb {
 
 SeriesGroup& RowStore::group(uint64_t run, uint32_t attempt, const StoredSchema& schema) {
@@ -43,10 +45,14 @@ void RowStore::append(SeriesGroup& group, const RowsView& rows, uint64_t sequenc
 uint32_t RowStore::rows_max(const RowsView& rows) const {
     constexpr size_t kBlockBytes = 128U << 10U;
     constexpr uint32_t kTimesMax = 8;
-    const size_t of_bytes = kBlockBytes / std::max<size_t>(1, rows.full_row_bytes());
-    return static_cast<uint32_t>(
-        std::clamp<size_t>(of_bytes, tail_rows_max_, size_t{tail_rows_max_} * kTimesMax) /
-        tail_rows_max_ * tail_rows_max_);
+    const size_t row_bytes = std::max<size_t>(1, rows.full_row_bytes());
+    const size_t wanted = std::clamp<size_t>(kBlockBytes / row_bytes, tail_rows_max_,
+                                             size_t{tail_rows_max_} * kTimesMax) /
+                          tail_rows_max_ * tail_rows_max_;
+    // Where memory is what bounds them, whole vectors at least, if there is room for one.
+    size_t possible = std::max<size_t>(1, tail_bytes_max_ / row_bytes);
+    possible -= possible > kVectorValues ? possible % kVectorValues : 0;
+    return static_cast<uint32_t>(std::min(wanted, possible));
 }
 
 void RowStore::seal(SeriesGroup& group) {
