@@ -161,6 +161,7 @@ void encode_doubles(benchmark::State& state, Kind kind) {
 void encode_words(benchmark::State& state, Kind kind) {
     const std::vector<double> values = make_values(kind);
     std::vector<uint32_t> words;
+    words.reserve(values.size());
     for (const double value : values) {
         words.push_back(narrow(value).value_or(0));
     }
