@@ -44,7 +44,7 @@ class IngestBench {
 
   private:
     Status load(bool with_charts) {
-        const LoadOptions load_options = target_->load_options(workload_);
+        TRY_ASSIGN(const LoadOptions load_options, target_->load_options(workload_));
         report_.in_flight = Load::in_flight_of(load_options);
         TRY_ASSIGN(const auto load, Load::open(load_options));
         TRY(open_askers(with_charts ? options_.charts : 0));
@@ -61,7 +61,6 @@ class IngestBench {
         TRY(run_together(works));
         report_.client_cpu_seconds = client_cpu_seconds_now() - cpu_before;
         report_.load = load->report();
-        report_.frame_bytes = load->frame_bytes();
         report_.seconds = window.seconds();
         if (with_charts) {
             add_charts();

@@ -54,7 +54,7 @@ class QueryBench {
         const uint64_t rows = workload_.shape.rows_per_frame;
         Workload filling = workload_;
         filling.connections = 1;
-        LoadOptions options = target_->load_options(filling);
+        TRY_ASSIGN(LoadOptions options, target_->load_options(filling));
         options.frames_max = (options_.points + rows - 1) / rows;
         TRY_ASSIGN(const auto load, Load::open(std::move(options)));
         const MeasuredWindow window = MeasuredWindow::from_now(0, kFillSecondsMax);

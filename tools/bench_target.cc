@@ -54,8 +54,11 @@ Result<BenchContext> BenchTarget::describe(std::string_view benchmark) const {
     return context;
 }
 
-LoadOptions BenchTarget::load_options(const Workload& workload) const {
+Result<LoadOptions> BenchTarget::load_options(const Workload& workload) const {
+    TRY_ASSIGN(const Address server, parse_address(address()));
     LoadOptions load;
+    load.host = server.host;
+    load.port = server.port;
     load.connect = [this] { return connect_writer(); };
     load.project = options_.project;
     load.prefix = prefix_;

@@ -35,7 +35,7 @@ class BenchTarget {
     Result<std::unique_ptr<Client>> connect_reader() const;
     Result<std::unique_ptr<Client>> connect_writer() const;
     Result<BenchContext> describe(std::string_view benchmark) const;
-    LoadOptions load_options(const Workload& workload) const;
+    Result<LoadOptions> load_options(const Workload& workload) const;
 
     // Takes an answer block by block.
     using TakeBlock = std::function<void(const std::vector<ResultColumn>&, const ResultBlock&)>;

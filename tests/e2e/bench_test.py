@@ -183,7 +183,7 @@ class Bench(Case):
                                "--seconds", "0.2", "--warm-up", "0", "--no-settle", *self.own())
         one = table("wide")
         self.assertRegex(one, r"(?m)^stepdb .*cores.*--memory 256 MiB, seed 1$")
-        self.assertIn("wide: 10 metrics a row, 16 rows a frame, float32 mixed data; 1 connection",
+        self.assertIn("wide: 10 metrics a row, float32 mixed data; 16 rows a frame; 1 connection",
                       one)
         self.assertRegex(one, r"(?m)^  throughput +[\d.,]+ M points/s")
         self.assertRegex(one, r"(?m)^  durable ack +p50 [\d.]+ (us|ms), p99")

@@ -93,12 +93,4 @@ Bytes FramePool::stamp(size_t at, ClientRun& run, uint64_t first_step, int64_t t
     return frame;
 }
 
-double FramePool::frame_bytes() const {
-    size_t bytes = 0;
-    for (const auto& frame : frames_) {
-        bytes += frame.size();
-    }
-    return static_cast<double>(bytes) / static_cast<double>(frames_.size());
-}
-
 }  // namespace stepdb

@@ -33,8 +33,6 @@ class FramePool {
     Bytes stamp(size_t at, ClientRun& run, uint64_t first_step, int64_t time_us);
 
     size_t frames() const { return frames_.size(); }
-    // On average.
-    double frame_bytes() const;
 
   private:
     uint32_t rows_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "tools/bench/row_loop.h"
 #include "tools/bench/writer_loop.h"
 
 namespace stepdb {
@@ -15,6 +16,8 @@ namespace {
 // log groups in flight and as much on the way.
 constexpr size_t kInFlightBytes = 8U << 20U;
 constexpr size_t kInFlightFramesMax = 16384;
+// What the client library holds for a connection: a few of the frames that it aims at.
+constexpr size_t kQueueBytesMin = 1U << 20U;
 
 WriterOptions writer_options(const LoadOptions& options, uint32_t connection) {
     const Workload& workload = options.workload;
@@ -23,14 +26,13 @@ WriterOptions writer_options(const LoadOptions& options, uint32_t connection) {
     for (uint32_t run = 0; run < workload.runs; ++run) {
         writer.runs.push_back(Load::run_name(options.prefix, connection, run));
     }
-    writer.in_flight = Load::in_flight_of(options);
+    writer.in_flight = *Load::in_flight_of(options);
     writer.frames_per_second = workload.rows_per_second / workload.shape.rows_per_frame;
     if (writer.frames_per_second > 0) {
         writer.begins_after_seconds = connection / writer.frames_per_second / workload.connections;
     }
     writer.frames_max = options.frames_max;
     writer.rows_per_frame = workload.shape.rows_per_frame;
-    writer.gather = workload.coalesce;
     return writer;
 }
 
@@ -45,14 +47,45 @@ Status define_schema(Client& client, const LoadOptions& options, const Schema& s
     return {};
 }
 
+// The connections of thread `thread` of `threads`, which send frames made ahead.
+Result<std::unique_ptr<LoadThread>> open_sending(const LoadOptions& options,
+                                                 const std::shared_ptr<const Schema>& schema,
+                                                 uint32_t thread, uint32_t threads) {
+    const Workload& workload = options.workload;
+    auto loop = std::make_unique<WriterLoop>(schema, workload.shape, options.seed + thread);
+    for (uint32_t at = thread; at < workload.connections; at += threads) {
+        if (is_interrupted()) {
+            return Error(ErrorCode::kCancelled, "interrupted");
+        }
+        TRY_ASSIGN(auto client, options.connect());
+        if (at == 0) {
+            TRY(define_schema(*client, options, *schema));
+        }
+        TRY(loop->add(std::move(client), writer_options(options, at)));
+    }
+    return std::unique_ptr<LoadThread>(std::move(loop));
+}
+
+// The same, which log rows that the client library packs.
+Result<std::unique_ptr<LoadThread>> open_packing(const LoadOptions& options,
+                                                 const std::shared_ptr<const Schema>& schema,
+                                                 uint32_t thread, uint32_t threads) {
+    const Workload& workload = options.workload;
+    auto loop = std::make_unique<RowLoop>(options, schema, options.seed + thread);
+    for (uint32_t at = thread; at < workload.connections; at += threads) {
+        client::Options client;
+        client.host = options.host;
+        client.port = options.port;
+        client.name = "stepdb bench";
+        client.queue_bytes_max = std::max(kQueueBytesMin, kInFlightBytes / workload.connections);
+        TRY(loop->add(client, at));
+    }
+    return std::unique_ptr<LoadThread>(std::move(loop));
+}
+
 }  // namespace
 
-class Load::Threads {
-  public:
-    std::vector<std::unique_ptr<WriterLoop>> all;
-};
-
-Load::Load(std::unique_ptr<Threads> threads) : threads_(std::move(threads)) {}
+Load::Load(std::vector<std::unique_ptr<LoadThread>> threads) : threads_(std::move(threads)) {}
 
 Load::~Load() = default;
 
@@ -60,8 +93,11 @@ std::string Load::run_name(const std::string& prefix, uint32_t connection, uint3
     return fmt::format("{}-c{}-r{}", prefix, connection, run);
 }
 
-size_t Load::in_flight_of(const LoadOptions& options) {
+std::optional<size_t> Load::in_flight_of(const LoadOptions& options) {
     const Workload& workload = options.workload;
+    if (workload.coalesce) {
+        return std::nullopt;
+    }
     if (workload.closed_loop) {
         return 1;
     }
@@ -78,24 +114,18 @@ size_t Load::in_flight_of(const LoadOptions& options) {
 Result<std::unique_ptr<Load>> Load::open(LoadOptions options) {
     const Workload& workload = options.workload;
     TRY_ASSIGN(const std::shared_ptr<const Schema> schema, bench_schema(workload.shape));
-    auto threads = std::make_unique<Threads>();
+    std::vector<std::unique_ptr<LoadThread>> threads;
     const uint32_t count = std::min(options.threads, workload.connections);
     for (uint32_t thread = 0; thread < count; ++thread) {
-        threads->all.push_back(
-            std::make_unique<WriterLoop>(schema, workload.shape, options.seed + thread));
-    }
-    for (uint32_t connection = 0; connection < workload.connections; ++connection) {
-        if (is_interrupted()) {
-            return Error(ErrorCode::kCancelled, "interrupted");
+        if (workload.coalesce) {
+            TRY_ASSIGN(auto made, open_packing(options, schema, thread, count));
+            threads.push_back(std::move(made));
+        } else {
+            TRY_ASSIGN(auto made, open_sending(options, schema, thread, count));
+            threads.push_back(std::move(made));
         }
-        TRY_ASSIGN(auto client, options.connect());
-        if (connection == 0) {
-            TRY(define_schema(*client, options, *schema));
-        }
-        TRY(threads->all[connection % count]->add(std::move(client),
-                                                  writer_options(options, connection)));
     }
-    for (const auto& thread : threads->all) {
+    for (const auto& thread : threads) {
         TRY(thread->begin());
     }
     return std::unique_ptr<Load>(new Load(std::move(threads)));
@@ -103,7 +133,7 @@ Result<std::unique_ptr<Load>> Load::open(LoadOptions options) {
 
 std::vector<std::function<Status()>> Load::works(const MeasuredWindow& window) {
     std::vector<std::function<Status()>> works;
-    for (const auto& thread : threads_->all) {
+    for (const auto& thread : threads_) {
         works.emplace_back([&loop = *thread, &window] { return loop.run(window); });
     }
     return works;
@@ -111,14 +141,10 @@ std::vector<std::function<Status()>> Load::works(const MeasuredWindow& window) {
 
 LoadReport Load::report() const {
     LoadReport sum;
-    for (const auto& thread : threads_->all) {
+    for (const auto& thread : threads_) {
         sum.merge(thread->report());
     }
     return sum;
-}
-
-double Load::frame_bytes() const {
-    return threads_->all.front()->frame_bytes();
 }
 
 Status run_together(const std::vector<std::function<Status()>>& works) {

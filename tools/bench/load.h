@@ -18,8 +18,10 @@ namespace stepdb {
 struct LoadOptions {
     LoadOptions() = default;
 
-    // A connection for a writer of its own.
+    // A connection for a writer of its own, and where they go.
     std::function<Result<std::unique_ptr<Client>>()> connect;
+    std::string host;
+    uint16_t port = 0;
     std::string project;
     std::string prefix;  // of the runs
     Workload workload;
@@ -27,6 +29,20 @@ struct LoadOptions {
     uint32_t threads = 1;
     std::optional<size_t> in_flight;     // frames of a connection
     std::optional<uint64_t> frames_max;  // of a connection
+};
+
+// The connections of one thread.
+class LoadThread {
+  public:
+    virtual ~LoadThread() = default;
+
+    // Sends a row or a frame to each run and waits until they are acknowledged.
+    virtual Status begin() = 0;
+    // Sends until the window ends, the process is told to stop or what may be sent has been, then
+    // waits until everything has its outcome.
+    virtual Status run(const MeasuredWindow& window) = 0;
+    // When it has run.
+    virtual const LoadReport& report() const = 0;
 };
 
 class Load {
@@ -44,17 +60,15 @@ class Load {
 
     // When the works are done.
     LoadReport report() const;
-    double frame_bytes() const;
 
-    // Frames a connection has unanswered at most.
-    static size_t in_flight_of(const LoadOptions& options);
+    // Frames a connection has unanswered at most; none if the client packs them.
+    static std::optional<size_t> in_flight_of(const LoadOptions& options);
     static std::string run_name(const std::string& prefix, uint32_t connection, uint32_t run);
 
   private:
-    class Threads;
-    explicit Load(std::unique_ptr<Threads> threads);
+    explicit Load(std::vector<std::unique_ptr<LoadThread>> threads);
 
-    std::unique_ptr<Threads> threads_;
+    std::vector<std::unique_ptr<LoadThread>> threads_;
 };
 
 // Each on a thread of its own. The first error there was, or that the process was told to stop.

@@ -8,8 +8,6 @@ namespace stepdb {
 
 namespace {
 
-constexpr size_t kGatherBytesMax = 256U << 10U;
-
 SteadyTime after(SteadyTime begun, double seconds) {
     return begun + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                        std::chrono::duration<double>(seconds));
@@ -53,10 +51,8 @@ SteadyTime LoadWriter::due() const {
 }
 
 bool LoadWriter::may_send() const {
-    // What is gathered is no sign of a full socket.
-    const size_t unsent_max = options_.gather ? kGatherBytesMax : 0;
-    return client_->unanswered_frames() < options_.in_flight &&
-           client_->unsent_bytes() <= unsent_max && !is_done();
+    return client_->unanswered_frames() < options_.in_flight && client_->unsent_bytes() == 0 &&
+           !is_done();
 }
 
 std::optional<SteadyTime> LoadWriter::waits_until() const {
@@ -76,11 +72,13 @@ Status LoadWriter::send_next(SteadyTime since) {
         pool_.stamp(frame, runs_[at], round * options_.rows_per_frame, SystemClock().now_us());
     sent_at_[frames_sent_ % sent_at_.size()] = since;
     ++frames_sent_;
+    ++report_.frames;
+    report_.bytes += bytes.size();
     const Result<uint64_t> sent = client_->send_change(bytes);
     if (!sent) {
         return sent.error();
     }
-    return options_.gather ? Status() : client_->push();
+    return client_->push();
 }
 
 void LoadWriter::note_outcomes(const MeasuredWindow& window) {
@@ -97,7 +95,6 @@ void LoadWriter::note_outcomes(const MeasuredWindow& window) {
         const SteadyTime since = sent_at_[frames_answered_ % sent_at_.size()];
         report_.latencies.add(
             std::chrono::duration_cast<std::chrono::nanoseconds>(now - since).count());
-        ++report_.frames_in_window;
         report_.rows_in_window += options_.rows_per_frame;
     }
 }
@@ -116,7 +113,7 @@ Status LoadWriter::advance(const MeasuredWindow& window) {
         TRY(send_next(since));
         now = std::chrono::steady_clock::now();
     }
-    return client_->push();
+    return {};
 }
 
 Status LoadWriter::take_outcomes() {

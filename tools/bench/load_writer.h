@@ -25,7 +25,6 @@ struct WriterOptions {
     double begins_after_seconds = 0;     // with a rate, so that not all writers send at once
     std::optional<uint64_t> frames_max;  // no more are sent
     uint32_t rows_per_frame = 1;
-    bool gather = false;  // small frames are sent together; else each by itself
 };
 
 class LoadWriter {

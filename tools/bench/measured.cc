@@ -42,8 +42,9 @@ void catch_interruption() {
 void LoadReport::merge(const LoadReport& other) {
     rows += other.rows;
     rows_in_window += other.rows_in_window;
-    frames_in_window += other.frames_in_window;
     late_rows += other.late_rows;
+    frames += other.frames;
+    bytes += other.bytes;
     latencies.merge(other.latencies);
 }
 

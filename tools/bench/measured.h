@@ -31,8 +31,9 @@ struct LoadReport {
 
     uint64_t rows = 0;  // acknowledged, with those outside the window
     uint64_t rows_in_window = 0;
-    uint64_t frames_in_window = 0;
     uint64_t late_rows = 0;
+    uint64_t frames = 0;  // sent, with those outside the window, and their bytes
+    uint64_t bytes = 0;
     Latencies latencies;  // of frames in the window, or of rows picked from those
 
     void merge(const LoadReport& other);

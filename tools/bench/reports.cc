@@ -40,14 +40,17 @@ void add_workload(const IngestReport& report, Figures& figures) {
     const double rate = load.rows_per_second * load.shape.metrics * load.connections;
     figures.add_text("workload", load.name);
     figures.add_count("metrics", load.shape.metrics);
-    figures.add_count("rows_per_frame", load.shape.rows_per_frame);
+    figures.add_number("rows_per_frame", report.rows_per_frame());
     figures.add_text("values", load.shape.is_float64 ? "f64" : "f32");
     figures.add_text("data", load.shape.data == LoadData::kNoise ? "noise" : "mixed");
     figures.add_count("connections", load.connections);
     figures.add_count("runs", load.runs_in_all());
     figures.add_text("coalesce", load.coalesce ? "on" : "off");
     figures.add_text("loop", load.closed_loop ? "closed" : "open");
-    figures.add_count("frames_in_flight", report.in_flight, "a connection");
+    figures.add_number(
+        "frames_in_flight",
+        report.in_flight ? std::optional(static_cast<double>(*report.in_flight)) : std::nullopt,
+        "a connection");
     figures.add_number("rate_asked", rate > 0 ? std::optional(rate) : std::nullopt, "points/s",
                        "no limit");
     figures.add_number("warm_up_seconds", load.warm_up, "s");
@@ -132,16 +135,17 @@ std::string shown_latencies(const Latencies& latencies) {
                        shown_us(latencies.percentile_us(0.999)), shown_us(latencies.max_us()));
 }
 
-std::string title_of(const Workload& load) {
+std::string title_of(const IngestReport& report) {
+    const Workload& load = report.workload;
     std::string title = fmt::format(
-        "{}: {} a row, {} a frame, {} {}; {}, {}", load.name,
-        count_of(load.shape.metrics, "metric"), count_of(load.shape.rows_per_frame, "row"),
-        load.shape.is_float64 ? "float64" : "float32",
+        "{}: {} a row, {} {}; {} a frame{}; {}, {}", load.name,
+        count_of(load.shape.metrics, "metric"), load.shape.is_float64 ? "float64" : "float32",
         load.shape.data == LoadData::kNoise ? "noise" : "mixed data",
-        count_of(load.connections, "connection"), count_of(load.runs_in_all(), "run"));
-    title += load.coalesce ? "; the client packs" : "";
-    title += load.closed_loop ? "; closed loop" : "";
-    return title;
+        load.coalesce ? shown(report.rows_per_frame()) + " rows"
+                      : count_of(load.shape.rows_per_frame, "row"),
+        load.coalesce ? ", packed by the client" : "", count_of(load.connections, "connection"),
+        count_of(load.runs_in_all(), "run"));
+    return title + (load.closed_loop ? "; closed loop" : "");
 }
 
 class Paragraph {
@@ -201,9 +205,8 @@ Figures ingest_figures(const IngestReport& report) {
     figures.add_number("points_per_second", report.points_in_window() / report.seconds);
     figures.add_number("rows_per_second",
                        static_cast<double>(load.rows_in_window) / report.seconds);
-    const double frames = static_cast<double>(load.frames_in_window) / report.seconds;
-    figures.add_number("frames_per_second", frames);
-    figures.add_number("mb_per_second", frames * report.frame_bytes / 1e6, "MB/s on the wire");
+    figures.add_number("frames_per_second", report.frames_per_second());
+    figures.add_number("mb_per_second", report.bytes_per_second() / 1e6, "MB/s on the wire");
     add_latencies("ack", load.latencies, figures);
     figures.add_count("late_rows", load.late_rows);
     figures.add_count("rows_acknowledged", load.rows);
@@ -231,13 +234,12 @@ void print_ingest(const IngestReport& report, const TextSink& sink) {
     const Paragraph out(sink);
     const LoadReport& load = report.load;
     const auto rows = static_cast<double>(load.rows_in_window);
-    sink(fmt::format("\n{}\n", title_of(report.workload)));
-    out.line("throughput", fmt::format("{} M points/s, {} rows/s, {} MB/s; over {} s after {} s",
-                                       shown(report.points_in_window() / report.seconds / 1e6),
-                                       shown(rows / report.seconds),
-                                       shown(static_cast<double>(load.frames_in_window) *
-                                             report.frame_bytes / report.seconds / 1e6),
-                                       shown(report.seconds), shown(report.workload.warm_up)));
+    sink(fmt::format("\n{}\n", title_of(report)));
+    out.line("throughput",
+             fmt::format("{} M points/s, {} rows/s, {} MB/s; over {} s after {} s",
+                         shown(report.points_in_window() / report.seconds / 1e6),
+                         shown(rows / report.seconds), shown(report.bytes_per_second() / 1e6),
+                         shown(report.seconds), shown(report.workload.warm_up)));
     out.line("durable ack", shown_latencies(load.latencies));
     if (report.charts) {
         const Latencies& charts = report.charts->asked.latencies;

@@ -44,9 +44,8 @@ struct IngestReport {
 
     BenchContext context;
     Workload workload;
-    uint64_t in_flight = 0;
+    std::optional<uint64_t> in_flight;  // unless the client packs
     LoadReport load;
-    double frame_bytes = 0;
     double seconds = 0;  // of the window, as it was
     uint64_t rows_counted = 0;
     double client_cpu_seconds = 0;
@@ -67,6 +66,16 @@ struct IngestReport {
     double points_in_window() const { return points_of(load.rows_in_window); }
     double points_of(uint64_t rows) const {
         return static_cast<double>(rows) * workload.shape.metrics;
+    }
+    double rows_per_frame() const {
+        return static_cast<double>(load.rows) / static_cast<double>(load.frames);
+    }
+    double frames_per_second() const {
+        return static_cast<double>(load.rows_in_window) / rows_per_frame() / seconds;
+    }
+    double bytes_per_second() const {
+        return frames_per_second() * static_cast<double>(load.bytes) /
+               static_cast<double>(load.frames);
     }
     // Log and rows in memory at the end of the load.
     bool is_within_bounds() const;

@@ -6,25 +6,22 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "tools/bench/load.h"
 #include "tools/bench/load_writer.h"
 
 namespace stepdb {
 
-class WriterLoop {
+class WriterLoop : public LoadThread {
   public:
     WriterLoop(const std::shared_ptr<const Schema>& schema, const LoadShape& shape, uint64_t seed)
         : pool_(schema, shape, seed) {}
 
     // Adds a connection. All are opened before any sends.
     Status add(std::unique_ptr<Client> client, WriterOptions options);
-    // Sends a frame to each run and waits until they are acknowledged.
-    Status begin();
-    // Sends until the window ends, the process is told to stop or all writers have sent what they
-    // may, then waits until everything has its outcome.
-    Status run(const MeasuredWindow& window);
 
-    const LoadReport& report() const { return report_; }
-    double frame_bytes() const { return pool_.frame_bytes(); }
+    Status begin() override;
+    Status run(const MeasuredWindow& window) override;
+    const LoadReport& report() const override { return report_; }
 
   private:
     Status run_writers(const MeasuredWindow& window, int epoll);
