@@ -29,6 +29,7 @@ TEST_P(ClientWriterCut, EveryRowIsTakenOnceAndInOrder) {
     options.linger = std::chrono::microseconds(200);
     const auto writer = connect(options);
     std::vector<std::thread> threads;
+    threads.reserve(2);
     for (int thread = 0; thread < 2; ++thread) {
         threads.emplace_back([&, thread] {
             RowLog log = loss_log(*writer, fmt::format("r{}", thread));

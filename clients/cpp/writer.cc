@@ -274,7 +274,7 @@ Status Writer::close() {
     }
     seal_all();
     queue_->stop(std::chrono::steady_clock::now() + queue_->options().close_time_max);
-    const Status settled = queue_->wait_until_settled();
+    Status settled = queue_->wait_until_settled();
     sender_->join();
     return settled;
 }

@@ -83,6 +83,7 @@ TEST(ClientWriter, AbsentValuesAreAbsent) {
     auto run = writer->open_run("demo", "a").value();
     for (const ValueType type : {ValueType::kFloat32, ValueType::kFloat64}) {
         std::vector<std::string> names;
+        names.reserve(11);
         for (int i = 0; i < 11; ++i) {
             names.push_back(fmt::format("{}/{}", type == ValueType::kFloat32 ? "a" : "b", i));
         }
@@ -175,6 +176,7 @@ TEST(ClientWriter, ManyThreadsLogIntoManyRuns) {
     const auto writer = connect(options);
     constexpr uint64_t kRows = 5'000;
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int thread = 0; thread < 4; ++thread) {
         threads.emplace_back([&, thread] {
             RowLog log = loss_log(*writer, fmt::format("r{}", thread));
@@ -272,6 +274,7 @@ TEST(ClientWriter, ARowLargerThanTheQueueIsTakenAlone) {
     const auto writer = connect(options);
     auto run = writer->open_run("demo", "a").value();
     std::vector<std::string> names;
+    names.reserve(5'000);
     for (int i = 0; i < 5'000; ++i) {
         names.push_back(fmt::format("m/{}", i));
     }

@@ -146,6 +146,7 @@ TEST(IntegerCodec, StridesAndPiecesOfStridesAreSmall) {
 
 TEST(IntegerCodec, IntegerStepsCostAStrideAndOtherStepsComeBackBitForBit) {
     std::vector<int64_t> images;
+    images.reserve(1000);
     for (int i = 0; i < 1000; ++i) {
         images.push_back(ordered_image(static_cast<double>(i) * 50));
     }

@@ -232,7 +232,7 @@ Status CopiedRows::add_column(uint32_t column) {
                 TRY_ASSIGN(chunk, chunk_of(sources_[i], column));
             }
         }
-        const Status taken = append_chunk_parts(chunk, tile_rows_[tile], parts_);
+        Status taken = append_chunk_parts(chunk, tile_rows_[tile], parts_);
         if (!taken) {
             failed_ = holder->block;
             return taken;

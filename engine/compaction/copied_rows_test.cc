@@ -257,6 +257,7 @@ TEST_F(CopiedRowsTest, ManyColumnsAreSharedOutAsTheyCanBeRead) {
 TEST_F(CopiedRowsTest, RowsThatOverlapAreDecoded) {
     add_source({rows_from(512, 512)});
     std::vector<Key> late;
+    late.reserve(512);
     for (int row = 0; row < 512; ++row) {
         late.push_back(key_of_step(1023.5 + row));
     }
@@ -270,6 +271,7 @@ TEST_F(CopiedRowsTest, RowsThatOverlapAreDecoded) {
 TEST_F(CopiedRowsTest, AKeyThatComesTwiceInABlockIsFoundAndTheOlderValueGoes) {
     add_source({rows_from(512, 512)});
     std::vector<Key> twice;
+    twice.reserve(512);
     for (int row = 0; row < 512; ++row) {
         twice.push_back(key_of_step(2000 + (row == 100 ? 99 : row)));
     }

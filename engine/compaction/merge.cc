@@ -232,6 +232,7 @@ class Merge {
         has_points_ = mixed.size() != all.size();
         first_row_.reset();
         std::vector<BlockInfo> infos;
+        infos.reserve(mixed.size());
         for (const SourceBlock* block : mixed) {
             infos.push_back(block->info());
         }

@@ -99,6 +99,7 @@ struct Loops {
     size_t (*find)(std::span<const double>, double);
 };
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a name and an attribute
 #define STEPDB_LOOPS(NAME, TARGET)                                       \
     namespace NAME {                                                     \
     TARGET ValueScan scan(std::span<const double> values) {              \
@@ -115,11 +116,19 @@ struct Loops {
     }                                                                    \
     constexpr Loops kLoops{scan, sum, squares, find};                    \
     }
+// NOLINTEND(bugprone-macro-parentheses)
+
+// clang 14 does not know the preference.
+#ifdef __clang__
+#define STEPDB_AVX512 "avx512f,avx512vl,avx512dq"
+#else
+#define STEPDB_AVX512 "avx512f,avx512vl,avx512dq,prefer-vector-width=512"
+#endif
 
 STEPDB_LOOPS(portable, )
 #ifdef __x86_64__
 STEPDB_LOOPS(avx2, [[gnu::target("avx2")]])
-STEPDB_LOOPS(avx512, [[gnu::target("avx512f,avx512vl,avx512dq,prefer-vector-width=512")]])
+STEPDB_LOOPS(avx512, [[gnu::target(STEPDB_AVX512)]])
 #endif
 
 const Loops& loops() {
