@@ -209,6 +209,7 @@ Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
     co_await log_wanted_schemas(&input.sources);
     input.files = environment_.merge_files;
     input.executor = environment_.merge_executor;
+    input.turns = &merge_turns_;
     input.store = state_.store;
     input.catalog = state_.published.share();
     input.live = std::make_shared<const CatalogLiveRows>(input.catalog);

@@ -58,7 +58,13 @@ EngineCore::EngineCore(EngineEnvironment environment, EngineOptions options)
              options_.resident_bytes_max),
       write_path_(environment.executor, environment.clock, state_, [this] { after_publish(); }),
       retired_(std::make_shared<RetiredFiles>(
-          environment.executor, [this](std::string file) { remove_later(std::move(file)); })) {
+          environment.executor, [this](std::string file) { remove_later(std::move(file)); })),
+      flush_turns_(
+          environment.executor, environment.executor,
+          [this](std::function<void()> go) { log_turns_.ask(log_is_busy(), std::move(go)); }),
+      merge_turns_(
+          *environment.merge_executor, environment.executor,
+          [this](std::function<void()> go) { log_turns_.ask(log_is_busy(), std::move(go)); }) {
     state_.rows.set_make_blocks([this](SealedList sealed) { make_blocks(std::move(sealed)); });
 }
 
@@ -282,10 +288,18 @@ void EngineCore::after_publish() {
 
 void EngineCore::on_log_durable(uint64_t sequence) {
     write_path_.on_durable(sequence);
+    give_turns();
+}
+
+void EngineCore::give_turns() {
+    const uint64_t groups =
+        log_->groups_written() - std::exchange(groups_seen_, log_->groups_written());
+    log_turns_.give(groups, log_is_busy());
 }
 
 void EngineCore::on_log_failed(const Error& error) {
     write_path_.fail_log(error);
+    give_turns();
     if (closing_) {
         quiet_.fire();
     }

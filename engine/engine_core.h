@@ -13,6 +13,7 @@
 #include "engine/compaction/policy.h"
 #include "engine/engine.h"
 #include "engine/log_files.h"
+#include "engine/log_turns.h"
 #include "engine/manifest/manifest.h"
 #include "engine/salvage.h"
 #include "engine/store_state.h"
@@ -121,6 +122,8 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::string path(std::string_view name) const {
         return options_.directory + "/" + std::string(name);
     }
+    bool log_is_busy() const { return log_ != nullptr && log_->writing() && !log_->failed(); }
+    void give_turns();
     void begin_background() { ++background_; }
     void end_background();
     void after_publish();
@@ -192,7 +195,11 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     uint64_t background_ = 0;
     Sealer sealer_;  // on the seal executor
     uint64_t seal_jobs_ = 0;
+    uint64_t groups_seen_ = 0;  // of the log, by give_turns
     Signal blocks_made_;
+    LogTurns log_turns_;
+    SegmentTurns flush_turns_;
+    SegmentTurns merge_turns_;
     Signal quiet_;  // fired when background work or pending frames run out while closing
 };
 

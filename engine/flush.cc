@@ -279,7 +279,7 @@ Task<Status> EngineCore::write_flush_files(
         edit.add_segments[file_id] = 0;  // known when it is written, removed when that fails
         Result<std::shared_ptr<const SegmentMeta>> meta =
             co_await write_segment(files, path(segment_file_name(file_id)), state_.store, file_id,
-                                   parts[part], std::move(names[part]));
+                                   parts[part], std::move(names[part]), &flush_turns_);
         if (!meta) {
             co_await discard_flush_files(edit);
             segments.clear();

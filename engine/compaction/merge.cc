@@ -52,7 +52,8 @@ class Merge {
   public:
     explicit Merge(MergeInput input)
         : input_(std::move(input)),
-          output_(*input_.files, input_.path, input_.store, input_.file_id, input_.catalog) {}
+          output_(*input_.files, input_.path, input_.store, input_.file_id, input_.catalog,
+                  input_.turns) {}
 
     Task<MergeOutcome> run() {
         Status status = co_await open_sources();

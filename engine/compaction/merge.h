@@ -25,6 +25,7 @@
 #include "engine/io/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/segment/segment_reader.h"
+#include "engine/segment/segment_writer.h"
 
 namespace stepdb {
 
@@ -45,6 +46,7 @@ struct MergeInput {
     std::set<BlockPlace> damaged;
     std::string path;  // of the new segment
     uint64_t file_id = 0;
+    WriteTurns* turns = nullptr;  // asked before every piece that is written, if there are any
     MergeLimits limits;
     // Set when the merge is to end early, with kCancelled.
     std::shared_ptr<std::atomic<bool>> cancelled;

@@ -20,8 +20,8 @@ class MergeOutput {
   public:
     // The catalog knows all runs and schemas of the blocks.
     MergeOutput(FileSystem& files, std::string path, Id128 store, uint64_t file_id,
-                std::shared_ptr<const Catalog> catalog)
-        : writer_(files, std::move(path), store, file_id), catalog_(std::move(catalog)) {}
+                std::shared_ptr<const Catalog> catalog, WriteTurns* turns)
+        : writer_(files, std::move(path), store, file_id, turns), catalog_(std::move(catalog)) {}
 
     // Blocks, as SegmentWriter takes them. Of begin_block strips and summaries follow by put_rest.
     Task<Status> put_block(std::shared_ptr<const EncodedBlock> block);

@@ -48,11 +48,13 @@ struct SegmentWriter::Output {
     Signal piece_ended;
 };
 
-SegmentWriter::SegmentWriter(FileSystem& files, std::string path, Id128 store, uint64_t file_id)
+SegmentWriter::SegmentWriter(FileSystem& files, std::string path, Id128 store, uint64_t file_id,
+                             WriteTurns* turns)
     : files_(files),
       path_(std::move(path)),
       store_(store),
       file_id_(file_id),
+      turns_(turns),
       output_(std::make_shared<Output>()),
       buffer_(std::make_unique<AlignedBuffer>(kSegmentWriteBytes)) {}
 
@@ -172,6 +174,9 @@ Task<Status> SegmentWriter::put(Bytes bytes) {
 }
 
 Task<Status> SegmentWriter::write_out() {
+    if (turns_ != nullptr) {
+        co_await turns_->next();
+    }
     ++output_->under_way;
     start(write_piece(output_, std::move(buffer_), written_, used_), [] {});
     written_ += used_;
@@ -245,11 +250,12 @@ Task<Result<std::shared_ptr<const SegmentMeta>>> SegmentWriter::finish(SegmentNa
 
 Task<Result<std::shared_ptr<const SegmentMeta>>> write_segment(
     FileSystem& files, std::string path, Id128 store, uint64_t file_id,
-    std::vector<std::shared_ptr<const EncodedBlock>> blocks, SegmentNames names) {
+    std::vector<std::shared_ptr<const EncodedBlock>> blocks, SegmentNames names,
+    WriteTurns* turns) {
     CHECK(!blocks.empty(), "a segment without blocks");
     std::ranges::stable_sort(
         blocks, [](const auto& a, const auto& b) { return sorts_before(a->info, b->info); });
-    SegmentWriter writer(files, std::move(path), store, file_id);
+    SegmentWriter writer(files, std::move(path), store, file_id, turns);
     uint64_t blocks_bytes = kPageBytes;  // with the header
     for (const auto& block : blocks) {
         blocks_bytes += block->bytes.size();

@@ -16,12 +16,22 @@
 
 namespace stepdb {
 
+// Lets who must not wait, the log, write first.
+class WriteTurns {
+  public:
+    virtual ~WriteTurns() = default;
+    // Ends when the next piece may be written.
+    virtual Task<void> next() = 0;
+};
+
 // Writes one segment, a block at a time, in pieces of kSegmentWriteBytes, a few of which are under
 // way at once: the disk takes several times what it takes one by one. After an error the file may
 // be there in part; the caller removes it. Used on the executor of the file system.
 class SegmentWriter {
   public:
-    SegmentWriter(FileSystem& files, std::string path, Id128 store, uint64_t file_id);
+    // Asks `turns`, if there are any, before every piece; they outlive the writer.
+    SegmentWriter(FileSystem& files, std::string path, Id128 store, uint64_t file_id,
+                  WriteTurns* turns = nullptr);
 
     // `expected_bytes` of the file, if they are known and the file will not have fewer, are
     // reserved: writes that need not make a file longer do not wait for each other.
@@ -67,6 +77,7 @@ class SegmentWriter {
     std::string path_;
     Id128 store_;
     uint64_t file_id_;
+    WriteTurns* turns_;
     std::shared_ptr<Output> output_;
     std::unique_ptr<AlignedBuffer> buffer_;
     uint64_t written_ = 0;  // bytes before those in the buffer
@@ -78,6 +89,7 @@ class SegmentWriter {
 // empty and of one store.
 Task<Result<std::shared_ptr<const SegmentMeta>>> write_segment(
     FileSystem& files, std::string path, Id128 store, uint64_t file_id,
-    std::vector<std::shared_ptr<const EncodedBlock>> blocks, SegmentNames names);
+    std::vector<std::shared_ptr<const EncodedBlock>> blocks, SegmentNames names,
+    WriteTurns* turns = nullptr);
 
 }  // namespace stepdb
