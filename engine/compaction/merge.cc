@@ -232,11 +232,8 @@ class Merge {
         }
         has_points_ = mixed.size() != all.size();
         first_row_.reset();
-        std::vector<BlockInfo> infos;
-        infos.reserve(mixed.size());
-        for (const SourceBlock* block : mixed) {
-            infos.push_back(block->info());
-        }
+        std::vector<BlockInfo> infos(mixed.size());
+        std::ranges::transform(mixed, infos.begin(), &SourceBlock::info);
         for (const Stretch& stretch : plan_stretches(infos, rules_of(*group, infos))) {
             const Status merged = co_await merge_stretch(group, &mixed, &stretch);
             if (!merged) {
