@@ -206,11 +206,12 @@ Task<void> SegmentWriter::write_piece(std::shared_ptr<Output> output,
 Task<Status> SegmentWriter::wait_for_room(size_t pieces) {
     // After an error nothing may be under way any more when the caller hears of it and removes the
     // file.
-    while (output_->under_way > (output_->error ? 0 : pieces)) {
-        co_await output_->piece_ended;
+    Output& output = *output_;
+    while (output.under_way > (output.error ? 0 : pieces)) {
+        co_await output.piece_ended;
     }
-    if (output_->error) {
-        co_return output_->error->within(fmt::format("segment {}", path_));
+    if (output.error) {
+        co_return output.error->within(fmt::format("segment {}", path_));
     }
     co_return Status();
 }
