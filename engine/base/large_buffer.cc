@@ -26,8 +26,9 @@ constexpr size_t kKeptMaxDefault = 32U << 20U;
 
 std::byte* allocate(size_t bytes) {
     const size_t alignment = bytes >= kHugePage ? kHugePage : 4096;
-    void* memory = std::aligned_alloc(alignment, bytes);
-    if (memory == nullptr) {
+    void* memory = nullptr;
+    // Not aligned_alloc, which wants a multiple of the alignment.
+    if (posix_memalign(&memory, alignment, bytes) != 0) {
         throw std::bad_alloc();
     }
     if (bytes >= kHugePage) {
@@ -63,7 +64,7 @@ class Pool {
     void give_back(std::byte* data, size_t size) {
         const std::lock_guard lock(mutex_);
         if (size > kept_max_) {
-            std::free(data);  // NOLINT(cppcoreguidelines-no-malloc): of aligned_alloc
+            std::free(data);  // NOLINT(cppcoreguidelines-no-malloc): of posix_memalign
             return;
         }
         by_age_.push_back({data, size});
@@ -97,7 +98,7 @@ class Pool {
                 ++at;
             }
             kept_bytes_ -= oldest->size;
-            std::free(oldest->data);  // NOLINT(cppcoreguidelines-no-malloc): of aligned_alloc
+            std::free(oldest->data);  // NOLINT(cppcoreguidelines-no-malloc): of posix_memalign
             by_size_.erase(at);
             by_age_.erase(oldest);
         }
