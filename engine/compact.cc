@@ -5,6 +5,7 @@
 
 #include "engine/catalog/lineage.h"
 #include "engine/engine_core.h"
+#include "engine/io/run_on.h"
 
 namespace stepdb {
 
@@ -209,7 +210,7 @@ Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
     co_await log_wanted_schemas(&input.sources);
     input.files = environment_.merge_files;
     input.executor = environment_.merge_executor;
-    input.turns = &merge_turns_;
+    input.turns = &segment_turns_;
     input.store = state_.store;
     input.catalog = state_.published.share();
     input.live = std::make_shared<const CatalogLiveRows>(input.catalog);
@@ -220,7 +221,9 @@ Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
     input.damaged = damaged_blocks_;
     const std::string file = input.path;
     const uint64_t as_of = write_path_.published_sequence();
-    MergeOutcome outcome = co_await run_merge(&input);
+    std::function<Task<MergeOutcome>()> run = [&input] { return merge_segments(std::move(input)); };
+    MergeOutcome outcome = co_await run_on<MergeOutcome>(
+        environment_.executor, *environment_.merge_executor, std::move(run));
     merge_bytes_read_ += outcome.bytes_read;
     Status status;
     if (outcome.error) {
@@ -275,23 +278,6 @@ Task<void> EngineCore::log_wanted_schemas(
         outcomes.expect(session->submit(encode_schema_frame(schema.project, schema.schema)));
     }
     co_await outcomes.all_told;
-}
-
-// Runs it on its executor and comes back when it has ended and is gone.
-Task<MergeOutcome> EngineCore::run_merge(MergeInput* input) {
-    Executor& here = environment_.executor;
-    Executor& there = *input->executor;
-    Signal gone;
-    std::optional<MergeOutcome> result;
-    const std::function<void()> tell = [&] { here.post([&gone] { gone.fire(); }); };
-    const auto ended = [&](MergeOutcome outcome) {
-        result.emplace(std::move(outcome));
-        there.post(tell);
-    };
-    std::function<void()> work = [&] { start(merge_segments(std::move(*input)), ended); };
-    there.post(std::move(work));
-    co_await gone;
-    co_return *std::move(result);
 }
 
 // The new segment, written and synced, takes the place of its sources. An error if it does not.

@@ -59,10 +59,7 @@ EngineCore::EngineCore(EngineEnvironment environment, EngineOptions options)
       write_path_(environment.executor, environment.clock, state_, [this] { after_publish(); }),
       retired_(std::make_shared<RetiredFiles>(
           environment.executor, [this](std::string file) { remove_later(std::move(file)); })),
-      flush_turns_(
-          environment.executor, environment.executor,
-          [this](std::function<void()> go) { log_turns_.ask(log_is_busy(), std::move(go)); }),
-      merge_turns_(
+      segment_turns_(
           *environment.merge_executor, environment.executor,
           [this](std::function<void()> go) { log_turns_.ask(log_is_busy(), std::move(go)); }) {
     state_.rows.set_make_blocks([this](SealedList sealed) { make_blocks(std::move(sealed)); });

@@ -100,6 +100,9 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     struct SealJob;
     Task<Status> write_flush_files(FlushContents* contents, ManifestEdit& edit,
                                    std::vector<std::shared_ptr<const SegmentMeta>>& segments);
+    Task<Result<std::shared_ptr<const SegmentMeta>>> write_flush_segment_apart(
+        const FlushContents* contents,
+        const std::vector<std::shared_ptr<const EncodedBlock>>* blocks, uint64_t file_id);
     void make_blocks(SealedList sealed);
     Task<void> blocks_made(const SealedList* sealed);
     Task<void> discard_flush_files(const ManifestEdit& edit);
@@ -113,7 +116,6 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<void> log_wanted_schemas(const std::vector<std::shared_ptr<const SegmentMeta>>* sources);
     Task<Status> publish_merge(std::vector<uint64_t> file_ids, MergeOutcome* outcome,
                                uint64_t as_of);
-    Task<MergeOutcome> run_merge(MergeInput* input);
     std::vector<uint64_t> choose_merge(MergeUrgency urgency) const;
     void start_merges_if_needed(MergeUrgency urgency);
     void consider_settled();
@@ -198,8 +200,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     uint64_t groups_seen_ = 0;  // of the log, by give_turns
     Signal blocks_made_;
     LogTurns log_turns_;
-    SegmentTurns flush_turns_;
-    SegmentTurns merge_turns_;
+    SegmentTurns segment_turns_;
     Signal quiet_;  // fired when background work or pending frames run out while closing
 };
 

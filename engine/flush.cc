@@ -3,10 +3,9 @@
 // files are here too.
 #include "engine/engine_core.h"
 
-#include <set>
-
 #include "engine/catalog/catalog_file.h"
-#include "engine/segment/segment_writer.h"
+#include "engine/compaction/flush_segment.h"
+#include "engine/io/run_on.h"
 
 namespace stepdb {
 
@@ -15,60 +14,7 @@ namespace {
 // After a flush for which the disk had no room, which wrote some 100 MB to find out.
 constexpr int64_t kFlushRetryUs = 5'000'000;
 
-// Rows of a group that have come since the last flush: below this many bytes the group is a quiet
-// one.
-constexpr size_t kQuietGroupBytes = 64U << 10U;
-// Quiet groups get a segment of their own when there is so much more of the others.
-constexpr size_t kBusyFactor = 4;
-
 using Blocks = std::vector<std::shared_ptr<const EncodedBlock>>;
-
-// The blocks of a flush, by group, as one segment or two. A run that logs a row a second beside one
-// that logs gigabytes would be in as many pieces as these take segments; by themselves the quiet
-// ones stay in few, and are not written again with every merge of the others.
-std::vector<Blocks> share_out(const Blocks& blocks) {
-    std::vector<Blocks> parts(2);  // quiet, busy
-    size_t bytes[2] = {};
-    for (size_t at = 0; at < blocks.size();) {
-        const BlockInfo& info = blocks[at]->info;
-        size_t of_group = 0;
-        size_t end = at;
-        for (; end < blocks.size() && !sorts_before(info, blocks[end]->info); ++end) {
-            of_group += blocks[end]->bytes.size();
-        }
-        const size_t part = of_group < kQuietGroupBytes ? 0 : 1;
-        bytes[part] += of_group;
-        parts[part].insert(parts[part].end(), blocks.begin() + static_cast<ptrdiff_t>(at),
-                           blocks.begin() + static_cast<ptrdiff_t>(end));
-        at = end;
-    }
-    if (parts[0].empty() || bytes[1] < kBusyFactor * bytes[0]) {
-        return blocks.empty() ? std::vector<Blocks>() : std::vector<Blocks>{blocks};
-    }
-    return parts;
-}
-
-// The runs and schemas that the blocks of a segment use, so that a catalog can be rebuilt from it.
-SegmentNames names_of(const Blocks& blocks, const Catalog& catalog) {
-    std::set<uint64_t> runs;
-    std::set<uint64_t> schemas;
-    for (const auto& block : blocks) {
-        runs.insert(block->info.run);
-        schemas.insert(block->info.schema);
-    }
-    SegmentNames names;
-    for (const uint64_t id : runs) {
-        const std::shared_ptr<const Run> run = catalog.find_run(id);
-        CHECK(run != nullptr, "run {}", id);
-        names.runs.push_back({id, run->project, run->name});
-    }
-    for (const uint64_t id : schemas) {
-        const StoredSchema* schema = catalog.find_schema(id);
-        CHECK(schema != nullptr, "schema {}", id);
-        names.schemas.push_back({id, schema->schema});
-    }
-    return names;
-}
 
 // Blocks come sorted by run.
 RunRanges runs_of(const Blocks& blocks) {
@@ -266,20 +212,14 @@ Task<Status> EngineCore::write_flush_files(
             blocks.push_back(rows->block);
         }
     }
-    const std::vector<Blocks> parts = share_out(blocks);
-    std::vector<SegmentNames> names;
-    names.reserve(parts.size());
-    for (const Blocks& part : parts) {
-        names.push_back(names_of(part, *contents->catalog));
-    }
+    const std::vector<Blocks> parts = share_out(blocks, MergeLimits::of(options_.merge_bytes_max));
     edit.checkpoint_sequence = checkpoint;
     edit.durable_sequence = checkpoint;
     for (size_t part = 0; part < parts.size(); ++part) {
         const uint64_t file_id = manifest_->take_file_id();
         edit.add_segments[file_id] = 0;  // known when it is written, removed when that fails
         Result<std::shared_ptr<const SegmentMeta>> meta =
-            co_await write_segment(files, path(segment_file_name(file_id)), state_.store, file_id,
-                                   parts[part], std::move(names[part]), &flush_turns_);
+            co_await write_flush_segment_apart(contents, &parts[part], file_id);
         if (!meta) {
             co_await discard_flush_files(edit);
             segments.clear();
@@ -304,6 +244,26 @@ Task<Status> EngineCore::write_flush_files(
         segments.clear();
     }
     co_return done;
+}
+
+// Beside the log, where merges run too.
+Task<Result<std::shared_ptr<const SegmentMeta>>> EngineCore::write_flush_segment_apart(
+    const FlushContents* contents, const Blocks* blocks, uint64_t file_id) {
+    FlushInput input;
+    input.files = environment_.merge_files;
+    input.executor = environment_.merge_executor;
+    input.store = state_.store;
+    input.path = path(segment_file_name(file_id));
+    input.file_id = file_id;
+    input.catalog = contents->catalog;
+    input.blocks = *blocks;
+    input.turns = &segment_turns_;
+    input.limits = MergeLimits::of(options_.merge_bytes_max);
+    std::function<Task<Result<std::shared_ptr<const SegmentMeta>>>()> write = [&input] {
+        return write_flush_segment(std::move(input));
+    };
+    co_return co_await run_on<Result<std::shared_ptr<const SegmentMeta>>>(
+        environment_.executor, *environment_.merge_executor, std::move(write));
 }
 
 Task<void> EngineCore::discard_flush_files(const ManifestEdit& edit) {

@@ -15,6 +15,7 @@ SegmentStats stats(uint64_t id, uint64_t bytes, uint64_t dead = 0, uint64_t piec
     segment.dead_bytes = dead;
     segment.pieces = pieces;
     segment.pieces_least = 1;
+    segment.pieces_most = 1;
     return segment;
 }
 
@@ -114,6 +115,39 @@ TEST(MergePolicy, BlocksThatShareOutTheColumnsAreOnePiece) {
     const SegmentStats stats = measure_segment(segment, EveryRow(), MergeLimits());
     EXPECT_EQ(stats.pieces, 11U);
     EXPECT_EQ(stats.pieces_least, 2U);
+}
+
+// A flush of a busy run leaves large blocks; nothing is gained by writing them again.
+TEST(MergePolicy, LeavesLargeBlocksAlone) {
+    const MergeLimits limits;
+    std::vector<SegmentBlock> blocks = {block_of(1, limits.rows, 0, 10),
+                                        block_of(1, limits.rows / 3, 0, 10)};
+    blocks[0].info.strips_bytes = 50 * kMiB;
+    blocks[1].info.strips_bytes = 20 * kMiB;
+    SegmentStats whole =
+        measure_segment(SegmentMeta("s", Id128(), 7, SegmentFooter(), blocks), EveryRow(), limits);
+    EXPECT_EQ(whole.whole_bytes, 70 * kMiB);
+    whole.bytes = 71 * kMiB;
+    EXPECT_EQ(whole.pieces_most, 0U);
+    // Of few rows, but so wide that each is a long way from the next.
+    SegmentBlock wide = block_of(2, 800, 0, 100'000);
+    wide.info.strips_bytes = 240 * kMiB;
+    EXPECT_EQ(
+        measure_segment(SegmentMeta("s", Id128(), 8, SegmentFooter(), {wide}), EveryRow(), limits)
+            .whole_bytes,
+        240 * kMiB);
+    std::vector<SegmentStats> segments;
+    for (uint64_t id = 1; id <= 20; ++id) {
+        segments.push_back(whole);
+        segments.back().file_id = id;
+    }
+    EXPECT_TRUE(choose_segments(segments, MergeUrgency::kBusy).empty());
+    EXPECT_TRUE(choose_segments(segments, MergeUrgency::kSettled).empty());
+    EXPECT_FALSE(choose_segments(segments, MergeUrgency::kFull).empty());
+    for (SegmentStats& segment : segments) {
+        segment.whole_bytes = 50 * kMiB;
+    }
+    EXPECT_FALSE(choose_segments(segments, MergeUrgency::kBusy).empty());
 }
 
 // Each of the runs a row now and then, beside one that makes the segments large.

@@ -24,6 +24,12 @@ bool ends_with(const std::vector<T>& all, const std::vector<T>& end) {
     return std::equal(all.end() - std::ssize(end), all.end(), end.begin());
 }
 
+size_t decoded_summaries_bytes(const BlockInfo& info) {
+    return info.summaries_bytes == 0
+               ? 0
+               : sizeof(ColumnSummary) * (info.end_column - info.first_column);
+}
+
 // With rows, from `first` on, as keys and times.
 Summary summarize_part(size_t first, size_t rows, const ColumnValues& column) {
     if (column.presence.empty()) {
@@ -66,25 +72,55 @@ Task<Result<bool>> CopiedRows::open() {
     }
     is_loaded_ = bytes <= limits_.kept_bytes;
     std::vector<FileRange> ranges;
+    const Status read = co_await read_fronts(&ranges);
+    if (!read) {
+        failed_ = sources_[reader_.failed() % sources_.size()].block;
+        co_return read.error();
+    }
+    const Result<bool> taken = take_fronts(ranges);
+    if (!taken || !*taken) {
+        co_return taken;
+    }
+    const Status summaries = take_summaries(ranges);
+    if (!summaries) {
+        co_return summaries.error();
+    }
+    co_return true;
+}
+
+// The front of each source, with its strips if they are loaded, then the summaries of each.
+Task<Status> CopiedRows::read_fronts(std::vector<FileRange>* ranges) {
+    if (sources_.front().block->memory() != nullptr) {
+        co_return Status();
+    }
     for (const Source& source : sources_) {
         const SourceBlock& block = *source.block;
         const uint64_t strips_bytes = is_loaded_ ? block.info().strips_bytes : 0;
-        ranges.emplace_back(block.file(), block.place().offset, block.front_bytes() + strips_bytes);
+        ranges->emplace_back(block.file(), block.place().offset,
+                             block.front_bytes() + strips_bytes);
     }
-    const Status read = co_await reader_.read(&ranges);
-    if (!read) {
-        failed_ = sources_[reader_.failed()].block;
-        co_return read.error();
+    size_t decoded_bytes = 0;
+    for (const Source& source : sources_) {
+        const SourceBlock& block = *source.block;
+        decoded_bytes += decoded_summaries_bytes(block.info());
+        const bool has_room = decoded_bytes <= limits_.summaries_bytes;
+        ranges->emplace_back(block.file(), block.place().summaries_offset(),
+                             has_room ? block.info().summaries_bytes : 0);
     }
-    co_return take_fronts(ranges);
+    co_return co_await reader_.read(ranges);
 }
 
 Result<bool> CopiedRows::take_fronts(const std::vector<FileRange>& ranges) {
     for (size_t i = 0; i < sources_.size(); ++i) {
         Source& source = sources_[i];
-        const uint64_t front_bytes = source.block->front_bytes();
-        const Result<AxisColumns> axis =
-            source.block->take_front(ranges[i].read.first(front_bytes));
+        const EncodedBlock* memory = source.block->memory();
+        const BlockInfo& info = source.block->info();
+        const Bytes axis_bytes =
+            memory != nullptr ? axis_section(*memory) : ranges[i].read.first(info.axis_bytes);
+        const Bytes directory_bytes =
+            memory != nullptr ? directory_section(*memory)
+                              : ranges[i].read.subspan(info.axis_bytes, info.directory_bytes);
+        const Result<AxisColumns> axis = source.block->take_front(axis_bytes, directory_bytes);
         if (!axis) {
             failed_ = source.block;
             return axis.error();
@@ -94,7 +130,8 @@ Result<bool> CopiedRows::take_fronts(const std::vector<FileRange>& ranges) {
             return false;
         }
         if (is_loaded_) {
-            source.strips = ranges[i].read.subspan(front_bytes);
+            source.strips = memory != nullptr ? strips_section(*memory)
+                                              : ranges[i].read.subspan(source.block->front_bytes());
         }
     }
     info_.rows = static_cast<uint32_t>(axis_.keys.size());
@@ -109,6 +146,31 @@ Result<bool> CopiedRows::take_fronts(const std::vector<FileRange>& ranges) {
     axis_section_ = encode_axis_section(axis_, info_.axis);
     info_.axis_bytes = static_cast<uint32_t>(axis_section_.size());
     return true;
+}
+
+// As many as there is room for; of the others the values are looked at.
+Status CopiedRows::take_summaries(const std::vector<FileRange>& ranges) {
+    if (info_.rows < limits_.summary_values) {
+        return {};
+    }
+    size_t decoded_bytes = 0;
+    for (size_t i = 0; i < sources_.size(); ++i) {
+        Source& source = sources_[i];
+        const EncodedBlock* memory = source.block->memory();
+        decoded_bytes += decoded_summaries_bytes(source.block->info());
+        const Bytes section =
+            memory != nullptr ? summaries_section(*memory) : ranges[sources_.size() + i].read;
+        if (section.empty() || decoded_bytes > limits_.summaries_bytes) {
+            continue;
+        }
+        Result<std::vector<ColumnSummary>> summaries = source.block->take_summaries(section);
+        if (!summaries) {
+            failed_ = source.block;
+            return summaries.error();
+        }
+        source.summaries = std::move(*summaries);
+    }
+    return {};
 }
 
 bool CopiedRows::append_axis(const AxisColumns& axis, bool first_of_tile) {
@@ -187,15 +249,19 @@ Task<Status> CopiedRows::load_columns() {
             bytes += strips[strip].bytes;
         }
         const uint64_t offset = strips.empty() ? 0 : strips[source.first_strip].offset;
-        ranges.emplace_back(source.block->file(), source.block->place().strips_offset() + offset,
-                            bytes);
+        if (source.block->memory() != nullptr) {
+            source.strips = strips_section(*source.block->memory()).subspan(offset, bytes);
+        } else {
+            ranges.emplace_back(source.block->file(),
+                                source.block->place().strips_offset() + offset, bytes);
+        }
     }
     const Status read = co_await reader_.read(&ranges);
     if (!read) {
         failed_ = sources_[reader_.failed()].block;
         co_return read;
     }
-    for (size_t i = 0; i < sources_.size(); ++i) {
+    for (size_t i = 0; i < ranges.size(); ++i) {
         sources_[i].strips = ranges[i].read;
     }
     co_return Status();
@@ -220,24 +286,27 @@ Status CopiedRows::add_columns() {
 
 Status CopiedRows::add_column(uint32_t column) {
     parts_.clear();
-    holders_.clear();
+    tile_parts_.clear();
     bool has_value = false;
     for (size_t i = 0; i < sources_.size();) {
         const size_t tile = sources_[i].tile;
         Bytes chunk;
-        const Source* holder = nullptr;
+        TilePart of_tile;
         for (; i < sources_.size() && sources_[i].tile == tile; ++i) {
-            if (sources_[i].block->info().may_hold(column)) {
-                holder = &sources_[i];
-                TRY_ASSIGN(chunk, chunk_of(sources_[i], column));
+            Source& source = sources_[i];
+            if (source.block->info().may_hold(column)) {
+                of_tile.holder = source.block;
+                of_tile.summary = summary_of(source, column);
+                TRY_ASSIGN(chunk, chunk_of(source, column));
             }
         }
         Status taken = append_chunk_parts(chunk, tile_rows_[tile], parts_);
         if (!taken) {
-            failed_ = holder->block;
+            failed_ = of_tile.holder;
             return taken;
         }
-        holders_.resize(parts_.size(), holder == nullptr ? nullptr : holder->block);
+        of_tile.parts_end = parts_.size();
+        tile_parts_.push_back(of_tile);
         has_value = has_value || !chunk.empty();
     }
     if (has_value) {
@@ -247,6 +316,17 @@ Status CopiedRows::add_column(uint32_t column) {
         }
     }
     return {};
+}
+
+// Columns are asked for in ascending order.
+const Summary* CopiedRows::summary_of(Source& source, uint32_t column) {
+    const std::vector<ColumnSummary>& all = source.summaries;
+    while (source.next_summary < all.size() && all[source.next_summary].column < column) {
+        ++source.next_summary;
+    }
+    const bool is_there =
+        source.next_summary < all.size() && all[source.next_summary].column == column;
+    return is_there ? &all[source.next_summary].summary : nullptr;
 }
 
 Result<Bytes> CopiedRows::chunk_of(Source& source, uint32_t column) {
@@ -317,26 +397,45 @@ void CopiedRows::put_piece(Bytes piece) {
 // the values.
 Status CopiedRows::add_summary(uint32_t column) {
     Summary summary;
-    size_t first = 0;
-    for (size_t i = 0; i < parts_.size(); ++i) {
-        const ChunkPart& part = parts_[i];
+    size_t first_row = 0;
+    size_t part = 0;
+    for (size_t tile = 0; tile < tile_parts_.size(); ++tile) {
+        const TilePart& of_tile = tile_parts_[tile];
+        if (of_tile.summary != nullptr) {
+            summary.append(*of_tile.summary);
+        } else if (of_tile.holder != nullptr) {
+            TRY(decode_summary(column, *of_tile.holder, first_row,
+                               std::span(parts_).subspan(part, of_tile.parts_end - part), summary));
+        }
+        part = of_tile.parts_end;
+        first_row += tile_rows_[tile];
+    }
+    if (summary.points() >= limits_.summary_values && summary.deviations.is_plain()) {
+        summaries_.push_back({column, summary});
+    }
+    return {};
+}
+
+// Appends what the values of these parts say.
+Status CopiedRows::decode_summary(uint32_t column, const SourceBlock& holder, size_t first_row,
+                                  std::span<const ChunkPart> parts, Summary& summary) {
+    for (const ChunkPart& part : parts) {
         if (!part.chunk.empty()) {
             const Result<ColumnValues> values = decode_chunk_bytes(part.chunk, part.rows);
             if (!values) {
-                failed_ = holders_[i];
+                failed_ = &holder;
                 return values.error().within(fmt::format("column {}", column));
             }
-            summary.append(summarize_part(first, part.rows, *values));
+            Summary of_part = summarize_part(first_row, part.rows, *values);
+            for (SummaryPoint* point :
+                 {&of_part.first, &of_part.last, &of_part.min, &of_part.max}) {
+                const auto row = static_cast<size_t>(point->key);
+                point->key = axis_.keys[row];
+                point->time = axis_.times[row];
+            }
+            summary.append(of_part);
         }
-        first += part.rows;
-    }
-    if (summary.points() >= limits_.summary_values && summary.deviations.is_plain()) {
-        for (SummaryPoint* point : {&summary.first, &summary.last, &summary.min, &summary.max}) {
-            const auto row = static_cast<size_t>(point->key);
-            point->key = axis_.keys[row];
-            point->time = axis_.times[row];
-        }
-        summaries_.push_back({column, summary});
+        first_row += part.rows;
     }
     return {};
 }

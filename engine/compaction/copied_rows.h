@@ -1,6 +1,7 @@
 // Rows of blocks that share no key become rows of one block after the other without their values
 // being decoded: a chunk of a merged block is the chunks of its sources in parts
-// (segment/chunk_parts.h). Keys, times and sequences are encoded anew.
+// (segment/chunk_parts.h), and its summary is put together of theirs. Keys, times and sequences are
+// encoded anew. The blocks are all in segments or all in memory.
 #pragma once
 
 #include <cstdint>
@@ -50,26 +51,42 @@ class CopiedRows {
 
   private:
     struct Source {
+        Source() = default;
+
         SourceBlock* block = nullptr;
         size_t tile = 0;
-        Bytes strips;  // from `first_strip` on, as far as they are loaded
+        std::vector<ColumnSummary> summaries;  // those that are known without decoding
+        size_t next_summary = 0;               // of a column that has not been looked for
+        Bytes strips;                          // from `first_strip` on, as far as they are loaded
         size_t first_strip = 0;
         size_t strip = 0;         // where the last chunk was looked for
         bool is_checked = false;  // that strip, and `places` are its chunks
         std::vector<ChunkPlace> places;
     };
 
+    // What a tile adds to the present column.
+    struct TilePart {
+        const SourceBlock* holder = nullptr;  // null: no value
+        const Summary* summary = nullptr;     // null: it is in the values
+        size_t parts_end = 0;                 // of parts_
+    };
+
+    Task<Status> read_fronts(std::vector<FileRange>* ranges);
     Result<bool> take_fronts(const std::vector<FileRange>& ranges);
+    Status take_summaries(const std::vector<FileRange>& ranges);
     bool append_axis(const AxisColumns& axis, bool first_of_tile);
     void begin_block();
     Task<Status> load_columns();
     size_t strip_of(const Source& source, uint32_t column) const;
     Status add_columns();
     Status add_column(uint32_t column);
+    static const Summary* summary_of(Source& source, uint32_t column);
     Result<Bytes> chunk_of(Source& source, uint32_t column);
     void put(uint32_t column);
     void put_piece(Bytes piece);
     Status add_summary(uint32_t column);
+    Status decode_summary(uint32_t column, const SourceBlock& holder, size_t first_row,
+                          std::span<const ChunkPart> parts, Summary& summary);
     void end_block();
 
     std::vector<Source> sources_;  // by tile, then by column
@@ -91,7 +108,7 @@ class CopiedRows {
     std::vector<uint32_t> chunk_bytes_;
     std::vector<ColumnSummary> summaries_;
     std::vector<ChunkPart> parts_;              // of the present column
-    std::vector<const SourceBlock*> holders_;   // of each part
+    std::vector<TilePart> tile_parts_;          // likewise
     std::deque<std::vector<std::byte>> heads_;  // of chunks in parts
     ChecksumStream checksum_;                   // of the present strip
 };

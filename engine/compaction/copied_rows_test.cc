@@ -1,5 +1,5 @@
-// Merges that copy chunks, and what they leave to decoding: what is written holds what was there,
-// whichever way it went.
+// Merges and flushes that copy chunks, and what they leave to decoding: what is written holds what
+// was there, whichever way it went.
 #include "engine/compaction/copied_rows.h"
 
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "engine/base/float_bits.h"
+#include "engine/compaction/flush_segment.h"
 #include "engine/compaction/merge.h"
 #include "engine/segment/segment_writer.h"
 #include "engine/segment/summary_section.h"
@@ -118,7 +119,7 @@ class CopiedRowsTest : public testing::Test {
 
     static std::string path_of(uint64_t id) { return fmt::format("d/segment-{}", id); }
 
-    MergeOutcome merge() {
+    std::shared_ptr<const Catalog> make_catalog() const {
         auto catalog = std::make_shared<Catalog>();
         auto run = std::make_shared<stepdb::Run>();
         run->id = 1;
@@ -127,11 +128,37 @@ class CopiedRowsTest : public testing::Test {
         run->attempts.emplace_back();
         catalog->put_run(std::move(run));
         catalog->put_schema("p", kSchema, schema_);
+        return catalog;
+    }
+
+    // Flushes the blocks, and checks that everything is there as it was.
+    std::shared_ptr<const SegmentMeta> flush(
+        std::vector<std::shared_ptr<const EncodedBlock>> blocks) {
+        add_source(blocks);
+        FlushInput input;
+        input.files = &files_;
+        input.executor = &executor_;
+        input.catalog = make_catalog();
+        input.blocks = std::move(blocks);
+        input.file_id = next_file_++;
+        input.path = path_of(input.file_id);
+        input.limits = limits_;
+        auto written = run_task(executor_, write_flush_segment(std::move(input)));
+        CHECK(written, "{}", written.error().to_string());
+        EXPECT_EQ(contents({*written}), contents(sources_));
+        const auto verified = run_task(
+            executor_, verify_segment(files_, (*written)->path(), Id128(), (*written)->file_id()));
+        EXPECT_TRUE(verified) << verified.error().to_string();
+        expect_summaries(**written);
+        return *written;
+    }
+
+    MergeOutcome merge() {
         MergeInput input;
         input.files = &files_;
         input.executor = &executor_;
         input.sources = sources_;
-        input.catalog = std::move(catalog);
+        input.catalog = make_catalog();
         input.live = live_;
         input.file_id = next_file_++;
         input.path = path_of(input.file_id);
@@ -323,6 +350,67 @@ TEST_F(CopiedRowsTest, ADamagedStripIsFoundAndNotCopied) {
         ASSERT_TRUE(disk_.flip_byte(sources_[1]->path(), offset));
     }
     EXPECT_EQ(expect_same().rows_copied, 1024U);
+}
+
+TEST_F(CopiedRowsTest, AFlushPutsBlocksTogether) {
+    const auto segment = flush(
+        {rows_from(512, 512), rows_from(1024, 512), rows_from(1536, 300), rows_from(1836, 700)});
+    ASSERT_EQ(segment->blocks().size(), 1U);
+    EXPECT_EQ(segment->blocks()[0].info.rows, 2024U);
+    // And what it wrote is copied by merges.
+    sources_ = {segment};
+    add_source({rows_from(4096, 600)});
+    EXPECT_EQ(expect_same().rows_copied, 2624U);
+}
+
+TEST_F(CopiedRowsTest, AFlushTakesSummariesThatBlocksHave) {
+    limits_.summary_values = 700;
+    flush({rows_from(10'000, 2048), rows_from(20'000, 512), rows_from(30'000, 1100)});
+    limits_.summaries_bytes = 6 * sizeof(ColumnSummary);  // of one of them
+    sources_.clear();
+    flush({rows_from(10'000, 2048), rows_from(20'000, 1024), rows_from(30'000, 1100)});
+}
+
+TEST_F(CopiedRowsTest, AFlushOfManyColumnsIsSharedOut) {
+    limits_.kept_bytes = 10'000;  // more than the directories, less than the strips
+    const auto segment = flush({rows_from(4000, 4000), rows_from(8000, 4000)});
+    EXPECT_GT(segment->blocks().size(), 1U);
+    EXPECT_EQ(segment->blocks()[0].info.rows, 8000U);
+}
+
+TEST_F(CopiedRowsTest, AFlushLeavesWhatOverlapsAndWhatIsSmallAsItIs) {
+    std::vector<Key> twice;
+    twice.reserve(512);
+    for (int row = 0; row < 512; ++row) {
+        twice.push_back(key_of_step(2000 + (row == 100 ? 99 : row)));
+    }
+    EXPECT_EQ(flush({rows_from(512, 512), make_block(twice, 2048)})->blocks().size(), 2U);
+    sources_.clear();
+    EXPECT_EQ(flush({rows_from(512, 512), rows_from(600, 512)})->blocks().size(), 2U);
+    sources_.clear();
+    EXPECT_EQ(flush({rows_from(512, 40), rows_from(600, 50)})->blocks().size(), 2U);
+}
+
+TEST_F(CopiedRowsTest, GroupsThatNeedNoMergeAreFlushedApart) {
+    limits_.rows = 4096;
+    const auto of_run = [&](uint64_t run, std::shared_ptr<const EncodedBlock> block) {
+        auto copy = std::make_shared<EncodedBlock>();
+        copy->info = block->info;
+        copy->info.run = run;
+        copy->bytes = LargeBuffer(block->bytes.size());
+        std::ranges::copy(std::span(block->bytes.data(), block->bytes.size()), copy->bytes.data());
+        return std::shared_ptr<const EncodedBlock>(copy);
+    };
+    const auto quiet = of_run(1, rows_from(10, 3));
+    const auto busy = of_run(2, rows_from(100'000, 1000));
+    const std::vector whole = {of_run(3, rows_from(200'000, 3000)),
+                               of_run(3, rows_from(300'000, 1000))};
+    const auto shares = share_out({quiet, busy, whole[0], whole[1]}, limits_);
+    ASSERT_EQ(shares.size(), 2U);
+    EXPECT_EQ(shares[0], (std::vector{quiet, busy}));
+    EXPECT_EQ(shares[1], whole);
+    EXPECT_EQ(share_out(whole, limits_).size(), 1U);
+    EXPECT_TRUE(share_out({}, limits_).empty());
 }
 
 TEST_F(CopiedRowsTest, AConstantStaysOne) {

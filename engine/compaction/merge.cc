@@ -1,7 +1,6 @@
 #include "engine/compaction/merge.h"
 
 #include <algorithm>
-#include <coroutine>
 #include <limits>
 #include <set>
 
@@ -12,24 +11,11 @@
 #include "engine/compaction/row_window.h"
 #include "engine/compaction/source_block.h"
 #include "engine/compaction/stretches.h"
+#include "engine/io/pause.h"
 
 namespace stepdb {
 
 namespace {
-
-// Lets everything that is posted to the executor go first.
-class Pause {
-  public:
-    explicit Pause(Executor& executor) : executor_(&executor) {}
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> waiter) {
-        executor_->post([waiter] { waiter.resume(); });
-    }
-    void await_resume() const noexcept {}
-
-  private:
-    Executor* executor_;
-};
 
 struct OpenSource {
     std::shared_ptr<const SegmentMeta> segment;
@@ -69,7 +55,8 @@ class Merge {
             blocks_.clear();
         }
         if (status) {
-            Result<std::shared_ptr<const SegmentMeta>> segment = co_await output_.finish();
+            Result<std::shared_ptr<const SegmentMeta>> segment =
+                co_await output_.finish(SyncSite::kCompactedData);
             if (segment) {
                 outcome_.segment = std::move(*segment);
                 outcome_.bytes_written =

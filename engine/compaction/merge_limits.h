@@ -11,10 +11,11 @@
 namespace stepdb {
 
 struct MergeLimits {
-    uint32_t rows = kMergedRowsMax;             // of a block
-    size_t values = kMergedValuesMax;           // of a block
-    size_t summary_values = kSummaryValuesMin;  // from how many on a column gets a summary
-    size_t kept_bytes = kMergeBytesMax / 4;     // of source blocks, between two columns
+    uint32_t rows = kMergedRowsMax;               // of a block
+    size_t values = kMergedValuesMax;             // of a block
+    size_t summary_values = kSummaryValuesMin;    // from how many on a column gets a summary
+    size_t kept_bytes = kMergeBytesMax / 4;       // of source blocks, between two columns
+    size_t summaries_bytes = kMergeBytesMax / 2;  // of theirs, so that values need not be decoded
     // Chunks of fewer rows on average are packed anew instead of copied: a vector of values costs
     // some bytes by itself.
     uint32_t part_rows = 128;
@@ -27,6 +28,7 @@ struct MergeLimits {
         limits.rows = static_cast<uint32_t>(std::min<size_t>(limits.values / 8, kMergedRowsMax));
         limits.summary_values = std::min<size_t>(kSummaryValuesMin, limits.rows / 16);
         limits.kept_bytes = bytes / 4;
+        limits.summaries_bytes = bytes / 2;
         limits.part_rows = std::min<uint32_t>(limits.part_rows, limits.rows / 32);
         return limits;
     }

@@ -9,7 +9,7 @@ Task<Status> MergeOutput::begin(const BlockInfo& info) {
         co_return Status();
     }
     created_ = true;
-    co_return co_await writer_.create();
+    co_return co_await writer_.create(expected_bytes_);
 }
 
 Task<Status> MergeOutput::begin_block(BlockInfo info, Bytes axis, Bytes directory,
@@ -49,11 +49,11 @@ Task<Status> MergeOutput::put_damaged(SegmentBlock block, uint64_t file_id, Byte
     co_return co_await writer_.put_damaged(std::move(block), file_id, bytes);
 }
 
-Task<Result<std::shared_ptr<const SegmentMeta>>> MergeOutput::finish() {
+Task<Result<std::shared_ptr<const SegmentMeta>>> MergeOutput::finish(SyncSite site) {
     if (!created_) {
         co_return nullptr;
     }
-    co_return co_await writer_.finish(names(), SyncSite::kCompactedData);
+    co_return co_await writer_.finish(names(), site);
 }
 
 SegmentNames MergeOutput::names() const {

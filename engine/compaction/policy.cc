@@ -25,6 +25,12 @@ constexpr uint64_t kPiecesFactor = 3;
 constexpr uint64_t kSmallBlockBytes = 64U << 10U;
 // In a settled store a series is to be in so many pieces at most, beyond those it needs.
 constexpr uint64_t kSettledPiecesMax = 6;
+// Of the most rows of a block, what is many rows.
+constexpr uint32_t kWholeRowsShare = 4;
+// How far apart the pieces of a series may lie.
+constexpr uint64_t kWholeBytes = 64U << 20U;
+// Of a segment, what may be in smaller blocks for it to be left alone.
+constexpr uint64_t kPartialShare = 4;
 // Of the schemas of an attempt; the others are taken to be like them.
 constexpr uint64_t kSchemasLookedAt = 64;
 
@@ -38,6 +44,12 @@ size_t tier_of(uint64_t bytes) {
 
 bool has_small_blocks(const SegmentStats& segment) {
     return segment.bytes < kSmallBlockBytes * segment.blocks;
+}
+
+bool is_mostly_whole(const SegmentStats& segment) {
+    return segment.whole_bytes != 0 &&
+           (segment.bytes - std::min(segment.bytes, segment.whole_bytes)) * kPartialShare <
+               segment.bytes;
 }
 
 // The smallest of them, as many as fit into one segment.
@@ -78,6 +90,10 @@ uint64_t dead_bytes_of(const BlockInfo& info, const LiveRows& live, bool exists,
 
 }  // namespace
 
+bool is_whole(uint64_t rows, uint64_t bytes, uint64_t pieces, const MergeLimits& limits) {
+    return rows >= limits.rows / kWholeRowsShare * pieces || bytes >= kWholeBytes * pieces;
+}
+
 SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
                              const MergeLimits& limits, uint64_t deletes_done) {
     SegmentStats stats;
@@ -88,6 +104,7 @@ SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
         const BlockInfo& first = blocks[i].info;
         const bool exists = live.run_exists(first.run);
         uint64_t values = 0;
+        uint64_t bytes = 0;
         uint64_t widths = 0;
         uint32_t first_column = std::numeric_limits<uint32_t>::max();
         uint32_t end_column = 0;
@@ -98,18 +115,22 @@ SegmentStats measure_segment(const SegmentMeta& segment, const LiveRows& live,
             end_column = std::max(end_column, info.end_column);
             widths += width;
             values += info.rows * width;
+            bytes += info.total_bytes();
             stats.dead_bytes += dead_bytes_of(info, live, exists, deletes_done);
         }
         // Blocks that share the columns out among them count by their share.
         const uint64_t columns = std::max<uint32_t>(1, end_column - first_column);
         const uint64_t pieces = divided(widths, columns);
-        const uint64_t least =
-            std::max<uint64_t>(1, divided(divided(values, columns), limits.rows));
+        const uint64_t rows = divided(values, columns);
+        if (is_whole(rows, bytes, pieces, limits)) {
+            stats.whole_bytes += bytes;
+            continue;
+        }
+        const uint64_t least = std::max<uint64_t>(1, divided(rows, limits.rows));
         stats.pieces += pieces;
         stats.pieces_least += least;
-        if (pieces > kPiecesFactor * least) {
-            stats.pieces_most = std::max(stats.pieces_most, pieces - least + 1);
-        }
+        stats.pieces_most = std::max<uint64_t>(
+            stats.pieces_most, pieces > kPiecesFactor * least ? pieces - least + 1 : 1);
     }
     stats.blocks = blocks.size();
     return stats;
@@ -152,6 +173,9 @@ std::vector<uint64_t> choose_settled(std::span<const SegmentStats> segments) {
     for (const SegmentStats& segment : segments) {
         const bool is_in_pieces = segment.pieces > kPiecesFactor * segment.pieces_least ||
                                   segment.pieces_most > kSettledPiecesMax;
+        if (is_mostly_whole(segment)) {
+            continue;
+        }
         if (!segment.merged && is_in_pieces) {
             in_pieces.push_back(segment);
         }
@@ -187,7 +211,9 @@ std::vector<uint64_t> choose_segments(std::span<const SegmentStats> segments,
     }
     std::map<std::pair<size_t, bool>, std::vector<SegmentStats>> tiers;
     for (const SegmentStats& segment : segments) {
-        tiers[{tier_of(segment.bytes), has_small_blocks(segment)}].push_back(segment);
+        if (!is_mostly_whole(segment)) {
+            tiers[{tier_of(segment.bytes), has_small_blocks(segment)}].push_back(segment);
+        }
     }
     for (const auto& [tier, of_tier] : tiers) {
         if (of_tier.size() >= kSegmentsOfTier) {

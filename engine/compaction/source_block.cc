@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/checksum.h"
+#include "engine/segment/summary_section.h"
 
 namespace stepdb {
 
@@ -29,7 +30,7 @@ Task<Result<std::vector<std::byte>>> SourceBlock::read_checked(uint64_t offset, 
             std::vector<std::byte> whole(at.info.total_bytes());
             const Status status = co_await file_->read(at.offset, whole);
             if (!status) {
-                co_return status.error().within(segment_->describe(block_));
+                co_return status.error().within(describe());
             }
             bytes_read_ += whole.size();
             whole_ = std::move(whole);
@@ -39,7 +40,7 @@ Task<Result<std::vector<std::byte>>> SourceBlock::read_checked(uint64_t offset, 
     } else {
         const Status status = co_await file_->read(offset, read);
         if (!status) {
-            co_return status.error().within(segment_->describe(block_));
+            co_return status.error().within(describe());
         }
         bytes_read_ += bytes;
     }
@@ -55,7 +56,7 @@ Status SourceBlock::check(uint64_t offset, Bytes bytes, uint64_t seed, uint64_t 
     if (computed != checksum) {
         return make_error(ErrorCode::kCorruption,
                           "{}: {} bytes at offset {}: checksum {:016x}, expected {:016x}",
-                          segment_->describe(block_), bytes.size(), offset, computed, checksum);
+                          describe(), bytes.size(), offset, computed, checksum);
     }
     return {};
 }
@@ -92,7 +93,7 @@ Task<Result<std::vector<std::byte>>> SourceBlock::read_bytes() {
     std::vector<std::byte> bytes(at.info.total_bytes());
     const Status status = co_await file_->read(at.offset, bytes);
     if (!status) {
-        co_return status.error().within(segment_->describe(block_));
+        co_return status.error().within(describe());
     }
     bytes_read_ += bytes.size();
     co_return bytes;
@@ -105,30 +106,53 @@ Task<Result<AxisColumns>> SourceBlock::read_axis() {
     }
     Result<AxisColumns> axis = decode_axis(*section, info());
     if (!axis) {
-        co_return axis.error().within(segment_->describe(block_));
+        co_return axis.error().within(describe());
     }
     co_return axis;
 }
 
-Result<AxisColumns> SourceBlock::take_front(Bytes front) {
-    const SegmentBlock& at = place();
-    const Bytes axis = front.first(at.info.axis_bytes);
-    const Bytes directory = front.subspan(at.info.axis_bytes);
-    TRY(check(at.offset, axis, seed_at(at.offset), at.axis_checksum));
-    TRY(check(at.directory_offset(), directory, seed_at(at.directory_offset()),
-              at.directory_checksum));
+// What is in memory was checked as it came, and nothing has touched it since.
+Result<AxisColumns> SourceBlock::take_front(Bytes axis, Bytes directory) {
+    if (memory_ == nullptr) {
+        const SegmentBlock& at = place();
+        TRY(check(at.offset, axis, seed_at(at.offset), at.axis_checksum));
+        TRY(check(at.directory_offset(), directory, seed_at(at.directory_offset()),
+                  at.directory_checksum));
+    }
     TRY(take_directory({directory.begin(), directory.end()}));
-    Result<AxisColumns> columns = decode_axis(axis, at.info);
+    Result<AxisColumns> columns = decode_axis(axis, info());
     if (!columns) {
-        return columns.error().within(segment_->describe(block_));
+        return columns.error().within(describe());
     }
     return columns;
 }
 
+Result<std::vector<ColumnSummary>> SourceBlock::take_summaries(Bytes section) const {
+    if (memory_ == nullptr) {
+        const SegmentBlock& at = place();
+        TRY(check(at.summaries_offset(), section, seed_at(at.summaries_offset()),
+                  at.summaries_checksum));
+    }
+    Result<std::vector<ColumnSummary>> summaries = decode_summaries(section, info());
+    if (!summaries) {
+        return summaries.error().within(describe());
+    }
+    return summaries;
+}
+
 Status SourceBlock::check_strip(size_t strip, Bytes bytes) const {
+    if (memory_ != nullptr) {
+        return {};
+    }
     const Strip& wanted = directory_->strips()[strip];
     return check(place().strips_offset() + wanted.offset, bytes, content_seed(info()),
                  wanted.checksum);
+}
+
+std::string SourceBlock::describe() const {
+    return memory_ != nullptr ? fmt::format("run {}, schema {}, a block in memory",
+                                            memory_->info.run, memory_->info.schema)
+                              : segment_->describe(block_);
 }
 
 Task<Status> SourceBlock::read_directory() {
@@ -146,7 +170,7 @@ Status SourceBlock::take_directory(std::vector<std::byte> section) {
     directory_bytes_ = std::move(section);
     Result<BlockDirectory> directory = BlockDirectory::read(directory_bytes_, info());
     if (!directory) {
-        return directory.error().within(segment_->describe(block_));
+        return directory.error().within(describe());
     }
     directory_.emplace(std::move(*directory));
     return {};
@@ -159,7 +183,7 @@ Task<Status> SourceBlock::load_strip(size_t strip) {
     }
     Result<std::vector<ChunkPlace>> places = directory_->places(strip);
     if (!places) {
-        co_return places.error().within(segment_->describe(block_));
+        co_return places.error().within(describe());
     }
     strip_ = strip;
     strip_bytes_ = std::move(*bytes);
@@ -193,8 +217,7 @@ Task<Result<ColumnValues>> SourceBlock::read_column(uint32_t column) {
     const Bytes chunk = Bytes(strip_bytes_).subspan(place.offset - place.strip_offset, place.bytes);
     Result<ColumnValues> values = decode_chunk(chunk, info());
     if (!values) {
-        co_return values.error().within(
-            fmt::format("{} column {}", segment_->describe(block_), column));
+        co_return values.error().within(fmt::format("{} column {}", describe(), column));
     }
     co_return values;
 }

@@ -1,10 +1,11 @@
-// A block of a segment that is being merged: reads it piece by piece, and keeps the pieces that the
-// next column is likely to want until it is told to let go.
+// A block that goes into a segment: one of a segment that is being merged, of which pieces are read
+// one by one and kept as long as the next column is likely to want them, or one in memory.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -21,8 +22,12 @@ class SourceBlock {
   public:
     // `segment`, open as `file`, and `schema`, the block's, outlive this.
     SourceBlock(const SegmentMeta& segment, size_t block, File& file, const Schema& schema);
+    // A block in memory, which outlives this, is copied only: there are info, memory, directory,
+    // take_front, check_strip and let_go.
+    explicit SourceBlock(const EncodedBlock& block) : memory_(&block) {}
 
-    const BlockInfo& info() const { return place().info; }
+    const BlockInfo& info() const { return memory_ != nullptr ? memory_->info : place().info; }
+    const EncodedBlock* memory() const { return memory_; }  // null: it is in a segment
     const SegmentBlock& place() const { return segment_->blocks()[block_]; }
     const Schema& schema() const { return *schema_; }
     uint64_t segment_id() const { return segment_->file_id(); }
@@ -42,9 +47,11 @@ class SourceBlock {
     const BlockDirectory& directory() const { return *directory_; }
     Task<Result<std::vector<std::byte>>> read_strip(size_t strip);
     // The same for who reads several sections or strips at once, from file(), and brings the bytes:
-    // of axis and directory section together, which makes directory() be there, and of one strip.
+    // of axis and directory section, which makes directory() be there, of one strip, and of the
+    // summaries section.
     uint64_t front_bytes() const { return uint64_t{info().axis_bytes} + info().directory_bytes; }
-    Result<AxisColumns> take_front(Bytes front);
+    Result<AxisColumns> take_front(Bytes axis, Bytes directory);
+    Result<std::vector<ColumnSummary>> take_summaries(Bytes section) const;
     Status check_strip(size_t strip, Bytes bytes) const;
     File& file() const { return *file_; }
     // All of the block, unchecked.
@@ -63,11 +70,13 @@ class SourceBlock {
     Status take_directory(std::vector<std::byte> section);
     Task<Status> load_strip(size_t strip);
     uint64_t seed_at(uint64_t offset) const;
+    std::string describe() const;
 
-    const SegmentMeta* segment_;
-    size_t block_;
-    File* file_;
-    const Schema* schema_;
+    const EncodedBlock* memory_ = nullptr;
+    const SegmentMeta* segment_ = nullptr;
+    size_t block_ = 0;
+    File* file_ = nullptr;
+    const Schema* schema_ = nullptr;
     uint64_t bytes_read_ = 0;
     std::vector<std::byte> whole_;  // a small block is read at once
     std::vector<std::byte> directory_bytes_;

@@ -14,6 +14,9 @@ namespace {
 // comes behind them by no more than these.
 constexpr size_t kPiecesUnderWayMax = 4;
 
+// Room for a block is reserved from so many bytes on: what is under way is waited for then.
+constexpr uint64_t kReservedBytesMin = 4 * kSegmentWriteBytes;
+
 // Names, index, padding and footer: everything behind the blocks.
 std::vector<std::byte> encode_end(const std::vector<SegmentBlock>& blocks,
                                   const SegmentNames& names, const Id128& store, uint64_t file_id,
@@ -64,17 +67,27 @@ Task<Status> SegmentWriter::create(uint64_t expected_bytes) {
         co_return file.error();
     }
     output_->file = std::move(*file);
-    if (expected_bytes != 0) {
-        const Status reserved = co_await output_->file->allocate(expected_bytes);
-        if (!reserved) {
-            co_return reserved.error().within(fmt::format("segment {}", path_));
-        }
+    const Status reserved = co_await reserve(expected_bytes);
+    if (!reserved) {
+        co_return reserved;
     }
     FileHeader fields;
     fields.store = store_;
     fields.file_id = file_id_;
     const std::vector<std::byte> header = encode_file_header(kSegmentFileKind, fields);
     co_return co_await put(header);
+}
+
+Task<Status> SegmentWriter::reserve(uint64_t bytes) {
+    if (bytes <= reserved_) {
+        co_return Status();
+    }
+    reserved_ = bytes;
+    const Status reserved = co_await output_->file->allocate(bytes);
+    if (!reserved) {
+        co_return reserved.error().within(fmt::format("segment {}", path_));
+    }
+    co_return Status();
 }
 
 void SegmentWriter::check_order(const BlockInfo& info) const {
@@ -103,6 +116,12 @@ Task<Status> SegmentWriter::begin_block(BlockInfo info, Bytes axis, Bytes direct
             xxh3(summaries, place_seed(store_, file_id_, entry.summaries_offset()));
     }
     placed_.push_back(entry);
+    if (info.total_bytes() >= kReservedBytesMin) {
+        const Status reserved = co_await reserve(entry.end());
+        if (!reserved) {
+            co_return reserved;
+        }
+    }
     const Status axis_put = co_await put(axis);
     if (!axis_put) {
         co_return axis_put;

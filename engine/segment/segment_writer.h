@@ -37,8 +37,9 @@ class SegmentWriter {
     // reserved: writes that need not make a file longer do not wait for each other.
     Task<Status> create(uint64_t expected_bytes = 0);
 
-    // Begins a block; blocks come in the order of sorts_before. Its strips follow, in as many parts
-    // as the caller likes, then once more its summaries. `info` says how long each section is.
+    // Begins a block, and reserves room for a large one; blocks come in the order of sorts_before.
+    // Its strips follow, in as many parts as the caller likes, then once more its summaries. `info`
+    // says how long each section is.
     Task<Status> begin_block(BlockInfo info, Bytes axis, Bytes directory, Bytes summaries);
     Task<Status> put_rest(Bytes bytes);
     // `pieces`, one behind the other, stay where they are until it has ended.
@@ -66,6 +67,7 @@ class SegmentWriter {
     static Task<void> write_piece(std::shared_ptr<Output> output,
                                   std::unique_ptr<AlignedBuffer> piece, uint64_t offset,
                                   size_t bytes);
+    Task<Status> reserve(uint64_t bytes);
     void check_order(const BlockInfo& info) const;
     Task<Status> put(Bytes bytes);
     // Starts writing what the buffer holds.
@@ -80,6 +82,7 @@ class SegmentWriter {
     WriteTurns* turns_;
     std::shared_ptr<Output> output_;
     std::unique_ptr<AlignedBuffer> buffer_;
+    uint64_t reserved_ = 0;
     uint64_t written_ = 0;  // bytes before those in the buffer
     size_t used_ = 0;
     std::vector<SegmentBlock> placed_;
