@@ -239,6 +239,7 @@ uint32_t Tail::append(const RowsView& rows, uint32_t first, uint64_t sequence,
         const uint32_t rows_left = std::min(rows.rows() - first - taken, rows_max - rows_);
         TailPiece& piece = piece_for(rows, first + taken, rows_left, bytes_max);
         TailChunk& chunk = *chunks_.back();
+        const size_t bytes_before = chunk.value_bytes();
         const uint32_t count =
             chunk.append(rows, first + taken, rows_left, sequence + taken, receive_time_us, axis);
         CHECK(count > 0, "{} rows of {} columns", rows_left, rows.width());
@@ -246,6 +247,7 @@ uint32_t Tail::append(const RowsView& rows, uint32_t first, uint64_t sequence,
             piece.key_min = std::min(piece.key_min, chunk.keys()[i]);
             piece.key_max = std::max(piece.key_max, chunk.keys()[i]);
         }
+        value_bytes_ += chunk.value_bytes() - bytes_before;
         piece.rows += count;
         rows_ += count;
         taken += count;
@@ -262,7 +264,7 @@ TailPiece& Tail::piece_for(const RowsView& rows, uint32_t row, uint32_t rows_lef
     }
     const size_t row_bytes = std::max<size_t>(1, rows.full_row_bytes());
     const auto rows_of_bytes = static_cast<uint32_t>(std::clamp<size_t>(
-        (bytes_max - std::min(bytes_max, memory_bytes_)) / row_bytes, 1, 1U << 20U));
+        (bytes_max - std::min(bytes_max, value_bytes_)) / row_bytes, 1, 1U << 20U));
     const uint32_t capacity =
         std::min(std::max({rows_left, std::min(rows_, 512U), 4U}), std::max(rows_of_bytes, 1U));
     size_t value_bytes = capacity * row_bytes;
@@ -281,6 +283,7 @@ TailPiece& Tail::piece_for(const RowsView& rows, uint32_t row, uint32_t rows_lef
 std::vector<TailPiece> Tail::take() {
     chunks_.clear();
     rows_ = 0;
+    value_bytes_ = 0;
     memory_bytes_ = 0;
     return std::exchange(pieces_, {});
 }

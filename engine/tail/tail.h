@@ -35,6 +35,7 @@ class TailChunk {
                     int64_t receive_time_us, Axis axis);
 
     uint32_t rows() const { return rows_; }
+    size_t value_bytes() const { return sparse_ ? offsets_[rows_] : rows_ * row_bytes_; }
     size_t memory_bytes() const;
 
     std::span<const Key> keys() const { return {keys_, rows_max_}; }
@@ -115,12 +116,13 @@ class Tail {
     explicit Tail(std::shared_ptr<MemoryBudget> budget = nullptr) : budget_(std::move(budget)) {}
 
     // Appends rows of a frame from `first` on until the tail should be sealed (`rows_max` rows or
-    // `bytes_max` value bytes); returns how many it took, at least 1 if the tail is empty.
+    // `bytes_max` value bytes, or twice that in memory where rows of several layouts leave chunks
+    // with few rows); returns how many it took, at least 1 if the tail is empty.
     uint32_t append(const RowsView& rows, uint32_t first, uint64_t sequence,
                     int64_t receive_time_us, Axis axis, uint32_t rows_max, size_t bytes_max);
 
     bool full(uint32_t rows_max, size_t bytes_max) const {
-        return rows_ >= rows_max || memory_bytes_ >= bytes_max;
+        return rows_ >= rows_max || value_bytes_ >= bytes_max || memory_bytes_ / 2 >= bytes_max;
     }
     uint32_t rows() const { return rows_; }
     size_t memory_bytes() const { return memory_bytes_; }
@@ -136,6 +138,7 @@ class Tail {
     std::vector<TailPiece> pieces_;
     std::vector<std::shared_ptr<TailChunk>> chunks_;  // the same, writable
     uint32_t rows_ = 0;
+    size_t value_bytes_ = 0;
     size_t memory_bytes_ = 0;
 };
 

@@ -130,6 +130,35 @@ TEST_P(TailTest, ChunksAndSealedBlockHoldWhatWasAppended) {
     }
 }
 
+// Wide rows fill their share of memory with values, not with a chunk that has just been begun; rows
+// of which each has another layout than the one before do not take many times as much.
+TEST(TailBounds, AreOfValuesAndOfMemory) {
+    std::vector<std::string> metrics;
+    for (int i = 0; i < 1000; ++i) {
+        metrics.push_back(fmt::format("m/{}", i));
+    }
+    const auto schema = std::make_shared<const Schema>(*Schema::create(Axis::kStepped, metrics));
+    constexpr size_t kBytesMax = 260 * 4000;
+    for (const bool alternate : {false, true}) {
+        Tail tail;
+        for (int row = 0; !tail.full(512, kBytesMax); ++row) {
+            RowsBuilder builder(schema);
+            const double value = alternate && row % 2 == 1 ? 0.1 : 0.5;
+            const std::vector<std::optional<double>> values(1000, value);
+            builder.add(row, 1, std::span(values));
+            const std::vector<std::byte> frame = builder.finish(1, 0, 1);
+            RowPosition bad;
+            const auto rows = RowsView::decode(frame_body(frame), *schema, bad);
+            ASSERT_TRUE(rows.has_value()) << rows.error().to_string();
+            ASSERT_EQ(tail.append(*rows, 0, 1, 1, Axis::kStepped, 512, kBytesMax), 1U);
+        }
+        if (!alternate) {
+            EXPECT_EQ(tail.rows(), 260U);
+        }
+        EXPECT_LT(tail.memory_bytes(), 4 * kBytesMax);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, TailTest, ::testing::Range(0, 40));
 
 }  // namespace
