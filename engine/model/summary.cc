@@ -1,7 +1,9 @@
 #include "engine/model/summary.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <iterator>
 #include <vector>
 
 #include "engine/base/check.h"
@@ -17,32 +19,65 @@ namespace {
 constexpr double kUp = 0x1p600;
 constexpr double kDown = 0x1p-600;
 
-// Values are summed up plainly in parts of this many, and the parts compensated: 128 roundings at
-// most, 1.4e-14 of the sum of absolute values.
-constexpr size_t kPlainValues = 128;
+// What is looked at in one go.
+constexpr size_t kGoValues = kPlainValues * kPlainPartsMax;
+using PartSums = std::array<double, kPlainPartsMax>;
 
-template <typename Visit>
-void visit_parts(std::span<const double> values, const Visit& visit) {
+double number_of(double value) {
+    return value;
+}
+double number_of(uint32_t word) {
+    return widen(word);
+}
+
+// T is double, or uint32_t for the bits of float32 values, here and below.
+template <typename T, typename Visit>
+void visit_pieces(std::span<const T> values, size_t piece_values, const Visit& visit) {
     while (!values.empty()) {
-        const std::span<const double> part = values.first(std::min(values.size(), kPlainValues));
-        visit(part);
-        values = values.subspan(part.size());
+        const std::span<const T> piece = values.first(std::min(values.size(), piece_values));
+        visit(piece);
+        values = values.subspan(piece.size());
     }
 }
 
-CompensatedSum sum_of(std::span<const double> values) {
-    CompensatedSum sum;
-    visit_parts(values, [&](std::span<const double> part) {
-        const double plain = plain_sum(part);
-        if (std::isfinite(plain)) {
-            sum.add(plain);
+// Adds the plain sums of the parts of `values`; where one is beyond float64, value by value.
+template <typename T>
+void add_sums(std::span<const T> values, const PartSums& sums, CompensatedSum& sum) {
+    const double* plain = sums.data();
+    visit_pieces(values, kPlainValues, [&](std::span<const T> part) {
+        if (std::isfinite(*plain)) {
+            sum.add(*plain);
+        } else {
+            for (const T value : part) {
+                sum.add(number_of(value));
+            }
+        }
+        ++plain;
+    });
+}
+
+// Looks at at least one value; the sum is of all, if they are finite.
+template <typename T>
+ValueScan scan(std::span<const T> values, CompensatedSum& sum) {
+    ValueScan all;
+    bool is_first = true;
+    visit_pieces(values, kGoValues, [&](std::span<const T> piece) {
+        PartSums sums;
+        const ValueScan here = scan_values(piece, sums);
+        all.finite = all.finite && here.finite;
+        if (!all.finite) {
             return;
         }
-        for (const double value : part) {
-            sum.add(value);
+        add_sums(piece, sums, sum);
+        if (is_first || ordered_image(here.min) < ordered_image(all.min)) {
+            all.min = here.min;
         }
+        if (is_first || ordered_image(here.max) > ordered_image(all.max)) {
+            all.max = here.max;
+        }
+        is_first = false;
     });
-    return sum;
+    return all;
 }
 
 // Those that are finite, of values of which some are not, into `kept`.
@@ -86,36 +121,54 @@ std::pair<size_t, size_t> find_extremes(std::span<const double> values) {
 
 // `point` makes the point of a row.
 template <typename Point>
-Summary summarize_points(std::span<const double> values, const Point& point) {
+void summarize_finite(std::span<const double> values, std::span<const double> finite,
+                      const Point& point, Summary& summary) {
+    const auto [min, max] = find_extremes(values);
+    summary.min = point(min);
+    summary.max = point(max);
+    scan(finite, summary.sum);
+    summary.deviations.add(finite, summary.mean());
+}
+
+// Of values of which some are not finite.
+template <typename Point>
+void summarize_some(std::span<const double> values, const Point& point, Summary& summary) {
+    std::vector<double> kept;
+    const std::span<const double> finite = finite_values(values, summary, kept);
+    if (finite.empty()) {
+        summary.min = {summary.first.key, summary.first.time, 0};
+        summary.max = summary.min;
+        return;
+    }
+    summarize_finite(values, finite, point, summary);
+}
+template <typename Point>
+void summarize_some(std::span<const uint32_t> words, const Point& point, Summary& summary) {
+    std::vector<double> values;
+    values.reserve(words.size());
+    std::ranges::transform(words, std::back_inserter(values), widen);
+    summarize_some(std::span<const double>(values), point, summary);
+}
+
+template <typename T, typename Point>
+Summary summarize_points(std::span<const T> values, const Point& point) {
     Summary summary;
     if (values.empty()) {
         return summary;
     }
     summary.first = point(0);
     summary.last = point(values.size() - 1);
-    std::vector<double> kept;
-    const ValueScan scan = scan_values(values);
-    std::span<const double> finite = values;
-    if (scan.finite) {
-        summary.count = values.size();
-    } else {
-        finite = finite_values(values, summary, kept);
-    }
-    if (finite.empty()) {
-        summary.min = {summary.first.key, summary.first.time, 0};
-        summary.max = summary.min;
+    CompensatedSum sum;
+    const ValueScan found = scan(values, sum);
+    if (!found.finite) {
+        summarize_some(values, point, summary);
         return summary;
     }
-    if (scan.finite) {
-        summary.min = point(find_value(values, scan.min));
-        summary.max = point(find_value(values, scan.max));
-    } else {
-        const auto [min, max] = find_extremes(values);
-        summary.min = point(min);
-        summary.max = point(max);
-    }
-    summary.sum = sum_of(finite);
-    summary.deviations.add(finite, summary.mean());
+    summary.count = values.size();
+    summary.min = point(find_value(values, found.min));
+    summary.max = point(find_value(values, found.max));
+    summary.sum = sum;
+    summary.deviations.add(values, summary.mean());
     return summary;
 }
 
@@ -142,17 +195,31 @@ void DeviationSum::add(const DeviationSum& other) {
     sum_ += scaled_ && !other.scaled_ ? other.sum_ * kDown * kDown : other.sum_;
 }
 
-void DeviationSum::add(std::span<const double> values, double mean) {
-    visit_parts(values, [&](std::span<const double> part) {
-        const double plain = plain_squares(part, mean);
-        if (std::isfinite(plain)) {
-            add(DeviationSum(plain));
-            return;
-        }
-        for (const double value : part) {
-            add(value, mean, 1);
-        }
+template <typename T>
+void DeviationSum::add_all(std::span<const T> values, double mean) {
+    visit_pieces(values, kGoValues, [&](std::span<const T> piece) {
+        PartSums sums;
+        sum_squares(piece, mean, sums);
+        const double* plain = sums.data();
+        visit_pieces(piece, kPlainValues, [&](std::span<const T> part) {
+            if (std::isfinite(*plain)) {
+                add(DeviationSum(*plain));
+            } else {
+                for (const T value : part) {
+                    add(number_of(value), mean, 1);
+                }
+            }
+            ++plain;
+        });
     });
+}
+
+void DeviationSum::add(std::span<const double> values, double mean) {
+    add_all(values, mean);
+}
+
+void DeviationSum::add(std::span<const uint32_t> words, double mean) {
+    add_all(words, mean);
 }
 
 double DeviationSum::variance(uint64_t count) const {
@@ -210,13 +277,28 @@ Summary summarize_rows_from(Key first, std::span<const double> values) {
     });
 }
 
-Summary summarize(std::span<const Key> keys, std::span<const int64_t> times,
-                  std::span<const double> values) {
+namespace {
+
+template <typename T>
+Summary summarize_any(std::span<const Key> keys, std::span<const int64_t> times,
+                      std::span<const T> values) {
     CHECK(keys.size() == times.size() && keys.size() == values.size(),
           "{} keys, {} times, {} values", keys.size(), times.size(), values.size());
     return summarize_points(values, [&](size_t row) {
-        return SummaryPoint{keys[row], times[row], values[row]};
+        return SummaryPoint{keys[row], times[row], number_of(values[row])};
     });
+}
+
+}  // namespace
+
+Summary summarize(std::span<const Key> keys, std::span<const int64_t> times,
+                  std::span<const double> values) {
+    return summarize_any(keys, times, values);
+}
+
+Summary summarize(std::span<const Key> keys, std::span<const int64_t> times,
+                  std::span<const uint32_t> words) {
+    return summarize_any(keys, times, words);
 }
 
 }  // namespace stepdb

@@ -34,6 +34,7 @@ class DeviationSum {
     void add(const DeviationSum& other);
     // Adds the squares of the deviations of `values`, all finite, from `mean`.
     void add(std::span<const double> values, double mean);
+    void add(std::span<const uint32_t> words, double mean);  // of float32 values, as bits
 
     // Over `count` values; infinite if it is beyond float64.
     double variance(uint64_t count) const;
@@ -43,6 +44,8 @@ class DeviationSum {
     double plain() const { return sum_; }
 
   private:
+    template <typename T>
+    void add_all(std::span<const T> values, double mean);
     void scale();
 
     double sum_ = 0;
@@ -74,5 +77,8 @@ struct Summary {
 // Points by ascending key, at most one per key; the three are of one length.
 Summary summarize(std::span<const Key> keys, std::span<const int64_t> times,
                   std::span<const double> values);
+// The same, bit for bit, of float32 values that are given as their bits.
+Summary summarize(std::span<const Key> keys, std::span<const int64_t> times,
+                  std::span<const uint32_t> words);
 
 }  // namespace stepdb

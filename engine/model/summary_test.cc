@@ -2,12 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <random>
+#include <span>
 #include <vector>
+
+#include "engine/base/float_bits.h"
 
 namespace stepdb {
 namespace {
@@ -189,6 +193,82 @@ TEST(Summary, JoinedFromAnyPartsIsThatOfTheWhole) {
             at = end;
         }
         expect_definition(joined, series);
+    }
+}
+
+// As value_loops.h says they are added up, whatever the processor: within a part in eight sums,
+// which then are joined.
+template <typename Term>
+double sum_in_lanes(std::span<const double> values, const Term& term) {
+    double lanes[8] = {};
+    for (size_t i = 0; i < values.size(); ++i) {
+        lanes[i % 8] += term(values[i]);
+    }
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+           ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+void expect_same_bits(const Summary& a, const Summary& b) {
+    EXPECT_EQ(a.count, b.count);
+    EXPECT_EQ(a.nan, b.nan);
+    EXPECT_EQ(a.positive_infinity, b.positive_infinity);
+    EXPECT_EQ(a.negative_infinity, b.negative_infinity);
+    for (const auto point : {&Summary::first, &Summary::last, &Summary::min, &Summary::max}) {
+        EXPECT_EQ((a.*point).key, (b.*point).key);
+        EXPECT_EQ((a.*point).time, (b.*point).time);
+        EXPECT_EQ(bits_of((a.*point).value), bits_of((b.*point).value));
+    }
+    EXPECT_EQ(bits_of(a.sum.sum()), bits_of(b.sum.sum()));
+    EXPECT_EQ(bits_of(a.deviations.plain()), bits_of(b.deviations.plain()));
+}
+
+// Float32 values as their words, around the ends of parts and of what is looked at in one go.
+TEST(Summary, OfWordsIsThatOfTheirDoublesBitForBit) {
+    std::mt19937_64 random(test_seed());
+    for (const size_t count : {1U, 2U, 7U, 8U, 9U, 63U, 64U, 65U, 127U, 128U, 129U, 300U, 512U,
+                               607U, 8191U, 8192U, 8193U, 20000U}) {
+        for (const bool has_odd_ones : {false, true}) {
+            std::vector<uint32_t> words;
+            std::vector<double> values;
+            for (size_t i = 0; i < count; ++i) {
+                // Any bits; those of NaN and infinities only where they are wanted.
+                auto word = static_cast<uint32_t>(random());
+                if (!has_odd_ones && (word & 0x7F800000U) == 0x7F800000U) {
+                    word ^= 0x40000000U;
+                }
+                words.push_back(word);
+                values.push_back(widen(word));
+            }
+            const Series series(values);
+            const Summary summary =
+                summarize(series.keys, series.times, std::span<const uint32_t>(words));
+            expect_same_bits(summary, series.whole());
+            expect_definition(summary, series);
+        }
+    }
+}
+
+TEST(Summary, AddsUpInTheSameOrderOnEveryProcessor) {
+    std::mt19937_64 random(test_seed());
+    std::normal_distribution<double> noise(3, 1e5);
+    for (size_t count = 1; count <= 700; count += 1 + count / 9) {
+        std::vector<double> values(count);
+        std::ranges::generate(values, [&] { return noise(random); });
+        CompensatedSum sum;
+        for (size_t at = 0; at < count; at += 128) {
+            const auto part = std::span(values).subspan(at, std::min<size_t>(128, count - at));
+            sum.add(sum_in_lanes(part, [](double value) { return value; }));
+        }
+        const Summary summary = Series(values).whole();
+        EXPECT_EQ(bits_of(summary.sum.sum()), bits_of(sum.sum())) << count;
+        double squares = 0;
+        for (size_t at = 0; at < count; at += 128) {
+            const auto part = std::span(values).subspan(at, std::min<size_t>(128, count - at));
+            squares += sum_in_lanes(part, [mean = summary.mean()](double value) {
+                return (value - mean) * (value - mean);
+            });
+        }
+        EXPECT_EQ(bits_of(summary.deviations.plain()), bits_of(squares)) << count;
     }
 }
 

@@ -1,120 +1,153 @@
 #include "engine/model/value_loops.h"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <limits>
+#include <type_traits>
 
-#include "engine/base/float_bits.h"
+#include "engine/base/check.h"
 
 namespace stepdb {
 
 namespace {
 
-// Plain loops over eight lanes, which the compiler turns into what the caller's target has.
+// Plain loops over lanes, which the compiler turns into what the caller's target has.
 constexpr size_t kLanes = 8;
 using Lanes = std::array<double, kLanes>;
 
-constexpr uint64_t kExponent = 0x7FF0000000000000;
-
 // Into each of the targets below.
 #define STEPDB_INLINE [[gnu::always_inline]] inline
+
+template <typename U>
+using Signed = std::make_signed_t<U>;
+
+template <typename U>
+constexpr U kMagnitude = static_cast<U>(~U{0}) >> 1U;
+template <typename U>
+constexpr U kExponent = 0;
+template <>
+constexpr uint64_t kExponent<uint64_t> = 0x7FF0000000000000;
+template <>
+constexpr uint32_t kExponent<uint32_t> = 0x7F800000;
+
+// Values are taken as their bits; U is their word.
+STEPDB_INLINE double number_of(uint64_t word) {
+    return std::bit_cast<double>(word);
+}
+STEPDB_INLINE double number_of(uint32_t word) {
+    return static_cast<double>(std::bit_cast<float>(word));
+}
+
+// As in float_bits.h, without a branch.
+template <typename U>
+STEPDB_INLINE Signed<U> image_of(U word) {
+    const auto negative = static_cast<U>(static_cast<Signed<U>>(word) >> (sizeof(U) * 8 - 1));
+    return static_cast<Signed<U>>(word ^ (negative & kMagnitude<U>));
+}
 
 STEPDB_INLINE double joined(const Lanes& lanes) {
     return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
            ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
-STEPDB_INLINE ValueScan scan_loop(std::span<const double> values) {
-    int64_t min = std::numeric_limits<int64_t>::max();
-    int64_t max = std::numeric_limits<int64_t>::min();
-    uint64_t odd = 0;
-    for (const double value : values) {
-        const int64_t image = ordered_image(value);
-        min = image < min ? image : min;
-        max = image > max ? image : max;
-        odd |= (bits_of(value) & kExponent) == kExponent ? 1U : 0U;
+enum class Term : uint8_t { kValue, kSquare };
+
+// Of a part, the sum of the numbers, or of the squares of their deviations from `mean`.
+template <Term Of, typename U>
+STEPDB_INLINE double sum_part(const U* words, size_t count, double mean) {
+    Lanes sums{};
+    const size_t whole = count / kLanes * kLanes;
+    for (size_t i = 0; i < whole; i += kLanes) {
+        for (size_t lane = 0; lane < kLanes; ++lane) {
+            const double value = number_of(words[i + lane]);
+            const double deviation = value - mean;
+            sums[lane] += Of == Term::kValue ? value : deviation * deviation;
+        }
+    }
+    for (size_t i = whole; i < count; ++i) {
+        const double value = number_of(words[i]);
+        const double deviation = value - mean;
+        sums[i - whole] += Of == Term::kValue ? value : deviation * deviation;
+    }
+    return joined(sums);
+}
+
+template <typename U>
+STEPDB_INLINE ValueScan scan_loop(const U* words, size_t count, double* sums) {
+    Signed<U> min = std::numeric_limits<Signed<U>>::max();
+    Signed<U> max = std::numeric_limits<Signed<U>>::min();
+    for (size_t at = 0; at < count; at += kPlainValues) {
+        const size_t here = count - at < kPlainValues ? count - at : kPlainValues;
+        const U* const part = words + at;
+        for (size_t i = 0; i < here; ++i) {
+            const Signed<U> image = image_of(part[i]);
+            min = image < min ? image : min;
+            max = image > max ? image : max;
+        }
+        *sums++ = sum_part<Term::kValue>(part, here, 0);
     }
     ValueScan scan;
-    scan.min = from_ordered_image(min);
-    scan.max = from_ordered_image(max);
-    scan.finite = odd == 0;
+    // Images of what is not finite lie beyond all others, at either end; an image is its own
+    // inverse.
+    scan.finite =
+        max < static_cast<Signed<U>>(kExponent<U>) && min > static_cast<Signed<U>>(~kExponent<U>);
+    scan.min = number_of(static_cast<U>(image_of(static_cast<U>(min))));
+    scan.max = number_of(static_cast<U>(image_of(static_cast<U>(max))));
     return scan;
 }
 
-STEPDB_INLINE double sum_loop(std::span<const double> values) {
-    const double* in = values.data();
-    Lanes sums{};
-    const size_t whole = values.size() / kLanes * kLanes;
-    for (size_t i = 0; i < whole; i += kLanes) {
-        for (size_t lane = 0; lane < kLanes; ++lane) {
-            sums[lane] += in[i + lane];
-        }
+template <typename U>
+STEPDB_INLINE void squares_loop(const U* words, size_t count, double mean, double* sums) {
+    for (size_t at = 0; at < count; at += kPlainValues) {
+        const size_t here = count - at < kPlainValues ? count - at : kPlainValues;
+        *sums++ = sum_part<Term::kSquare>(words + at, here, mean);
     }
-    for (size_t i = whole; i < values.size(); ++i) {
-        sums[i - whole] += in[i];
-    }
-    return joined(sums);
 }
 
-STEPDB_INLINE double squares_loop(std::span<const double> values, double mean) {
-    const double* in = values.data();
-    Lanes sums{};
-    const size_t whole = values.size() / kLanes * kLanes;
-    for (size_t i = 0; i < whole; i += kLanes) {
-        for (size_t lane = 0; lane < kLanes; ++lane) {
-            const double deviation = in[i + lane] - mean;
-            sums[lane] += deviation * deviation;
-        }
-    }
-    for (size_t i = whole; i < values.size(); ++i) {
-        const double deviation = in[i] - mean;
-        sums[i - whole] += deviation * deviation;
-    }
-    return joined(sums);
-}
-
-STEPDB_INLINE size_t find_loop(std::span<const double> values, double value) {
-    const double* in = values.data();
-    const uint64_t wanted = bits_of(value);
+template <typename U>
+STEPDB_INLINE size_t find_loop(const U* words, size_t count, U wanted) {
     constexpr size_t kStep = 64;
     size_t at = 0;
-    for (; at + kStep <= values.size(); at += kStep) {
-        uint64_t found = 0;
+    for (; at + kStep <= count; at += kStep) {
+        U found = 0;
         for (size_t i = 0; i < kStep; ++i) {
-            found |= bits_of(in[at + i]) == wanted ? 1U : 0U;
+            found |= words[at + i] == wanted ? U{1} : U{0};
         }
         if (found != 0) {
             break;
         }
     }
-    while (at < values.size() && bits_of(in[at]) != wanted) {
+    while (at < count && words[at] != wanted) {
         ++at;
     }
     return at;
 }
 
+template <typename U>
 struct Loops {
-    ValueScan (*scan)(std::span<const double>);
-    double (*sum)(std::span<const double>);
-    double (*squares)(std::span<const double>, double);
-    size_t (*find)(std::span<const double>, double);
+    ValueScan (*scan)(const U*, size_t, double*);
+    void (*squares)(const U*, size_t, double, double*);
+    size_t (*find)(const U*, size_t, U);
 };
 
 // NOLINTBEGIN(bugprone-macro-parentheses): a name and an attribute
-#define STEPDB_LOOPS(NAME, TARGET)                                       \
-    namespace NAME {                                                     \
-    TARGET ValueScan scan(std::span<const double> values) {              \
-        return scan_loop(values);                                        \
-    }                                                                    \
-    TARGET double sum(std::span<const double> values) {                  \
-        return sum_loop(values);                                         \
-    }                                                                    \
-    TARGET double squares(std::span<const double> values, double mean) { \
-        return squares_loop(values, mean);                               \
-    }                                                                    \
-    TARGET size_t find(std::span<const double> values, double value) {   \
-        return find_loop(values, value);                                 \
-    }                                                                    \
-    constexpr Loops kLoops{scan, sum, squares, find};                    \
+#define STEPDB_LOOPS(NAME, TARGET)                                                 \
+    namespace NAME {                                                               \
+    template <typename U>                                                          \
+    TARGET ValueScan scan(const U* words, size_t count, double* sums) {            \
+        return scan_loop(words, count, sums);                                      \
+    }                                                                              \
+    template <typename U>                                                          \
+    TARGET void squares(const U* words, size_t count, double mean, double* sums) { \
+        squares_loop(words, count, mean, sums);                                    \
+    }                                                                              \
+    template <typename U>                                                          \
+    TARGET size_t find(const U* words, size_t count, U wanted) {                   \
+        return find_loop(words, count, wanted);                                    \
+    }                                                                              \
+    template <typename U>                                                          \
+    constexpr Loops<U> kLoops{scan<U>, squares<U>, find<U>};                       \
     }
 // NOLINTEND(bugprone-macro-parentheses)
 
@@ -131,33 +164,63 @@ STEPDB_LOOPS(avx2, [[gnu::target("avx2")]])
 STEPDB_LOOPS(avx512, [[gnu::target(STEPDB_AVX512)]])
 #endif
 
-const Loops& loops() {
+template <typename U>
+const Loops<U>& loops() {
 #ifdef __x86_64__
-    static const Loops& best = __builtin_cpu_supports("avx512dq") != 0 ? avx512::kLoops
-                               : __builtin_cpu_supports("avx2") != 0   ? avx2::kLoops
-                                                                       : portable::kLoops;
+    static const Loops<U>& best = __builtin_cpu_supports("avx512dq") != 0 ? avx512::kLoops<U>
+                                  : __builtin_cpu_supports("avx2") != 0   ? avx2::kLoops<U>
+                                                                          : portable::kLoops<U>;
     return best;
 #else
-    return portable::kLoops;
+    return portable::kLoops<U>;
 #endif
+}
+
+const uint64_t* words_of(std::span<const double> values) {
+    return reinterpret_cast<const uint64_t*>(values.data());
+}
+const uint32_t* words_of(std::span<const uint32_t> words) {
+    return words.data();
+}
+
+template <typename T>
+ValueScan scan_any(std::span<const T> values, std::span<double> sums) {
+    CHECK(!values.empty() && plain_parts(values.size()) <= std::min(sums.size(), kPlainPartsMax),
+          "{} values, room for {} sums", values.size(), sums.size());
+    const auto* const words = words_of(values);
+    return loops<std::remove_cvref_t<decltype(*words)>>().scan(words, values.size(), sums.data());
+}
+
+template <typename T>
+void sum_squares_any(std::span<const T> values, double mean, std::span<double> sums) {
+    CHECK(plain_parts(values.size()) <= sums.size(), "{} values, room for {} sums", values.size(),
+          sums.size());
+    const auto* const words = words_of(values);
+    loops<std::remove_cvref_t<decltype(*words)>>().squares(words, values.size(), mean, sums.data());
 }
 
 }  // namespace
 
-ValueScan scan_values(std::span<const double> values) {
-    return loops().scan(values);
+ValueScan scan_values(std::span<const double> values, std::span<double> sums) {
+    return scan_any(values, sums);
+}
+ValueScan scan_values(std::span<const uint32_t> words, std::span<double> sums) {
+    return scan_any(words, sums);
 }
 
-double plain_sum(std::span<const double> values) {
-    return loops().sum(values);
+void sum_squares(std::span<const double> values, double mean, std::span<double> sums) {
+    sum_squares_any(values, mean, sums);
 }
-
-double plain_squares(std::span<const double> values, double mean) {
-    return loops().squares(values, mean);
+void sum_squares(std::span<const uint32_t> words, double mean, std::span<double> sums) {
+    sum_squares_any(words, mean, sums);
 }
 
 size_t find_value(std::span<const double> values, double value) {
-    return loops().find(values, value);
+    return loops<uint64_t>().find(words_of(values), values.size(), std::bit_cast<uint64_t>(value));
+}
+size_t find_value(std::span<const uint32_t> words, double value) {
+    return loops<uint32_t>().find(words.data(), words.size(),
+                                  std::bit_cast<uint32_t>(static_cast<float>(value)));
 }
 
 }  // namespace stepdb

@@ -191,8 +191,12 @@ void BlockBuilder::add_words(uint32_t column, std::span<const uint32_t> words) {
         words = words_;
     }
     if (info_.rows >= summary_values_min_) {
-        kernels().widen(words.data(), words.size(), values_.data());
-        add_summary(all_rows(), values_);
+        if (has_equal_keys_) {
+            kernels().widen(words.data(), words.size(), values_.data());
+            add_summary(summarize_rows(axis_, all_rows(), values_));
+        } else {
+            add_summary(summarize(axis_.keys, axis_.times, words));
+        }
     }
     const size_t at = chunks_.size();
     encode_full_chunk(words, chunks_);
@@ -247,15 +251,20 @@ void BlockBuilder::add_sorted(std::span<const int64_t> rows, std::span<const dou
         encode_sparse_chunk(info_.rows, rows, values, chunks_);
     }
     if (rows.size() >= summary_values_min_) {
-        add_summary(rows, values);
+        add_summary(summarize_present(rows, values));
     }
     chunk_bytes_.push_back(static_cast<uint32_t>(chunks_.size() - at));
 }
 
-void BlockBuilder::add_summary(std::span<const int64_t> rows, std::span<const double> values) {
+Summary BlockBuilder::summarize_present(std::span<const int64_t> rows,
+                                        std::span<const double> values) const {
     const bool all_count = rows.size() == info_.rows && !has_equal_keys_;
-    const Summary summary = all_count ? summarize(axis_.keys, axis_.times, values)
-                                      : summarize_rows(axis_, rows, values);
+    return all_count ? summarize(axis_.keys, axis_.times, values)
+                     : summarize_rows(axis_, rows, values);
+}
+
+// That of the column begun.
+void BlockBuilder::add_summary(const Summary& summary) {
     // Deviations beyond float64 are left to those who look at the values.
     if (summary.deviations.is_plain()) {
         summaries_.push_back({static_cast<uint32_t>(chunk_bytes_.size()), summary});

@@ -1,5 +1,6 @@
 // Blocks: sealed rows of one (run, attempt, schema), turned into columns and encoded. A block in
-// memory and a block in a segment file are the same bytes. docs/format.md, "Block".
+// memory and a block in a segment file are the same bytes, but for summaries that a file leaves out
+// (kSealedSummaryValuesMin). docs/format.md, "Block".
 //
 //   axis section        keys, times and sequences, once for all metrics, rows sorted by
 //                       (key, sequence); equal keys may repeat, the highest sequence is the truth
@@ -27,9 +28,14 @@
 
 namespace stepdb {
 
-// Columns with fewer values have no summary: decoding them takes no longer than reading one, and a
-// summary of some 40 bytes would show in their size.
+// Columns with fewer values have no summary in a file: decoding them takes no longer than reading
+// one, and a summary of some 40 bytes would show in their size.
 inline constexpr size_t kSummaryValuesMin = 1024;
+
+// In memory a tail's columns have one from this many values on: it costs little while the values
+// are in the cache, and blocks joined to longer ones then need not look at them again. A file
+// leaves out the summaries of blocks with fewer rows than kSummaryValuesMin.
+inline constexpr size_t kSealedSummaryValuesMin = 256;
 
 // What is known of a block without reading it.
 struct BlockInfo {
@@ -134,7 +140,8 @@ class BlockBuilder {
   private:
     void begin_column(uint32_t column);
     void add_sorted(std::span<const int64_t> rows, std::span<const double> values);
-    void add_summary(std::span<const int64_t> rows, std::span<const double> values);
+    void add_summary(const Summary& summary);
+    Summary summarize_present(std::span<const int64_t> rows, std::span<const double> values) const;
     std::span<const int64_t> all_rows();
     void add_full(std::span<const double> values);
     void add_sparse(std::span<const double> values, std::span<const uint8_t> present);

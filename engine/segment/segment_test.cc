@@ -25,7 +25,8 @@ double value_at(uint64_t run, size_t row, uint32_t column) {
 }
 
 std::shared_ptr<const EncodedBlock> make_block(uint64_t run, uint32_t attempt, uint64_t schema,
-                                               size_t rows, uint32_t columns, uint64_t sequence) {
+                                               size_t rows, uint32_t columns, uint64_t sequence,
+                                               size_t summary_values_min = kSummaryValuesMin) {
     BlockInfo info;
     info.run = run;
     info.attempt = attempt;
@@ -39,7 +40,7 @@ std::shared_ptr<const EncodedBlock> make_block(uint64_t run, uint32_t attempt, u
         times.push_back(static_cast<int64_t>(1700000000000000 + row));
         sequences.push_back(sequence + row);
     }
-    BlockBuilder builder(info, keys, times, sequences);
+    BlockBuilder builder(info, keys, times, sequences, summary_values_min);
     std::vector<double> values(rows);
     for (uint32_t column = 0; column < columns; ++column) {
         if (column % 3 == 2) {
@@ -206,6 +207,19 @@ std::vector<std::byte> older_index(Bytes index, uint8_t format, size_t columns, 
     older.insert(older.end(), checksums.begin(), checksums.end());
     EXPECT_TRUE(reader.finished());
     return older;
+}
+
+// In memory they have summaries from few values on; a file keeps those of long blocks alone.
+TEST_F(SegmentTest, SummariesOfShortBlocksStayInMemory) {
+    constexpr auto kShort = static_cast<uint32_t>(kSummaryValuesMin - 1);
+    SimFileSystem files(disk_, executor_);
+    const auto segment = write(files, {make_block(1, 0, 7, kShort, 4, 100, 3),
+                                       make_block(2, 0, 7, kShort + 1, 4, 9000, 3)});
+    auto file = std::move(run_task(executor_, files.open(kPath, OpenMode::kRead))).value();
+    EXPECT_EQ(segment->blocks()[0].info.summaries_bytes, 0U);
+    EXPECT_TRUE(run_task(executor_, read_summaries(*file, *segment, 0))->empty());
+    EXPECT_EQ(run_task(executor_, read_summaries(*file, *segment, 1))->size(), 3U);
+    EXPECT_TRUE(run_task(executor_, verify_segment(files, kPath, store_id(), kFileId)));
 }
 
 TEST(BlockIndex, OlderFormatsAreReadAndNewerOnesRefused) {

@@ -39,6 +39,14 @@ std::vector<std::byte> encode_end(const std::vector<SegmentBlock>& blocks,
     return out;
 }
 
+// Short blocks leave their summaries in memory.
+BlockInfo info_in_file(BlockInfo info) {
+    if (info.rows < kSummaryValuesMin) {
+        info.summaries_bytes = 0;
+    }
+    return info;
+}
+
 }  // namespace
 
 struct SegmentWriter::Output {
@@ -149,8 +157,10 @@ Task<Status> SegmentWriter::put_pieces(std::span<const Bytes> pieces) {
 }
 
 Task<Status> SegmentWriter::put_block(std::shared_ptr<const EncodedBlock> block) {
-    const Status begun = co_await begin_block(block->info, axis_section(*block),
-                                              directory_section(*block), summaries_section(*block));
+    const BlockInfo info = info_in_file(block->info);
+    const Bytes summaries = summaries_section(*block).first(info.summaries_bytes);
+    const Status begun =
+        co_await begin_block(info, axis_section(*block), directory_section(*block), summaries);
     if (!begun) {
         co_return begun;
     }
@@ -158,7 +168,7 @@ Task<Status> SegmentWriter::put_block(std::shared_ptr<const EncodedBlock> block)
     if (!strips_put) {
         co_return strips_put;
     }
-    co_return co_await put(summaries_section(*block));
+    co_return co_await put(summaries);
 }
 
 Task<Status> SegmentWriter::put_damaged(SegmentBlock block, uint64_t file_id, Bytes bytes) {
@@ -278,7 +288,7 @@ Task<Result<std::shared_ptr<const SegmentMeta>>> write_segment(
     SegmentWriter writer(files, std::move(path), store, file_id, turns);
     uint64_t blocks_bytes = kPageBytes;  // with the header
     for (const auto& block : blocks) {
-        blocks_bytes += block->bytes.size();
+        blocks_bytes += info_in_file(block->info).total_bytes();
     }
     const Status created = co_await writer.create(blocks_bytes);
     if (!created) {

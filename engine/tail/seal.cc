@@ -31,7 +31,7 @@ std::shared_ptr<const EncodedBlock> Sealer::seal(const std::vector<TailPiece>& r
                                                  const BlockInfo& info,
                                                  std::shared_ptr<MemoryBudget> budget) {
     read_axis(rows);
-    BlockBuilder builder(info, keys_, times_, sequences_);
+    BlockBuilder builder(info, keys_, times_, sequences_, kSealedSummaryValuesMin);
     builder.use_buffer(std::move(chunks_));
     if (is_dense(rows)) {
         add_dense(rows, builder);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/segment/summary_section.h"
 #include "tests/support/sim_executor.h"
 
 namespace stepdb {
@@ -156,6 +157,41 @@ TEST(TailBounds, AreOfValuesAndOfMemory) {
             EXPECT_EQ(tail.rows(), 260U);
         }
         EXPECT_LT(tail.memory_bytes(), 4 * kBytesMax);
+    }
+}
+
+// Columns of float32 and of float64, full and sparse, with and without equal keys.
+TEST_P(TailTest, LongColumnsOfASealedBlockHaveSummaries) {
+    Tail tail;
+    const bool is_sparse = random_.coin();
+    while (tail.rows() < 500) {
+        const auto bytes = next_frame(60, is_sparse);
+        RowPosition bad;
+        const Result<RowsView> rows = RowsView::decode(frame_body(bytes), *schema_, bad);
+        ASSERT_TRUE(rows.has_value()) << rows.error().to_string();
+        for (uint32_t done = 0; done < rows->rows();) {
+            done += tail.append(*rows, done, tail.rows(), 5, Axis::kStepped, 1 << 20, 1 << 20);
+        }
+    }
+    BlockInfo info;
+    info.columns = schema_->width();
+    Sealer sealer;
+    const auto block = sealer.seal(tail.take(), info);
+    const auto axis = decode_axis(axis_section(*block), block->info);
+    ASSERT_TRUE(axis.has_value()) << axis.error().to_string();
+    std::vector<ColumnSummary> summaries;
+    if (block->info.summaries_bytes != 0) {
+        summaries = *decode_summaries(summaries_section(*block), block->info);
+    }
+    for (uint32_t column = 0; column < schema_->width(); ++column) {
+        const auto place = find_chunk(directory_section(*block), block->info, column);
+        const auto values =
+            decode_chunk(strips_section(*block).subspan(place->offset, place->bytes), block->info);
+        const Summary computed = summarize_column(*axis, *values);
+        const Summary* stored = find_summary(summaries, column);
+        ASSERT_EQ(stored != nullptr, values->values.size() >= kSealedSummaryValuesMin &&
+                                         computed.deviations.is_plain());
+        EXPECT_TRUE(stored == nullptr || agrees(*stored, computed)) << column;
     }
 }
 
