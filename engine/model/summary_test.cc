@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/base/float_bits.h"
+#include "engine/model/value_loops.h"
 
 namespace stepdb {
 namespace {
@@ -222,6 +223,23 @@ void expect_same_bits(const Summary& a, const Summary& b) {
     EXPECT_EQ(bits_of(a.deviations.plain()), bits_of(b.deviations.plain()));
 }
 
+constexpr ValueLoopLevel kLevels[] = {ValueLoopLevel::kPortable, ValueLoopLevel::kAvx2,
+                                      ValueLoopLevel::kAvx512};
+
+// Runs with the loops of every level that this processor has.
+template <typename Body>
+void with_every_level(const Body& body) {
+    ValueLoopLevel best = ValueLoopLevel::kPortable;
+    for (const ValueLoopLevel level : kLevels) {
+        if (has_value_loops(level)) {
+            use_value_loops(level);
+            body();
+            best = level;
+        }
+    }
+    use_value_loops(best);
+}
+
 // Float32 values as their words, around the ends of parts and of what is looked at in one go.
 TEST(Summary, OfWordsIsThatOfTheirDoublesBitForBit) {
     std::mt19937_64 random(test_seed());
@@ -240,10 +258,14 @@ TEST(Summary, OfWordsIsThatOfTheirDoublesBitForBit) {
                 values.push_back(widen(word));
             }
             const Series series(values);
-            const Summary summary =
-                summarize(series.keys, series.times, std::span<const uint32_t>(words));
-            expect_same_bits(summary, series.whole());
-            expect_definition(summary, series);
+            use_value_loops(ValueLoopLevel::kPortable);
+            const Summary whole = series.whole();
+            expect_definition(whole, series);
+            with_every_level([&] {
+                expect_same_bits(
+                    summarize(series.keys, series.times, std::span<const uint32_t>(words)), whole);
+                expect_same_bits(series.whole(), whole);
+            });
         }
     }
 }
@@ -259,16 +281,18 @@ TEST(Summary, AddsUpInTheSameOrderOnEveryProcessor) {
             const auto part = std::span(values).subspan(at, std::min<size_t>(128, count - at));
             sum.add(sum_in_lanes(part, [](double value) { return value; }));
         }
-        const Summary summary = Series(values).whole();
-        EXPECT_EQ(bits_of(summary.sum.sum()), bits_of(sum.sum())) << count;
-        double squares = 0;
-        for (size_t at = 0; at < count; at += 128) {
-            const auto part = std::span(values).subspan(at, std::min<size_t>(128, count - at));
-            squares += sum_in_lanes(part, [mean = summary.mean()](double value) {
-                return (value - mean) * (value - mean);
-            });
-        }
-        EXPECT_EQ(bits_of(summary.deviations.plain()), bits_of(squares)) << count;
+        with_every_level([&] {
+            const Summary summary = Series(values).whole();
+            EXPECT_EQ(bits_of(summary.sum.sum()), bits_of(sum.sum())) << count;
+            double squares = 0;
+            for (size_t at = 0; at < count; at += 128) {
+                const auto part = std::span(values).subspan(at, std::min<size_t>(128, count - at));
+                squares += sum_in_lanes(part, [mean = summary.mean()](double value) {
+                    return (value - mean) * (value - mean);
+                });
+            }
+            EXPECT_EQ(bits_of(summary.deviations.plain()), bits_of(squares)) << count;
+        });
     }
 }
 

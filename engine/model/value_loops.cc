@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <limits>
 #include <type_traits>
 
 #include "engine/base/check.h"
+#include "engine/model/value_loop_variants.h"
 
 namespace stepdb {
 
@@ -51,8 +53,6 @@ STEPDB_INLINE double joined(const Lanes& lanes) {
            ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
-enum class Term : uint8_t { kValue, kSquare };
-
 // Of a part, the sum of the numbers, or of the squares of their deviations from `mean`.
 template <Term Of, typename U>
 STEPDB_INLINE double sum_part(const U* words, size_t count, double mean) {
@@ -74,27 +74,20 @@ STEPDB_INLINE double sum_part(const U* words, size_t count, double mean) {
 }
 
 template <typename U>
-STEPDB_INLINE ValueScan scan_loop(const U* words, size_t count, double* sums) {
-    Signed<U> min = std::numeric_limits<Signed<U>>::max();
-    Signed<U> max = std::numeric_limits<Signed<U>>::min();
+STEPDB_INLINE ImageRange<U> scan_loop(const U* words, size_t count, double* sums) {
+    ImageRange<U> range{std::numeric_limits<Signed<U>>::max(),
+                        std::numeric_limits<Signed<U>>::min()};
     for (size_t at = 0; at < count; at += kPlainValues) {
         const size_t here = count - at < kPlainValues ? count - at : kPlainValues;
         const U* const part = words + at;
         for (size_t i = 0; i < here; ++i) {
             const Signed<U> image = image_of(part[i]);
-            min = image < min ? image : min;
-            max = image > max ? image : max;
+            range.min = image < range.min ? image : range.min;
+            range.max = image > range.max ? image : range.max;
         }
         *sums++ = sum_part<Term::kValue>(part, here, 0);
     }
-    ValueScan scan;
-    // Images of what is not finite lie beyond all others, at either end; an image is its own
-    // inverse.
-    scan.finite =
-        max < static_cast<Signed<U>>(kExponent<U>) && min > static_cast<Signed<U>>(~kExponent<U>);
-    scan.min = number_of(static_cast<U>(image_of(static_cast<U>(min))));
-    scan.max = number_of(static_cast<U>(image_of(static_cast<U>(max))));
-    return scan;
+    return range;
 }
 
 template <typename U>
@@ -124,18 +117,11 @@ STEPDB_INLINE size_t find_loop(const U* words, size_t count, U wanted) {
     return at;
 }
 
-template <typename U>
-struct Loops {
-    ValueScan (*scan)(const U*, size_t, double*);
-    void (*squares)(const U*, size_t, double, double*);
-    size_t (*find)(const U*, size_t, U);
-};
-
 // NOLINTBEGIN(bugprone-macro-parentheses): a name and an attribute
 #define STEPDB_LOOPS(NAME, TARGET)                                                 \
     namespace NAME {                                                               \
     template <typename U>                                                          \
-    TARGET ValueScan scan(const U* words, size_t count, double* sums) {            \
+    TARGET ImageRange<U> scan(const U* words, size_t count, double* sums) {        \
         return scan_loop(words, count, sums);                                      \
     }                                                                              \
     template <typename U>                                                          \
@@ -147,33 +133,50 @@ struct Loops {
         return find_loop(words, count, wanted);                                    \
     }                                                                              \
     template <typename U>                                                          \
-    constexpr Loops<U> kLoops{scan<U>, squares<U>, find<U>};                       \
+    constexpr ValueLoops<U> kLoops{scan<U>, squares<U>, find<U>};                  \
     }
 // NOLINTEND(bugprone-macro-parentheses)
-
-// clang 14 does not know the preference.
-#ifdef __clang__
-#define STEPDB_AVX512 "avx512f,avx512vl,avx512dq"
-#else
-#define STEPDB_AVX512 "avx512f,avx512vl,avx512dq,prefer-vector-width=512"
-#endif
 
 STEPDB_LOOPS(portable, )
 #ifdef __x86_64__
 STEPDB_LOOPS(avx2, [[gnu::target("avx2")]])
-STEPDB_LOOPS(avx512, [[gnu::target(STEPDB_AVX512)]])
 #endif
 
 template <typename U>
-const Loops<U>& loops() {
+const ValueLoops<U>* loops_of(ValueLoopLevel level) {
 #ifdef __x86_64__
-    static const Loops<U>& best = __builtin_cpu_supports("avx512dq") != 0 ? avx512::kLoops<U>
-                                  : __builtin_cpu_supports("avx2") != 0   ? avx2::kLoops<U>
-                                                                          : portable::kLoops<U>;
-    return best;
-#else
-    return portable::kLoops<U>;
+    if (level == ValueLoopLevel::kAvx512) {
+        const bool is_there = __builtin_cpu_supports("avx512f") != 0 &&
+                              __builtin_cpu_supports("avx512dq") != 0 &&
+                              __builtin_cpu_supports("avx512vl") != 0;
+        if constexpr (sizeof(U) == sizeof(uint32_t)) {
+            return is_there ? &avx512::kLoops32 : nullptr;
+        } else {
+            return is_there ? &avx512::kLoops64 : nullptr;
+        }
+    }
+    if (level == ValueLoopLevel::kAvx2) {
+        return __builtin_cpu_supports("avx2") != 0 ? &avx2::kLoops<U> : nullptr;
+    }
 #endif
+    return level == ValueLoopLevel::kPortable ? &portable::kLoops<U> : nullptr;
+}
+
+ValueLoopLevel best_level() {
+    return has_value_loops(ValueLoopLevel::kAvx512) ? ValueLoopLevel::kAvx512
+           : has_value_loops(ValueLoopLevel::kAvx2) ? ValueLoopLevel::kAvx2
+                                                    : ValueLoopLevel::kPortable;
+}
+
+template <typename U>
+std::atomic<const ValueLoops<U>*>& loops_in_use() {
+    static std::atomic<const ValueLoops<U>*> in_use = loops_of<U>(best_level());
+    return in_use;
+}
+
+template <typename U>
+const ValueLoops<U>& loops() {
+    return *loops_in_use<U>().load(std::memory_order_relaxed);
 }
 
 const uint64_t* words_of(std::span<const double> values) {
@@ -188,7 +191,16 @@ ValueScan scan_any(std::span<const T> values, std::span<double> sums) {
     CHECK(!values.empty() && plain_parts(values.size()) <= std::min(sums.size(), kPlainPartsMax),
           "{} values, room for {} sums", values.size(), sums.size());
     const auto* const words = words_of(values);
-    return loops<std::remove_cvref_t<decltype(*words)>>().scan(words, values.size(), sums.data());
+    using U = std::remove_cvref_t<decltype(*words)>;
+    const ImageRange<U> range = loops<U>().scan(words, values.size(), sums.data());
+    ValueScan scan;
+    // Images of what is not finite lie beyond all others, at either end; an image is its own
+    // inverse.
+    scan.finite = range.max < static_cast<Signed<U>>(kExponent<U>) &&
+                  range.min > static_cast<Signed<U>>(~kExponent<U>);
+    scan.min = number_of(static_cast<U>(image_of(static_cast<U>(range.min))));
+    scan.max = number_of(static_cast<U>(image_of(static_cast<U>(range.max))));
+    return scan;
 }
 
 template <typename T>
@@ -200,6 +212,17 @@ void sum_squares_any(std::span<const T> values, double mean, std::span<double> s
 }
 
 }  // namespace
+
+bool has_value_loops(ValueLoopLevel level) {
+    return loops_of<uint32_t>(level) != nullptr;
+}
+
+void use_value_loops(ValueLoopLevel level) {
+    CHECK(has_value_loops(level), "this processor has no loops of level {}",
+          static_cast<int>(level));
+    loops_in_use<uint32_t>().store(loops_of<uint32_t>(level), std::memory_order_relaxed);
+    loops_in_use<uint64_t>().store(loops_of<uint64_t>(level), std::memory_order_relaxed);
+}
 
 ValueScan scan_values(std::span<const double> values, std::span<double> sums) {
     return scan_any(values, sums);

@@ -38,4 +38,11 @@ void sum_squares(std::span<const uint32_t> words, double mean, std::span<double>
 size_t find_value(std::span<const double> values, double value);
 size_t find_value(std::span<const uint32_t> words, double value);
 
+enum class ValueLoopLevel : uint8_t { kPortable, kAvx2, kAvx512 };
+
+// Whether this processor and this build can. The best of them is in use.
+bool has_value_loops(ValueLoopLevel level);
+// For tests: from now on these, in all threads.
+void use_value_loops(ValueLoopLevel level);
+
 }  // namespace stepdb
