@@ -135,7 +135,8 @@ class FlushSegment {
             }
         }
         for (const size_t i : *portion) {
-            const Status put = co_await output->put_block(input_.blocks[i]);
+            const Status put =
+                co_await output->put_block(input_.blocks[i], input_.limits.summary_values);
             if (!put) {
                 co_return put;
             }

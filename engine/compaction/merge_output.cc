@@ -21,12 +21,13 @@ Task<Status> MergeOutput::begin_block(BlockInfo info, Bytes axis, Bytes director
     co_return co_await writer_.begin_block(info, axis, directory, summaries);
 }
 
-Task<Status> MergeOutput::put_block(std::shared_ptr<const EncodedBlock> block) {
+Task<Status> MergeOutput::put_block(std::shared_ptr<const EncodedBlock> block,
+                                    size_t summary_rows_min) {
     const Status begun = co_await begin(block->info);
     if (!begun) {
         co_return begun;
     }
-    co_return co_await writer_.put_block(std::move(block));
+    co_return co_await writer_.put_block(std::move(block), summary_rows_min);
 }
 
 Task<Status> MergeOutput::put_copied(const CopiedBlock* block) {

@@ -28,7 +28,7 @@ class MergeOutput {
           expected_bytes_(expected_bytes) {}
 
     // Blocks, as SegmentWriter takes them. Of begin_block strips and summaries follow by put_rest.
-    Task<Status> put_block(std::shared_ptr<const EncodedBlock> block);
+    Task<Status> put_block(std::shared_ptr<const EncodedBlock> block, size_t summary_rows_min = 0);
     Task<Status> put_copied(const CopiedBlock* block);
     Task<Status> put_damaged(SegmentBlock block, uint64_t file_id, Bytes bytes);
     Task<Status> begin_block(BlockInfo info, Bytes axis, Bytes directory, Bytes summaries);

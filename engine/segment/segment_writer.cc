@@ -39,9 +39,8 @@ std::vector<std::byte> encode_end(const std::vector<SegmentBlock>& blocks,
     return out;
 }
 
-// Short blocks leave their summaries in memory.
-BlockInfo info_in_file(BlockInfo info) {
-    if (info.rows < kSummaryValuesMin) {
+BlockInfo info_in_file(BlockInfo info, size_t summary_rows_min) {
+    if (info.rows < summary_rows_min) {
         info.summaries_bytes = 0;
     }
     return info;
@@ -156,8 +155,9 @@ Task<Status> SegmentWriter::put_pieces(std::span<const Bytes> pieces) {
     co_return Status();
 }
 
-Task<Status> SegmentWriter::put_block(std::shared_ptr<const EncodedBlock> block) {
-    const BlockInfo info = info_in_file(block->info);
+Task<Status> SegmentWriter::put_block(std::shared_ptr<const EncodedBlock> block,
+                                      size_t summary_rows_min) {
+    const BlockInfo info = info_in_file(block->info, summary_rows_min);
     const Bytes summaries = summaries_section(*block).first(info.summaries_bytes);
     const Status begun =
         co_await begin_block(info, axis_section(*block), directory_section(*block), summaries);
@@ -288,14 +288,14 @@ Task<Result<std::shared_ptr<const SegmentMeta>>> write_segment(
     SegmentWriter writer(files, std::move(path), store, file_id, turns);
     uint64_t blocks_bytes = kPageBytes;  // with the header
     for (const auto& block : blocks) {
-        blocks_bytes += info_in_file(block->info).total_bytes();
+        blocks_bytes += info_in_file(block->info, kSummaryValuesMin).total_bytes();
     }
     const Status created = co_await writer.create(blocks_bytes);
     if (!created) {
         co_return created.error();
     }
     for (const auto& block : blocks) {
-        const Status put = co_await writer.put_block(block);
+        const Status put = co_await writer.put_block(block, kSummaryValuesMin);
         if (!put) {
             co_return put.error();
         }

@@ -44,7 +44,8 @@ class SegmentWriter {
     Task<Status> put_rest(Bytes bytes);
     // `pieces`, one behind the other, stay where they are until it has ended.
     Task<Status> put_pieces(std::span<const Bytes> pieces);
-    Task<Status> put_block(std::shared_ptr<const EncodedBlock> block);
+    // A block of fewer rows leaves its summaries in memory.
+    Task<Status> put_block(std::shared_ptr<const EncodedBlock> block, size_t summary_rows_min = 0);
     // A block that was found damaged in file `file_id`, with the bytes that are there.
     Task<Status> put_damaged(SegmentBlock block, uint64_t file_id, Bytes bytes);
 
