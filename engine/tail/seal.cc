@@ -11,9 +11,12 @@ namespace {
 // that the lines written to, one a column, stay in the first cache.
 constexpr uint32_t kStripColumns = 64;
 
-// Between the columns of a strip, so that they do not fall into the same sets of the cache where
-// the number of rows is a power of two.
-constexpr size_t kStridePad = 16;
+// From one column of a strip to the next: whole cache lines, so that sixteen rows fill one, and an
+// odd number of them, so that columns do not fall into the same sets of the cache.
+size_t stride_of(size_t rows) {
+    constexpr size_t kLineValues = 64 / sizeof(double);
+    return ((rows + kLineValues - 1) / kLineValues | 1U) * kLineValues;
+}
 
 // What a sealer keeps of a buffer; more was a block of a very wide schema.
 constexpr size_t kKeptBytesMax = 8U << 20U;
@@ -24,6 +27,35 @@ bool is_dense(const std::vector<TailPiece>& rows) {
         return !piece.chunk->sparse() && piece.chunk->same_layout(*rows.front().chunk);
     });
 }
+
+// Has the rows of the next strip fetched little by little while the columns of one are encoded:
+// they were written on another core, or long ago.
+class Prefetcher {
+  public:
+    Prefetcher(const std::vector<TailPiece>& pieces, uint32_t first, uint32_t end)
+        : pieces_(pieces), first_(first), end_(end) {}
+
+    void fetch_rows(size_t count) {
+        while (first_ < end_ && count > 0 && piece_ < pieces_.size()) {
+            const TailPiece& piece = pieces_[piece_];
+            const auto here = static_cast<uint32_t>(std::min<size_t>(count, piece.rows - row_));
+            piece.chunk->prefetch(row_, here, first_, end_);
+            count -= here;
+            row_ += here;
+            if (row_ == piece.rows) {
+                ++piece_;
+                row_ = 0;
+            }
+        }
+    }
+
+  private:
+    const std::vector<TailPiece>& pieces_;
+    uint32_t first_;
+    uint32_t end_;
+    size_t piece_ = 0;
+    uint32_t row_ = 0;
+};
 
 }  // namespace
 
@@ -62,24 +94,32 @@ void Sealer::read_axis(const std::vector<TailPiece>& rows) {
 
 void Sealer::add_dense(const std::vector<TailPiece>& rows, BlockBuilder& builder) {
     const size_t count = keys_.size();
-    const size_t stride = count + kStridePad;
+    const size_t stride = stride_of(count);
     const TailChunk& layout = *rows.front().chunk;
-    narrow_.resize(kStripColumns * stride);
-    wide_.resize(kStripColumns * stride);
+    const size_t strip_bytes = kStripColumns * stride * (sizeof(uint32_t) + sizeof(double));
+    if (strip_.size() < strip_bytes) {
+        strip_ = LargeBuffer(strip_bytes);
+    }
+    auto* const narrow = reinterpret_cast<uint32_t*>(strip_.data());
+    auto* const wide =
+        reinterpret_cast<double*>(strip_.data() + kStripColumns * stride * sizeof(uint32_t));
     for (uint32_t first = 0; first < builder.columns(); first += kStripColumns) {
         const uint32_t end = std::min(first + kStripColumns, builder.columns());
+        const uint32_t next_end = std::min(end + kStripColumns, builder.columns());
         size_t row = 0;
         for (const TailPiece& piece : rows) {
-            piece.chunk->transpose(first, end, narrow_.data() + row, wide_.data() + row, stride);
+            piece.chunk->transpose(first, end, narrow + row, wide + row, stride);
             row += piece.rows;
         }
-        size_t narrow = 0;
-        size_t wide = 0;
+        Prefetcher next(rows, end, next_end);
+        size_t narrow_columns = 0;
+        size_t wide_columns = 0;
         for (uint32_t column = first; column < end; ++column) {
+            next.fetch_rows(count / (end - first) + 1);
             if (layout.is_float64(column)) {
-                builder.add_column(column, std::span(wide_).subspan(wide++ * stride, count), {});
+                builder.add_column(column, {wide + wide_columns++ * stride, count}, {});
             } else {
-                builder.add_words(column, std::span(narrow_).subspan(narrow++ * stride, count));
+                builder.add_words(column, {narrow + narrow_columns++ * stride, count});
             }
         }
     }

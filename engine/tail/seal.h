@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/base/large_buffer.h"
 #include "engine/base/memory_budget.h"
 #include "engine/segment/block.h"
 #include "engine/tail/tail.h"
@@ -29,7 +30,7 @@ class Sealer {
     std::vector<Key> keys_;
     std::vector<int64_t> times_;
     std::vector<uint64_t> sequences_;
-    std::vector<uint32_t> narrow_;  // a strip of columns
+    LargeBuffer strip_;  // columns of float32, then of float64
     std::vector<double> wide_;
     std::vector<uint8_t> present_;
     std::vector<std::byte> chunks_;

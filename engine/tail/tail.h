@@ -57,6 +57,9 @@ class TailChunk {
     void transpose(uint32_t first, uint32_t end, uint32_t* narrow, double* wide,
                    size_t stride) const;
 
+    // Has the processor fetch what transpose() will read of `count` rows from `row` on.
+    void prefetch(uint32_t row, uint32_t count, uint32_t first, uint32_t end) const;
+
     // Column `column` of rows [0, count): values[i] and, if sparse, present[i]; values of absent
     // rows are 0. `present` is left alone if dense.
     void read_column(uint32_t column, uint32_t count, double* values, uint8_t* present) const;

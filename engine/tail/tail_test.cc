@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine/segment/summary_section.h"
+#include "engine/tail/transpose.h"
 #include "tests/support/sim_executor.h"
 
 namespace stepdb {
@@ -196,6 +198,48 @@ TEST_P(TailTest, LongColumnsOfASealedBlockHaveSummaries) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, TailTest, ::testing::Range(0, 40));
+
+template <typename T>
+void expect_transposed(SimRandom& random, size_t rows, size_t columns, bool wide,
+                       void (*transpose)(const std::byte*, size_t, size_t, size_t, T*, size_t)) {
+    use_wide_transposition(wide);
+    const size_t row_bytes = columns * sizeof(T) + random.below(9);
+    const size_t stride = rows + random.below(5);
+    std::vector<std::byte> from(rows * row_bytes);
+    std::ranges::generate(from, [&] { return static_cast<std::byte>(random.below(256)); });
+    std::vector<std::byte> guarded(columns * stride * sizeof(T), std::byte{0x5A});
+    std::vector<T> to(columns * stride);
+    std::memcpy(to.data(), guarded.data(), guarded.size());
+    transpose(from.data(), row_bytes, rows, columns, to.data(), stride);
+    for (size_t column = 0; column < columns; ++column) {
+        for (size_t row = 0; row < rows; ++row) {
+            ASSERT_EQ(std::memcmp(&to[column * stride + row],
+                                  from.data() + row * row_bytes + column * sizeof(T), sizeof(T)),
+                      0)
+                << rows << " x " << columns << ": " << row << ", " << column;
+        }
+        for (size_t beyond = rows; beyond < stride; ++beyond) {
+            ASSERT_EQ(std::memcmp(&to[column * stride + beyond], guarded.data(), sizeof(T)), 0);
+        }
+    }
+}
+
+// Whatever is left over beside whole tiles, and nothing written beside the rows.
+TEST(Transpose, PutsEveryValueInItsColumn) {
+    SimRandom random(test_seed(7));
+    for (const bool wide : {false, true}) {
+        if (wide && !can_transpose_wide()) {
+            continue;
+        }
+        for (size_t rows = 0; rows < 70; rows += 1 + rows / 20) {
+            for (const size_t columns : {1U, 2U, 3U, 4U, 7U, 16U, 64U, 67U}) {
+                expect_transposed<uint32_t>(random, rows, columns, wide, transpose_words);
+                expect_transposed<double>(random, rows, columns, wide, transpose_doubles);
+            }
+        }
+    }
+    use_wide_transposition(can_transpose_wide());
+}
 
 }  // namespace
 }  // namespace stepdb

@@ -15,4 +15,9 @@ void transpose_words(const std::byte* from, size_t row_bytes, size_t rows, size_
 void transpose_doubles(const std::byte* from, size_t row_bytes, size_t rows, size_t columns,
                        double* to, size_t stride);
 
+// Whether this processor can do it in wide registers, as it then does.
+bool can_transpose_wide();
+// For tests: from now on so or not so, in all threads.
+void use_wide_transposition(bool wide);
+
 }  // namespace stepdb
