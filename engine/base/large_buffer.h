@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "engine/base/bytes.h"
+#include "engine/base/check.h"
 
 namespace stepdb {
 
@@ -41,6 +42,11 @@ class LargeBuffer {
     std::byte* end() { return data_ + size_; }
     const std::byte* begin() const { return data_; }
     const std::byte* end() const { return data_ + size_; }
+    // Of fewer bytes than the capacity.
+    void resize(size_t bytes) {
+        CHECK(bytes <= capacity_, "{} bytes of {}", bytes, capacity_);
+        size_ = bytes;
+    }
     std::byte& operator[](size_t at) { return data_[at]; }
 
     // How many bytes of buffers given back are kept at most; 32 MiB until it is set. What is kept

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <type_traits>
 
@@ -23,12 +24,6 @@ namespace {
 constexpr uint8_t kDecimalBit = 1U << 3U;
 constexpr uint8_t kExceptionsBit = 1U << 4U;
 constexpr uint8_t kTagBits = kOrderMask | kPatchedBit | kDecimalBit | kExceptionsBit;
-
-using VectorBytes = std::array<std::byte, kIntegerVectorBytesMax>;
-
-void append(std::vector<std::byte>& out, const std::byte* from, const std::byte* to) {
-    out.insert(out.end(), from, to);
-}
 
 // A vector as decimals, if it is one.
 template <typename U>
@@ -172,10 +167,10 @@ std::byte* encode_vector(const U* words, size_t count, std::byte* to) {
 }
 
 template <typename U>
-void encode_constant(U word, std::vector<std::byte>& out) {
+std::byte* write_constant(U word, std::byte* to) {
     const Bytes bytes = std::as_bytes(std::span(&word, 1));
     const size_t zeros = word == 0 ? sizeof(U) : static_cast<size_t>(std::countr_zero(word)) / 8;
-    append(out, bytes.data() + zeros, bytes.data() + bytes.size());
+    return std::copy(bytes.begin() + static_cast<std::ptrdiff_t>(zeros), bytes.end(), to);
 }
 
 template <typename T>
@@ -196,22 +191,29 @@ const uint32_t* words_of(std::span<const uint32_t> words, uint32_t* /*room*/) {
     return words.data();
 }
 
-// False if a value has no word of U; what was appended is then to be dropped.
+// Returns the end; null if a value has no word of U.
 template <typename U, typename T>
-bool encode_vectors(std::span<const T> values, std::vector<std::byte>& out) {
-    VectorTableWriter table(out, values.size());
+std::byte* write_vectors(std::span<const T> values, std::byte* to) {
     alignas(64) std::array<U, kKernelRoom> room;
-    VectorBytes bytes;
+    std::byte* length = to;
+    to += (values.size() - 1) / kPackedValuesMax * kVectorLengthBytes;
     for (size_t at = 0; at < values.size(); at += kPackedValuesMax) {
         const size_t here = std::min(kPackedValuesMax, values.size() - at);
         const U* const words = words_of(values.subspan(at, here), room.data());
         if (words == nullptr) {
-            return false;
+            return nullptr;
         }
-        append(out, bytes.data(), encode_vector(words, here, bytes.data()));
-        table.end_vector(out);
+        std::byte* const end = encode_vector(words, here, to);
+        const auto bytes = static_cast<size_t>(end - to);
+        CHECK(bytes <= kValueVectorBytesMax - kVectorLengthBytes, "{} bytes of {} values", bytes,
+              here);
+        if (at + here < values.size()) {
+            store_le(length, static_cast<uint16_t>(bytes));
+            length += kVectorLengthBytes;
+        }
+        to = end;
     }
-    return true;
+    return to;
 }
 
 Error malformed(Bytes encoded, size_t count) {
@@ -328,35 +330,49 @@ Status decode(ValueForm form, Bytes payload, size_t count, size_t first, std::sp
 
 }  // namespace
 
-ValueForm encode_values(std::span<const double> values, std::vector<std::byte>& out) {
+ValueForm encode_values(std::span<const double> values, std::byte*& to) {
     CHECK(!values.empty(), "no values to encode");
     ValueForm form;
     form.constant = all_same(values);
     if (form.constant) {
         const auto narrowed = narrow(values[0]);
         form.float64 = !narrowed.has_value();
-        narrowed ? encode_constant(*narrowed, out) : encode_constant(bits_of(values[0]), out);
+        to = narrowed ? write_constant(*narrowed, to) : write_constant(bits_of(values[0]), to);
         return form;
     }
-    const size_t begin = out.size();
-    if (!encode_vectors<uint32_t>(values, out)) {
-        out.resize(begin);
-        form.float64 = true;
-        encode_vectors<uint64_t>(values, out);
-    }
+    std::byte* const end = write_vectors<uint32_t>(values, to);
+    form.float64 = end == nullptr;
+    to = form.float64 ? write_vectors<uint64_t>(values, to) : end;
     return form;
 }
 
-ValueForm encode_values(std::span<const uint32_t> words, std::vector<std::byte>& out) {
+ValueForm encode_values(std::span<const uint32_t> words, std::byte*& to) {
     CHECK(!words.empty(), "no values to encode");
     ValueForm form;
     form.constant = all_same(words);
-    if (form.constant) {
-        encode_constant(words.front(), out);
-        return form;
-    }
-    encode_vectors<uint32_t>(words, out);
+    to = form.constant ? write_constant(words.front(), to) : write_vectors<uint32_t>(words, to);
     return form;
+}
+
+namespace {
+
+template <typename T>
+ValueForm append_values(std::span<const T> values, std::vector<std::byte>& out) {
+    const auto room = std::make_unique_for_overwrite<std::byte[]>(value_bytes_max(values.size()));
+    std::byte* end = room.get();
+    const ValueForm form = encode_values(values, end);
+    out.insert(out.end(), room.get(), end);
+    return form;
+}
+
+}  // namespace
+
+ValueForm encode_values(std::span<const double> values, std::vector<std::byte>& out) {
+    return append_values(values, out);
+}
+
+ValueForm encode_values(std::span<const uint32_t> words, std::vector<std::byte>& out) {
+    return append_values(words, out);
 }
 
 Status decode_values(ValueForm form, Bytes payload, std::span<double> values) {

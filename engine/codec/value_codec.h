@@ -21,8 +21,12 @@
 
 #include "engine/base/bytes.h"
 #include "engine/base/result.h"
+#include "engine/codec/integer_vector.h"
 
 namespace stepdb {
+
+// More than an encoded vector with its length takes: at worst all words, with tags and exceptions.
+inline constexpr size_t kValueVectorBytesMax = 2560;
 
 // What the payload of a sequence of values is; kept beside it by the caller.
 struct ValueForm {
@@ -30,11 +34,22 @@ struct ValueForm {
     bool constant = false;
 };
 
-// Appends the payload of 1 or more values; allocates nothing but what `out` grows by.
-ValueForm encode_values(std::span<const double> values, std::vector<std::byte>& out);
+// Room for the payload of `count` values and for what is written beyond its end.
+constexpr size_t value_bytes_max(size_t count) {
+    return (count + kPackedValuesMax - 1) / kPackedValuesMax * kValueVectorBytesMax +
+           kIntegerVectorBytesMax;
+}
+
+// Writes the payload of 1 or more values to `to`, where there is room for value_bytes_max of them,
+// and arbitrary bytes behind it; moves `to` to its end. Allocates nothing.
+ValueForm encode_values(std::span<const double> values, std::byte*& to);
 
 // The same bytes for values that are given as the bits of float32 values: what their widened
 // doubles would get.
+ValueForm encode_values(std::span<const uint32_t> words, std::byte*& to);
+
+// Append the payload.
+ValueForm encode_values(std::span<const double> values, std::vector<std::byte>& out);
 ValueForm encode_values(std::span<const uint32_t> words, std::vector<std::byte>& out);
 
 // Decodes all of `payload` into values.size() values; kCorruption if it does not hold exactly

@@ -6,8 +6,6 @@ namespace stepdb {
 
 namespace {
 
-constexpr size_t kLengthBytes = 2;
-
 size_t vector_count(size_t values) {
     return (values + kPackedValuesMax - 1) / kPackedValuesMax;
 }
@@ -16,7 +14,7 @@ size_t vector_count(size_t values) {
 
 VectorTableWriter::VectorTableWriter(std::vector<std::byte>& out, size_t values)
     : table_at_(out.size()), vectors_(vector_count(values)) {
-    out.resize(out.size() + (vectors_ - 1) * kLengthBytes);
+    out.resize(out.size() + (vectors_ - 1) * kVectorLengthBytes);
     vector_at_ = out.size();
 }
 
@@ -25,7 +23,8 @@ void VectorTableWriter::end_vector(std::vector<std::byte>& out) {
     CHECK(bytes <= 0xFFFF && ended_ < vectors_, "vector {} of {}: {} bytes", ended_, vectors_,
           bytes);
     if (ended_ + 1 < vectors_) {
-        store_le(out.data() + table_at_ + ended_ * kLengthBytes, static_cast<uint16_t>(bytes));
+        store_le(out.data() + table_at_ + ended_ * kVectorLengthBytes,
+                 static_cast<uint16_t>(bytes));
     }
     ++ended_;
     vector_at_ = out.size();
@@ -33,9 +32,9 @@ void VectorTableWriter::end_vector(std::vector<std::byte>& out) {
 
 Result<VectorTable> VectorTable::read(ByteReader& reader, size_t values) {
     const size_t vectors = vector_count(values);
-    const Bytes lengths = reader.get_bytes((vectors - 1) * kLengthBytes);
+    const Bytes lengths = reader.get_bytes((vectors - 1) * kVectorLengthBytes);
     size_t total = 0;
-    for (size_t at = 0; at < lengths.size(); at += kLengthBytes) {
+    for (size_t at = 0; at < lengths.size(); at += kVectorLengthBytes) {
         total += load_le<uint16_t>(lengths.data() + at);
     }
     if (reader.failed() || total > reader.remaining()) {
@@ -47,13 +46,13 @@ Result<VectorTable> VectorTable::read(ByteReader& reader, size_t values) {
 
 Bytes VectorTable::vector(size_t index) const {
     size_t offset = 0;
-    for (size_t at = 0; at < index * kLengthBytes; at += kLengthBytes) {
+    for (size_t at = 0; at < index * kVectorLengthBytes; at += kVectorLengthBytes) {
         offset += load_le<uint16_t>(lengths_.data() + at);
     }
-    const bool last = index * kLengthBytes == lengths_.size();
+    const bool last = index * kVectorLengthBytes == lengths_.size();
     return last ? vectors_.subspan(offset)
                 : vectors_.subspan(offset,
-                                   load_le<uint16_t>(lengths_.data() + index * kLengthBytes));
+                                   load_le<uint16_t>(lengths_.data() + index * kVectorLengthBytes));
 }
 
 }  // namespace stepdb

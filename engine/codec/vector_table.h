@@ -11,6 +11,8 @@
 
 namespace stepdb {
 
+inline constexpr size_t kVectorLengthBytes = 2;
+
 class VectorTableWriter {
   public:
     // Appends room for the lengths; the vectors follow.

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
+#include "engine/base/checksum.h"
 #include "engine/base/coding.h"
 #include "engine/codec/integer_codec.h"
 #include "engine/codec/kernels.h"
@@ -147,13 +149,44 @@ BlockBuilder::BlockBuilder(const BlockInfo& info, std::span<const Key> keys,
     info_.sequence_max = sequence_max;
     has_equal_keys_ = std::ranges::adjacent_find(axis_.keys) != axis_.keys.end();
     chunk_bytes_.reserve(info_.columns);
+    content_seed_ = content_seed(info_);
     values_.resize(keys.size());
 }
 
-void BlockBuilder::use_buffer(std::vector<std::byte> buffer) {
-    CHECK(chunks_.empty(), "{} bytes of chunks", chunks_.size());
-    chunks_ = std::move(buffer);
-    chunks_.clear();
+void BlockBuilder::use_buffer(LargeBuffer buffer) {
+    CHECK(used_ == 0, "{} bytes of chunks", used_);
+    bytes_ = std::move(buffer);
+}
+
+// Where `bytes` can be written next. What there is not room for moves to where there probably is
+// for all that comes, going by the columns so far.
+std::byte* BlockBuilder::room(size_t bytes) {
+    if (bytes_.capacity() - used_ < bytes) {
+        constexpr size_t kGrowthMax = 16;
+        const size_t columns = std::max<size_t>(chunk_bytes_.size(), 1);
+        const size_t expected = used_ / columns * (info_.columns + info_.columns / 32);
+        LargeBuffer larger(std::clamp(expected, 2 * used_, kGrowthMax * used_) + bytes);
+        std::copy_n(bytes_.data(), used_, larger.data());
+        bytes_ = std::move(larger);
+    }
+    return bytes_.data() + used_;
+}
+
+void BlockBuilder::append(Bytes section) {
+    std::ranges::copy(section, room(section.size()));
+    used_ += section.size();
+}
+
+// The buffer itself, unless it is small or a good part of it is empty.
+LargeBuffer BlockBuilder::take_bytes() {
+    constexpr size_t kCopiedMax = 256U << 10U;
+    if (used_ <= kCopiedMax || used_ + used_ / 4 < bytes_.capacity()) {
+        LargeBuffer exact(used_);
+        std::copy_n(bytes_.data(), used_, exact.data());
+        return exact;
+    }
+    bytes_.resize(used_);
+    return std::exchange(bytes_, {});
 }
 
 void BlockBuilder::add_column(uint32_t column, std::span<const double> values,
@@ -198,9 +231,30 @@ void BlockBuilder::add_words(uint32_t column, std::span<const uint32_t> words) {
             add_summary(summarize(axis_.keys, axis_.times, words));
         }
     }
-    const size_t at = chunks_.size();
-    encode_full_chunk(words, chunks_);
-    chunk_bytes_.push_back(static_cast<uint32_t>(chunks_.size() - at));
+    std::byte* const to = room(full_chunk_bytes_max(words.size()));
+    end_chunk(static_cast<size_t>(encode_full_chunk(words, to) - to));
+}
+
+// The chunk of the column begun has been written: of so many bytes, 0 if it has no value.
+void BlockBuilder::end_chunk(size_t bytes) {
+    if (bytes != 0) {
+        const uint64_t before = strips_.empty() ? 0 : strips_.back().bytes;
+        if (opens_strip(before, bytes)) {
+            close_strip();
+            strips_.push_back({static_cast<uint32_t>(chunk_bytes_.size()), used_, 0, 0});
+        }
+        strips_.back().bytes += static_cast<uint32_t>(bytes);
+        used_ += bytes;
+    }
+    chunk_bytes_.push_back(static_cast<uint32_t>(bytes));
+}
+
+// Checksums the last strip, while it is in the cache.
+void BlockBuilder::close_strip() {
+    if (!strips_.empty()) {
+        Strip& strip = strips_.back();
+        strip.checksum = xxh3(Bytes(bytes_.data() + strip.offset, strip.bytes), content_seed_);
+    }
 }
 
 // Columns since the last one stay without a value.
@@ -244,16 +298,20 @@ void BlockBuilder::add_sparse(std::span<const double> values, std::span<const ui
 
 // The chunk of the column begun: `rows` have a value, ascending.
 void BlockBuilder::add_sorted(std::span<const int64_t> rows, std::span<const double> values) {
-    const size_t at = chunks_.size();
-    if (rows.size() == info_.rows) {
-        encode_full_chunk(values, chunks_);
-    } else if (!rows.empty()) {
-        encode_sparse_chunk(info_.rows, rows, values, chunks_);
-    }
     if (rows.size() >= summary_values_min_) {
         add_summary(summarize_present(rows, values));
     }
-    chunk_bytes_.push_back(static_cast<uint32_t>(chunks_.size() - at));
+    if (rows.size() == info_.rows) {
+        std::byte* const to = room(full_chunk_bytes_max(values.size()));
+        end_chunk(static_cast<size_t>(encode_full_chunk(values, to) - to));
+        return;
+    }
+    sparse_chunk_.clear();
+    if (!rows.empty()) {
+        encode_sparse_chunk(info_.rows, rows, values, sparse_chunk_);
+        std::ranges::copy(sparse_chunk_, room(sparse_chunk_.size()));
+    }
+    end_chunk(sparse_chunk_.size());
 }
 
 Summary BlockBuilder::summarize_present(std::span<const int64_t> rows,
@@ -280,9 +338,10 @@ std::shared_ptr<const EncodedBlock> BlockBuilder::finish(std::shared_ptr<MemoryB
         info_.first_column = static_cast<uint32_t>(first - chunk_bytes_.begin());
         info_.end_column = static_cast<uint32_t>(chunk_bytes_.rend() - last);
     }
+    close_strip();
+    info_.strips_bytes = used_;
     const std::vector<std::byte> axis = encode_axis(axis_, info_.axis);
-    info_.strips_bytes = chunks_.size();
-    const std::vector<std::byte> directory = encode_directory(info_, chunk_bytes_, chunks_);
+    const std::vector<std::byte> directory = encode_plain_directory(strips_, chunk_bytes_);
     info_.axis_bytes = static_cast<uint32_t>(axis.size());
     info_.directory_bytes = static_cast<uint32_t>(directory.size());
     std::vector<std::byte> summaries;
@@ -290,13 +349,12 @@ std::shared_ptr<const EncodedBlock> BlockBuilder::finish(std::shared_ptr<MemoryB
         summaries = encode_summaries(summaries_, info_.axis);
     }
     info_.summaries_bytes = static_cast<uint32_t>(summaries.size());
+    append(axis);
+    append(directory);
+    append(summaries);
     auto block = std::make_shared<EncodedBlock>();
     block->info = info_;
-    block->bytes = LargeBuffer(info_.total_bytes());
-    std::byte* to = block->bytes.data();
-    for (const Bytes part : {Bytes(axis), Bytes(directory), Bytes(chunks_), Bytes(summaries)}) {
-        to = std::copy(part.begin(), part.end(), to);
-    }
+    block->bytes = take_bytes();
     block->charge = MemoryCharge(std::move(budget), block->memory_bytes());
     return block;
 }
@@ -386,14 +444,14 @@ Result<ColumnValues> decode_chunk(Bytes chunk, const BlockInfo& info) {
 }
 
 Bytes axis_section(const EncodedBlock& block) {
-    return Bytes(block.bytes).first(block.info.axis_bytes);
+    return Bytes(block.bytes).subspan(block.info.strips_bytes, block.info.axis_bytes);
 }
 Bytes directory_section(const EncodedBlock& block) {
-    return Bytes(block.bytes).subspan(block.info.axis_bytes, block.info.directory_bytes);
+    return Bytes(block.bytes)
+        .subspan(block.info.strips_bytes + block.info.axis_bytes, block.info.directory_bytes);
 }
 Bytes strips_section(const EncodedBlock& block) {
-    return Bytes(block.bytes)
-        .subspan(block.info.axis_bytes + block.info.directory_bytes, block.info.strips_bytes);
+    return Bytes(block.bytes).first(block.info.strips_bytes);
 }
 Bytes summaries_section(const EncodedBlock& block) {
     return Bytes(block.bytes).last(block.info.summaries_bytes);

@@ -69,7 +69,7 @@ struct BlockInfo {
 // Immutable once built; shared between the engine and snapshots.
 struct EncodedBlock {
     BlockInfo info;
-    LargeBuffer bytes;    // info.total_bytes()
+    LargeBuffer bytes;    // info.total_bytes(): strips, axis, directory, summaries
     MemoryCharge charge;  // memory_bytes(), for as long as anybody holds the block
 
     size_t memory_bytes() const { return sizeof(*this) + bytes.capacity(); }
@@ -103,6 +103,14 @@ struct ChunkPlace {
     uint64_t strip_checksum = 0;  // XXH3-64 of the strip, seeded with the block's content seed
 };
 
+// As it will stand in the directory.
+struct Strip {
+    uint32_t first_column = 0;
+    uint64_t offset = 0;  // from the start of the strips section
+    uint32_t bytes = 0;
+    uint64_t checksum = 0;
+};
+
 // Builds one block. Rows may come in any order; the builder sorts them by (key, sequence).
 class BlockBuilder {
   public:
@@ -129,16 +137,21 @@ class BlockBuilder {
 
     uint32_t columns() const { return info_.columns; }
 
-    // Memory to work in, which who builds many blocks hands from one to the next: before the first
-    // column, and after finish().
-    void use_buffer(std::vector<std::byte> buffer);
-    std::vector<std::byte> take_buffer() { return std::move(chunks_); }
+    // Memory to begin in, which who builds many blocks hands from one to the next: before the first
+    // column, and after finish(), when it may be gone.
+    void use_buffer(LargeBuffer buffer);
+    LargeBuffer take_buffer() { return std::move(bytes_); }
 
     // The block's memory is charged to `budget`, if there is one.
     std::shared_ptr<const EncodedBlock> finish(std::shared_ptr<MemoryBudget> budget = nullptr);
 
   private:
     void begin_column(uint32_t column);
+    void end_chunk(size_t bytes);
+    void close_strip();
+    std::byte* room(size_t bytes);
+    void append(Bytes section);
+    LargeBuffer take_bytes();
     void add_sorted(std::span<const int64_t> rows, std::span<const double> values);
     void add_summary(const Summary& summary);
     Summary summarize_present(std::span<const int64_t> rows, std::span<const double> values) const;
@@ -152,7 +165,11 @@ class BlockBuilder {
     AxisColumns axis_;
     bool has_equal_keys_ = false;
     std::vector<uint32_t> chunk_bytes_;
-    std::vector<std::byte> chunks_;
+    uint64_t content_seed_ = 0;
+    std::vector<Strip> strips_;
+    LargeBuffer bytes_;  // used_ of them: chunks, in the end the other sections
+    size_t used_ = 0;
+    std::vector<std::byte> sparse_chunk_;
     std::vector<ColumnSummary> summaries_;
     std::vector<double> values_;     // scratch of add_column, reused
     std::vector<uint32_t> words_;    // likewise of add_words

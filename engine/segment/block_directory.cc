@@ -80,24 +80,8 @@ std::vector<std::byte> encode_directory(std::span<const Strip> strips,
     return encode(kDirectoryOfPartsFormat, strips, chunk_bytes);
 }
 
-std::vector<std::byte> encode_directory(const BlockInfo& info,
-                                        std::span<const uint32_t> chunk_bytes, Bytes bytes) {
-    std::vector<Strip> strips;
-    uint64_t offset = 0;
-    for (uint32_t column = 0; column < chunk_bytes.size(); ++column) {
-        if (chunk_bytes[column] == 0) {
-            continue;
-        }
-        if (opens_strip(strips.empty() ? 0 : strips.back().bytes, chunk_bytes[column])) {
-            strips.push_back({column, offset, 0, 0});
-        }
-        strips.back().bytes += chunk_bytes[column];
-        offset += chunk_bytes[column];
-    }
-    CHECK(offset == bytes.size(), "strips of {} bytes, chunks of {}", bytes.size(), offset);
-    for (Strip& strip : strips) {
-        strip.checksum = xxh3(bytes.subspan(strip.offset, strip.bytes), content_seed(info));
-    }
+std::vector<std::byte> encode_plain_directory(std::span<const Strip> strips,
+                                              std::span<const uint32_t> chunk_bytes) {
     return encode(kDirectoryFormat, strips, chunk_bytes);
 }
 

@@ -27,13 +27,6 @@ namespace stepdb {
 // and in a file is the same bytes. The directory, whose checksum has the place in it, binds them.
 uint64_t content_seed(const BlockInfo& info);
 
-struct Strip {
-    uint32_t first_column = 0;
-    uint64_t offset = 0;  // from the start of the strips section
-    uint32_t bytes = 0;
-    uint64_t checksum = 0;
-};
-
 // Where a strip begins, for chunks that come one after the other: whether the next one, of `bytes`,
 // opens a strip behind one that has `strip_bytes` already (0: there is none yet).
 bool opens_strip(uint64_t strip_bytes, uint64_t bytes);
@@ -43,9 +36,9 @@ bool opens_strip(uint64_t strip_bytes, uint64_t bytes);
 std::vector<std::byte> encode_directory(std::span<const Strip> strips,
                                         std::span<const uint32_t> chunk_bytes);
 
-// Groups chunks, none of them in parts, into strips, of which the bytes are `strips`.
-std::vector<std::byte> encode_directory(const BlockInfo& info,
-                                        std::span<const uint32_t> chunk_bytes, Bytes strips);
+// The same where no chunk is in parts.
+std::vector<std::byte> encode_plain_directory(std::span<const Strip> strips,
+                                              std::span<const uint32_t> chunk_bytes);
 
 // A directory, taken apart; a view of the section.
 class BlockDirectory {

@@ -25,13 +25,17 @@ size_t bitmap_bytes(uint32_t rows) {
     return (size_t{rows} + 7) / 8;
 }
 
+std::byte head_of(uint8_t presence, const ValueForm& form) {
+    return static_cast<std::byte>(presence | (form.float64 ? kFloat64Bit : 0U) |
+                                  (form.constant ? kConstantBit : 0U));
+}
+
 // T is double, or uint32_t for the bits of float32 values.
 template <typename T>
-void put_values(uint8_t presence, size_t head_at, std::span<const T> values,
-                std::vector<std::byte>& out) {
-    const ValueForm form = encode_values(values, out);
-    out[head_at] = static_cast<std::byte>(presence | (form.float64 ? kFloat64Bit : 0U) |
-                                          (form.constant ? kConstantBit : 0U));
+std::byte* write_full_chunk(std::span<const T> values, std::byte* to) {
+    std::byte* end = to + 1;
+    *to = head_of(kAllRows, encode_values(values, end));
+    return end;
 }
 
 Error bad(std::string message) {
@@ -172,16 +176,19 @@ Result<ChunkForm> describe_whole(Bytes chunk, uint32_t rows) {
 
 }  // namespace
 
+std::byte* encode_full_chunk(std::span<const double> values, std::byte* to) {
+    return write_full_chunk(values, to);
+}
+
+std::byte* encode_full_chunk(std::span<const uint32_t> words, std::byte* to) {
+    return write_full_chunk(words, to);
+}
+
 void encode_full_chunk(std::span<const double> values, std::vector<std::byte>& out) {
     const size_t head_at = out.size();
     out.push_back({});
-    put_values(kAllRows, head_at, values, out);
-}
-
-void encode_full_chunk(std::span<const uint32_t> words, std::vector<std::byte>& out) {
-    const size_t head_at = out.size();
-    out.push_back({});
-    put_values(kAllRows, head_at, words, out);
+    const ValueForm form = encode_values(values, out);
+    out[head_at] = head_of(kAllRows, form);
 }
 
 void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
@@ -211,7 +218,8 @@ void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
             out[ordinals_at + ordinal / 8] |= static_cast<std::byte>(1U << (ordinal % 8));
         }
     }
-    put_values(presence, head_at, values, out);
+    const ValueForm form = encode_values(values, out);
+    out[head_at] = head_of(presence, form);
 }
 
 Result<ColumnValues> decode_chunk_bytes(Bytes chunk, uint32_t rows) {

@@ -22,11 +22,20 @@
 
 namespace stepdb {
 
-// Appends the chunk of a column in which every row has a value.
-void encode_full_chunk(std::span<const double> values, std::vector<std::byte>& out);
+// Room for a chunk in which each of `rows` rows has a value, and for what is written behind it.
+constexpr size_t full_chunk_bytes_max(size_t rows) {
+    return 1 + value_bytes_max(rows);
+}
+
+// Writes the chunk of a column in which every row has a value, and arbitrary bytes behind it;
+// returns its end. There is room for full_chunk_bytes_max at `to`.
+std::byte* encode_full_chunk(std::span<const double> values, std::byte* to);
 
 // The same chunk of values that are given as the bits of float32 values.
-void encode_full_chunk(std::span<const uint32_t> words, std::vector<std::byte>& out);
+std::byte* encode_full_chunk(std::span<const uint32_t> words, std::byte* to);
+
+// Appends it.
+void encode_full_chunk(std::span<const double> values, std::vector<std::byte>& out);
 
 // Appends a chunk of `rows` rows; `present` lists the rows with a value, ascending, at least one
 // and not all; `values` are theirs.

@@ -18,8 +18,10 @@ size_t stride_of(size_t rows) {
     return ((rows + kLineValues - 1) / kLineValues | 1U) * kLineValues;
 }
 
-// What a sealer keeps of a buffer; more was a block of a very wide schema.
-constexpr size_t kKeptBytesMax = 8U << 20U;
+// What a block is begun in: after as much it is known about how much it will take. A sealer keeps
+// the buffer, and a somewhat larger one, for the next block.
+constexpr size_t kBeginBytes = 256U << 10U;
+constexpr size_t kKeptBytesMax = 1U << 20U;
 
 // Whether every row has every column, and all rows at the same places.
 bool is_dense(const std::vector<TailPiece>& rows) {
@@ -64,16 +66,19 @@ std::shared_ptr<const EncodedBlock> Sealer::seal(const std::vector<TailPiece>& r
                                                  std::shared_ptr<MemoryBudget> budget) {
     read_axis(rows);
     BlockBuilder builder(info, keys_, times_, sequences_, kSealedSummaryValuesMin);
-    builder.use_buffer(std::move(chunks_));
+    if (begun_in_.size() == 0) {
+        begun_in_ = LargeBuffer(kBeginBytes);
+    }
+    builder.use_buffer(std::exchange(begun_in_, {}));
     if (is_dense(rows)) {
         add_dense(rows, builder);
     } else {
         add_one_by_one(rows, builder);
     }
     std::shared_ptr<const EncodedBlock> block = builder.finish(std::move(budget));
-    chunks_ = builder.take_buffer();
-    if (chunks_.capacity() > kKeptBytesMax) {
-        chunks_ = std::vector<std::byte>();
+    LargeBuffer left = builder.take_buffer();
+    if (left.size() <= kKeptBytesMax) {
+        begun_in_ = std::move(left);
     }
     return block;
 }

@@ -33,7 +33,7 @@ class Sealer {
     LargeBuffer strip_;  // columns of float32, then of float64
     std::vector<double> wide_;
     std::vector<uint8_t> present_;
-    std::vector<std::byte> chunks_;
+    LargeBuffer begun_in_;  // by blocks
 };
 
 }  // namespace stepdb
