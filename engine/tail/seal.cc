@@ -7,9 +7,12 @@ namespace stepdb {
 
 namespace {
 
-// Columns that are turned at a time: four cache lines of a row of float32 values, and few enough
-// that the lines written to, one a column, stay in the first cache.
-constexpr uint32_t kStripColumns = 64;
+// Columns that are turned at a time: enough that the processor sees each row, which comes from
+// another core's cache or memory, as a stream worth fetching ahead, and few enough that they stay
+// in the second cache until they are encoded.
+constexpr uint32_t kStripColumnsMin = 32;
+constexpr uint32_t kStripColumnsMax = 128;
+constexpr size_t kStripBytesMax = 512U << 10U;
 
 // From one column of a strip to the next: whole cache lines, so that sixteen rows fill one, and an
 // odd number of them, so that columns do not fall into the same sets of the cache.
@@ -29,35 +32,6 @@ bool is_dense(const std::vector<TailPiece>& rows) {
         return !piece.chunk->sparse() && piece.chunk->same_layout(*rows.front().chunk);
     });
 }
-
-// Has the rows of the next strip fetched little by little while the columns of one are encoded:
-// they were written on another core, or long ago.
-class Prefetcher {
-  public:
-    Prefetcher(const std::vector<TailPiece>& pieces, uint32_t first, uint32_t end)
-        : pieces_(pieces), first_(first), end_(end) {}
-
-    void fetch_rows(size_t count) {
-        while (first_ < end_ && count > 0 && piece_ < pieces_.size()) {
-            const TailPiece& piece = pieces_[piece_];
-            const auto here = static_cast<uint32_t>(std::min<size_t>(count, piece.rows - row_));
-            piece.chunk->prefetch(row_, here, first_, end_);
-            count -= here;
-            row_ += here;
-            if (row_ == piece.rows) {
-                ++piece_;
-                row_ = 0;
-            }
-        }
-    }
-
-  private:
-    const std::vector<TailPiece>& pieces_;
-    uint32_t first_;
-    uint32_t end_;
-    size_t piece_ = 0;
-    uint32_t row_ = 0;
-};
 
 }  // namespace
 
@@ -101,26 +75,26 @@ void Sealer::add_dense(const std::vector<TailPiece>& rows, BlockBuilder& builder
     const size_t count = keys_.size();
     const size_t stride = stride_of(count);
     const TailChunk& layout = *rows.front().chunk;
-    const size_t strip_bytes = kStripColumns * stride * (sizeof(uint32_t) + sizeof(double));
+    const size_t value_bytes = layout.may_hold_float64() ? sizeof(double) : sizeof(uint32_t);
+    const auto strip = static_cast<uint32_t>(std::clamp<size_t>(
+        kStripBytesMax / (stride * value_bytes), kStripColumnsMin, kStripColumnsMax));
+    const size_t narrow_bytes = strip * stride * sizeof(uint32_t);
+    const size_t strip_bytes = narrow_bytes + strip * stride * sizeof(double);
     if (strip_.size() < strip_bytes) {
         strip_ = LargeBuffer(strip_bytes);
     }
     auto* const narrow = reinterpret_cast<uint32_t*>(strip_.data());
-    auto* const wide =
-        reinterpret_cast<double*>(strip_.data() + kStripColumns * stride * sizeof(uint32_t));
-    for (uint32_t first = 0; first < builder.columns(); first += kStripColumns) {
-        const uint32_t end = std::min(first + kStripColumns, builder.columns());
-        const uint32_t next_end = std::min(end + kStripColumns, builder.columns());
+    auto* const wide = reinterpret_cast<double*>(strip_.data() + narrow_bytes);
+    for (uint32_t first = 0; first < builder.columns(); first += strip) {
+        const uint32_t end = std::min(first + strip, builder.columns());
         size_t row = 0;
         for (const TailPiece& piece : rows) {
             piece.chunk->transpose(first, end, narrow + row, wide + row, stride);
             row += piece.rows;
         }
-        Prefetcher next(rows, end, next_end);
         size_t narrow_columns = 0;
         size_t wide_columns = 0;
         for (uint32_t column = first; column < end; ++column) {
-            next.fetch_rows(count / (end - first) + 1);
             if (layout.is_float64(column)) {
                 builder.add_column(column, {wide + wide_columns++ * stride, count}, {});
             } else {

@@ -37,17 +37,6 @@ size_t sparse_row_bytes(const RowsView& rows, uint32_t row) {
     return bytes;
 }
 
-// `bytes` at the same place of `count` rows, into the second cache.
-void prefetch_rows(const std::byte* from, size_t bytes, size_t row_bytes, uint32_t count) {
-    constexpr size_t kLineBytes = 64;
-    for (; count > 0; --count, from += row_bytes) {
-        for (size_t at = 0; at < bytes; at += kLineBytes) {
-            __builtin_prefetch(from + at, 0, 2);
-        }
-        __builtin_prefetch(from + bytes - 1, 0, 2);
-    }
-}
-
 }  // namespace
 
 TailChunk::TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes_max,
@@ -167,19 +156,6 @@ void TailChunk::transpose(uint32_t first, uint32_t end, uint32_t* narrow, double
     if (wide_count != 0) {
         const size_t offset = size_t{narrow_columns(width_)} * 4 + size_t{wide_first} * 8;
         transpose_doubles(values_.data() + offset, row_bytes_, rows_, wide_count, wide, stride);
-    }
-}
-
-void TailChunk::prefetch(uint32_t row, uint32_t count, uint32_t first, uint32_t end) const {
-    const uint32_t narrow_first = narrow_columns(first);
-    const uint32_t narrow_count = narrow_columns(end) - narrow_first;
-    const size_t wide_at = size_t{narrow_columns(width_)} * 4 + size_t{first - narrow_first} * 8;
-    const std::byte* const rows = values_.data() + row * row_bytes_;
-    if (narrow_count != 0) {
-        prefetch_rows(rows + size_t{narrow_first} * 4, size_t{narrow_count} * 4, row_bytes_, count);
-    }
-    if (narrow_count != end - first) {
-        prefetch_rows(rows + wide_at, size_t{end - first - narrow_count} * 8, row_bytes_, count);
     }
 }
 

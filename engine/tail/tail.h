@@ -52,13 +52,12 @@ class TailChunk {
                (layout_ == ValueLayout::kMixed && RowsView::test_bit(float64_columns_, column));
     }
 
+    bool may_hold_float64() const { return layout_ != ValueLayout::kFloat32; }
+
     // Columns [first, end) of all rows of a dense chunk, turned into columns: those of float32
     // after another in `narrow` (as bits), those of float64 in `wide`, `stride` values apart.
     void transpose(uint32_t first, uint32_t end, uint32_t* narrow, double* wide,
                    size_t stride) const;
-
-    // Has the processor fetch what transpose() will read of `count` rows from `row` on.
-    void prefetch(uint32_t row, uint32_t count, uint32_t first, uint32_t end) const;
 
     // Column `column` of rows [0, count): values[i] and, if sparse, present[i]; values of absent
     // rows are 0. `present` is left alone if dense.
