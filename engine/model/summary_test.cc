@@ -197,13 +197,16 @@ TEST(Summary, JoinedFromAnyPartsIsThatOfTheWhole) {
     }
 }
 
-// As value_loops.h says they are added up, whatever the processor: within a part in eight sums,
+// As value_loops.h says they are added up, whatever the processor: within a part in sixteen sums,
 // which then are joined.
 template <typename Term>
 double sum_in_lanes(std::span<const double> values, const Term& term) {
-    double lanes[8] = {};
+    double lanes[16] = {};
     for (size_t i = 0; i < values.size(); ++i) {
-        lanes[i % 8] += term(values[i]);
+        lanes[i % 16] += term(values[i]);
+    }
+    for (size_t lane = 0; lane < 8; ++lane) {
+        lanes[lane] += lanes[lane + 8];
     }
     return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
            ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
@@ -273,20 +276,20 @@ TEST(Summary, OfWordsIsThatOfTheirDoublesBitForBit) {
 TEST(Summary, AddsUpInTheSameOrderOnEveryProcessor) {
     std::mt19937_64 random(test_seed());
     std::normal_distribution<double> noise(3, 1e5);
-    for (size_t count = 1; count <= 700; count += 1 + count / 9) {
+    for (size_t count = 1; count <= 5000; count += 1 + count / 9) {
         std::vector<double> values(count);
         std::ranges::generate(values, [&] { return noise(random); });
         CompensatedSum sum;
-        for (size_t at = 0; at < count; at += 128) {
-            const auto part = std::span(values).subspan(at, std::min<size_t>(128, count - at));
+        for (size_t at = 0; at < count; at += 1024) {
+            const auto part = std::span(values).subspan(at, std::min<size_t>(1024, count - at));
             sum.add(sum_in_lanes(part, [](double value) { return value; }));
         }
         with_every_level([&] {
             const Summary summary = Series(values).whole();
             EXPECT_EQ(bits_of(summary.sum.sum()), bits_of(sum.sum())) << count;
             double squares = 0;
-            for (size_t at = 0; at < count; at += 128) {
-                const auto part = std::span(values).subspan(at, std::min<size_t>(128, count - at));
+            for (size_t at = 0; at < count; at += 1024) {
+                const auto part = std::span(values).subspan(at, std::min<size_t>(1024, count - at));
                 squares += sum_in_lanes(part, [mean = summary.mean()](double value) {
                     return (value - mean) * (value - mean);
                 });

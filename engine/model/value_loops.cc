@@ -15,7 +15,7 @@ namespace stepdb {
 namespace {
 
 // Plain loops over lanes, which the compiler turns into what the caller's target has.
-constexpr size_t kLanes = 8;
+constexpr size_t kLanes = 16;
 using Lanes = std::array<double, kLanes>;
 
 // Into each of the targets below.
@@ -48,7 +48,10 @@ STEPDB_INLINE Signed<U> image_of(U word) {
     return static_cast<Signed<U>>(word ^ (negative & kMagnitude<U>));
 }
 
-STEPDB_INLINE double joined(const Lanes& lanes) {
+STEPDB_INLINE double joined(Lanes lanes) {
+    for (size_t lane = 0; lane < kLanes / 2; ++lane) {
+        lanes[lane] += lanes[lane + kLanes / 2];
+    }
     return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
            ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }

@@ -66,75 +66,94 @@ KERNEL ImageRange<uint64_t> range_of(const Images& images, uint64_t /*word*/) {
     return {_mm512_reduce_min_epi64(images.min), _mm512_reduce_max_epi64(images.max)};
 }
 
+// Eight sums each.
+struct Sums {
+    __m512d low;
+    __m512d high;
+};
+KERNEL Sums no_sums() {
+    return {_mm512_setzero_pd(), _mm512_setzero_pd()};
+}
+
 template <Term Of>
-KERNEL __m512d add_term(__m512d sums, __m512d values, __m512d mean, __mmask8 lanes) {
+KERNEL __m512d add_term(__m512d sums, __m512d values, __m512d mean, uint32_t lanes) {
     if constexpr (Of == Term::kSquare) {
         values = _mm512_sub_pd(values, mean);
         values = _mm512_mul_pd(values, values);
     }
-    return _mm512_mask_add_pd(sums, lanes, sums, values);
-}
-template <Term Of>
-KERNEL __m512d add_terms(__m512d sums, __m512i words, __m512d mean, __mmask16 lanes) {
-    const __m256 low = _mm512_castps512_ps256(_mm512_castsi512_ps(words));
-    const __m256 high = _mm512_extractf32x8_ps(_mm512_castsi512_ps(words), 1);
-    sums = add_term<Of>(sums, _mm512_cvtps_pd(low), mean, static_cast<__mmask8>(lanes));
-    return add_term<Of>(sums, _mm512_cvtps_pd(high), mean, static_cast<__mmask8>(lanes >> 8U));
-}
-template <Term Of>
-KERNEL __m512d add_terms(__m512d sums, __m512i words, __m512d mean, __mmask8 lanes) {
-    return add_term<Of>(sums, _mm512_castsi512_pd(words), mean, lanes);
+    return _mm512_mask_add_pd(sums, static_cast<__mmask8>(lanes), sums, values);
 }
 
-KERNEL double joined(__m512d lanes) {
+KERNEL __m512d numbers_of(__m512i words, bool high) {
+    const __m512 floats = _mm512_castsi512_ps(words);
+    return _mm512_cvtps_pd(high ? _mm512_extractf32x8_ps(floats, 1)
+                                : _mm512_castps512_ps256(floats));
+}
+
+// Takes in sixteen values, or those of `lanes`.
+template <Term Of>
+KERNEL void take_in(const uint32_t* words, uint32_t lanes, __m512d mean, Sums& sums,
+                    Images* images) {
+    const __m512i some = load(words, static_cast<__mmask16>(lanes));
+    if (images != nullptr) {
+        take_in(*images, some, static_cast<__mmask16>(lanes));
+    }
+    sums.low = add_term<Of>(sums.low, numbers_of(some, false), mean, lanes);
+    sums.high = add_term<Of>(sums.high, numbers_of(some, true), mean, lanes >> 8U);
+}
+template <Term Of>
+KERNEL void take_in(const uint64_t* words, uint32_t lanes, __m512d mean, Sums& sums,
+                    Images* images) {
+    const auto low_lanes = static_cast<__mmask8>(lanes);
+    const auto high_lanes = static_cast<__mmask8>(lanes >> 8U);
+    const __m512i low = load(words, low_lanes);
+    const __m512i high = load(words + 8, high_lanes);
+    if (images != nullptr) {
+        take_in(*images, low, low_lanes);
+        take_in(*images, high, high_lanes);
+    }
+    sums.low = add_term<Of>(sums.low, _mm512_castsi512_pd(low), mean, lanes);
+    sums.high = add_term<Of>(sums.high, _mm512_castsi512_pd(high), mean, lanes >> 8U);
+}
+
+KERNEL double joined(const Sums& sums) {
+    const __m512d eight = _mm512_add_pd(sums.low, sums.high);
     const __m256d four =
-        _mm256_add_pd(_mm512_castpd512_pd256(lanes), _mm512_extractf64x4_pd(lanes, 1));
+        _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
     const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-template <typename U>
-KERNEL ImageRange<U> scan(const U* words, size_t count, double* sums) {
-    constexpr auto kAll = static_cast<Mask<U>>(~0U);
-    Images images = no_images(U{});
-    const __m512d none = _mm512_setzero_pd();
+// Of each part a sum; `images` may be null.
+template <Term Of, typename U>
+KERNEL void sum_parts(const U* words, size_t count, double mean, double* sums, Images* images) {
+    constexpr size_t kStep = 16;
+    constexpr uint32_t kAll = 0xFFFF;
+    const __m512d means = _mm512_set1_pd(mean);
     for (size_t at = 0; at < count; at += kPlainValues) {
         const size_t end = count - at < kPlainValues ? count : at + kPlainValues;
-        __m512d sum = _mm512_setzero_pd();
+        Sums part = no_sums();
         size_t i = at;
-        for (; i + kWords<U> <= end; i += kWords<U>) {
-            const __m512i some = _mm512_loadu_si512(words + i);
-            take_in(images, some, kAll);
-            sum = add_terms<Term::kValue>(sum, some, none, kAll);
+        for (; i + kStep <= end; i += kStep) {
+            take_in<Of>(words + i, kAll, means, part, images);
         }
         if (i < end) {
-            const Mask<U> lanes = first_lanes<U>(end - i);
-            const __m512i some = load(words + i, lanes);
-            take_in(images, some, lanes);
-            sum = add_terms<Term::kValue>(sum, some, none, lanes);
+            take_in<Of>(words + i, (1U << (end - i)) - 1, means, part, images);
         }
-        *sums++ = joined(sum);
+        *sums++ = joined(part);
     }
+}
+
+template <typename U>
+KERNEL ImageRange<U> scan(const U* words, size_t count, double* sums) {
+    Images images = no_images(U{});
+    sum_parts<Term::kValue>(words, count, 0, sums, &images);
     return range_of(images, U{});
 }
 
 template <typename U>
 KERNEL void squares(const U* words, size_t count, double mean, double* sums) {
-    constexpr auto kAll = static_cast<Mask<U>>(~0U);
-    const __m512d means = _mm512_set1_pd(mean);
-    for (size_t at = 0; at < count; at += kPlainValues) {
-        const size_t end = count - at < kPlainValues ? count : at + kPlainValues;
-        __m512d sum = _mm512_setzero_pd();
-        size_t i = at;
-        for (; i + kWords<U> <= end; i += kWords<U>) {
-            sum = add_terms<Term::kSquare>(sum, _mm512_loadu_si512(words + i), means, kAll);
-        }
-        if (i < end) {
-            const Mask<U> lanes = first_lanes<U>(end - i);
-            sum = add_terms<Term::kSquare>(sum, load(words + i, lanes), means, lanes);
-        }
-        *sums++ = joined(sum);
-    }
+    sum_parts<Term::kSquare>(words, count, mean, sums, nullptr);
 }
 
 KERNEL uint32_t equal_lanes(__m512i words, uint32_t wanted) {

@@ -325,6 +325,10 @@ Summary BlockBuilder::summarize_present(std::span<const int64_t> rows,
 void BlockBuilder::add_summary(const Summary& summary) {
     // Deviations beyond float64 are left to those who look at the values.
     if (summary.deviations.is_plain()) {
+        if (summaries_.empty()) {
+            constexpr size_t kExpectedMax = 4096;
+            summaries_.reserve(std::min(info_.columns - chunk_bytes_.size(), kExpectedMax));
+        }
         summaries_.push_back({static_cast<uint32_t>(chunk_bytes_.size()), summary});
     }
 }
