@@ -35,6 +35,8 @@ struct EngineOptions {
 
     std::string directory;
     uint64_t log_file_bytes = kLogFileBytes;
+    // What a crash leaves to replay at most, if frames are kept back as has_room() says; a flush
+    // starts at half of it. At least four log files.
     uint64_t log_live_bytes_max = kLogLiveBytesMax;
     uint64_t log_live_rows_max = kLogLiveRowsMax;
     size_t log_group_bytes_max = kLogGroupBytesMax;
@@ -218,8 +220,8 @@ class Engine {
     // stops. Nothing may be submitted afterwards. The engine may be destroyed when it is done.
     virtual Task<Status> close() = 0;
 
-    // False while rows in memory have reached their bound and a flush is making room: whoever
-    // submits frames keeps them back until then, or memory grows beyond it.
+    // False while rows in memory or the live log have reached their bound and a flush is making
+    // room: whoever submits frames keeps them back until then, or these grow beyond it.
     virtual bool has_room() const = 0;
     // Calls `call` once, later, when there is room.
     virtual void when_room(std::function<void()> call) = 0;

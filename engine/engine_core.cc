@@ -163,7 +163,17 @@ bool EngineCore::has_room() const {
         return true;
     }
     const size_t rows = state_.memory.rows->used() + log_->pending_bytes();
-    return rows < state_.memory.rows->bytes_max();
+    return rows < state_.memory.rows->bytes_max() && !log_is_full();
+}
+
+// What a crash would leave to replay is at its bound, and a flush makes it less.
+bool EngineCore::log_is_full() const {
+    const uint64_t checkpoint = manifest_->state().checkpoint_sequence;
+    if (write_path_.published_sequence() == checkpoint) {
+        return false;
+    }
+    return log_files_->live_bytes() + log_->pending_bytes() >= options_.log_live_bytes_max ||
+           log_->next_sequence() - 1 - checkpoint >= options_.log_live_rows_max;
 }
 
 void EngineCore::when_room(std::function<void()> call) {

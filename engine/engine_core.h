@@ -124,6 +124,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::string path(std::string_view name) const {
         return options_.directory + "/" + std::string(name);
     }
+    bool log_is_full() const;
     bool log_is_busy() const { return log_ != nullptr && log_->writing() && !log_->failed(); }
     void give_turns();
     void begin_background() { ++background_; }

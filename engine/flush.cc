@@ -51,12 +51,13 @@ void EngineCore::start_flush_if_needed() {
         std::min(options_.memory_blocks_bytes_max, state_.memory.borrowed.bytes()) / 2;
     const bool much_in_memory =
         state_.rows.memory_bytes() > rows_max || (!has_room() && state_.rows.memory_bytes() > 0);
-    // Files of earlier lives with little in them count whole: each start leaves one more.
+    // While rows are flushed about as many more come. Files of earlier lives with little in them
+    // count whole: each start leaves one more.
     const bool much_to_replay =
-        std::max(log_files_->live_bytes(), log_files_->disk_bytes() - options_.log_file_bytes) >
-            options_.log_live_bytes_max ||
+        log_files_->live_bytes() > options_.log_live_bytes_max / 2 ||
+        log_files_->disk_bytes() - options_.log_file_bytes > options_.log_live_bytes_max ||
         write_path_.published_sequence() - manifest_->state().checkpoint_sequence >
-            options_.log_live_rows_max;
+            options_.log_live_rows_max / 2;
     // A flush lets log files go, which makes room on a full disk, mostly more than it takes.
     const bool frees_disk = write_path_.full() && write_path_.published_sequence() !=
                                                       manifest_->state().checkpoint_sequence;
@@ -88,6 +89,9 @@ void EngineCore::start_flush() {
         write_path_.set_flush_error(flush_error_);
         state_.count_resident();
         call_waiting_for_room();
+        if (!waiting_for_room_.empty()) {
+            start_flush_if_needed();
+        }
         start_merges_if_needed(MergeUrgency::kBusy);
         end_background();
     });

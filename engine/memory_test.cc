@@ -75,6 +75,81 @@ TEST_F(BoundedEngineTest, RowsStayWithinTheirBoundWhenFramesAreKeptBackAsAsked) 
     EXPECT_EQ(writer_.acknowledged(), 2'000U);
 }
 
+// A store whose rows have all the memory they want.
+class BoundedLogTest : public EngineTest {
+  protected:
+    static constexpr uint64_t kBytesMax = 256U << 10U;
+    static constexpr uint64_t kRowsMax = 1000;
+    static constexpr int kRows = 5'000;
+
+    static EngineOptions bounded() {
+        EngineOptions options = SimStore::small_options();
+        options.memory_blocks_bytes_max = 64U << 20U;
+        options.log_live_bytes_max = kBytesMax;
+        options.log_live_rows_max = kRowsMax;
+        return options;
+    }
+    BoundedLogTest() : EngineTest(bounded()) {}
+
+    // Sends rows of `width` values, two for each piece of work of the engine's while there is room,
+    // so that the log grows while a flush is under way. Returns how often there was none.
+    int send_rows(size_t width, const std::function<void(const EngineStats&)>& look) {
+        std::vector<std::string> metrics;
+        for (size_t metric = 0; metric < width; ++metric) {
+            metrics.push_back(fmt::format("m{}", metric));
+        }
+        const auto schema = stepped(metrics);
+        int waits = 0;
+        bool is_waiting = false;
+        for (int step = 0; step < kRows;) {
+            for (int i = 0; i < 2 && store_.engine().has_room() && !is_waiting; ++i) {
+                ++step;
+                send(one_row("p/r", schema, step,
+                             std::vector<std::optional<double>>(width, 0.1 * step)));
+            }
+            if (!store_.engine().has_room() && !is_waiting) {
+                is_waiting = true;
+                ++waits;
+                store_.engine().when_room([&] { is_waiting = false; });
+            }
+            const bool is_going_on = store_.executor().run_one();
+            EXPECT_TRUE(is_going_on || !is_waiting) << "nothing makes room";
+            look(store_.engine().stats());
+        }
+        store_.run();
+        return waits;
+    }
+};
+
+TEST_F(BoundedLogTest, LiveLogStaysWithinItsBytes) {
+    uint64_t peak = 0;
+    const int waits = send_rows(
+        100, [&](const EngineStats& stats) { peak = std::max(peak, stats.log_live_bytes); });
+    EXPECT_GT(waits, 3);
+    EXPECT_GT(peak, kBytesMax / 2);
+    EXPECT_LE(peak, kBytesMax + 2 * kPageBytes);  // a group is padded to pages
+    expect_model();
+}
+
+TEST_F(BoundedLogTest, LiveLogStaysWithinItsRows) {
+    uint64_t peak = 0;
+    uint64_t flushed = 0;  // up to this sequence, as far as can be told from outside
+    uint64_t flushes = 0;
+    uint64_t before = 0;
+    const int waits = send_rows(1, [&](const EngineStats& stats) {
+        if (stats.flushes != flushes) {
+            flushes = stats.flushes;
+            flushed = before;
+        }
+        before = stats.flushing ? before : stats.sequence_durable;
+        peak = std::max(peak, stats.sequence_durable - flushed);
+    });
+    EXPECT_GT(waits, 2);
+    EXPECT_LE(peak, kRowsMax + 2);
+    EXPECT_GE(flushes, kRows / kRowsMax);
+    expect_model();
+}
+
 TEST_F(BoundedEngineTest, WhatOnlySnapshotsHoldCountsAsPinned) {
     for (int step = 0; step < 100; ++step) {
         send_row(step);

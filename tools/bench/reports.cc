@@ -11,8 +11,6 @@ namespace stepdb {
 namespace {
 
 constexpr double kMebibyte = 1024.0 * 1024.0;
-// What the live log may have beyond its bound when a flush is on its way.
-constexpr double kLogSlack = 1.5;
 
 std::optional<double> mebibytes(const std::optional<uint64_t>& bytes) {
     return bytes ? std::optional(static_cast<double>(*bytes) / kMebibyte) : std::nullopt;
@@ -163,8 +161,7 @@ class Paragraph {
 }  // namespace
 
 bool IngestReport::is_within_bounds() const {
-    return static_cast<double>(loaded.log_bytes) <=
-               kLogSlack * static_cast<double>(log_bytes_bound) &&
+    return loaded.log_bytes <= log_bytes_bound &&
            (rows_in_memory_bytes_bound == 0 ||
             loaded.rows_in_memory_bytes <= rows_in_memory_bytes_bound);
 }
