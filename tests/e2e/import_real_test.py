@@ -269,14 +269,15 @@ class RealLogs(Case):
             "skipped": skipped, "restarts": len(starts)})
         self.check_reader(source, series)
         self.check_attempts(points, attempts, starts, "r")
+        every_value = not os.environ.get("STEPDB_SANITIZE")  # again; it takes one minutes
         again = self.import_log(arguments)
         self.assertEqual((again["sent"], again["stored"], again["replaced"]),
                          (len(points), 0, len(points)))
-        self.check_attempts(points, attempts, starts, "r")
+        self.check_attempts(points, attempts, starts, "r", every_value)
         self.kill_halfway(arguments, relay.handed_on // 2)
         resumed = self.import_log(arguments, "killed")
         self.assertEqual(resumed["sent"], len(points))
-        self.check_attempts(points, attempts, starts, "killed")
+        self.check_attempts(points, attempts, starts, "killed", every_value)
 
     def kill_halfway(self, arguments, bytes_max):
         importing = []
@@ -287,7 +288,7 @@ class RealLogs(Case):
         self.assertEqual(importing[0].wait(SECONDS_MAX), -signal.SIGKILL)
         relay.close()
 
-    def check_attempts(self, points, attempts, starts, run):
+    def check_attempts(self, points, attempts, starts, run, every_value=True):
         """Attempt by attempt: what the one before has below where it begins, and its own points."""
         read = {}
         for attempt in range(len(starts) + 1):
@@ -298,8 +299,8 @@ class RealLogs(Case):
                 if its == attempt:
                     read.setdefault(name, {})[key] = value
             stored = {name: sorted(its.items()) for name, its in read.items() if its}
-            self.check_store(stored, f"{run}#{attempt}")
-        self.check_store(stored, run)
+            self.check_store(stored, f"{run}#{attempt}", every_value)
+        self.check_store(stored, run, every_value)
 
     def check_reader(self, source, series, run=""):
         """Our reader against series.csv, which counts what was sent."""
@@ -319,17 +320,17 @@ class RealLogs(Case):
                                  (got.last, "last_value")):
                 self.assertTrue(same(ours, number_of(row[theirs])), f"{name} {theirs}: {ours}")
 
-    def check_store(self, stored, run="r"):
+    def check_store(self, stored, run="r", every_value=True):
         """What `stepdb query` says of every series, and every value; of each axis by itself."""
         system = {name: points for name, points in stored.items() if name.startswith("_system/")}
         if system and len(system) < len(stored):
-            self.check_series(system, f"_system/** @ real/{run}")
+            self.check_series(system, f"_system/** @ real/{run}", every_value)
             rest = {name: points for name, points in stored.items() if name not in system}
-            self.check_series(rest, f"** @ real/{run} | steps ..")
+            self.check_series(rest, f"** @ real/{run} | steps ..", every_value)
         else:
-            self.check_series(stored, f"** @ real/{run}")
+            self.check_series(stored, f"** @ real/{run}", every_value)
 
-    def check_series(self, stored, query):
+    def check_series(self, stored, query, every_value):
         buckets = {row["metric"]: row for row in self.query(f"{query} | buckets 1")
                    if row["first_x"]}
         self.assertEqual(set(buckets), set(stored))
@@ -344,6 +345,8 @@ class RealLogs(Case):
                                (want.max, "max")):
                 got = None if ours is None else bits_of_text(row[text])
                 self.assertEqual(got, None if ours is None else bits_of(ours), f"{name} {text}")
+        if not every_value:
+            return
         got = {(row["metric"], key_of(row.get("step") or row["time"])): bits_of_text(row["value"])
                for row in self.query(query)}
         want = {(name, step): bits_of(value) for name, points in stored.items()
