@@ -19,6 +19,7 @@ import sys
 import unittest
 import zlib
 
+import wire
 from restarts import attempts_of, find_restarts
 from support import SECONDS_MAX, STEPDB, Case, Relay, bits_of, bits_of_text, shared_data
 from tfevents import fields_of, read_events
@@ -185,6 +186,24 @@ def read_wandb(path):
                 for name, value in wandb_items(message, 3):
                     yield ("_system/" + name, float(ordinal), float(value),
                            stamp[1] * 10**6 + stamp.get(2, 0) // 1000)
+
+
+# What is neither TensorBoard's nor MLflow's: a run, and how to import it.
+OTHERS = [
+    ("flow-lines", "jsonl", "flow_i210/result.json", "--step-column", "timesteps_total",
+     "--time-column", "timestamp"),
+    ("algoperf-csv", "csv", "algoperf_deepspeech_restart/measurements.csv"),
+    ("gradient-rank", "csv", "nanogpt_gradient_rank/gradient_rank_summary.csv", "--name-from",
+     "layer_name"),
+    ("olmo", "csv", "olmo_ladder/1B-10xC.csv", "--step-column", "throughput/total_tokens"),
+    ("nvidia-smi", "nvidia-smi", "nvidia_smi/diag_nvsmi.csv"),
+    ("monitor", "monitor", "sb3_monitor/0.monitor.csv"),
+    ("hf", "trainer-state", "hf_trainer/trainer_state.json"),
+    ("soap", "console", "modded_nanogpt/soap.txt", "--patterns", "all"),
+    ("llm-c", "console", "modded_nanogpt/llmc_main.log", "--patterns", "modded-nanogpt"),
+    ("deepspeed", "console", "deepspeed_chat/step3_rlhf.log", "--patterns", "deepspeed"),
+    ("wandb", "wandb", "nanogpt_wandb/run-key5hol9.wandb"),
+]
 
 
 def time_of(text):
@@ -490,6 +509,30 @@ class RealLogs(Case):
                     "sent": sent, "stored": new, "replaced": sent - new, "skipped": 0, "restarts": 0})
                 self.check_reader("qlib_mlruns", series, path)
                 self.check_store(stored, run)
+
+    def test_all_of_it_takes_at_most_2_6_bytes_a_point(self):
+        """Segments, catalog and manifest once the store has settled."""
+        logs = shared_data()
+        sources = [["tensorboard", logs], ["mlflow", os.path.join(logs, "qlib_mlruns")]]
+        sources += [[arguments[0], os.path.join(logs, arguments[1]), *arguments[2:], "--run", run]
+                    for run, *arguments in OTHERS]
+        points = 0
+        for arguments in sources:
+            out = self.stepdb("import", *arguments, "--project", "all", "--format", "json")
+            points += sum(json.loads(line)["stored"] for line in out.splitlines())
+        connection = wire.Connection(self.server.port, bytes(16))
+        settled = 0
+        while not settled:
+            answer = connection.ask("stats")
+            settled = dict(zip(answer["what"], answer["value"]))["settled"]
+        connection.close()
+        self.server.stop()
+        taken = {name: os.path.getsize(os.path.join(self.data, name))
+                 for name in os.listdir(self.data)
+                 if name.startswith(("segment-", "catalog-", "manifest-"))}
+        print(f"{points} points, {sum(taken.values()) / points:.3f} bytes each: {taken}")
+        self.assertEqual(points, 782425)
+        self.assertLess(sum(taken.values()), 2.6 * points)
 
     def test_the_tree_is_a_run_a_directory(self):
         out = self.stepdb("import", "tensorboard", shared_data(), "--project", "real", "--format",
