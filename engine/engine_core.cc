@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/base/large_buffer.h"
 #include "engine/catalog_changes.h"
 #include "engine/pieces.h"
 
@@ -224,6 +225,14 @@ void EngineCore::tick() {
     apply_retention();
     start_merges_if_needed(MergeUrgency::kBusy);
     consider_settled();
+    if (settled()) {
+        LargeBuffer::trim();
+    }
+}
+
+bool EngineCore::settled() const {
+    return settled_considered_ && sequence_settled_ == write_path_.published_sequence() &&
+           !flush_started_ && !merging_by_itself_;
 }
 
 void EngineCore::apply_retention() {
@@ -336,8 +345,7 @@ EngineStats EngineCore::stats() const {
     stats.merging = merging_by_itself_;
     stats.merge_bytes_read = merge_bytes_read_;
     stats.merge_bytes_written = merge_bytes_written_;
-    stats.settled = settled_considered_ && sequence_settled_ == write_path_.published_sequence() &&
-                    !flush_started_ && !merging_by_itself_;
+    stats.settled = settled();
     stats.merge_error = merge_error_;
     if (!unreadable_.empty() && !merge_error_) {
         stats.merge_error = unreadable_.begin()->second;

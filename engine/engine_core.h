@@ -119,6 +119,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::vector<uint64_t> choose_merge(MergeUrgency urgency) const;
     void start_merges_if_needed(MergeUrgency urgency);
     void consider_settled();
+    bool settled() const;
     void remove_later(std::string file);
 
     std::string path(std::string_view name) const {

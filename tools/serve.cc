@@ -151,7 +151,7 @@ Status serve(const ServeOptions& options) {
     TRY_ASSIGN(const uint64_t memory, memory_budget(options.memory));
     tame_allocator();
     const MemoryPlan plan = MemoryPlan::of(memory);
-    LargeBuffer::set_kept_max(plan.kept);
+    LargeBuffer::set_limits(plan.held, plan.kept);
     block_signals();
     // The port first: it is the quicker one to refuse.
     TRY_ASSIGN(const auto server, Server::listen(server_options(address, plan)));

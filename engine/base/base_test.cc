@@ -169,35 +169,18 @@ TEST(MemoryBudget, ChargesAreGivenBackAndTheBoundHolds) {
     EXPECT_EQ(budget->used(), 0U);
 }
 
-TEST(LargeBuffer, IsKeptForTheNextOfItsSizeUpToABound) {
+TEST(LargeBuffer, MovesWithItsMemory) {
     constexpr size_t kMegabyte = 1U << 20U;
-    LargeBuffer::set_kept_max(0);
-    EXPECT_EQ(LargeBuffer::kept_bytes(), 0U);
-    LargeBuffer::set_kept_max(3 * kMegabyte);
-    {
-        const LargeBuffer small(100);
-        EXPECT_EQ(small.capacity(), 100U);
-        const LargeBuffer odd(kMegabyte + 1);
-        EXPECT_EQ(odd.size(), kMegabyte + 1);
-        EXPECT_LE(odd.capacity(), kMegabyte / 8 * 9);
-    }
-    const size_t odd_bytes = LargeBuffer::kept_bytes();
-    EXPECT_GT(odd_bytes, kMegabyte);
-    {
-        const LargeBuffer again(kMegabyte + 5);  // of the same step
-        EXPECT_EQ(LargeBuffer::kept_bytes(), 0U);
-    }
-    {
-        LargeBuffer moved(kMegabyte);
-        LargeBuffer into;
-        into = std::move(moved);
-        EXPECT_EQ(into.size(), kMegabyte);
-        const LargeBuffer second(kMegabyte);
-        const LargeBuffer third(4 * kMegabyte);  // too large to be kept
-    }
-    EXPECT_EQ(LargeBuffer::kept_bytes(), 2 * kMegabyte);  // the oldest has gone
-    LargeBuffer::set_kept_max(kMegabyte);
-    EXPECT_EQ(LargeBuffer::kept_bytes(), kMegabyte);
+    const LargeBuffer small(100);
+    EXPECT_EQ(small.capacity(), 100U);
+    LargeBuffer moved(kMegabyte + 1);
+    EXPECT_EQ(moved.size(), kMegabyte + 1);
+    EXPECT_LE(moved.capacity(), kMegabyte + kPageBytes);
+    moved[kMegabyte] = std::byte{7};
+    LargeBuffer into;
+    into = std::move(moved);
+    EXPECT_EQ(into.size(), kMegabyte + 1);
+    EXPECT_EQ(into[kMegabyte], std::byte{7});
 }
 
 }  // namespace

@@ -1,10 +1,7 @@
-// Memory for what is large and comes and goes all the time: received frames, tails, blocks. The
-// kernel hands out pages zeroed and one by one, which takes about as long as filling them with rows
-// does, so buffers that are given back are kept for the next one of about their size.
+// Memory for what is large and comes and goes all the time: received frames, tails, blocks. It is
+// taken from the process's page heap, which keeps what is given back for the next one.
 //
-// Any thread. What is kept is bounded, by the process's share for it (set_kept_max); large buffers
-// ask for huge pages, which also spares the processor's address translation where rows are far
-// apart.
+// Any thread.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +17,7 @@ namespace stepdb {
 class LargeBuffer {
   public:
     LargeBuffer() = default;
-    // `bytes` bytes of any content; the capacity may be up to an eighth more.
+    // `bytes` bytes of any content; from 64 KiB on it is whole pages.
     explicit LargeBuffer(size_t bytes);
     LargeBuffer(LargeBuffer&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)),
@@ -49,9 +46,11 @@ class LargeBuffer {
     }
     std::byte& operator[](size_t at) { return data_[at]; }
 
-    // How many bytes of buffers given back are kept at most; 32 MiB until it is set. What is kept
-    // beyond that goes.
-    static void set_kept_max(size_t bytes);
+    // How many bytes of buffers in use and of those given back the process keeps at most, and of
+    // the latter after trim(); 64 MiB both until they are set.
+    static void set_limits(size_t held_max, size_t idle_max);
+    // To be called when nothing is done for now.
+    static void trim();
     static size_t kept_bytes();
 
   private:

@@ -25,7 +25,10 @@ struct MemoryPlan {
     size_t query = 0;    // what queries compute with
     size_t merge = 0;    // what a merge of segments takes, about
     size_t rest = 0;
-    size_t kept = 0;  // of `rest`, large buffers kept for the next (engine/base/large_buffer.h)
+    size_t kept = 0;  // of `rest`, large buffers kept for the next (engine/base/page_heap.h)
+    // Large buffers in use and kept together: what is not in use of the parts that are made of them
+    // can be kept besides.
+    size_t held = 0;
     size_t tail = 0;  // of `rows`, the rows of one schema that are made a block at once
 
     static constexpr MemoryPlan of(size_t total) {
@@ -44,6 +47,7 @@ struct MemoryPlan {
         plan.resident = shared / 4;
         plan.tail = std::clamp<size_t>(plan.flush / 3, 8U << 20U, kTailBytesMax);
         plan.kept = std::min<size_t>(total / 16, kKeptBuffersBytesMax);
+        plan.held = plan.rows + plan.receive + plan.merge + plan.kept;
         plan.rest = total - plan.rows - plan.receive - plan.results - plan.query -
                     plan.resident / 2 - plan.merge;
         return plan;
