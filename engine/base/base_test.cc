@@ -181,6 +181,8 @@ TEST(LargeBuffer, MovesWithItsMemory) {
     into = std::move(moved);
     EXPECT_EQ(into.size(), kMegabyte + 1);
     EXPECT_EQ(into[kMegabyte], std::byte{7});
+    into.resize(10);  // it goes back as what it was taken as
+    EXPECT_EQ(into.size(), 10U);
 }
 
 }  // namespace

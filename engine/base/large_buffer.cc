@@ -25,7 +25,7 @@ LargeBuffer::LargeBuffer(size_t bytes) : size_(bytes), capacity_(bytes) {
 }
 
 LargeBuffer::~LargeBuffer() {
-    if (size_ < kPooledMin) {
+    if (capacity_ < kPooledMin) {
         delete[] data_;
     } else if (!kUsePageHeap) {
         ::operator delete[](data_, std::align_val_t{kPageBytes});
