@@ -67,7 +67,10 @@ std::optional<unsigned> exponent_of(U word, unsigned from) {
 }  // namespace
 
 template <typename U>
-std::optional<unsigned> guess_decimal_exponent(const U* words, size_t count) {
+std::optional<unsigned> guess_decimal_exponent(const U* words, size_t count, bool are_unlikely) {
+    if (are_unlikely && !exponent_of(words[count / 2], 0)) {
+        return std::nullopt;
+    }
     constexpr size_t kSamples = 8;
     constexpr size_t kMissesMax = 2;
     const size_t stride = count > kSamples ? count / kSamples : 1;
@@ -106,8 +109,8 @@ size_t decimal_integers(const U* words, size_t count, unsigned exponent, uint64_
     return exception_count;
 }
 
-template std::optional<unsigned> guess_decimal_exponent(const uint32_t*, size_t);
-template std::optional<unsigned> guess_decimal_exponent(const uint64_t*, size_t);
+template std::optional<unsigned> guess_decimal_exponent(const uint32_t*, size_t, bool);
+template std::optional<unsigned> guess_decimal_exponent(const uint64_t*, size_t, bool);
 template size_t decimal_integers(const uint32_t*, size_t, unsigned, uint64_t*, uint8_t*);
 template size_t decimal_integers(const uint64_t*, size_t, unsigned, uint64_t*, uint8_t*);
 

@@ -24,9 +24,9 @@ inline constexpr std::array<double, kDecimalExponentMax + 1> kInversePowersOfTen
 // U is uint32_t (words are float32) or uint64_t.
 
 // The exponent with which most of a sample of the words are decimals of few digits, if there is
-// one. Looks at no more than eight.
+// one. Looks at no more than eight, and at one alone if that is no decimal and `are_unlikely`.
 template <typename U>
-std::optional<unsigned> guess_decimal_exponent(const U* words, size_t count);
+std::optional<unsigned> guess_decimal_exponent(const U* words, size_t count, bool are_unlikely);
 
 // The integers of `count` words (at most 256), below 2^51; the positions (ascending) of those that
 // are no such decimals are written to `exceptions`, and their integer is that of a neighbour.

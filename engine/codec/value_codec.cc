@@ -29,9 +29,11 @@ constexpr uint8_t kTagBits = kOrderMask | kPatchedBit | kDecimalBit | kException
 template <typename U>
 class DecimalVector {
   public:
-    // The words outlive it.
-    DecimalVector(const U* words, size_t count) : words_(words) {
-        const auto exponent = guess_decimal_exponent(words, count);
+    // The words outlive it. `are_unlikely` says that those before them were no decimals, and is
+    // told whether these are.
+    DecimalVector(const U* words, size_t count, bool& are_unlikely) : words_(words) {
+        const auto exponent = guess_decimal_exponent(words, count, are_unlikely);
+        are_unlikely = !exponent;
         if (!exponent) {
             return;
         }
@@ -139,13 +141,13 @@ std::byte* write_raw(const U* words, size_t count, std::byte* to) {
 
 // Returns the end of what it wrote.
 template <typename U>
-std::byte* encode_vector(const U* words, size_t count, std::byte* to) {
+std::byte* encode_vector(const U* words, size_t count, bool& decimals_unlikely, std::byte* to) {
     // So few bits a value need no look at images.
     constexpr size_t kFewBits = 4;
     const WordKernels<U>& kernels = word_kernels<U>();
     const U all = kernels.or_all(words, count);
     const unsigned shift = all == 0 ? 0 : static_cast<unsigned>(std::countr_zero(all));
-    const DecimalVector<U> decimals(words, count);
+    const DecimalVector<U> decimals(words, count, decimals_unlikely);
     if (decimals.bytes_estimate() <= count * kFewBits / 8 ||
         decimals.is_coarser_than_images(count, shift)) {
         return decimals.write(to);
@@ -195,6 +197,7 @@ const uint32_t* words_of(std::span<const uint32_t> words, uint32_t* /*room*/) {
 template <typename U, typename T>
 std::byte* write_vectors(std::span<const T> values, std::byte* to) {
     alignas(64) std::array<U, kKernelRoom> room;
+    bool decimals_unlikely = false;
     std::byte* length = to;
     to += (values.size() - 1) / kPackedValuesMax * kVectorLengthBytes;
     for (size_t at = 0; at < values.size(); at += kPackedValuesMax) {
@@ -203,7 +206,7 @@ std::byte* write_vectors(std::span<const T> values, std::byte* to) {
         if (words == nullptr) {
             return nullptr;
         }
-        std::byte* const end = encode_vector(words, here, to);
+        std::byte* const end = encode_vector(words, here, decimals_unlikely, to);
         const auto bytes = static_cast<size_t>(end - to);
         CHECK(bytes <= kValueVectorBytesMax - kVectorLengthBytes, "{} bytes of {} values", bytes,
               here);
