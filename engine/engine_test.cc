@@ -52,6 +52,44 @@ TEST_F(EngineTest, EveryClassOfValueComesBackBitForBitFromEveryStage) {
     expect_model();  // a segment read from disk
 }
 
+// Rows of large frames are not copied out of the log's group, others are; nobody can tell.
+TEST_F(EngineTest, RowsMayStayInTheGroupOfTheLogThatTheyCameIn) {
+    std::vector<std::string> metrics;
+    for (int metric = 0; metric < 64; ++metric) {
+        metrics.push_back(fmt::format("m{}", metric));
+    }
+    const auto schema = stepped(metrics);
+    int step = 0;
+    const auto send_frame = [&](int rows) {
+        ModelChange change = one_row("p/r", schema, step, {});
+        change.rows.clear();
+        for (int row = 0; row < rows; ++row) {
+            ++step;
+            change.rows.push_back({step, 1'700'000'000'000'000 + step,
+                                   std::vector<std::optional<double>>(64, 0.1 * step)});
+        }
+        send(change);
+        store_.run();
+    };
+    for (int round = 0; round < 3; ++round) {
+        const std::vector<uint64_t> run = {1};
+        send_frame(41);
+        EXPECT_GT(store_.engine().memory().shared->used(), 16U << 10U);
+        EXPECT_GE(store_.engine().memory().rows->used(), store_.engine().memory().shared->used());
+        send_frame(1);
+        expect_model();
+        auto snapshot = store_.engine().snapshot(run);
+        ASSERT_TRUE(store_.flush().has_value());
+        EXPECT_GT(store_.engine().memory().shared->used(), 0U) << "a reader still sees the rows";
+        snapshot.reset();
+        EXPECT_EQ(store_.engine().memory().shared->used(), 0U);
+        expect_model();
+        send_frame(41);
+        reopen();
+        expect_model();
+    }
+}
+
 TEST_F(EngineTest, ALaterWriteReplacesAndALateOneFindsItsPlace) {
     const auto both = stepped({"loss", "lr"});
     send(one_row("p/r", loss_, 5, {1.0}));

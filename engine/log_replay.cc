@@ -281,6 +281,8 @@ void EngineCore::forget_guessed_attempts(const RecordHeader& record, Bytes frame
 }
 
 Status EngineCore::replay_record(const RecordHeader& record, Bytes frame, uint64_t checkpoint) {
+    LoggedFrame logged;
+    logged.bytes = frame;  // of a whole log file, which is too much to be held
     const bool rows = record.schema != 0 && record.run != 0;
     if (record.last_sequence() <= checkpoint) {
         if (!catalog_lost_ || rows) {
@@ -288,14 +290,14 @@ Status EngineCore::replay_record(const RecordHeader& record, Bytes frame, uint64
         }
         // What the lost catalog would have said of these.
         forget_guessed_attempts(record, frame);
-        return publish_record(state_, record, frame, nullptr);
+        return publish_record(state_, record, logged, nullptr);
     }
     if (catalog_lost_ && rows) {
         guess_attempt(record.run, record.attempt);
     }
     ++report_.records_replayed;
     report_.rows_replayed += rows ? record.sequence_count : 0;
-    return publish_record(state_, record, frame, nullptr);
+    return publish_record(state_, record, logged, nullptr);
 }
 
 }  // namespace stepdb

@@ -21,24 +21,35 @@ SeriesGroup& RowStore::group(uint64_t run, uint32_t attempt, const StoredSchema&
 }
 
 void RowStore::append(SeriesGroup& group, const RowsView& rows, uint64_t sequence,
-                      int64_t receive_time_us) {
+                      int64_t receive_time_us, const std::shared_ptr<SharedBuffer>& memory) {
     if (group.rows == nullptr) {
         group.rows = std::make_unique<GroupRows>(memory_.rows);
         active_.emplace(GroupKey{group.run, group.attempt, group.schema_id}, &group);
     }
     Tail& tail = group.rows->tail;
+    const std::shared_ptr<SharedBuffer> stays = may_stay(rows, memory) ? memory : nullptr;
     uint32_t done = 0;
     while (done < rows.rows()) {
         const size_t bytes_before = tail.memory_bytes();
         tails_ += tail.rows() == 0 ? 1U : 0U;
         done += tail.append(rows, done, sequence + done, receive_time_us, group.schema->axis(),
-                            rows_max(rows), tail_bytes_max_);
+                            rows_max(rows), tail_bytes_max_, stays);
         tail_bytes_ += tail.memory_bytes() - bytes_before;
         if (tail.full(rows_max(rows), tail_bytes_max_)) {
             seal(group);
         }
     }
     note_live();
+}
+
+// Whether the rows need not be copied: what is held for them is mostly theirs, as they are much of
+// a tail, which then is soon sealed, and their group's buffer is no more than a tail.
+bool RowStore::may_stay(const RowsView& rows, const std::shared_ptr<SharedBuffer>& memory) const {
+    constexpr size_t kBytesMin = 16U << 10U;
+    constexpr uint32_t kFramesMax = 64;
+    return memory != nullptr && rows.lies_in_frame() && !rows.has_presence() &&
+           rows.values().size() >= kBytesMin && rows.rows() >= rows_max(rows) / kFramesMax &&
+           memory->try_charge(memory_.rows, memory_.shared);
 }
 
 // Of narrow rows more make a block, which costs some microseconds by itself.

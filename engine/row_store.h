@@ -87,9 +87,10 @@ class RowStore {
     SeriesGroup& group(uint64_t run, uint32_t attempt, const StoredSchema& schema);
 
     // Appends durable rows; seals the tail as often as it fills. Blocks of what is sealed may be
-    // made only after make_blocks_now.
+    // made only after make_blocks_now. `memory`, if there is any, is where the rows lie and will
+    // not change: the tail may hold on to it.
     void append(SeriesGroup& group, const RowsView& rows, uint64_t sequence,
-                int64_t receive_time_us);
+                int64_t receive_time_us, const std::shared_ptr<SharedBuffer>& memory = nullptr);
 
     // To be called when nothing more is appended for now: blocks are made of many small tails
     // together.
@@ -162,6 +163,7 @@ class RowStore {
     }
 
     uint32_t rows_max(const RowsView& rows) const;
+    bool may_stay(const RowsView& rows, const std::shared_ptr<SharedBuffer>& memory) const;
     void seal(SeriesGroup& group);
     void let_go(SealedRows& sealed);
     void note_live() { memory_.live.store(memory_bytes(), std::memory_order_relaxed); }

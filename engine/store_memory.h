@@ -12,14 +12,19 @@
 namespace stepdb {
 
 struct StoreMemory {
+    static constexpr size_t kSharedMax = 64U << 20U;
+
     StoreMemory(size_t rows_bytes_max, size_t resident_bytes_max)
         : rows(std::make_shared<MemoryBudget>(rows_bytes_max)),
+          shared(std::make_shared<MemoryBudget>(std::min(rows_bytes_max / 12, kSharedMax))),
           resident_max(resident_bytes_max),
           borrowed(rows) {}
 
     // Tails, sealed blocks and superseded catalogs, as long as anybody holds them. At its bound
     // frames wait for a flush.
     const std::shared_ptr<MemoryBudget> rows;
+    // The part of `rows` that is groups of the log in which rows of tails lie, whole.
+    const std::shared_ptr<MemoryBudget> shared;
     // The part of `rows` that the store itself holds: what a flush moves to disk.
     std::atomic<size_t> live{0};
     // What grows with runs, schemas, writers and segments and stays. Past its bound frames that

@@ -23,8 +23,9 @@ std::optional<std::string_view> common_metric(const Schema& a, const Schema& b) 
     return std::nullopt;
 }
 
-Status publish_rows(StoreState& state, const RecordHeader& header, Bytes frame,
+Status publish_rows(StoreState& state, const RecordHeader& header, const LoggedFrame& logged,
                     SeriesGroup* group) {
+    const Bytes frame = logged.bytes;
     const bool recovering = group == nullptr;
     if (recovering) {
         const StoredSchema* schema = state.published.get().find_schema(header.schema);
@@ -55,7 +56,7 @@ Status publish_rows(StoreState& state, const RecordHeader& header, Bytes frame,
                            StoredSchema{header.schema, group->schema}));
         take_keys(*group, rows, header.receive_time_us);
     }
-    state.rows.append(*group, rows, header.sequence, header.receive_time_us);
+    state.rows.append(*group, rows, header.sequence, header.receive_time_us, logged.group);
     return {};
 }
 
@@ -208,11 +209,12 @@ void note_activity(StoreState& state, const RecordHeader& header, FrameType type
 
 }  // namespace
 
-Status publish_record(StoreState& state, const RecordHeader& header, Bytes frame,
+Status publish_record(StoreState& state, const RecordHeader& header, const LoggedFrame& logged,
                       const AcceptedEffect* accepted) {
+    const Bytes frame = logged.bytes;
     const auto type = static_cast<FrameType>(load_le<uint8_t>(frame.data() + 5));
     if (type == FrameType::kRows) {
-        TRY(publish_rows(state, header, frame, accepted == nullptr ? nullptr : accepted->group));
+        TRY(publish_rows(state, header, logged, accepted == nullptr ? nullptr : accepted->group));
     } else if (accepted != nullptr) {
         if (accepted->catalog != nullptr) {
             state.published.set(accepted->catalog);

@@ -13,7 +13,7 @@
 #include "engine/catalog/writer_table.h"
 #include "engine/row_store.h"
 #include "engine/store_memory.h"
-#include "engine/wal/log_format.h"
+#include "engine/wal/log_writer.h"
 
 namespace stepdb {
 
@@ -105,8 +105,9 @@ struct AcceptedEffect {
 };
 
 // Publishes one durable record: catalog, writer numbers, rows. `accepted` is null in recovery,
-// where accepting is made up for.
-Status publish_record(StoreState& state, const RecordHeader& header, Bytes frame,
+// where accepting is made up for. Of rows that are many in a frame the tail holds on to the frame's
+// group, if it has one, instead of copying them.
+Status publish_record(StoreState& state, const RecordHeader& header, const LoggedFrame& logged,
                       const AcceptedEffect* accepted);
 
 }  // namespace stepdb

@@ -62,7 +62,7 @@ uint64_t WritePath::submit(const std::shared_ptr<Session>& session, Bytes frame)
     session->claimed = nullptr;
     Result<Accepted> accepted = accept(*session, frame, bad);
     if (accepted) {
-        pending.accepted = *accepted;
+        pending.accepted = *std::move(accepted);
     } else {
         if (session->claimed != nullptr) {
             session->claimed->remember_refused();
@@ -216,10 +216,11 @@ Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes fra
 }
 
 void WritePath::apply(Accepted& accepted) {
-    if (!changes_catalog(state_.accepted, accepted.header, accepted.logged)) {
+    if (!changes_catalog(state_.accepted, accepted.header, accepted.logged.bytes)) {
         return;
     }
-    const Status applied = apply_to_catalog(state_.accepted, accepted.header, accepted.logged);
+    const Status applied =
+        apply_to_catalog(state_.accepted, accepted.header, accepted.logged.bytes);
     CHECK(applied.has_value(), "a frame was checked and cannot be applied: {}",
           applied.error().to_string());
     accepted.effect.catalog = std::make_shared<const Catalog>(state_.accepted);
@@ -424,7 +425,7 @@ void WritePath::on_durable(uint64_t sequence) {
 
 void WritePath::publish(Pending& pending) {
     const Accepted& accepted = pending.accepted;
-    if (pending.refusal || accepted.logged.empty()) {
+    if (pending.refusal || accepted.logged.bytes.empty()) {
         return;
     }
     const Status status =

@@ -73,7 +73,7 @@ class WritePath {
         Accepted() = default;
 
         RecordHeader header;
-        Bytes logged;  // its copy in the log, valid until published; empty: nothing to publish
+        LoggedFrame logged;  // its copy in the log; empty: nothing to publish
         AcceptedEffect effect;
         uint64_t late_rows = 0;
         std::optional<RunOpened> opened;

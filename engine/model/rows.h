@@ -90,6 +90,8 @@ class RowsView {
     // All value bytes, row after row. Without presence every row takes full_row_bytes().
     Bytes values() const { return values_; }
     size_t full_row_bytes() const { return full_row_bytes_; }
+    // Whether the spans point into the frame.
+    bool lies_in_frame() const { return unpacked_ == nullptr; }
 
     static bool test_bit(Bytes bitmap, uint32_t bit) {
         return (static_cast<unsigned>(bitmap[bit / 8]) >> (bit % 8) & 1U) != 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "engine/base/coding.h"
@@ -54,7 +55,8 @@ TailChunk::TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes
       times_(reinterpret_cast<int64_t*>(axis_.data() + rows_max * sizeof(Key))),
       sequences_(
           reinterpret_cast<uint64_t*>(axis_.data() + rows_max * (sizeof(Key) + sizeof(int64_t)))),
-      values_(value_bytes_max) {
+      own_values_(value_bytes_max),
+      values_(own_values_.data()) {
     if (sparse_) {
         offsets_.reset(new size_t[size_t{rows_max} + 1]);
         offsets_[0] = 0;
@@ -71,6 +73,15 @@ TailChunk::TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes
         narrow_before_.push_back(narrow);
     }
     charge_ = MemoryCharge(std::move(budget), memory_bytes());
+}
+
+TailChunk::TailChunk(const RowsView& rows, uint32_t first, uint32_t count,
+                     std::shared_ptr<const SharedBuffer> memory,
+                     std::shared_ptr<MemoryBudget> budget)
+    : TailChunk(rows, count, 0, std::move(budget)) {
+    CHECK(!sparse_ && rows.lies_in_frame(), "rows of {} columns cannot stay", width_);
+    memory_ = std::move(memory);
+    values_ = rows.values().data() + first * row_bytes_;
 }
 
 bool TailChunk::accepts(const RowsView& rows, uint32_t row) const {
@@ -94,7 +105,7 @@ uint32_t TailChunk::append(const RowsView& rows, uint32_t first, uint32_t count,
             if (at + bytes > value_bytes_max_) {
                 break;
             }
-            std::memcpy(values_.data() + at, rows.values().data() + source, bytes);
+            std::memcpy(own_values_.data() + at, rows.values().data() + source, bytes);
             std::memcpy(presence_.get() + (rows_ + taken) * bitmap_bytes_,
                         rows.presence_row(first + taken).data(), bitmap_bytes_);
             at += bytes;
@@ -104,24 +115,43 @@ uint32_t TailChunk::append(const RowsView& rows, uint32_t first, uint32_t count,
         }
     } else {
         taken = std::min(count, rows_max_ - rows_);
-        std::memcpy(values_.data() + rows_ * row_bytes_, rows.values().data() + first * row_bytes_,
-                    taken * row_bytes_);
     }
-    for (uint32_t i = 0; i < taken; ++i) {
-        const uint32_t row = first + i;
-        const int64_t time = rows.has_times() ? rows.time(row) : receive_time_us;
-        keys_[rows_ + i] = axis == Axis::kStepped ? key_of_step(rows.step(row)) : time;
-        times_[rows_ + i] = time;
-        sequences_[rows_ + i] = sequence + i;
+    if (!sparse_ && memory_ == nullptr) {
+        std::memcpy(own_values_.data() + rows_ * row_bytes_,
+                    rows.values().data() + first * row_bytes_, taken * row_bytes_);
     }
+    append_axis(rows, first, taken, receive_time_us, axis);
+    std::iota(sequences_ + rows_, sequences_ + rows_ + taken, sequence);
     rows_ += taken;
     return taken;
 }
 
+// Loops that do one thing each, for narrow rows.
+void TailChunk::append_axis(const RowsView& rows, uint32_t first, uint32_t count,
+                            int64_t receive_time_us, Axis axis) {
+    int64_t* const times = times_ + rows_;
+    Key* const keys = keys_ + rows_;
+    if (rows.has_times()) {
+        for (uint32_t i = 0; i < count; ++i) {
+            times[i] = rows.time(first + i);
+        }
+    } else {
+        std::fill_n(times, count, receive_time_us);
+    }
+    if (axis == Axis::kTimed) {
+        std::copy_n(times, count, keys);
+        return;
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+        keys[i] = key_of_step(rows.step(first + i));
+    }
+}
+
 size_t TailChunk::memory_bytes() const {
-    return sizeof(*this) + axis_.capacity() + values_.capacity() +
+    return sizeof(*this) + axis_.capacity() + own_values_.capacity() +
            (sparse_ ? rows_max_ * (sizeof(size_t) + bitmap_bytes_) : 0) +
-           narrow_before_.size() * 4 + float64_columns_.size();
+           narrow_before_.size() * 4 + float64_columns_.size() +
+           (memory_ != nullptr ? rows_max_ * row_bytes_ : 0);
 }
 
 uint32_t TailChunk::narrow_columns(uint32_t column) const {
@@ -150,17 +180,17 @@ void TailChunk::transpose(uint32_t first, uint32_t end, uint32_t* narrow, double
     const uint32_t wide_first = first - narrow_first;
     const uint32_t wide_count = end - first - narrow_count;
     if (narrow_count != 0) {
-        transpose_words(values_.data() + size_t{narrow_first} * 4, row_bytes_, rows_, narrow_count,
-                        narrow, stride);
+        transpose_words(values_ + size_t{narrow_first} * 4, row_bytes_, rows_, narrow_count, narrow,
+                        stride);
     }
     if (wide_count != 0) {
         const size_t offset = size_t{narrow_columns(width_)} * 4 + size_t{wide_first} * 8;
-        transpose_doubles(values_.data() + offset, row_bytes_, rows_, wide_count, wide, stride);
+        transpose_doubles(values_ + offset, row_bytes_, rows_, wide_count, wide, stride);
     }
 }
 
 double TailChunk::value_at(size_t offset, bool wide) const {
-    const std::byte* at = values_.data() + offset;
+    const std::byte* at = values_ + offset;
     return wide ? load_le<double>(at) : widen(load_le<uint32_t>(at));
 }
 
@@ -233,19 +263,25 @@ void TailChunk::read_column(uint32_t column, uint32_t count, double* values,
 }
 
 uint32_t Tail::append(const RowsView& rows, uint32_t first, uint64_t sequence,
-                      int64_t receive_time_us, Axis axis, uint32_t rows_max, size_t bytes_max) {
+                      int64_t receive_time_us, Axis axis, uint32_t rows_max, size_t bytes_max,
+                      const std::shared_ptr<const SharedBuffer>& stays) {
     uint32_t taken = 0;
     while (first + taken < rows.rows() && (rows_ == 0 || !full(rows_max, bytes_max))) {
         const uint32_t rows_left = std::min(rows.rows() - first - taken, rows_max - rows_);
-        TailPiece& piece = piece_for(rows, first + taken, rows_left, bytes_max);
+        TailPiece& piece =
+            stays == nullptr
+                ? piece_for(rows, first + taken, rows_left, bytes_max)
+                : add(std::make_shared<TailChunk>(
+                      rows, first + taken, std::min(rows_left, rows_of_bytes(rows, bytes_max)),
+                      stays, budget_));
         TailChunk& chunk = *chunks_.back();
         const size_t bytes_before = chunk.value_bytes();
         const uint32_t count =
             chunk.append(rows, first + taken, rows_left, sequence + taken, receive_time_us, axis);
         CHECK(count > 0, "{} rows of {} columns", rows_left, rows.width());
-        for (uint32_t i = piece.rows; i < piece.rows + count; ++i) {
-            piece.key_min = std::min(piece.key_min, chunk.keys()[i]);
-            piece.key_max = std::max(piece.key_max, chunk.keys()[i]);
+        for (const Key key : chunk.keys().subspan(piece.rows, count)) {
+            piece.key_min = std::min(piece.key_min, key);
+            piece.key_max = std::max(piece.key_max, key);
         }
         value_bytes_ += chunk.value_bytes() - bytes_before;
         piece.rows += count;
@@ -263,17 +299,25 @@ TailPiece& Tail::piece_for(const RowsView& rows, uint32_t row, uint32_t rows_lef
         return pieces_.back();
     }
     const size_t row_bytes = std::max<size_t>(1, rows.full_row_bytes());
-    const auto rows_of_bytes = static_cast<uint32_t>(std::clamp<size_t>(
-        (bytes_max - std::min(bytes_max, value_bytes_)) / row_bytes, 1, 1U << 20U));
     const uint32_t capacity =
-        std::min(std::max({rows_left, std::min(rows_, 512U), 4U}), std::max(rows_of_bytes, 1U));
+        std::min(std::max({rows_left, std::min(rows_, 512U), 4U}), rows_of_bytes(rows, bytes_max));
     size_t value_bytes = capacity * row_bytes;
     if (rows.has_presence()) {
         // Room for rows as full as the frame's own are, and for one full row at least.
         const size_t usual = rows.values().size() / rows.rows() + 1;
         value_bytes = std::max(row_bytes, capacity * usual * 5 / 4);
     }
-    auto chunk = std::make_shared<TailChunk>(rows, capacity, value_bytes, budget_);
+    return add(std::make_shared<TailChunk>(rows, capacity, value_bytes, budget_));
+}
+
+// Full rows for which the tail has room, at least one.
+uint32_t Tail::rows_of_bytes(const RowsView& rows, size_t bytes_max) const {
+    const size_t row_bytes = std::max<size_t>(1, rows.full_row_bytes());
+    return static_cast<uint32_t>(std::clamp<size_t>(
+        (bytes_max - std::min(bytes_max, value_bytes_)) / row_bytes, 1, 1U << 20U));
+}
+
+TailPiece& Tail::add(std::shared_ptr<TailChunk> chunk) {
     memory_bytes_ += chunk->memory_bytes();
     pieces_.push_back({chunk, 0, kKeyMax, kKeyMin});
     chunks_.push_back(std::move(chunk));

@@ -13,6 +13,7 @@
 #include "engine/base/bytes.h"
 #include "engine/base/large_buffer.h"
 #include "engine/base/memory_budget.h"
+#include "engine/base/shared_buffer.h"
 #include "engine/model/key.h"
 #include "engine/model/rows.h"
 #include "engine/segment/block.h"
@@ -26,6 +27,11 @@ class TailChunk {
     // Its memory is charged to `budget`, if there is one, for as long as anybody holds the chunk.
     TailChunk(const RowsView& like, uint32_t rows_max, size_t value_bytes_max,
               std::shared_ptr<MemoryBudget> budget = nullptr);
+
+    // Dense rows that stay where they are, `count` of them from `first` on: the chunk is full and
+    // holds `memory`, which is charged by itself.
+    TailChunk(const RowsView& rows, uint32_t first, uint32_t count,
+              std::shared_ptr<const SharedBuffer> memory, std::shared_ptr<MemoryBudget> budget);
 
     // Whether row `row` of this frame can be appended: same layout, and room for it.
     bool accepts(const RowsView& rows, uint32_t row) const;
@@ -75,6 +81,8 @@ class TailChunk {
                           uint8_t* present) const;
 
   private:
+    void append_axis(const RowsView& rows, uint32_t first, uint32_t count, int64_t receive_time_us,
+                     Axis axis);
     size_t column_offset(uint32_t column) const;
     size_t present_bytes(uint32_t row, uint32_t columns, bool narrow, bool wide) const;
     Bytes presence_row(uint32_t row) const {
@@ -100,7 +108,9 @@ class TailChunk {
     uint64_t* sequences_;
     std::unique_ptr<size_t[]> offsets_;      // sparse: rows_max_ + 1
     std::unique_ptr<std::byte[]> presence_;  // sparse: rows_max_ x bitmap_bytes_
-    LargeBuffer values_;
+    LargeBuffer own_values_;
+    std::shared_ptr<const SharedBuffer> memory_;  // where the values are that are not own
+    const std::byte* values_ = nullptr;
     MemoryCharge charge_;
 };
 
@@ -120,8 +130,10 @@ class Tail {
     // Appends rows of a frame from `first` on until the tail should be sealed (`rows_max` rows or
     // `bytes_max` value bytes, or twice that in memory where rows of several layouts leave chunks
     // with few rows); returns how many it took, at least 1 if the tail is empty.
+    // The rows, which are dense, lie in `stays` if that is there, and stay where they are.
     uint32_t append(const RowsView& rows, uint32_t first, uint64_t sequence,
-                    int64_t receive_time_us, Axis axis, uint32_t rows_max, size_t bytes_max);
+                    int64_t receive_time_us, Axis axis, uint32_t rows_max, size_t bytes_max,
+                    const std::shared_ptr<const SharedBuffer>& stays = nullptr);
 
     bool full(uint32_t rows_max, size_t bytes_max) const {
         return rows_ >= rows_max || value_bytes_ >= bytes_max || memory_bytes_ / 2 >= bytes_max;
@@ -135,6 +147,8 @@ class Tail {
 
   private:
     TailPiece& piece_for(const RowsView& rows, uint32_t row, uint32_t rows_left, size_t bytes_max);
+    TailPiece& add(std::shared_ptr<TailChunk> chunk);
+    uint32_t rows_of_bytes(const RowsView& rows, size_t bytes_max) const;
 
     std::shared_ptr<MemoryBudget> budget_;
     std::vector<TailPiece> pieces_;

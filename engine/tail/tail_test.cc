@@ -71,13 +71,17 @@ TEST_P(TailTest, ChunksAndSealedBlockHoldWhatWasAppended) {
     Tail tail;
     for (int frame = 0; frame < 6; ++frame) {
         const auto bytes = next_frame(1 + random_.below(30), random_.coin());
+        const auto memory = std::make_shared<SharedBuffer>(bytes.size());
+        std::ranges::copy(bytes, memory->data());
         RowPosition bad;
-        const Result<RowsView> rows = RowsView::decode(frame_body(bytes), *schema_, bad);
+        const Result<RowsView> rows = RowsView::decode(frame_body(memory->span()), *schema_, bad);
         ASSERT_TRUE(rows.has_value()) << rows.error().to_string();
+        // Some frames stay where they are; the others' memory goes.
+        const auto stays = rows->has_presence() || random_.coin() ? nullptr : memory;
         uint32_t done = 0;
         while (done < rows->rows()) {
-            const uint32_t taken =
-                tail.append(*rows, done, 100 + tail.rows(), 5, Axis::kStepped, 1 << 20, 1 << 20);
+            const uint32_t taken = tail.append(*rows, done, 100 + tail.rows(), 5, Axis::kStepped,
+                                               1 << 20, 1 << 20, stays);
             ASSERT_GT(taken, 0U);
             done += taken;
         }

@@ -54,8 +54,8 @@ class LogTest : public ::testing::Test, public LogWriter::Owner {
         header.frame_number = number;
         header.sequence_count = rows;
         const std::vector<std::byte> frame = frame_of(number, body_bytes);
-        const Bytes logged = writer_->append(header, frame);
-        EXPECT_TRUE(std::ranges::equal(logged, frame));
+        const LoggedFrame logged = writer_->append(header, frame);
+        EXPECT_TRUE(std::ranges::equal(logged.bytes, frame));
     }
 
     Result<LogFileContents> read(uint64_t id, uint64_t expected, std::vector<uint64_t>& numbers) {

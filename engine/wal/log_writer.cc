@@ -9,7 +9,7 @@
 namespace stepdb {
 
 struct LogWriter::Group {
-    AlignedBuffer buffer;
+    std::shared_ptr<SharedBuffer> buffer;
     size_t used = kGroupHeaderBytes;
     uint32_t records = 0;
     uint64_t first_sequence = 0;
@@ -33,7 +33,7 @@ LogWriter::~LogWriter() {
     *alive_ = false;
 }
 
-Bytes LogWriter::append(RecordHeader& header, Bytes frame) {
+LoggedFrame LogWriter::append(RecordHeader& header, Bytes frame) {
     const size_t bytes = kRecordHeaderBytes + frame.size();
     const size_t padded = round_up(bytes, 8);
     Group& group = open_group(padded);
@@ -43,7 +43,7 @@ Bytes LogWriter::append(RecordHeader& header, Bytes frame) {
     header.frame_checksum = load_le<uint64_t>(frame.data() + 8);
     next_sequence_ += header.sequence_count;
 
-    std::byte* at = group.buffer.data() + group.used;
+    std::byte* at = group.buffer->data() + group.used;
     std::memcpy(at + kRecordHeaderBytes, frame.data(), frame.size());
     std::memset(at + bytes, 0, padded - bytes);
     group.headers.emplace_back(group.used, header);
@@ -55,27 +55,22 @@ Bytes LogWriter::append(RecordHeader& header, Bytes frame) {
     group.last_sequence = header.last_sequence();
     pending_bytes_ += padded;
     schedule_pump();
-    return {at + kRecordHeaderBytes, frame.size()};
+    LoggedFrame logged;
+    logged.bytes = {at + kRecordHeaderBytes, frame.size()};
+    logged.group = group.buffer;
+    return logged;
 }
 
 LogWriter::Group& LogWriter::open_group(size_t record_bytes) {
-    if (!queue_.empty() && queue_.back()->used + record_bytes <= queue_.back()->buffer.size()) {
+    if (!queue_.empty() && queue_.back()->used + record_bytes <= queue_.back()->buffer->size()) {
         return *queue_.back();
     }
     auto group = std::make_shared<Group>();
-    group->buffer =
-        take_buffer(std::max(options_.group_bytes_max, kGroupHeaderBytes + record_bytes));
+    // From a page boundary on if it is large, as direct I/O wants it.
+    group->buffer = std::make_shared<SharedBuffer>(
+        round_up(std::max(options_.group_bytes_max, kGroupHeaderBytes + record_bytes), kPageBytes));
     queue_.push_back(std::move(group));
     return *queue_.back();
-}
-
-AlignedBuffer LogWriter::take_buffer(size_t bytes) {
-    if (bytes == options_.group_bytes_max && !spare_buffers_.empty()) {
-        AlignedBuffer buffer = std::move(spare_buffers_.back());
-        spare_buffers_.pop_back();
-        return buffer;
-    }
-    return AlignedBuffer(bytes);
 }
 
 void LogWriter::add_file(std::shared_ptr<LogFile> file) {
@@ -159,7 +154,7 @@ void LogWriter::want_file() {
 void LogWriter::seal_group(Group& group, const LogFile& file) {
     const LogPlace place{options_.store, file.file_id};
     for (const auto& [at, header] : group.headers) {
-        encode_record_header(header, place, file.end + at, group.buffer.data() + at);
+        encode_record_header(header, place, file.end + at, group.buffer->data() + at);
     }
     GroupHeader header;
     header.bytes = static_cast<uint32_t>(group.padded_bytes());
@@ -169,8 +164,8 @@ void LogWriter::seal_group(Group& group, const LogFile& file) {
     header.durable_sequence = durable_sequence_;
     header.record_count = group.records;
     header.record_bytes = static_cast<uint32_t>(group.used - kGroupHeaderBytes);
-    encode_group_header(header, place, file.end, group.buffer.data());
-    std::memset(group.buffer.data() + group.used, 0, group.padded_bytes() - group.used);
+    encode_group_header(header, place, file.end, group.buffer->data());
+    std::memset(group.buffer->data() + group.used, 0, group.padded_bytes() - group.used);
 }
 
 void LogWriter::submit(std::shared_ptr<Group> group) {
@@ -179,7 +174,7 @@ void LogWriter::submit(std::shared_ptr<Group> group) {
     const uint64_t offset = file->end;
     file->end += group->padded_bytes();
     in_flight_.push_back(group);
-    const Bytes bytes = group->buffer.span().first(group->padded_bytes());
+    const Bytes bytes = group->buffer->span().first(group->padded_bytes());
     Task<Status> write = file->file->write_synced(offset, bytes, SyncSite::kLogGroup);
     // The completion keeps group and file alive even if the writer is gone by then.
     start(std::move(write), [this, alive = alive_, group, file](const Status& status) {
@@ -212,17 +207,7 @@ void LogWriter::on_written(const std::shared_ptr<Group>& group, const Status& st
     if (advanced) {
         // The disk gets its next work before the rows are applied.
         pump();
-        const auto alive = alive_;
         owner_.on_log_durable(finished.back()->last_sequence);
-        if (!*alive) {
-            return;
-        }
-        for (const auto& done : finished) {
-            if (done->buffer.size() == round_up(options_.group_bytes_max, kPageBytes) &&
-                spare_buffers_.size() < 8) {
-                spare_buffers_.push_back(std::move(done->buffer));
-            }
-        }
     }
 }
 

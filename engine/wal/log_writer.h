@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/base/shared_buffer.h"
 #include "engine/base/task.h"
 #include "engine/io/executor.h"
 #include "engine/io/file_system.h"
@@ -39,14 +40,21 @@ struct LogWriterOptions {
     uint32_t groups_in_flight_max = 0;
 };
 
+// A frame's copy in the log, which stays where it is as long as its group's buffer is held.
+struct LoggedFrame {
+    LoggedFrame() = default;
+
+    Bytes bytes;
+    std::shared_ptr<SharedBuffer> group;
+};
+
 class LogWriter {
   public:
     // What the owner does for the writer.
     class Owner {
       public:
         virtual ~Owner() = default;
-        // Everything up to and including `sequence` is on stable storage. Memory of the records up
-        // to there is valid until this returns.
+        // Everything up to and including `sequence` is on stable storage.
         virtual void on_log_durable(uint64_t sequence) = 0;
         // A write or sync failed; nothing more will become durable. Comes once.
         virtual void on_log_failed(const Error& error) = 0;
@@ -59,8 +67,8 @@ class LogWriter {
     ~LogWriter();
 
     // Appends a record around `frame`; fills in bytes, epoch, sequence and frame checksum of
-    // `header`. Returns the frame's copy in the log buffer, valid until it is reported durable.
-    Bytes append(RecordHeader& header, Bytes frame);
+    // `header`.
+    LoggedFrame append(RecordHeader& header, Bytes frame);
 
     // A file ready to take groups.
     void add_file(std::shared_ptr<LogFile> file);
@@ -103,7 +111,6 @@ class LogWriter {
     void submit(std::shared_ptr<Group> group);
     void seal_group(Group& group, const LogFile& file);
     void on_written(const std::shared_ptr<Group>& group, const Status& status);
-    AlignedBuffer take_buffer(size_t bytes);
 
     Executor& executor_;
     LogWriterOptions options_;
@@ -114,7 +121,6 @@ class LogWriter {
     std::deque<std::shared_ptr<Group>> queue_;      // not yet written; the last one is open
     std::deque<std::shared_ptr<Group>> in_flight_;  // in log order
     std::deque<std::shared_ptr<LogFile>> files_;    // front: current; then prepared ones
-    std::vector<AlignedBuffer> spare_buffers_;
     size_t pending_bytes_ = 0;
     uint64_t groups_written_ = 0;
     bool pump_scheduled_ = false;
