@@ -7,7 +7,7 @@
 #
 # Tests of the layers in STEPDB_THREAD_LAYERS use threads of their own: ctest knows them by the label "threads",
 # and the thread sanitizer's build makes the tests of these layers alone.
-set(STEPDB_THREAD_LAYERS io net client)
+set(STEPDB_THREAD_LAYERS io net client threads)
 
 function(add_layer NAME)
     cmake_parse_arguments(LAYER "" ""
