@@ -41,7 +41,7 @@ std::vector<std::string_view> metric_views(const std::vector<std::string>& names
 class Load : public ::testing::Test {
   protected:
     Load() {
-        LargeBuffer::set_kept_max(8 * kMebi);  // as `stepdb serve` does; sanitizers keep none else
+        LargeBuffer::set_limits(8 * kMebi, 8 * kMebi);  // as `stepdb serve` does
         for (uint32_t metric = 0; metric < kMetrics; ++metric) {
             names_.push_back("layer/" + std::to_string(metric));
         }
@@ -49,7 +49,7 @@ class Load : public ::testing::Test {
     }
     ~Load() override {
         close();
-        LargeBuffer::set_kept_max(0);
+        LargeBuffer::set_limits(64 * kMebi, 64 * kMebi);  // as they were
         std::filesystem::remove_all(directory_);
     }
     Load(const Load&) = delete;
