@@ -1,5 +1,5 @@
-// Blocks: sealed rows of one (run, attempt, schema), turned into columns and encoded. A block in
-// memory and a block in a segment file are the same bytes, but for summaries that a file leaves out
+// Blocks: sealed rows of one (run, attempt, schema), turned into columns and encoded. Sections are
+// the same bytes in memory and in a segment file, but for summaries that a file leaves out
 // (kSealedSummaryValuesMin). docs/format.md, "Block".
 //
 //   axis section        keys, times and sequences, once for all metrics, rows sorted by
