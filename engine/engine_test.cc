@@ -55,6 +55,7 @@ TEST_F(EngineTest, EveryClassOfValueComesBackBitForBitFromEveryStage) {
 // Rows of large frames are not copied out of the log's group, others are; nobody can tell.
 TEST_F(EngineTest, RowsMayStayInTheGroupOfTheLogThatTheyCameIn) {
     std::vector<std::string> metrics;
+    metrics.reserve(64);
     for (int metric = 0; metric < 64; ++metric) {
         metrics.push_back(fmt::format("m{}", metric));
     }

@@ -36,6 +36,7 @@ TEST(PageHeap, GivesWhatWasGivenBackToWhatFits) {
 TEST(PageHeap, KeepsWhatIsNotInUseOfItsBound) {
     PageHeap heap(4 * kUnit);
     std::vector<std::byte*> taken;
+    taken.reserve(4);
     for (int i = 0; i < 4; ++i) {
         taken.push_back(heap.take(kUnit));
     }

@@ -141,11 +141,12 @@ TEST_P(TailTest, ChunksAndSealedBlockHoldWhatWasAppended) {
 // of which each has another layout than the one before do not take many times as much.
 TEST(TailBounds, AreOfValuesAndOfMemory) {
     std::vector<std::string> metrics;
+    metrics.reserve(1000);
     for (int i = 0; i < 1000; ++i) {
         metrics.push_back(fmt::format("m/{}", i));
     }
     const auto schema = std::make_shared<const Schema>(*Schema::create(Axis::kStepped, metrics));
-    constexpr size_t kBytesMax = 260 * 4000;
+    constexpr size_t kBytesMax = size_t{260} * 4000;
     for (const bool alternate : {false, true}) {
         Tail tail;
         for (int row = 0; !tail.full(512, kBytesMax); ++row) {
@@ -215,15 +216,20 @@ void expect_transposed(SimRandom& random, size_t rows, size_t columns, bool wide
     std::vector<T> to(columns * stride);
     std::memcpy(to.data(), guarded.data(), guarded.size());
     transpose(from.data(), row_bytes, rows, columns, to.data(), stride);
+    const Bytes turned = std::as_bytes(std::span(to));
+    const auto bytes_at = [&](size_t column, size_t row) {
+        return turned.subspan((column * stride + row) * sizeof(T), sizeof(T));
+    };
     for (size_t column = 0; column < columns; ++column) {
         for (size_t row = 0; row < rows; ++row) {
-            ASSERT_EQ(std::memcmp(&to[column * stride + row],
-                                  from.data() + row * row_bytes + column * sizeof(T), sizeof(T)),
-                      0)
+            ASSERT_TRUE(std::ranges::equal(
+                bytes_at(column, row),
+                std::span(from).subspan(row * row_bytes + column * sizeof(T), sizeof(T))))
                 << rows << " x " << columns << ": " << row << ", " << column;
         }
         for (size_t beyond = rows; beyond < stride; ++beyond) {
-            ASSERT_EQ(std::memcmp(&to[column * stride + beyond], guarded.data(), sizeof(T)), 0);
+            ASSERT_TRUE(
+                std::ranges::equal(bytes_at(column, beyond), std::span(guarded).first(sizeof(T))));
         }
     }
 }

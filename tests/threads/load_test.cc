@@ -212,6 +212,7 @@ class Load : public ::testing::Test {
                     "layer/" + std::to_string(metric) + " @ load/r" + std::to_string(writer);
                 ASSERT_TRUE(client->query(query, handler).has_value()) << query;
                 std::vector<double> want;
+                want.reserve(kSteps);
                 for (int step = 0; step < kSteps; ++step) {
                     want.push_back(value_of(writer, step > kRestartAt ? 1 : 0, step, metric));
                 }
@@ -238,6 +239,7 @@ class Load : public ::testing::Test {
 
 TEST_F(Load, EverythingAtOnceLeavesWhatWasLogged) {
     std::vector<std::thread> writers;
+    writers.reserve(kWriters + 1);
     for (int writer = 0; writer < kWriters; ++writer) {
         writers.emplace_back([this, writer] { write(writer); });
     }
