@@ -150,6 +150,7 @@ TEST(Summary, TiesGoToTheEarliestAndMinusZeroIsBelowZero) {
 
 TEST(Summary, OfValuesFarFromZeroKeepsTheirVariance) {
     std::vector<double> values;
+    values.reserve(10000);
     for (int i = 0; i < 10000; ++i) {
         values.push_back(1e9 + (i % 2));
     }

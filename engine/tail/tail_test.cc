@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "engine/segment/summary_section.h"
 #include "engine/tail/transpose.h"
@@ -214,7 +213,7 @@ void expect_transposed(SimRandom& random, size_t rows, size_t columns, bool wide
     std::ranges::generate(from, [&] { return static_cast<std::byte>(random.below(256)); });
     std::vector<std::byte> guarded(columns * stride * sizeof(T), std::byte{0x5A});
     std::vector<T> to(columns * stride);
-    std::memcpy(to.data(), guarded.data(), guarded.size());
+    std::ranges::copy(guarded, std::as_writable_bytes(std::span(to)).begin());
     transpose(from.data(), row_bytes, rows, columns, to.data(), stride);
     const Bytes turned = std::as_bytes(std::span(to));
     const auto bytes_at = [&](size_t column, size_t row) {
