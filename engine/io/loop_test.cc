@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/io/pause.h"
 #include "engine/io/posix_loop.h"
 #include "engine/io/uring_loop.h"
 
@@ -42,24 +43,10 @@ Task<void> set(bool& flag) {
     co_return;
 }
 
-// Suspends until the loop has run what was posted before.
-class Turn {
-  public:
-    explicit Turn(Loop& loop) : loop_(&loop) {}
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> waiter) {
-        loop_->post([waiter] { waiter.resume(); });
-    }
-    void await_resume() const noexcept {}
-
-  private:
-    Loop* loop_;
-};
-
 Task<int> count_turns(Loop& loop, int turns) {
     int done = 0;
     while (done < turns) {
-        co_await Turn(loop);
+        co_await Pause(loop);
         ++done;
     }
     co_return done;
