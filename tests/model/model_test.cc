@@ -1,9 +1,12 @@
 // The engine against a plain map, over random sequences of everything that can happen to a store:
 // rows of several writers and schemas (late, replaced, absent, sent again), restarts, forks,
-// attributes, discards, deletes, retention, flush, reopen, crash. Changes that the rules refuse are
-// among them, and are refused.
+// attributes, discards, deletes, retention, flush, reopen on other processors, crash. Changes that
+// the rules refuse are among them, and are refused.
 #include <gtest/gtest.h>
 
+#include <array>
+
+#include "engine/codec/kernels.h"
 #include "tests/support/sim_store.h"
 #include "tests/support/workload.h"
 
@@ -17,7 +20,7 @@ constexpr uint64_t kShards = 10;  // tests that ctest runs side by side
 class Sequence {
   public:
     explicit Sequence(uint64_t seed)
-        : random_(seed), workload_(random_, 2), store_(disk_, seed ^ 0x5EED) {
+        : random_(seed), workload_(random_, 2), store_(disk_, seed ^ 0x5EED), machine_(seed) {
         for (uint64_t i = 0; i < 1 + random_.below(3); ++i) {
             writers_.push_back(std::make_unique<TestWriter>(
                 sha256_128(as_bytes(fmt::format("writer {} of {}", i, seed)))));
@@ -25,7 +28,7 @@ class Sequence {
     }
 
     void run() {
-        ASSERT_TRUE(store_.open());
+        ASSERT_TRUE(open());
         connect();
         const uint64_t steps = 5 + random_.below(30);
         for (uint64_t i = 0; i < steps && !::testing::Test::HasFatalFailure(); ++i) {
@@ -37,11 +40,20 @@ class Sequence {
             writer->disconnect();
         }
         ASSERT_TRUE(store_.close());
-        ASSERT_TRUE(store_.open());
+        ASSERT_TRUE(open());
         check("after closing");
     }
 
   private:
+    // Each time on another machine: what one processor has written, others read and go on with.
+    Status open() {
+        constexpr std::array kLevels = {KernelLevel::kPortable, KernelLevel::kAvx2,
+                                        KernelLevel::kAvx512};
+        const KernelLevel level = kLevels[machine_++ % kLevels.size()];
+        use_kernels(kernels_of(level) != nullptr ? level : KernelLevel::kPortable);
+        return store_.open();
+    }
+
     void connect() {
         for (auto& writer : writers_) {
             writer->connect(store_);
@@ -382,7 +394,7 @@ class Sequence {
             writer->disconnect();
         }
         ASSERT_TRUE(store_.close());
-        ASSERT_TRUE(store_.open());
+        ASSERT_TRUE(open());
         connect();
     }
 
@@ -395,7 +407,7 @@ class Sequence {
             writer->disconnect();
         }
         store_.crash(random_.coin() ? CrashKind::kPowerCut : CrashKind::kProcessKill);
-        const Status opened = store_.open();
+        const Status opened = open();
         ASSERT_TRUE(opened) << opened.error().to_string();
         check("after a crash");
         connect();
@@ -413,6 +425,7 @@ class Sequence {
     SimRandom random_;
     Workload workload_;
     SimStore store_;
+    uint64_t machine_;
     std::vector<std::unique_ptr<TestWriter>> writers_;
     ReferenceModel model_;
     uint64_t refused_ = 0;
