@@ -14,6 +14,7 @@
 #include "engine/codec/value_codec.h"
 #include "engine/model/rows.h"
 #include "engine/segment/chunk.h"
+#include "engine/segment/chunk_parts.h"
 #include "engine/segment/segment_format.h"
 #include "net/message.h"
 #include "tests/fuzz/fix_checksums.h"
@@ -308,6 +309,17 @@ void put_codecs(Corpus& corpus) {
         Buffer chunk;
         encode_full_chunk(values, chunk);
         corpus.put("segments", fmt::format("chunk-{}", number), with_count(3, count, {}, chunk));
+        corpus.put("segments", fmt::format("doubles-{}", number),
+                   with_prefix({10}, std::as_bytes(std::span(values))));
+        const std::vector<ChunkPart> parts = {{.rows = count, .chunk = chunk},
+                                              {.rows = 3, .chunk = {}},
+                                              {.rows = count, .chunk = chunk}};
+        Buffer joined;
+        encode_parts_head(parts, joined);
+        append(joined, chunk);
+        append(joined, chunk);
+        corpus.put("segments", fmt::format("parts-{}", number),
+                   with_count(3, static_cast<uint16_t>(2 * count + 3), {}, joined));
         std::vector<int64_t> integers;
         std::vector<int64_t> images;
         for (const double value : values) {

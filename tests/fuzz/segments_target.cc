@@ -1,13 +1,16 @@
 // Segments: a whole file through everything that reads one, and each decoder below it by itself.
 // The first byte chooses.
 #include <algorithm>
+#include <optional>
 
 #include "engine/base/float_bits.h"
 #include "engine/codec/integer_codec.h"
+#include "engine/codec/kernels.h"
 #include "engine/codec/value_codec.h"
 #include "engine/model/limits.h"
 #include "engine/segment/block_directory.h"
 #include "engine/segment/chunk.h"
+#include "engine/segment/chunk_parts.h"
 #include "engine/segment/segment_reader.h"
 #include "engine/segment/summary_section.h"
 #include "tests/fuzz/fix_checksums.h"
@@ -113,9 +116,101 @@ void read_directory_section(ByteReader& reader) {
     }
 }
 
+// What the processors that this one can stand in for make of it, one after the other.
+template <typename Call>
+void on_every_processor(Call call) {
+    for (const auto level : {KernelLevel::kPortable, KernelLevel::kAvx2, KernelLevel::kAvx512}) {
+        if (kernels_of(level) != nullptr) {
+            use_kernels(level);
+            call();
+        }
+    }
+}
+
+// The parts that a chunk says it has, each decoded by itself, are the chunk; put together again as
+// well. One that cannot be decoded is no chunk either.
+void read_parts(Bytes chunk, uint32_t rows, const Result<ColumnValues>& whole) {
+    std::vector<ChunkPart> parts;
+    if (!append_chunk_parts(chunk, rows, parts)) {
+        CHECK(!whole, "{} rows of no parts", rows);
+        return;
+    }
+    if (parts.size() < 2) {
+        return;
+    }
+    std::vector<double> joined;
+    uint64_t rows_of_parts = 0;
+    for (const ChunkPart& part : parts) {
+        rows_of_parts += part.rows;
+        if (part.chunk.empty()) {
+            continue;
+        }
+        const auto values = decode_chunk_bytes(part.chunk, part.rows);
+        if (!values) {
+            CHECK(!whole, "a part of {} rows: {}", part.rows, values.error().to_string());
+            return;
+        }
+        joined.insert(joined.end(), values->values.begin(), values->values.end());
+    }
+    CHECK(rows_of_parts == rows, "{} rows in parts of {}", rows_of_parts, rows);
+    if (!whole) {
+        return;  // parts within parts
+    }
+    CHECK(std::ranges::equal(joined, whole->values, same_bits), "{} values of {}", joined.size(),
+          whole->values.size());
+    std::vector<std::byte> again;
+    encode_parts_head(parts, again);
+    for (const ChunkPart& part : parts) {
+        again.insert(again.end(), part.chunk.begin(), part.chunk.end());
+    }
+    const auto decoded = decode_chunk_bytes(again, rows);
+    CHECK(decoded && std::ranges::equal(decoded->values, joined, same_bits), "{} parts",
+          parts.size());
+}
+
+// Doubles, or words of float32, as they come: every processor writes the same bytes and reads them
+// back.
+template <typename Value>
+void write_values(ByteReader& reader) {
+    std::vector<Value> values(std::min<size_t>(reader.remaining() / sizeof(Value), 2000));
+    for (Value& value : values) {
+        value = reader.get<Value>();
+    }
+    if (values.empty()) {
+        return;
+    }
+    std::vector<double> doubles;
+    for (const Value value : values) {
+        if constexpr (sizeof(Value) == sizeof(double)) {
+            doubles.push_back(value);
+        } else {
+            doubles.push_back(widen(value));
+        }
+    }
+    std::optional<std::vector<std::byte>> first;
+    on_every_processor([&] {
+        std::vector<std::byte> chunk;
+        encode_full_chunk(std::span<const Value>(values), chunk);
+        CHECK(!first || *first == chunk, "{} bytes, and {} by another", chunk.size(),
+              first->size());
+        const auto rows = static_cast<uint32_t>(values.size());
+        const auto back = decode_chunk_bytes(chunk, rows);
+        CHECK(back && std::ranges::equal(back->values, doubles, same_bits), "{} values", rows);
+        first = std::move(chunk);
+    });
+}
+
 void read_chunk(ByteReader& reader) {
     const uint32_t rows = take_count(reader, 2000);
-    const auto values = decode_chunk_bytes(rest_of(reader), rows);
+    const Bytes chunk = rest_of(reader);
+    const auto values = decode_chunk_bytes(chunk, rows);
+    on_every_processor([&] {
+        const auto same = decode_chunk_bytes(chunk, rows);
+        CHECK(same.has_value() == values.has_value(), "{} rows", rows);
+        CHECK(!same || std::ranges::equal(same->values, values->values, same_bits), "{} rows",
+              rows);
+    });
+    read_parts(chunk, rows, values);
     CHECK(!values || values->values.size() <= rows, "{} values", values->values.size());
     if (values && values->presence.empty() && values->values.size() == rows) {
         std::vector<std::byte> encoded;
@@ -227,7 +322,7 @@ void read_segment_names(ByteReader& reader) {
 
 void fuzz_one(Bytes input) {
     ByteReader reader(input);
-    switch (reader.get<uint8_t>() % 10) {
+    switch (reader.get<uint8_t>() % 12) {
         case 0:
             return read_segment(rest_of(reader));
         case 1:
@@ -246,8 +341,12 @@ void fuzz_one(Bytes input) {
             return read_index(reader);
         case 8:
             return read_segment_names(reader);
-        default:
+        case 9:
             return read_summaries_section(reader);
+        case 10:
+            return write_values<double>(reader);
+        default:
+            return write_values<uint32_t>(reader);
     }
 }
 
