@@ -189,8 +189,10 @@ void write_values(ByteReader& reader) {
     }
     std::optional<std::vector<std::byte>> first;
     on_every_processor([&] {
-        std::vector<std::byte> chunk;
-        encode_full_chunk(std::span<const Value>(values), chunk);
+        std::vector<std::byte> chunk(full_chunk_bytes_max(values.size()));
+        const std::byte* const end =
+            encode_full_chunk(std::span<const Value>(values), chunk.data());
+        chunk.resize(static_cast<size_t>(end - chunk.data()));
         CHECK(!first || *first == chunk, "{} bytes, and {} by another", chunk.size(),
               first->size());
         const auto rows = static_cast<uint32_t>(values.size());
