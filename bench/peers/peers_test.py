@@ -239,6 +239,27 @@ class TheCommand(unittest.TestCase):
             self.assertTrue(all(query["verified"] for query in one["queries"].values()))
         self.assertIn("| sqlite |", done.stdout)
 
+    def test_measures_again_what_failed(self):
+        with tempfile.TemporaryDirectory() as directory:
+            figures = os.path.join(directory, "figures.json")
+            self.run_it("--only", "sqlite,sqlite-points", "--workload", "long", "--points", "50000",
+                        "--seconds", "0", "--kill-seconds", "0", "--ask-seconds", "0.1", "--directory",
+                        directory, "--json", figures)
+            with open(figures, encoding="utf-8") as file:
+                before = json.load(file)
+            before["results"][1] = {"name": "sqlite-points", "workload": "long",
+                                    "reason": "failed: no luck"}
+            with open(figures, "w", encoding="utf-8") as file:
+                json.dump(before, file)
+            done = self.run_it("--again", figures, "--ask-seconds", "0.1", "--kill-seconds", "0",
+                               "--directory", directory, "--json", figures)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(figures, encoding="utf-8") as file:
+                after = json.load(file)
+        self.assertEqual(after["results"][0], before["results"][0])
+        self.assertEqual(after["results"][1]["points"], 40_000)
+        self.assertIn("measured behind the others: sqlite-points on long", done.stdout)
+
     def test_refuses_what_there_is_not(self):
         for arguments in (("--only", "oracle"), ("--workload", "tall"), ("--workload", "long:x")):
             done = self.run_it(*arguments)

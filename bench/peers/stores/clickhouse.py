@@ -25,6 +25,7 @@ CONFIGURATION = """\
   <mark_cache_size>1073741824</mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>
   <timezone>UTC</timezone>
+  <keep_alive_timeout>3600</keep_alive_timeout>
 </yandex>
 """
 USERS = """\
