@@ -34,7 +34,8 @@ class VictoriaMetrics(HttpServer):
         self.launch(["victoria-metrics", "-storageDataPath", self.directory + "/data",
                      "-httpListenAddr", f"127.0.0.1:{self.port}", "-retentionPeriod", "100y",
                      "-import.maxLineLen", "100MB", "-search.latencyOffset", "0s",
-                     "-search.maxUniqueTimeseries", "1000000", "-loggerLevel", "WARN"],
+                     "-search.maxUniqueTimeseries", "1000000", "-loggerLevel", "WARN",
+                     "-http.idleConnTimeout", "1h", "-http.connTimeout", "1h"],
                     lambda: self.ask("/health"))
 
     def encode(self, batch):
