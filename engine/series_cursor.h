@@ -13,19 +13,25 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/block_cache.h"
 #include "engine/pieces.h"
 #include "engine/snapshot.h"
 
 namespace stepdb {
 
-// Open segment files of one reader, by file id.
+// Open segment files of one reader, by file id, and what readers keep of them.
 class SegmentFiles {
   public:
-    explicit SegmentFiles(FileSystem& files) : files_(files) {}
+    // Without a cache nothing is kept beyond this.
+    SegmentFiles(FileSystem& files, std::shared_ptr<BlockCache> cache)
+        : files_(files),
+          cache_(cache != nullptr ? std::move(cache) : std::make_shared<BlockCache>(0)) {}
     Task<Result<File*>> get(const SegmentMeta& segment);
+    BlockCache& cache() { return *cache_; }
 
   private:
     FileSystem& files_;
+    std::shared_ptr<BlockCache> cache_;
     std::map<uint64_t, std::unique_ptr<File>> open_;
 };
 

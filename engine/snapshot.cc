@@ -4,7 +4,9 @@
 #include <map>
 
 #include "engine/base/text.h"
+#include "engine/bucket_scan.h"
 #include "engine/catalog/lineage.h"
+#include "engine/piece_column.h"
 #include "engine/pieces.h"
 #include "engine/series_cursor.h"
 #include "engine/series_summary.h"
@@ -121,8 +123,9 @@ std::vector<MetricInfo> Snapshot::metrics(RunView view) const {
 }
 
 struct SnapshotReader::State {
-    State(FileSystem& file_system, std::shared_ptr<MemoryBudget> budget)
-        : files(file_system), summaries(files, std::move(budget)) {}
+    State(FileSystem& file_system, std::shared_ptr<MemoryBudget> budget,
+          std::shared_ptr<BlockCache> cache)
+        : files(file_system, std::move(cache)), summaries(files, std::move(budget)) {}
 
     SegmentFiles files;
     BlockSummaries summaries;
@@ -130,10 +133,11 @@ struct SnapshotReader::State {
 };
 
 SnapshotReader::SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot> snapshot,
-                               std::shared_ptr<MemoryBudget> budget)
+                               std::shared_ptr<MemoryBudget> budget,
+                               std::shared_ptr<BlockCache> cache)
     : snapshot_(std::move(snapshot)),
       budget_(std::move(budget)),
-      state_(std::make_unique<State>(files, budget_)) {}
+      state_(std::make_unique<State>(files, budget_, std::move(cache))) {}
 
 SnapshotReader::~SnapshotReader() = default;
 
@@ -143,30 +147,72 @@ std::unique_ptr<SeriesCursor> SnapshotReader::open_series(RunView view, std::str
                        budget_);
 }
 
+std::unique_ptr<BucketScan> SnapshotReader::open_buckets(RunView view, std::string_view metric,
+                                                         KeyRange range, const BucketRow& row) {
+    return make_bucket_scan(state_->files, state_->cost,
+                            find_pieces(*snapshot_, view, metric, range), row, budget_);
+}
+
 Task<Result<Summary>> SnapshotReader::summarize(RunView view, std::string_view metric,
                                                 KeyRange range) {
     return summarize_series(state_->files, state_->summaries, state_->cost,
                             find_pieces(*snapshot_, view, metric, range), budget_);
 }
 
+namespace {
+
+// The first and last key of what counts of a piece.
+Task<Result<std::optional<KeyRange>>> keys_of(SegmentFiles& files, SeriesPiece piece,
+                                              ReadCost& cost) {
+    if (PieceColumn::can_load(piece)) {
+        const auto column = co_await PieceColumn::load(files, piece, cost);
+        if (!column) {
+            co_return column.error();
+        }
+        if (*column == nullptr) {
+            co_return std::optional<KeyRange>();
+        }
+        co_return (*column)->key_range();
+    }
+    const Result<PieceRows> rows = co_await load_piece(files, piece, cost);
+    if (!rows) {
+        co_return rows.error();
+    }
+    if (rows->keys.empty()) {
+        co_return std::optional<KeyRange>();
+    }
+    co_return std::optional(KeyRange{rows->keys.front(), rows->keys.back()});
+}
+
+Task<Status> widen_by(SegmentFiles& files, SeriesPiece piece, ReadCost& cost,
+                      std::optional<KeyRange>* range) {
+    const Result<std::optional<KeyRange>> keys = co_await keys_of(files, piece, cost);
+    if (!keys) {
+        co_return keys.error();
+    }
+    if (*keys) {
+        *range = range->value_or(**keys);
+        (*range)->first = std::min((*range)->first, (*keys)->first);
+        (*range)->last = std::max((*range)->last, (*keys)->last);
+    }
+    co_return Status();
+}
+
+}  // namespace
+
 Task<Result<std::optional<KeyRange>>> SnapshotReader::key_range(RunView view,
                                                                 std::string_view metric) {
     std::vector<SeriesPiece> pieces = find_pieces(*snapshot_, view, metric, KeyRange());
     std::optional<KeyRange> range;
     // A piece's bounds are those of its rows; the series may have no value in the outermost ones,
-    // so pieces are read until none left could reach further.
+    // so pieces are looked into until none left could reach further.
     for (const SeriesPiece& piece : pieces) {
         if (range && piece.key_min >= range->first) {
             break;
         }
-        Result<PieceRows> rows = co_await load_piece(state_->files, piece, state_->cost);
-        if (!rows) {
-            co_return rows.error();
-        }
-        if (!rows->keys.empty()) {
-            range = range.value_or(KeyRange{rows->keys.front(), rows->keys.back()});
-            range->first = std::min(range->first, rows->keys.front());
-            range->last = std::max(range->last, rows->keys.back());
+        const Status widened = co_await widen_by(state_->files, piece, state_->cost, &range);
+        if (!widened) {
+            co_return widened.error();
         }
     }
     // Rows of older attempts and of parents reach no further than their cut.
@@ -178,12 +224,9 @@ Task<Result<std::optional<KeyRange>>> SnapshotReader::key_range(RunView view,
         if (!range || reach(piece) <= range->last) {
             break;
         }
-        Result<PieceRows> rows = co_await load_piece(state_->files, piece, state_->cost);
-        if (!rows) {
-            co_return rows.error();
-        }
-        if (!rows->keys.empty()) {
-            range->last = std::max(range->last, rows->keys.back());
+        const Status widened = co_await widen_by(state_->files, piece, state_->cost, &range);
+        if (!widened) {
+            co_return widened.error();
         }
     }
     co_return range;

@@ -20,6 +20,7 @@
 #include "engine/catalog/catalog.h"
 #include "engine/catalog/run_activity.h"
 #include "engine/io/file_system.h"
+#include "engine/model/bucket.h"
 #include "engine/model/key.h"
 #include "engine/model/summary.h"
 
@@ -56,10 +57,12 @@ struct ReadCost {
     uint64_t chunks_decoded = 0;
     uint64_t vectors_decoded = 0;  // of kVectorValues values, of values and axes
     uint64_t values_decoded = 0;
+    uint64_t nodes_used = 0;      // of the downsampled index
     uint64_t summaries_used = 0;  // chunks of which the summary was enough
     uint64_t bytes_read = 0;      // from files
 };
 
+class BlockCache;      // engine/block_cache.h
 class SnapshotPieces;  // engine/pieces.h
 
 class Snapshot {
@@ -112,12 +115,24 @@ class SeriesCursor {
     virtual Task<Result<bool>> next(Points& batch) = 0;
 };
 
+// Puts the points of one series into buckets, some of them at a time.
+class BucketScan {
+  public:
+    virtual ~BucketScan() = default;
+
+    // How many points it has looked at now; 0 once all are in their buckets. Errors as those of
+    // SeriesCursor::next; the buckets mean nothing then.
+    virtual Task<Result<size_t>> next() = 0;
+};
+
 class SnapshotReader {
   public:
     // `files` outlives the reader. What reading takes is charged to `budget`, if there is one;
-    // kResourceExhausted where it is used up.
+    // kResourceExhausted where it is used up. What other readers of the store may want too is kept
+    // in `cache`, if there is one.
     SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot> snapshot,
-                   std::shared_ptr<MemoryBudget> budget = nullptr);
+                   std::shared_ptr<MemoryBudget> budget = nullptr,
+                   std::shared_ptr<BlockCache> cache = nullptr);
     ~SnapshotReader();
 
     const Snapshot& snapshot() const { return *snapshot_; }
@@ -126,6 +141,12 @@ class SnapshotReader {
     // have yields no points. The reader outlives the cursor.
     std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,
                                               KeyRange range);
+
+    // Adds these points to the buckets, as bucket_of() places them (model/bucket.h). The reader and
+    // what `row` names outlive the scan. Costs less than a cursor, which it uses only where pieces
+    // of the series overlap.
+    std::unique_ptr<BucketScan> open_buckets(RunView view, std::string_view metric, KeyRange range,
+                                             const BucketRow& row);
 
     // What is to be known of these points, without points if there are none. Costs what chunks with
     // a summary do not tell.

@@ -111,6 +111,7 @@ class EngineQueryService::Job : public std::enable_shared_from_this<Job> {
         auto prepared = std::make_shared<PreparedQuery>();
         prepared->bound = *std::move(bound);
         prepared->memory = service_.limits_.memory;
+        prepared->cache = service_.limits_.cache;
         prepared->notes = describe_damage(service_.engine_.recovery());
         on_engine_side([this, prepared] {
             prepared->snapshot = service_.engine_.snapshot(prepared->bound.run_ids());

@@ -17,6 +17,7 @@
 #include <string>
 
 #include "engine/base/memory_budget.h"
+#include "engine/block_cache.h"
 #include "engine/engine.h"
 #include "engine/io/executor.h"
 #include "engine/io/file_system.h"
@@ -41,6 +42,7 @@ struct QueryEnvironment {
 struct QueryLimits {
     QueryLimits() = default;
     std::shared_ptr<MemoryBudget> memory;  // what all queries compute with; null: unbounded
+    std::shared_ptr<BlockCache> cache;     // what they keep for each other; null: nothing
     // When rows take more memory than this and snapshots alone keep more than that of it, so that
     // newer rows would have to wait, the oldest query ends, once it is old enough.
     size_t rows_bytes_min = 0;

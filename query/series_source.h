@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,8 @@ class SeriesSource {
     virtual std::optional<Axis> find_metric(RunView view, std::string_view metric) const = 0;
     virtual std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,
                                                       KeyRange range) = 0;
+    virtual std::unique_ptr<BucketScan> open_buckets(RunView view, std::string_view metric,
+                                                     KeyRange range, const BucketRow& row) = 0;
     virtual Task<Result<Summary>> summarize(RunView view, std::string_view metric,
                                             KeyRange range) = 0;
     virtual Task<Result<std::optional<KeyRange>>> key_range(RunView view,

@@ -7,8 +7,8 @@ namespace stepdb {
 class SnapshotQuery::Source final : public SeriesSource {
   public:
     Source(FileSystem& files, std::shared_ptr<const Snapshot> snapshot,
-           std::shared_ptr<MemoryBudget> memory)
-        : reader_(files, std::move(snapshot), std::move(memory)) {}
+           std::shared_ptr<MemoryBudget> memory, std::shared_ptr<BlockCache> cache)
+        : reader_(files, std::move(snapshot), std::move(memory), std::move(cache)) {}
 
     std::vector<MetricInfo> metrics(RunView view) const override {
         return reader_.snapshot().metrics(view);
@@ -19,6 +19,10 @@ class SnapshotQuery::Source final : public SeriesSource {
     std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,
                                               KeyRange range) override {
         return reader_.open_series(view, metric, range);
+    }
+    std::unique_ptr<BucketScan> open_buckets(RunView view, std::string_view metric, KeyRange range,
+                                             const BucketRow& row) override {
+        return reader_.open_buckets(view, metric, range, row);
     }
     Task<Result<Summary>> summarize(RunView view, std::string_view metric,
                                     KeyRange range) override {
@@ -83,8 +87,8 @@ SnapshotQuery::~SnapshotQuery() = default;
 
 std::unique_ptr<SnapshotQuery> SnapshotQuery::create(PreparedQuery prepared, FileSystem& files,
                                                      int64_t now_us, Executor* executor) {
-    std::unique_ptr<SnapshotQuery> query(new SnapshotQuery(
-        std::make_unique<Source>(files, std::move(prepared.snapshot), prepared.memory)));
+    std::unique_ptr<SnapshotQuery> query(new SnapshotQuery(std::make_unique<Source>(
+        files, std::move(prepared.snapshot), prepared.memory, std::move(prepared.cache))));
     std::vector<std::string>& notes = prepared.bound.notes;
     notes.insert(notes.end(), prepared.notes.begin(), prepared.notes.end());
     query->execution_ = QueryExecution::create(std::move(prepared.bound), *query->source_, now_us,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "engine/block_cache.h"
 #include "engine/engine.h"
 #include "query/executor.h"
 
@@ -15,6 +16,7 @@ struct PreparedQuery {
     std::shared_ptr<const Snapshot> snapshot;
     std::vector<std::string> notes;        // for the user, beside the answer
     std::shared_ptr<MemoryBudget> memory;  // what the query takes is charged to it, if it is there
+    std::shared_ptr<BlockCache> cache;     // of what queries keep for each other, likewise
 };
 
 // What the query wants to know of the engine beside its runs. On the engine's executor.

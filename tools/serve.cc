@@ -14,6 +14,7 @@
 #include "engine/base/civil_time.h"
 #include "engine/base/large_buffer.h"
 #include "engine/base/text.h"
+#include "engine/block_cache.h"
 #include "engine/model/memory_plan.h"
 #include "net/engine_query_service.h"
 #include "net/server.h"
@@ -64,6 +65,7 @@ EngineOptions engine_options(const std::string& directory, const MemoryPlan& pla
 QueryLimits query_limits(const MemoryPlan& plan) {
     QueryLimits limits;
     limits.memory = std::make_shared<MemoryBudget>(plan.query);
+    limits.cache = std::make_shared<BlockCache>(plan.cache);
     limits.rows_bytes_min = plan.rows / 8 * 7;
     limits.pinned_bytes_max = plan.pinned;
     return limits;

@@ -180,7 +180,8 @@ void check_values(const std::vector<double>& values) {
     const size_t vector = (values.size() - 1) / kPackedValuesMax;
     const size_t from = vector * kPackedValuesMax;
     std::vector<double> last(values.size() - from, 99);
-    ASSERT_TRUE(decode_value_vector(form, bytes, values.size(), vector, last));
+    const auto vectors = ValueVectors::read(form, bytes, values.size());
+    ASSERT_TRUE(vectors && vectors->decode(vector, last));
     for (size_t i = 0; i < last.size(); ++i) {
         ASSERT_EQ(bits_of(last[i]), bits_of(values[from + i]));
     }

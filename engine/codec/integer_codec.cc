@@ -74,14 +74,23 @@ Status decode_vector(Bytes encoded, std::span<int64_t> values) {
     return {};
 }
 
-Status decode_stride(ByteReader& reader, size_t first, std::span<int64_t> values) {
-    uint64_t start = 0;
+// Behind the form.
+std::optional<IntegerStride> read_stride(ByteReader& reader) {
+    uint64_t first = 0;
     uint64_t stride = 0;
-    if (!read_varint(reader, start) || !read_varint(reader, stride) || !reader.finished()) {
+    if (!read_varint(reader, first) || !read_varint(reader, stride) || !reader.finished()) {
+        return std::nullopt;
+    }
+    return IntegerStride{unzigzag(first), unzigzag(stride)};
+}
+
+Status decode_stride(ByteReader& reader, size_t first, std::span<int64_t> values) {
+    const std::optional<IntegerStride> read = read_stride(reader);
+    if (!read) {
         return make_error(ErrorCode::kCorruption, "integer stride is malformed");
     }
-    const uint64_t step = as_unsigned(unzigzag(stride));
-    uint64_t value = as_unsigned(unzigzag(start)) + first * step;
+    const uint64_t step = as_unsigned(read->stride);
+    uint64_t value = as_unsigned(read->first) + first * step;
     for (int64_t& into : values) {
         into = static_cast<int64_t>(value);
         value += step;
@@ -146,6 +155,12 @@ Status decode_integers(Bytes encoded, std::span<int64_t> values) {
     return decode_integer_range(encoded, values.size(), 0, values);
 }
 
+std::optional<IntegerStride> find_stride(Bytes encoded) {
+    ByteReader reader(encoded);
+    const auto form = reader.get<uint8_t>();
+    return reader.failed() || form != kStrideForm ? std::nullopt : read_stride(reader);
+}
+
 void encode_steps(std::span<const int64_t> images, std::vector<std::byte>& out) {
     std::vector<int64_t> integers;
     integers.reserve(images.size());
@@ -176,6 +191,17 @@ Status decode_steps(Bytes encoded, std::span<int64_t> images) {
         }
     }
     return {};
+}
+
+std::optional<StepStride> find_step_stride(Bytes encoded) {
+    if (encoded.empty() || static_cast<uint8_t>(encoded[0]) > kIntegerSteps) {
+        return std::nullopt;
+    }
+    const std::optional<IntegerStride> values = find_stride(encoded.subspan(1));
+    if (!values) {
+        return std::nullopt;
+    }
+    return StepStride{*values, static_cast<uint8_t>(encoded[0]) == kIntegerSteps};
 }
 
 }  // namespace stepdb

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,10 +29,26 @@ Status decode_integers(Bytes encoded, std::span<int64_t> values);
 // they lie in.
 Status decode_integer_range(Bytes encoded, size_t count, size_t first, std::span<int64_t> values);
 
+// Value i is first + i * stride, modulo 2^64.
+struct IntegerStride {
+    int64_t first = 0;
+    int64_t stride = 0;
+};
+
+// The stride as which a sequence is encoded, if it is: values that need no decoding. Bytes that are
+// no sequence have none.
+std::optional<IntegerStride> find_stride(Bytes encoded);
+
 // Steps as ordered images of doubles (base/float_bits.h). Integer steps are encoded as the integers
 // they are, which makes a stride of steps a stride; u8 1 tells them from others (u8 0), whose
 // images are encoded. Then the integers as above.
 void encode_steps(std::span<const int64_t> images, std::vector<std::byte>& out);
 Status decode_steps(Bytes encoded, std::span<int64_t> images);
+
+struct StepStride {
+    IntegerStride values;
+    bool is_whole = false;  // values are the integers that the steps are, else images
+};
+std::optional<StepStride> find_step_stride(Bytes encoded);
 
 }  // namespace stepdb

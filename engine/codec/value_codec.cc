@@ -281,7 +281,7 @@ bool decode_vector(Bytes encoded, size_t count, U* words) {
 }
 
 template <typename U>
-Status decode_constant(Bytes payload, std::span<double> values) {
+Status decode_constant_of(Bytes payload, std::span<double> values) {
     if (payload.size() > sizeof(U)) {
         return make_error(ErrorCode::kCorruption, "constant of {} bytes, at most {} expected",
                           payload.size(), sizeof(U));
@@ -297,6 +297,11 @@ Status decode_constant(Bytes payload, std::span<double> values) {
     return {};
 }
 
+Status decode_constant(ValueForm form, Bytes payload, std::span<double> values) {
+    return form.float64 ? decode_constant_of<uint64_t>(payload, values)
+                        : decode_constant_of<uint32_t>(payload, values);
+}
+
 void values_of(const uint32_t* words, std::span<double> values) {
     kernels().widen(words, values.size(), values.data());
 }
@@ -304,31 +309,14 @@ void values_of(const uint64_t* words, std::span<double> values) {
     std::memcpy(values.data(), words, values.size_bytes());
 }
 
-// Vectors `first` and on, as many as `values` has room for.
 template <typename U>
-Status decode_vectors(Bytes payload, size_t count, size_t first, std::span<double> values) {
-    ByteReader reader(payload);
-    TRY_ASSIGN(const VectorTable table, VectorTable::read(reader, count));
+Status decode_one(Bytes encoded, std::span<double> values) {
     alignas(64) std::array<U, kKernelRoom> words;
-    for (size_t vector = first; !values.empty(); ++vector) {
-        const size_t here = std::min(kPackedValuesMax, values.size());
-        const Bytes encoded = table.vector(vector);
-        if (!decode_vector(encoded, here, words.data())) {
-            return malformed(encoded, here);
-        }
-        values_of(words.data(), values.first(here));
-        values = values.subspan(here);
+    if (!decode_vector(encoded, values.size(), words.data())) {
+        return malformed(encoded, values.size());
     }
+    values_of(words.data(), values);
     return {};
-}
-
-Status decode(ValueForm form, Bytes payload, size_t count, size_t first, std::span<double> values) {
-    if (form.constant) {
-        return form.float64 ? decode_constant<uint64_t>(payload, values)
-                            : decode_constant<uint32_t>(payload, values);
-    }
-    return form.float64 ? decode_vectors<uint64_t>(payload, count, first, values)
-                        : decode_vectors<uint32_t>(payload, count, first, values);
 }
 
 }  // namespace
@@ -380,15 +368,36 @@ ValueForm encode_values(std::span<const uint32_t> words, std::vector<std::byte>&
 
 Status decode_values(ValueForm form, Bytes payload, std::span<double> values) {
     CHECK(!values.empty(), "no values to decode");
-    return decode(form, payload, values.size(), 0, values);
+    if (form.constant) {
+        return decode_constant(form, payload, values);
+    }
+    TRY_ASSIGN(const ValueVectors vectors, ValueVectors::read(form, payload, values.size()));
+    for (size_t vector = 0; !values.empty(); ++vector) {
+        const size_t here = vectors.length(vector);
+        TRY(vectors.decode(vector, values.first(here)));
+        values = values.subspan(here);
+    }
+    return {};
 }
 
-Status decode_value_vector(ValueForm form, Bytes payload, size_t count, size_t vector,
-                           std::span<double> values) {
-    const size_t from = vector * kPackedValuesMax;
-    CHECK(from < count && values.size() == std::min(kPackedValuesMax, count - from),
-          "vector {} of {} values into {}", vector, count, values.size());
-    return decode(form, payload, count, vector, values);
+Result<ValueVectors> ValueVectors::read(ValueForm form, Bytes payload, size_t count) {
+    if (form.constant) {
+        return ValueVectors(form, payload, count, std::nullopt);
+    }
+    ByteReader reader(payload);
+    TRY_ASSIGN(const VectorTable table, VectorTable::read(reader, count));
+    return ValueVectors(form, payload, count, table);
+}
+
+Status ValueVectors::decode(size_t vector, std::span<double> values) const {
+    CHECK(vector * kPackedValuesMax < count_ && values.size() == length(vector),
+          "vector {} of {} values into {}", vector, count_, values.size());
+    if (!table_) {
+        return decode_constant(form_, payload_, values);
+    }
+    const Bytes encoded = table_->vector(vector);
+    return form_.float64 ? decode_one<uint64_t>(encoded, values)
+                         : decode_one<uint32_t>(encoded, values);
 }
 
 Result<ValueVectorForms> count_vector_forms(ValueForm form, Bytes payload, size_t count) {

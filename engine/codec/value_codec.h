@@ -15,13 +15,16 @@
 //               and rounded to the word
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/base/bytes.h"
 #include "engine/base/result.h"
 #include "engine/codec/integer_vector.h"
+#include "engine/codec/vector_table.h"
 
 namespace stepdb {
 
@@ -56,9 +59,28 @@ ValueForm encode_values(std::span<const uint32_t> words, std::vector<std::byte>&
 // these.
 Status decode_values(ValueForm form, Bytes payload, std::span<double> values);
 
-// Vector `vector` alone of a sequence of `count`; `values` has its length.
-Status decode_value_vector(ValueForm form, Bytes payload, size_t count, size_t vector,
-                           std::span<double> values);
+// The vectors of a payload one by one, in any order; a view of it.
+class ValueVectors {
+  public:
+    // Of `count` values, at least one; kCorruption if the payload has not as many vectors.
+    static Result<ValueVectors> read(ValueForm form, Bytes payload, size_t count);
+
+    // Vector i begins at value i * kPackedValuesMax; all but the last are as long.
+    size_t length(size_t vector) const {
+        return std::min(kPackedValuesMax, count_ - vector * kPackedValuesMax);
+    }
+    // `values` has its length; kCorruption if these are not the bytes of as many values.
+    Status decode(size_t vector, std::span<double> values) const;
+
+  private:
+    ValueVectors(ValueForm form, Bytes payload, size_t count, std::optional<VectorTable> table)
+        : form_(form), payload_(payload), count_(count), table_(table) {}
+
+    ValueForm form_;
+    Bytes payload_;
+    size_t count_;
+    std::optional<VectorTable> table_;  // unless it is a constant
+};
 
 // How many vectors of a payload take which form, for whoever looks at files; a constant has none.
 struct ValueVectorForms {

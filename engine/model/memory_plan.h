@@ -23,6 +23,7 @@ struct MemoryPlan {
     size_t receive = 0;  // frames received and not yet answered, and half received ones
     size_t results = 0;  // answers computed and not yet sent
     size_t query = 0;    // what queries compute with
+    size_t cache = 0;    // columns of segments that queries have read, kept for the next
     size_t merge = 0;    // what a merge of segments takes, about
     size_t rest = 0;
     size_t kept = 0;  // of `rest`, large buffers kept for the next (engine/base/page_heap.h)
@@ -43,13 +44,16 @@ struct MemoryPlan {
         plan.pinned = plan.flush / 2;
         plan.receive = std::min<size_t>(shared / 8, kReceiveBytesMax);
         plan.results = shared / 16;
-        plan.query = shared / 8;
+        plan.query = shared * 3 / 32;
         plan.resident = shared / 4;
         plan.tail = std::clamp<size_t>(plan.flush / 3, 8U << 20U, kTailBytesMax);
         plan.kept = std::min<size_t>(total / 16, kKeptBuffersBytesMax);
         plan.held = plan.rows + plan.receive + plan.merge + plan.kept;
         plan.rest = total - plan.rows - plan.receive - plan.results - plan.query -
                     plan.resident / 2 - plan.merge;
+        // Half of what is left where much is, as the parts that have bounds do not need it.
+        plan.cache = shared / 32 + (plan.rest - shared * 3 / 32 - std::min(total, kFixed)) / 2;
+        plan.rest -= plan.cache;
         return plan;
     }
 };

@@ -399,7 +399,7 @@ std::vector<std::byte> encode_axis_section(const AxisColumns& axis, Axis kind) {
     return encode_axis(axis, kind);
 }
 
-Result<AxisColumns> decode_axis(Bytes section, const BlockInfo& info) {
+Result<AxisParts> read_axis_parts(Bytes section, const BlockInfo& info) {
     TRY(check_size(info));
     ByteReader reader(section);
     const auto format = reader.get<uint8_t>();
@@ -413,25 +413,32 @@ Result<AxisColumns> decode_axis(Bytes section, const BlockInfo& info) {
         return bad(fmt::format("axis section of {} bytes with axis {}, expected {}", section.size(),
                                axis, static_cast<unsigned>(info.axis)));
     }
-    TRY_ASSIGN(const Bytes keys, read_part(reader, "keys"));
-    TRY_ASSIGN(const Bytes times, read_part(reader, "times"));
-    TRY_ASSIGN(const Bytes sequences, read_part(reader, "sequences"));
+    AxisParts parts;
+    TRY_ASSIGN(parts.keys, read_part(reader, "keys"));
+    TRY_ASSIGN(parts.times, read_part(reader, "times"));
+    TRY_ASSIGN(parts.sequences, read_part(reader, "sequences"));
     const bool timed = info.axis == Axis::kTimed;
-    if (!reader.finished() || (timed && !times.empty())) {
+    if (!reader.finished() || (timed && !parts.times.empty())) {
         return bad(fmt::format("axis section of {} bytes has more than it should", section.size()));
     }
+    return parts;
+}
+
+Result<AxisColumns> decode_axis(Bytes section, const BlockInfo& info) {
+    TRY_ASSIGN(const AxisParts parts, read_axis_parts(section, info));
+    const bool timed = info.axis == Axis::kTimed;
     AxisColumns columns;
     columns.keys.resize(info.rows);
     columns.times.resize(info.rows);
     columns.sequences.resize(info.rows);
-    TRY(timed ? decode_integers(keys, columns.keys) : decode_steps(keys, columns.keys));
+    TRY(timed ? decode_integers(parts.keys, columns.keys) : decode_steps(parts.keys, columns.keys));
     if (timed) {
         columns.times = columns.keys;
     } else {
-        TRY(decode_integers(times, columns.times));
+        TRY(decode_integers(parts.times, columns.times));
     }
-    TRY(decode_integers(sequences, {reinterpret_cast<int64_t*>(columns.sequences.data()),
-                                    columns.sequences.size()}));
+    TRY(decode_integers(parts.sequences, {reinterpret_cast<int64_t*>(columns.sequences.data()),
+                                          columns.sequences.size()}));
     TRY(check_axis(columns, info));
     return columns;
 }

@@ -186,8 +186,16 @@ Summary summarize_column(const AxisColumns& axis, const ColumnValues& column);
 // The axis section over these rows, sorted.
 std::vector<std::byte> encode_axis_section(const AxisColumns& axis, Axis kind);
 
+// The columns of an axis section, encoded. times is empty for timed blocks.
+struct AxisParts {
+    Bytes keys;
+    Bytes times;
+    Bytes sequences;
+};
+
 // Decoders of untrusted sections; kCorruption saying what is wrong (the caller adds the place).
 Result<AxisColumns> decode_axis(Bytes section, const BlockInfo& info);
+Result<AxisParts> read_axis_parts(Bytes section, const BlockInfo& info);
 Result<ChunkPlace> find_chunk(Bytes directory, const BlockInfo& info, uint32_t column);
 Result<ColumnValues> decode_chunk(Bytes chunk, const BlockInfo& info);
 

@@ -215,7 +215,7 @@ TEST(Block, NoisyFloat32CostsItsNoise) {
     }
     const double bytes = static_cast<double>(build(table)->bytes.size()) / 51200;
     std::printf("10 %% noise, 512 rows x 100 metrics: %.3f bytes/point\n", bytes);
-    EXPECT_LE(bytes, 3.0);
+    EXPECT_LE(bytes, 3.1);  // with summaries and index nodes
 }
 
 TEST(Chunk, WordsOfFloat32MakeTheChunkOfTheirDoubles) {

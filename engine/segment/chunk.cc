@@ -19,23 +19,50 @@ constexpr uint8_t kBitmap = 1;
 constexpr uint8_t kOrdinals = 2;
 constexpr uint8_t kFloat64Bit = 1U << 2U;
 constexpr uint8_t kConstantBit = 1U << 3U;
-constexpr uint8_t kHeadBits = kPresenceMask | kFloat64Bit | kConstantBit;
+constexpr uint8_t kNodesBit = 1U << 5U;
+constexpr uint8_t kHeadBits = kPresenceMask | kFloat64Bit | kConstantBit | kNodesBit;
 
 size_t bitmap_bytes(uint32_t rows) {
     return (size_t{rows} + 7) / 8;
 }
 
-std::byte head_of(uint8_t presence, const ValueForm& form) {
+bool has_nodes(const ValueForm& form, size_t values) {
+    return !form.constant && values >= kNodeValuesMin;
+}
+
+std::byte head_of(uint8_t presence, const ValueForm& form, size_t values) {
     return static_cast<std::byte>(presence | (form.float64 ? kFloat64Bit : 0U) |
-                                  (form.constant ? kConstantBit : 0U));
+                                  (form.constant ? kConstantBit : 0U) |
+                                  (has_nodes(form, values) ? kNodesBit : 0U));
+}
+
+std::byte* write_nodes_of(std::span<const double> values, const ValueForm& form, std::byte* to) {
+    return write_nodes(values, form.float64, to);
+}
+std::byte* write_nodes_of(std::span<const uint32_t> words, const ValueForm& form, std::byte* to) {
+    static_cast<void>(form);
+    return write_nodes(words, to);
 }
 
 // T is double, or uint32_t for the bits of float32 values.
 template <typename T>
 std::byte* write_full_chunk(std::span<const T> values, std::byte* to) {
     std::byte* end = to + 1;
-    *to = head_of(kAllRows, encode_values(values, end));
-    return end;
+    const ValueForm form = encode_values(values, end);
+    *to = head_of(kAllRows, form, values.size());
+    return has_nodes(form, values.size()) ? write_nodes_of(values, form, end) : end;
+}
+
+// Appends payload and nodes.
+ValueForm append_payload(std::span<const double> values, std::vector<std::byte>& out) {
+    const ValueForm form = encode_values(values, out);
+    if (has_nodes(form, values.size())) {
+        const size_t nodes_at = out.size();
+        out.resize(nodes_at + nodes_bytes_max(values.size()));
+        const std::byte* const end = write_nodes(values, form.float64, out.data() + nodes_at);
+        out.resize(static_cast<size_t>(end - out.data()));
+    }
+    return form;
 }
 
 Error bad(std::string message) {
@@ -82,39 +109,6 @@ Result<size_t> read_ordinals(ByteReader& reader, uint32_t rows, std::vector<uint
     return count;
 }
 
-struct ChunkHead {
-    ChunkHead() = default;
-
-    uint8_t kind = kAllRows;
-    ValueForm form;
-    size_t count = 0;                // rows present
-    std::vector<uint64_t> presence;  // unless kind is kAllRows
-};
-
-// Everything before the payload.
-Result<ChunkHead> read_head(ByteReader& reader, Bytes chunk, uint32_t rows) {
-    const auto bits = reader.get<uint8_t>();
-    if (reader.failed() || (bits & ~kHeadBits) != 0) {
-        return bad(fmt::format("chunk of {} bytes begins with {:#x}", chunk.size(), bits));
-    }
-    ChunkHead head;
-    head.kind = bits & kPresenceMask;
-    head.form.float64 = (bits & kFloat64Bit) != 0;
-    head.form.constant = (bits & kConstantBit) != 0;
-    head.count = rows;
-    if (head.kind == kBitmap) {
-        TRY_ASSIGN(head.count, read_bitmap(reader, rows, head.presence));
-    } else if (head.kind == kOrdinals) {
-        TRY_ASSIGN(head.count, read_ordinals(reader, rows, head.presence));
-    } else if (head.kind != kAllRows) {
-        return bad(fmt::format("chunk has presence of kind {}", head.kind));
-    }
-    if (head.count == 0) {
-        return bad("chunk has no value, and then should not be there");
-    }
-    return head;
-}
-
 // Ors 64 bits in from bit `at` on; bits beyond the end are 0.
 void set_bits(std::vector<uint64_t>& words, uint32_t at, uint64_t bits) {
     words[at / 64] |= bits << (at % 64);
@@ -126,17 +120,15 @@ void set_bits(std::vector<uint64_t>& words, uint32_t at, uint64_t bits) {
 // Appends what a chunk that is not in parts has of `rows` rows from row `first` on; the rows of the
 // column's presence are there already.
 Status append_values(Bytes chunk, uint32_t rows, uint32_t first, ColumnValues& column) {
-    ByteReader reader(chunk);
-    TRY_ASSIGN(const ChunkHead head, read_head(reader, chunk, rows));
+    TRY_ASSIGN(const ChunkSections sections, read_chunk_sections(chunk, rows));
     const size_t before = column.values.size();
-    column.values.resize(before + head.count);
-    TRY(decode_values(head.form, reader.get_bytes(reader.remaining()),
-                      std::span(column.values).subspan(before)));
+    column.values.resize(before + sections.count);
+    TRY(decode_values(sections.form, sections.payload, std::span(column.values).subspan(before)));
     for (uint32_t row = 0; row < rows; row += 64) {
         const uint32_t here = std::min(64U, rows - row);
         const uint64_t all = ~uint64_t{0} >> (64 - here);
         set_bits(column.presence, first + row,
-                 head.kind == kAllRows ? all : head.presence[row / 64]);
+                 sections.presence.empty() ? all : sections.presence[row / 64]);
     }
     return {};
 }
@@ -161,16 +153,16 @@ Result<ColumnValues> decode_parts(Bytes chunk, uint32_t rows) {
 }
 
 Result<ChunkForm> describe_whole(Bytes chunk, uint32_t rows) {
-    ByteReader reader(chunk);
-    TRY_ASSIGN(const ChunkHead head, read_head(reader, chunk, rows));
+    TRY_ASSIGN(const ChunkSections sections, read_chunk_sections(chunk, rows));
+    const uint8_t presence = static_cast<uint8_t>(chunk[0]) & kPresenceMask;
     ChunkForm described;
-    described.presence = head.kind == kAllRows  ? "every row"
-                         : head.kind == kBitmap ? "bitmap"
-                                                : "ordinals";
-    described.values = head.count;
-    described.form = head.form;
+    described.presence = presence == kAllRows  ? "every row"
+                         : presence == kBitmap ? "bitmap"
+                                               : "ordinals";
+    described.values = sections.count;
+    described.form = sections.form;
     TRY_ASSIGN(described.vectors,
-               count_vector_forms(head.form, reader.get_bytes(reader.remaining()), head.count));
+               count_vector_forms(sections.form, sections.payload, sections.count));
     return described;
 }
 
@@ -187,8 +179,8 @@ std::byte* encode_full_chunk(std::span<const uint32_t> words, std::byte* to) {
 void encode_full_chunk(std::span<const double> values, std::vector<std::byte>& out) {
     const size_t head_at = out.size();
     out.push_back({});
-    const ValueForm form = encode_values(values, out);
-    out[head_at] = head_of(kAllRows, form);
+    const ValueForm form = append_payload(values, out);
+    out[head_at] = head_of(kAllRows, form, values.size());
 }
 
 void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
@@ -218,22 +210,73 @@ void encode_sparse_chunk(uint32_t rows, std::span<const int64_t> present,
             out[ordinals_at + ordinal / 8] |= static_cast<std::byte>(1U << (ordinal % 8));
         }
     }
-    const ValueForm form = encode_values(values, out);
-    out[head_at] = head_of(presence, form);
+    const ValueForm form = append_payload(values, out);
+    out[head_at] = head_of(presence, form, values.size());
+}
+
+Result<ChunkSections> read_chunk_sections(Bytes chunk, uint32_t rows) {
+    ByteReader reader(chunk);
+    const auto bits = reader.get<uint8_t>();
+    if (reader.failed() || (bits & ~kHeadBits) != 0) {
+        return bad(fmt::format("chunk of {} bytes begins with {:#x}", chunk.size(), bits));
+    }
+    const uint8_t presence = bits & kPresenceMask;
+    ChunkSections sections;
+    sections.form.float64 = (bits & kFloat64Bit) != 0;
+    sections.form.constant = (bits & kConstantBit) != 0;
+    sections.count = rows;
+    if (presence == kBitmap) {
+        TRY_ASSIGN(sections.count, read_bitmap(reader, rows, sections.presence));
+    } else if (presence == kOrdinals) {
+        TRY_ASSIGN(sections.count, read_ordinals(reader, rows, sections.presence));
+    } else if (presence != kAllRows) {
+        return bad(fmt::format("chunk has presence of kind {}", presence));
+    }
+    if (sections.count == 0) {
+        return bad("chunk has no value, and then should not be there");
+    }
+    sections.payload = reader.get_bytes(reader.remaining());
+    if ((bits & kNodesBit) != 0) {
+        if (sections.form.constant) {
+            return bad("chunk of a constant has index nodes");
+        }
+        TRY_ASSIGN(sections.nodes,
+                   ValueNodes::read(sections.payload, sections.form.float64, sections.count));
+    }
+    return sections;
+}
+
+Result<size_t> verify_chunk(Bytes chunk, uint32_t rows) {
+    std::vector<ChunkPart> parts;
+    TRY(append_chunk_parts(chunk, rows, parts));
+    size_t count = 0;
+    std::vector<double> values;
+    for (const ChunkPart& part : parts) {
+        if (part.chunk.empty()) {
+            continue;
+        }
+        TRY_ASSIGN(const ChunkSections sections, read_chunk_sections(part.chunk, part.rows));
+        values.resize(sections.count);
+        TRY(decode_values(sections.form, sections.payload, values));
+        if (sections.nodes && !sections.nodes->agrees(values)) {
+            return bad("index nodes of a chunk are not those of its values");
+        }
+        count += sections.count;
+    }
+    return count;
 }
 
 Result<ColumnValues> decode_chunk_bytes(Bytes chunk, uint32_t rows) {
     if (is_in_parts(chunk)) {
         return decode_parts(chunk, rows);
     }
-    ByteReader reader(chunk);
-    TRY_ASSIGN(ChunkHead head, read_head(reader, chunk, rows));
+    TRY_ASSIGN(ChunkSections sections, read_chunk_sections(chunk, rows));
     ColumnValues column;
-    column.values.resize(head.count);
-    if (head.count != rows) {
-        column.presence = std::move(head.presence);
+    column.values.resize(sections.count);
+    if (sections.count != rows) {
+        column.presence = std::move(sections.presence);
     }
-    TRY(decode_values(head.form, reader.get_bytes(reader.remaining()), column.values));
+    TRY(decode_values(sections.form, sections.payload, column.values));
     return column;
 }
 

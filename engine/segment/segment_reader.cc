@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/segment/block_directory.h"
+#include "engine/segment/chunk.h"
 #include "engine/segment/summary_section.h"
 
 namespace stepdb {
@@ -85,19 +86,6 @@ Task<Result<std::shared_ptr<const SegmentMeta>>> read_meta(File& file, std::stri
                                                   *std::move(blocks));
 }
 
-Task<Result<ColumnValues>> read_place(File& file, const SegmentMeta& segment, size_t index,
-                                      ChunkPlace place) {
-    const SegmentBlock& block = segment.blocks()[index];
-    const Result<std::vector<std::byte>> strip =
-        co_await read_checked(file, block.strips_offset() + place.strip_offset, place.strip_bytes,
-                              content_seed(block.info), place.strip_checksum);
-    if (!strip) {
-        co_return strip.error().within("strip");
-    }
-    const Bytes chunk = Bytes(*strip).subspan(place.offset - place.strip_offset, place.bytes);
-    co_return decode_chunk(chunk, block.info);
-}
-
 // Every strip of a block: checksum, and each of its chunks decoded.
 Task<Status> verify_strips(File& file, const SegmentMeta& segment, size_t index, Bytes section) {
     const SegmentBlock& block = segment.blocks()[index];
@@ -122,10 +110,10 @@ Task<Status> verify_strips(File& file, const SegmentMeta& segment, size_t index,
             if (place.bytes == 0) {
                 continue;
             }
-            const Result<ColumnValues> values = decode_chunk(
-                Bytes(*bytes).subspan(place.offset - strip.offset, place.bytes), block.info);
-            if (!values) {
-                co_return values.error().within(
+            const Bytes chunk = Bytes(*bytes).subspan(place.offset - strip.offset, place.bytes);
+            const Result<size_t> verified = verify_chunk(chunk, block.info.rows);
+            if (!verified) {
+                co_return verified.error().within(
                     fmt::format("column {}", strip.first_column + column));
             }
         }
@@ -246,15 +234,24 @@ Task<Result<SegmentNames>> read_names(File& file, const SegmentMeta& segment) {
     co_return names;
 }
 
-Task<Result<AxisColumns>> read_axis(File& file, const SegmentMeta& segment, size_t index) {
+Task<Result<std::vector<std::byte>>> read_axis_section(File& file, const SegmentMeta& segment,
+                                                       size_t index) {
     CHECK(index < segment.blocks().size(), "block {} of {}", index, segment.blocks().size());
     const SegmentBlock& block = segment.blocks()[index];
-    const Result<std::vector<std::byte>> section = co_await read_block_section(
+    Result<std::vector<std::byte>> section = co_await read_block_section(
         file, segment, block, block.offset, block.info.axis_bytes, block.axis_checksum);
     if (!section) {
         co_return section.error().within("axis").within(segment.describe(index));
     }
-    Result<AxisColumns> axis = decode_axis(*section, block.info);
+    co_return section;
+}
+
+Task<Result<AxisColumns>> read_axis(File& file, const SegmentMeta& segment, size_t index) {
+    const Result<std::vector<std::byte>> section = co_await read_axis_section(file, segment, index);
+    if (!section) {
+        co_return section.error();
+    }
+    Result<AxisColumns> axis = decode_axis(*section, segment.blocks()[index].info);
     if (!axis) {
         co_return axis.error().within(segment.describe(index));
     }
@@ -279,11 +276,30 @@ Task<Result<ColumnValues>> read_column_at(File& file, const SegmentMeta& segment
     if (place.bytes == 0) {
         co_return ColumnValues();
     }
-    Result<ColumnValues> values = co_await read_place(file, segment, block, place);
+    const Result<std::vector<std::byte>> strip =
+        co_await read_strip_of(file, segment, block, place);
+    if (!strip) {
+        co_return strip.error();
+    }
+    const Bytes chunk = Bytes(*strip).subspan(place.offset - place.strip_offset, place.bytes);
+    Result<ColumnValues> values = decode_chunk(chunk, segment.blocks()[block].info);
     if (!values) {
         co_return values.error().within(segment.describe(block));
     }
     co_return values;
+}
+
+Task<Result<std::vector<std::byte>>> read_strip_of(File& file, const SegmentMeta& segment,
+                                                   size_t index, ChunkPlace place) {
+    CHECK(index < segment.blocks().size(), "block {} of {}", index, segment.blocks().size());
+    const SegmentBlock& block = segment.blocks()[index];
+    Result<std::vector<std::byte>> strip =
+        co_await read_checked(file, block.strips_offset() + place.strip_offset, place.strip_bytes,
+                              content_seed(block.info), place.strip_checksum);
+    if (!strip) {
+        co_return strip.error().within("strip").within(segment.describe(index));
+    }
+    co_return strip;
 }
 
 Task<Result<ColumnValues>> read_column(File& file, const SegmentMeta& segment, size_t block,

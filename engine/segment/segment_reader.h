@@ -77,6 +77,13 @@ Task<Result<std::vector<std::byte>>> read_directory(File& file, const SegmentMet
 Task<Result<ColumnValues>> read_column_at(File& file, const SegmentMeta& segment, size_t block,
                                           ChunkPlace place);
 
+// The verified bytes for who decodes a part of them: of the axis section, and of the strip that a
+// chunk lies in.
+Task<Result<std::vector<std::byte>>> read_axis_section(File& file, const SegmentMeta& segment,
+                                                       size_t block);
+Task<Result<std::vector<std::byte>>> read_strip_of(File& file, const SegmentMeta& segment,
+                                                   size_t block, ChunkPlace place);
+
 // What is known of the block's columns; empty if it has no summaries.
 Task<Result<std::vector<ColumnSummary>>> read_summaries(File& file, const SegmentMeta& segment,
                                                         size_t block);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -26,15 +27,8 @@ class BucketGrid {
     // Of 0 to buckets(); they never fall.
     Key edge(uint32_t index) const { return edges_[index]; }
 
-    // The bucket of a key within the grid, not before bucket `from`, which is that of a key at most
-    // as large: keys that come in order are placed in time linear in points and buckets.
-    uint32_t find_from(uint32_t from, Key key) const {
-        const uint32_t last = buckets() - 1;
-        while (from < last && edges_[from + 1] <= key) {
-            ++from;
-        }
-        return from;
-    }
+    // All of them, for bucket_of() and those who fill buckets.
+    std::span<const Key> edges() const { return edges_; }
 
   private:
     BucketGrid(Axis axis, std::vector<Key> edges) : axis_(axis), edges_(std::move(edges)) {}

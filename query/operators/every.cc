@@ -4,7 +4,7 @@
 #include <limits>
 #include <optional>
 
-#include "query/operators/bucket.h"
+#include "query/operators/bucket_statistics.h"
 
 namespace stepdb {
 

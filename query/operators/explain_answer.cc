@@ -42,6 +42,7 @@ class ExplainAnswer : public Answer {
         add(block, "chunks decoded", cost.chunks_decoded);
         add(block, "vectors decoded", cost.vectors_decoded);
         add(block, "values decoded", cost.values_decoded);
+        add(block, "index nodes used", cost.nodes_used);
         add(block, "summaries used", cost.summaries_used);
         add(block, "bytes read", cost.bytes_read);
         add(block, "rows", rows);

@@ -5,13 +5,22 @@
 #include "engine/base/text.h"
 #include "engine/query_memory.h"
 #include "query/operators/pipeline.h"
+#include "query/operators/scan.h"
 
 namespace stepdb {
 
 namespace {
 
+// Points that the store buckets in the time in which one is looked at by itself.
+constexpr size_t kBucketedPointsPerValue = 8;
+
 std::string_view words_of(XColumn column) {
     return column == XColumn::kStep ? "steps" : column == XColumn::kTime ? "only times" : "an x";
+}
+
+bool needs_ends(const std::vector<Statistic>& statistics) {
+    return std::ranges::any_of(statistics,
+                               [](Statistic statistic) { return statistic >= Statistic::kFirst; });
 }
 
 // No logarithm is there for it.
@@ -45,6 +54,7 @@ SeriesBuckets::SeriesBuckets(ExecutionContext& context, const BucketsShape& shap
     : context_(&context),
       buckets_(shape.buckets),
       is_log_(shape.is_log),
+      needs_ends_(needs_ends(shape.statistics)),
       column_(column),
       plan_(context.plan),
       charge_(context.memory) {
@@ -127,9 +137,42 @@ Task<Result<std::optional<KeyRange>>> SeriesBuckets::measure() {
 
 Task<Status> SeriesBuckets::fill(const Series& series, std::vector<Bucket>& buckets) {
     buckets.assign(buckets_, Bucket());
+    const Pipeline& pipeline = plan_.of(series.axis).pipeline;
+    if (!pipeline.steps.empty() || series.calculation != nullptr) {
+        return fill_point_by_point(series, buckets);
+    }
+    return fill_from_store(series, pipeline.scan, buckets);
+}
+
+Task<Status> SeriesBuckets::fill_from_store(const Series& series, KeyRange range,
+                                            std::vector<Bucket>& buckets) {
+    if (range.empty()) {
+        co_return Status();
+    }
+    const SelectedRun& selected = context_->bound.runs[series.run];
+    const std::unique_ptr<BucketScan> scan = context_->source.open_buckets(
+        selected.view(), series.metric, range, BucketRow{grid_->edges(), buckets, needs_ends_});
+    while (true) {
+        if (context_->cancelled.load(std::memory_order_relaxed)) {
+            co_return Error(ErrorCode::kCancelled, "the query was cancelled");
+        }
+        const Result<size_t> points = co_await scan->next();
+        if (!points) {
+            co_return name_series(points.error(), *context_, series);
+        }
+        if (*points == 0) {
+            co_return Status();
+        }
+        co_await context_->turns.after(*points / kBucketedPointsPerValue);
+    }
+}
+
+Task<Status> SeriesBuckets::fill_point_by_point(const Series& series,
+                                                std::vector<Bucket>& buckets) {
     const std::unique_ptr<SeriesCursor> cursor =
         make_pipeline(*context_, series, plan_.of(series.axis).pipeline);
-    uint32_t bucket = 0;
+    const BucketRow row{grid_->edges(), buckets, needs_ends_};
+    size_t bucket = 0;
     while (true) {
         const Result<bool> more = co_await cursor->next(batch_);
         if (!more) {
@@ -138,10 +181,7 @@ Task<Status> SeriesBuckets::fill(const Series& series, std::vector<Bucket>& buck
         if (!*more) {
             co_return Status();
         }
-        for (size_t i = 0; i < batch_.size(); ++i) {
-            bucket = grid_->find_from(bucket, batch_.keys[i]);
-            buckets[bucket].add(batch_.keys[i], batch_.values[i]);
-        }
+        bucket = add_points(batch_.keys, batch_.values, row, bucket);
     }
 }
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "query/execution_context.h"
-#include "query/operators/bucket.h"
 #include "query/operators/bucket_grid.h"
+#include "query/operators/bucket_statistics.h"
 #include "query/operators/x_column.h"
 
 namespace stepdb {
@@ -29,11 +29,15 @@ class SeriesBuckets {
     SeriesBuckets(ExecutionContext& context, const BucketsShape& shape, XColumn column);
 
     Task<Result<std::optional<KeyRange>>> measure();
+    Task<Status> fill_from_store(const Series& series, KeyRange range,
+                                 std::vector<Bucket>& buckets);
+    Task<Status> fill_point_by_point(const Series& series, std::vector<Bucket>& buckets);
     bool is_range_empty() const;
 
     ExecutionContext* context_;
     uint32_t buckets_;
     bool is_log_;
+    bool needs_ends_;
     XColumn column_;
     Plan plan_;
     MemoryCharge charge_;

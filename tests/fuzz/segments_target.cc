@@ -256,12 +256,14 @@ void read_values(ByteReader& reader) {
     if (!decode_values(form, payload, values)) {
         return;
     }
+    const auto vectors = ValueVectors::read(form, payload, count);
+    CHECK(vectors.has_value(), "{} values", count);
     for (size_t at = 0; at < count; at += kVectorValues) {
         const auto whole =
             std::span(values).subspan(at, std::min<size_t>(count - at, kVectorValues));
         std::vector<double> vector(whole.size());
-        CHECK(decode_value_vector(form, payload, count, at / kVectorValues, vector).has_value(),
-              "vector at {} of {}", at, count);
+        CHECK(vectors->decode(at / kVectorValues, vector).has_value(), "vector at {} of {}", at,
+              count);
         CHECK(std::ranges::equal(vector, whole, same_bits), "vector at {}", at);
     }
 }

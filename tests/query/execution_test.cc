@@ -60,8 +60,8 @@ TEST(Execution, ExplainCountsWhatTheQueryTook) {
     fill(store, "y", 10);
     EXPECT_THAT(store.query("explain * @ a/r | steps 1..5 | buckets 3", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,2", "pieces,2", "chunks decoded,0",
-                            "vectors decoded,0", "values decoded,10", "summaries used,0",
-                            "bytes read,0", "rows,6"));
+                            "vectors decoded,0", "values decoded,10", "index nodes used,0",
+                            "summaries used,0", "bytes read,0", "rows,6"));
 }
 
 // Two blocks of 128 rows and a tail of 8; then all in a segment. A block is decoded as a whole: a
@@ -78,25 +78,25 @@ TEST(Execution, ExplainTellsTailsBlocksAndSegmentsApart) {
     }
     EXPECT_THAT(store.query("explain x @ a/r", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,3", "chunks decoded,2",
-                            "vectors decoded,8", "values decoded,264", "summaries used,0",
-                            "bytes read,0", "rows,264"));
+                            "vectors decoded,8", "values decoded,264", "index nodes used,0",
+                            "summaries used,0", "bytes read,0", "rows,264"));
     EXPECT_THAT(store.query("explain x @ a/r | steps 259..", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,1", "chunks decoded,0",
-                            "vectors decoded,0", "values decoded,5", "summaries used,0",
-                            "bytes read,0", "rows,5"));
+                            "vectors decoded,0", "values decoded,5", "index nodes used,0",
+                            "summaries used,0", "bytes read,0", "rows,5"));
     EXPECT_THAT(store.query("explain x @ a/r | steps 10..11", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,1", "chunks decoded,1",
-                            "vectors decoded,4", "values decoded,2", "summaries used,0",
-                            "bytes read,0", "rows,2"));
+                            "vectors decoded,4", "values decoded,2", "index nodes used,0",
+                            "summaries used,0", "bytes read,0", "rows,2"));
     ASSERT_TRUE(store.flush().has_value());
     EXPECT_THAT(store.query("explain x @ a/r", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,3", "chunks decoded,3",
-                            "vectors decoded,12", "values decoded,264", "summaries used,0",
-                            StartsWith("bytes read,"), "rows,264"));
+                            "vectors decoded,12", "values decoded,264", "index nodes used,0",
+                            "summaries used,0", StartsWith("bytes read,"), "rows,264"));
     EXPECT_THAT(store.query("explain x @ a/r | steps 265..", 0).value(),
                 ElementsAre("what,count", "runs,1", "series,1", "pieces,0", "chunks decoded,0",
-                            "vectors decoded,0", "values decoded,0", "summaries used,0",
-                            "bytes read,0", "rows,0"));
+                            "vectors decoded,0", "values decoded,0", "index nodes used,0",
+                            "summaries used,0", "bytes read,0", "rows,0"));
     EXPECT_THAT(store.query("explain x @ a/r", 0).value(), Not(Contains("bytes read,0")));
 }
 
@@ -216,6 +216,10 @@ class DamagedStore final : public SeriesSource {
     std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,
                                               KeyRange range) override {
         return std::make_unique<Cursor>(good_.open_series(view, metric, range));
+    }
+    std::unique_ptr<BucketScan> open_buckets(RunView view, std::string_view metric, KeyRange range,
+                                             const BucketRow& row) override {
+        return bucket_points(open_series(view, metric, range), row);
     }
     Task<Result<Summary>> summarize(RunView view, std::string_view metric,
                                     KeyRange range) override {

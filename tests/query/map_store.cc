@@ -41,7 +41,41 @@ class MapCursor final : public SeriesCursor {
     std::map<Key, MapStore::Point>::const_iterator end_;
 };
 
+class CursorBuckets final : public BucketScan {
+  public:
+    CursorBuckets(std::unique_ptr<SeriesCursor> points, const BucketRow& row)
+        : points_(std::move(points)), row_(row) {}
+
+    Task<Result<size_t>> next() override {
+        const Result<bool> more = co_await points_->next(batch_);
+        if (!more) {
+            co_return more.error();
+        }
+        if (!*more) {
+            co_return size_t{0};
+        }
+        for (size_t i = 0; i < batch_.size(); ++i) {
+            size_t bucket = 0;
+            while (bucket + 1 < row_.buckets.size() && row_.edges[bucket + 1] <= batch_.keys[i]) {
+                ++bucket;
+            }
+            row_.buckets[bucket].add(batch_.keys[i], batch_.values[i]);
+        }
+        co_return batch_.size();
+    }
+
+  private:
+    std::unique_ptr<SeriesCursor> points_;
+    BucketRow row_;
+    Points batch_;
+};
+
 }  // namespace
+
+std::unique_ptr<BucketScan> bucket_points(std::unique_ptr<SeriesCursor> points,
+                                          const BucketRow& row) {
+    return std::make_unique<CursorBuckets>(std::move(points), row);
+}
 
 uint64_t MapStore::ensure_run(const std::string& project, const std::string& run) {
     if (const auto* there = runs_.find(RunPath{project, run})) {

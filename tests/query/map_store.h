@@ -3,12 +3,17 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "query/series_source.h"
 #include "tests/query/script_store.h"
 
 namespace stepdb {
+
+// The plainest buckets: those of the points of a cursor, one by one.
+std::unique_ptr<BucketScan> bucket_points(std::unique_ptr<SeriesCursor> points,
+                                          const BucketRow& row);
 
 class MapStore final : public ScriptStore, public SeriesSource {
   public:
@@ -40,6 +45,10 @@ class MapStore final : public ScriptStore, public SeriesSource {
     std::optional<Axis> find_metric(RunView view, std::string_view metric) const override;
     std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,
                                               KeyRange range) override;
+    std::unique_ptr<BucketScan> open_buckets(RunView view, std::string_view metric, KeyRange range,
+                                             const BucketRow& row) override {
+        return bucket_points(open_series(view, metric, range), row);
+    }
     Task<Result<Summary>> summarize(RunView view, std::string_view metric, KeyRange range) override;
     Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric) override;
     ReadCost cost() const override { return cost_; }

@@ -1,6 +1,7 @@
 #include "tests/support/sim_store.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/model/rows.h"
 #include "engine/segment/summary_section.h"
@@ -10,6 +11,9 @@
 namespace stepdb {
 
 namespace {
+
+// Enough for some of what is read to be there the next time, and some not.
+constexpr size_t kCacheBytes = 16U << 10U;
 
 std::pair<std::string_view, std::string_view> split_run(std::string_view path) {
     const size_t slash = path.find('/');
@@ -56,6 +60,93 @@ Task<Status> check_summaries(SnapshotReader& reader, RunView view, std::string m
     co_return co_await check_summary(reader, view, metric, series, middle);
 }
 
+void check_bucket(const Bucket& read, const Bucket& scanned, double magnitude, size_t number) {
+    const auto same = [](double a, double b) { return same_bits(a, b); };
+    const double sum = scanned.sum.sum();
+    const bool is_sum_right =
+        std::isfinite(sum) ? std::fabs(read.sum.sum() - sum) <= 1e-12 * magnitude : true;
+    CHECK(read.count == scanned.count && read.nan == scanned.nan &&
+              read.positive_infinity == scanned.positive_infinity &&
+              read.negative_infinity == scanned.negative_infinity && same(read.min, scanned.min) &&
+              same(read.max, scanned.max) && read.min_key == scanned.min_key &&
+              read.max_key == scanned.max_key && same(read.first, scanned.first) &&
+              same(read.last, scanned.last) && read.first_key == scanned.first_key &&
+              read.last_key == scanned.last_key && is_sum_right,
+          "bucket {}: {} of {} finite, {} to {}, sum {}, first {}, last {}; of its points {} of "
+          "{}, {} to {}, sum {}, first {}, last {}",
+          number, read.count, read.points(), read.min, read.max, read.sum.sum(), read.first_key,
+          read.last_key, scanned.count, scanned.points(), scanned.min, scanned.max, sum,
+          scanned.first_key, scanned.last_key);
+}
+
+// Buckets are those of a scan, whatever pieces their points lie in; and so are the outermost keys.
+Task<Status> check_buckets(SnapshotReader& reader, RunView view, std::string metric,
+                           const ReferenceModel::Series* series, std::vector<Key> edges) {
+    const KeyRange range{edges.front(), edges.back()};
+    std::vector<Bucket> buckets(edges.size() - 1);
+    const BucketRow row{edges, buckets};
+    const std::unique_ptr<BucketScan> scan = reader.open_buckets(view, metric, range, row);
+    while (true) {
+        const Result<size_t> points = co_await scan->next();
+        if (!points) {
+            co_return points.error();
+        }
+        if (*points == 0) {
+            break;
+        }
+    }
+    std::vector<Bucket> scanned(buckets.size());
+    std::vector<double> magnitudes(buckets.size());
+    for (const auto& [key, point] : *series) {
+        if (range.contains(key)) {
+            const size_t bucket = bucket_of(edges, 0, key);
+            const double value = std::bit_cast<double>(point.value_bits);
+            scanned[bucket].add(key, value);
+            magnitudes[bucket] += std::isfinite(value) ? std::fabs(value) : 0;
+        }
+    }
+    for (size_t i = 0; i < buckets.size(); ++i) {
+        check_bucket(buckets[i], scanned[i], magnitudes[i], i);
+    }
+    const auto keys = co_await reader.key_range(view, metric);
+    if (!keys) {
+        co_return keys.error();
+    }
+    const bool is_range_right = series->empty() ? !keys->has_value()
+                                                : keys->has_value() &&
+                                                      (*keys)->first == series->begin()->first &&
+                                                      (*keys)->last == series->rbegin()->first;
+    CHECK(is_range_right, "keys of {} of {}#{}", metric, view.run->path(), view.attempt);
+    co_return Status();
+}
+
+// Edges at points, between them, twice at the same key, and beyond the ends.
+Task<Status> check_all_buckets(SnapshotReader& reader, RunView view, std::string metric,
+                               const ReferenceModel::Series* series) {
+    std::vector<Key> edges;
+    size_t number = 0;
+    const size_t stride = std::max<size_t>(1, series->size() / 9);
+    for (const auto& [key, point] : *series) {
+        if (number % stride == 0) {
+            edges.push_back(number % 2 == 0 ? key : key + 1);
+        }
+        if (number % (3 * stride) == 0) {
+            edges.push_back(edges.back());
+        }
+        ++number;
+    }
+    if (edges.size() < 2) {
+        co_return Status();
+    }
+    const Status inner = co_await check_buckets(reader, view, metric, series, edges);
+    if (!inner) {
+        co_return inner;
+    }
+    edges.front() = kKeyMin;
+    edges.back() = kKeyMax;
+    co_return co_await check_buckets(reader, view, metric, series, std::move(edges));
+}
+
 Task<Result<ReferenceModel::Series>> read_series(SnapshotReader& reader, const Run& run,
                                                  uint32_t attempt, std::string metric) {
     const std::unique_ptr<SeriesCursor> cursor =
@@ -68,7 +159,10 @@ Task<Result<ReferenceModel::Series>> read_series(SnapshotReader& reader, const R
             co_return more.error();
         }
         if (!*more) {
-            const Status agreed = co_await check_summaries(reader, {run, attempt}, metric, &series);
+            Status agreed = co_await check_summaries(reader, {run, attempt}, metric, &series);
+            if (agreed) {
+                agreed = co_await check_all_buckets(reader, {run, attempt}, metric, &series);
+            }
             if (!agreed) {
                 co_return agreed.error();
             }
@@ -99,7 +193,10 @@ EngineOptions SimStore::small_options() {
 }
 
 SimStore::SimStore(SimDisk& disk, uint64_t seed, EngineOptions options)
-    : disk_(disk), random_(seed), options_(std::move(options)) {}
+    : disk_(disk),
+      random_(seed),
+      options_(std::move(options)),
+      cache_(std::make_shared<BlockCache>(kCacheBytes)) {}
 
 SimStore::~SimStore() {
     if (engine_ != nullptr) {
@@ -146,6 +243,7 @@ void SimStore::discard_engine() {
     }
     engine_.reset();
     files_.reset();
+    cache_ = std::make_shared<BlockCache>(kCacheBytes);
 }
 
 Result<VerifyReport> SimStore::verify_report() {
@@ -179,7 +277,7 @@ Result<ReferenceModel::Contents> SimStore::contents() {
 
 Result<ReferenceModel::Contents> SimStore::contents(std::shared_ptr<const Snapshot> snapshot) {
     ReferenceModel::Contents contents;
-    SnapshotReader reader(*files_, snapshot);
+    SnapshotReader reader(*files_, snapshot, nullptr, cache_);
     for (const auto& run : snapshot->runs()) {
         for (const Attempt& attempt : run->attempts) {
             if (attempt.discarded) {
@@ -201,6 +299,7 @@ Result<ReferenceModel::Contents> SimStore::contents(std::shared_ptr<const Snapsh
         }
     }
     summaries_used_ += reader.cost().summaries_used;
+    nodes_used_ += reader.cost().nodes_used;
     return contents;
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/block_cache.h"
 #include "engine/engine.h"
 #include "engine/model/life_frame.h"
 #include "engine/verify.h"
@@ -166,6 +167,8 @@ class SimStore {
     // Chunks whose own summary told, in all reads of contents so far: each is checked against a
     // scan.
     uint64_t summaries_used() const { return summaries_used_; }
+    // The same of buckets and index nodes.
+    uint64_t nodes_used() const { return nodes_used_; }
 
   private:
     void discard_engine();
@@ -173,9 +176,11 @@ class SimStore {
     SimDisk& disk_;
     SimRandom random_;
     uint64_t summaries_used_ = 0;
+    uint64_t nodes_used_ = 0;
     SimClock clock_;
     EngineOptions options_;
     uint64_t crash_open_at_ = 0;
+    std::shared_ptr<BlockCache> cache_;  // of one life of the process
     std::set<TestWriter*> writers_;
     std::unique_ptr<SimExecutor> executor_;
     std::unique_ptr<SimFileSystem> files_;

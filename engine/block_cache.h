@@ -1,0 +1,68 @@
+// What queries have read of segments, verified and taken apart once, and kept for the next: the
+// least recently used goes first. Of any number of readers, on any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+namespace stepdb {
+
+class BlockCache {
+  public:
+    // What is kept takes at most `bytes_max`; what a reader holds besides is the reader's.
+    explicit BlockCache(size_t bytes_max) : bytes_max_(bytes_max) {}
+    BlockCache(const BlockCache&) = delete;
+    BlockCache& operator=(const BlockCache&) = delete;
+
+    // A part of a block: one of its columns, or one of these. File ids are never used twice.
+    static constexpr uint32_t kKeys = UINT32_MAX;
+    static constexpr uint32_t kDirectory = UINT32_MAX - 1;
+    struct Place {
+        uint64_t file_id = 0;
+        size_t block = 0;
+        uint32_t part = 0;
+
+        bool operator==(const Place&) const = default;
+    };
+
+    // Null if it is not kept. T is what was put at such a place.
+    template <typename T>
+    std::shared_ptr<const T> find(const Place& place) {
+        return std::static_pointer_cast<const T>(find_any(place));
+    }
+    template <typename T>
+    void put(const Place& place, std::shared_ptr<const T> item, size_t bytes) {
+        put_any(place, std::move(item), bytes);
+    }
+
+    size_t bytes() const;
+    uint64_t hits() const;
+    uint64_t misses() const;
+
+  private:
+    struct Item {
+        Place place;
+        std::shared_ptr<const void> item;
+        size_t bytes = 0;
+    };
+    struct HashPlace {
+        size_t operator()(const Place& place) const;
+    };
+
+    std::shared_ptr<const void> find_any(const Place& place);
+    void put_any(const Place& place, std::shared_ptr<const void> item, size_t bytes);
+
+    const size_t bytes_max_;
+    mutable std::mutex mutex_;  // of all below
+    std::list<Item> items_;     // the most recently used first
+    std::unordered_map<Place, std::list<Item>::iterator, HashPlace> places_;
+    size_t bytes_ = 0;
+    uint64_t hits_ = 0;
+    uint64_t misses_ = 0;
+};
+
+}  // namespace stepdb

@@ -1,0 +1,175 @@
+#include "engine/segment/column_reader.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "engine/segment/chunk.h"
+#include "engine/segment/chunk_parts.h"
+
+namespace stepdb {
+
+namespace {
+
+std::vector<uint32_t> rows_in(const std::vector<uint64_t>& presence, size_t count) {
+    std::vector<uint32_t> rows;
+    rows.reserve(count);
+    for (size_t word = 0; word < presence.size(); ++word) {
+        for (uint64_t bits = presence[word]; bits != 0; bits &= bits - 1) {
+            rows.push_back(static_cast<uint32_t>(word * 64) +
+                           static_cast<uint32_t>(std::countr_zero(bits)));
+        }
+    }
+    return rows;
+}
+
+}  // namespace
+
+Result<ColumnParts> ColumnParts::read(Bytes chunk, uint32_t rows) {
+    std::vector<ChunkPart> chunks;
+    TRY(append_chunk_parts(chunk, rows, chunks));
+    ColumnParts column;
+    column.parts_.reserve(chunks.size());
+    uint32_t row = 0;
+    for (const ChunkPart& part : chunks) {
+        column.parts_.push_back({row, row + part.rows, part.chunk});
+        row += part.rows;
+    }
+    return column;
+}
+
+Status ColumnReader::add_to(Bucket& bucket, bool needs_ends, const BlockKeys& keys, uint32_t begin,
+                            uint32_t end) {
+    std::optional<Place> last;
+    for (size_t part = part_of(begin); begin < end; begin = parts_[part++].end_row) {
+        const ColumnParts::Part& here = parts_[part];
+        if (!here.chunk.empty()) {
+            TRY(open(part));
+            TRY(add_part(bucket, needs_ends, keys, begin - here.first_row,
+                         std::min(end, here.end_row) - here.first_row, last));
+        }
+    }
+    return needs_ends && last ? set_last(bucket, keys, *last) : Status();
+}
+
+// Of the open part, rows counted from its first.
+Status ColumnReader::add_part(Bucket& bucket, bool needs_first, const BlockKeys& keys,
+                              uint32_t begin, uint32_t end, std::optional<Place>& last) {
+    const size_t stop = value_at(end);
+    for (size_t at = value_at(begin); at < stop;) {
+        const size_t vector = at / kPackedValuesMax;
+        const size_t from = vector * kPackedValuesMax;
+        const size_t here_end = std::min(stop, from + kPackedValuesMax);
+        const auto key_of = [&](size_t i) { return key_at(keys, at + i); };
+        const bool is_whole = at == from && here_end - from == vectors_->length(vector);
+        const bool may_use_node = is_whole && nodes_ && !(needs_first && bucket.points() == 0);
+        const std::optional<ValueNode> node = may_use_node ? nodes_->node(vector) : std::nullopt;
+        if (node) {
+            bucket.add(*node, key_of);
+            last = Place{open_, vector};
+            ++nodes_used_;
+        } else {
+            TRY(decode(vector));
+            bucket.add(std::span<const double>(values_).subspan(at - from, here_end - at), key_of);
+            last.reset();
+        }
+        at = here_end;
+    }
+    return {};
+}
+
+Status ColumnReader::set_last(Bucket& bucket, const BlockKeys& keys, const Place& last) {
+    TRY(open(last.part));
+    TRY(decode(last.vector));
+    bucket.last = values_.back();
+    bucket.last_key = key_at(keys, last.vector * kPackedValuesMax + values_.size() - 1);
+    return {};
+}
+
+// Of a value of the open part.
+Key ColumnReader::key_at(const BlockKeys& keys, size_t value) const {
+    return keys[parts_[open_].first_row + row_of(value)];
+}
+
+Result<std::optional<uint32_t>> ColumnReader::first_present(uint32_t row) {
+    if (row >= parts_.back().end_row) {
+        return std::optional<uint32_t>();
+    }
+    for (size_t part = part_of(row); part < parts_.size(); ++part) {
+        const ColumnParts::Part& here = parts_[part];
+        if (here.chunk.empty()) {
+            continue;
+        }
+        TRY(open(part));
+        const size_t value = value_at(std::max(row, here.first_row) - here.first_row);
+        if (value < count_) {
+            return std::optional(here.first_row + row_of(value));
+        }
+    }
+    return std::optional<uint32_t>();
+}
+
+Result<std::optional<uint32_t>> ColumnReader::last_present(uint32_t row) {
+    row = std::min(row, parts_.back().end_row - 1);
+    for (size_t part = part_of(row) + 1; part-- > 0;) {
+        const ColumnParts::Part& here = parts_[part];
+        if (here.chunk.empty()) {
+            continue;
+        }
+        TRY(open(part));
+        const size_t value = value_at(std::min(row + 1, here.end_row) - here.first_row);
+        if (value > 0) {
+            return std::optional(here.first_row + row_of(value - 1));
+        }
+    }
+    return std::optional<uint32_t>();
+}
+
+// The part that a row is in.
+size_t ColumnReader::part_of(uint32_t row) const {
+    if (open_ < parts_.size() && parts_[open_].first_row <= row && row < parts_[open_].end_row) {
+        return open_;
+    }
+    const auto after = std::ranges::upper_bound(parts_, row, {}, &ColumnParts::Part::first_row);
+    return static_cast<size_t>(after - parts_.begin()) - 1;
+}
+
+Status ColumnReader::open(size_t part) {
+    if (part == open_) {
+        return {};
+    }
+    const ColumnParts::Part& here = parts_[part];
+    const uint32_t rows = here.end_row - here.first_row;
+    TRY_ASSIGN(const ChunkSections sections, read_chunk_sections(here.chunk, rows));
+    TRY_ASSIGN(vectors_, ValueVectors::read(sections.form, sections.payload, sections.count));
+    nodes_ = sections.nodes;
+    count_ = sections.count;
+    rows_ = count_ == rows ? std::vector<uint32_t>() : rows_in(sections.presence, count_);
+    open_ = part;
+    is_decoded_ = false;
+    return {};
+}
+
+Status ColumnReader::decode(size_t vector) {
+    if (!is_decoded_ || decoded_ != vector) {
+        is_decoded_ = false;
+        values_.resize(vectors_->length(vector));
+        TRY(vectors_->decode(vector, values_));
+        decoded_ = vector;
+        is_decoded_ = true;
+        ++vectors_decoded_;
+        values_decoded_ += values_.size();
+    }
+    return {};
+}
+
+size_t ColumnReader::value_at(uint32_t row) const {
+    return rows_.empty()
+               ? row
+               : static_cast<size_t>(std::ranges::lower_bound(rows_, row) - rows_.begin());
+}
+
+uint32_t ColumnReader::row_of(size_t value) const {
+    return rows_.empty() ? static_cast<uint32_t>(value) : rows_[value];
+}
+
+}  // namespace stepdb

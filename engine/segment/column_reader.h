@@ -1,0 +1,90 @@
+// The values of one column of a block, of which ranges of rows are added to buckets. Vectors within
+// a range count by their node, those at its ends are decoded; ranges that come in ascending order
+// decode no vector twice.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/base/bytes.h"
+#include "engine/base/result.h"
+#include "engine/codec/value_codec.h"
+#include "engine/model/bucket.h"
+#include "engine/segment/block_keys.h"
+#include "engine/segment/value_nodes.h"
+
+namespace stepdb {
+
+// The parts of a chunk, found once for all its readers. Views of it.
+class ColumnParts {
+  public:
+    struct Part {
+        uint32_t first_row = 0;
+        uint32_t end_row = 0;
+        Bytes chunk;  // empty: none of the rows has a value
+    };
+
+    // Over `rows` rows. kCorruption as decode_chunk; within the parts nothing is looked at.
+    static Result<ColumnParts> read(Bytes chunk, uint32_t rows);
+
+    const std::vector<Part>& parts() const { return parts_; }
+    size_t memory_bytes() const { return parts_.capacity() * sizeof(Part); }
+
+  private:
+    std::vector<Part> parts_;
+};
+
+class ColumnReader {
+  public:
+    // The parts outlive this. kCorruption as decode_chunk, here and below, once what is wrong is
+    // looked at.
+    explicit ColumnReader(const ColumnParts& column) : parts_(column.parts()) {}
+
+    // Adds the values in rows [begin, end), of which some may have none, with their keys; first and
+    // last are right if they are needed.
+    Status add_to(Bucket& bucket, bool needs_ends, const BlockKeys& keys, uint32_t begin,
+                  uint32_t end);
+
+    // The first row from `row` on that has a value, and the last up to it; none if there is none.
+    Result<std::optional<uint32_t>> first_present(uint32_t row);
+    Result<std::optional<uint32_t>> last_present(uint32_t row);
+
+    size_t vectors_decoded() const { return vectors_decoded_; }
+    size_t values_decoded() const { return values_decoded_; }
+    size_t nodes_used() const { return nodes_used_; }
+
+  private:
+    struct Place {
+        size_t part = 0;
+        size_t vector = 0;
+    };
+
+    size_t part_of(uint32_t row) const;
+    Status open(size_t part);
+    // What is added of a part; `last` is the vector added last, if that was by its node.
+    Status add_part(Bucket& bucket, bool needs_first, const BlockKeys& keys, uint32_t begin,
+                    uint32_t end, std::optional<Place>& last);
+    Status set_last(Bucket& bucket, const BlockKeys& keys, const Place& last);
+    Key key_at(const BlockKeys& keys, size_t value) const;
+    Status decode(size_t vector);
+    // Among the values of the open part: of the first row from `row` on, counted from its first.
+    size_t value_at(uint32_t row) const;
+    uint32_t row_of(size_t value) const;
+
+    const std::vector<ColumnParts::Part>& parts_;
+    size_t vectors_decoded_ = 0;
+    size_t values_decoded_ = 0;
+    size_t nodes_used_ = 0;
+    // Of the part looked at last.
+    size_t open_ = SIZE_MAX;
+    std::optional<ValueVectors> vectors_;
+    std::optional<ValueNodes> nodes_;
+    size_t count_ = 0;
+    std::vector<uint32_t> rows_;  // of each value, from the part's first; empty if all have one
+    std::vector<double> values_;  // of vector decoded_ of it
+    size_t decoded_ = 0;
+    bool is_decoded_ = false;
+};
+
+}  // namespace stepdb
