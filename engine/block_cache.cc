@@ -17,37 +17,17 @@ size_t BlockCache::HashPlace::operator()(const Place& place) const {
            place.part * 0x165667B19E3779F9ULL;
 }
 
-size_t BlockCache::bytes() const {
-    const std::scoped_lock lock(mutex_);
-    return bytes_;
-}
-
-uint64_t BlockCache::hits() const {
-    const std::scoped_lock lock(mutex_);
-    return hits_;
-}
-
-uint64_t BlockCache::misses() const {
-    const std::scoped_lock lock(mutex_);
-    return misses_;
-}
-
 std::shared_ptr<const void> BlockCache::find_any(const Place& place) {
-    const std::scoped_lock lock(mutex_);
     const auto at = places_.find(place);
     if (at == places_.end()) {
-        ++misses_;
         return nullptr;
     }
-    ++hits_;
     items_.splice(items_.begin(), items_, at->second);
     return at->second->item;
 }
 
 void BlockCache::put_any(const Place& place, std::shared_ptr<const void> item, size_t bytes) {
     bytes += kItemBytes;
-    std::list<Item> gone;  // freed behind the lock
-    const std::scoped_lock lock(mutex_);
     if (bytes > bytes_max_ || places_.contains(place)) {
         return;
     }
@@ -58,7 +38,7 @@ void BlockCache::put_any(const Place& place, std::shared_ptr<const void> item, s
         const auto last = std::prev(items_.end());
         bytes_ -= last->bytes;
         places_.erase(last->place);
-        gone.splice(gone.end(), items_, last);
+        items_.erase(last);
     }
 }
 

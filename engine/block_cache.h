@@ -1,12 +1,11 @@
 // What queries have read of segments, verified and taken apart once, and kept for the next: the
-// least recently used goes first. Of any number of readers, on any thread.
+// least recently used goes first. Of any number of readers, all on one executor.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 
 namespace stepdb {
@@ -19,7 +18,7 @@ class BlockCache {
     BlockCache& operator=(const BlockCache&) = delete;
 
     // A part of a block: one of its columns, or one of these. File ids are never used twice.
-    static constexpr uint32_t kKeys = UINT32_MAX;
+    static constexpr uint32_t kAxis = UINT32_MAX;
     static constexpr uint32_t kDirectory = UINT32_MAX - 1;
     struct Place {
         uint64_t file_id = 0;
@@ -39,9 +38,7 @@ class BlockCache {
         put_any(place, std::move(item), bytes);
     }
 
-    size_t bytes() const;
-    uint64_t hits() const;
-    uint64_t misses() const;
+    size_t bytes() const { return bytes_; }
 
   private:
     struct Item {
@@ -57,12 +54,9 @@ class BlockCache {
     void put_any(const Place& place, std::shared_ptr<const void> item, size_t bytes);
 
     const size_t bytes_max_;
-    mutable std::mutex mutex_;  // of all below
-    std::list<Item> items_;     // the most recently used first
+    std::list<Item> items_;  // the most recently used first
     std::unordered_map<Place, std::list<Item>::iterator, HashPlace> places_;
     size_t bytes_ = 0;
-    uint64_t hits_ = 0;
-    uint64_t misses_ = 0;
 };
 
 }  // namespace stepdb

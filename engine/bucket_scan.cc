@@ -175,7 +175,7 @@ class PieceBuckets final : public BucketScan {
             PieceColumn& column = *loaded_[i - first];
             Status added;
             if (column.keys().has_distinct()) {
-                added = co_await add_column(column);
+                added = add_column(column);
             } else {
                 added = co_await lay_over(base_[i]);
             }
@@ -211,50 +211,33 @@ class PieceBuckets final : public BucketScan {
     }
 
     // The points of a block, and the others that come up to its last key.
-    Task<Status> add_column(PieceColumn& column) {
+    Status add_column(PieceColumn& column) {
         const Key last_key = column.keys()[column.keys().rows() - 1];
         while (overlay_at_ < overlay_.size() && overlay_[overlay_at_].key <= last_key) {
             const OverlayPoint& point = overlay_[overlay_at_++];
-            const Result<size_t> bucket = column.add_below(point.key, row_, bucket_, cost_);
-            if (!bucket) {
-                co_return bucket.error();
-            }
-            bucket_ = *bucket;
-            const Result<bool> is_at = column.is_at(point.key);
-            if (!is_at) {
-                co_return is_at.error();
-            }
-            if (*is_at) {
-                const Result<bool> yields = co_await yields_to(point, column);
-                if (!yields) {
-                    co_return yields.error();
-                }
-                if (*yields) {
+            TRY_ASSIGN(bucket_, column.add_below(point.key, row_, bucket_, cost_));
+            TRY_ASSIGN(const bool is_at, column.is_at(point.key));
+            if (is_at) {
+                TRY_ASSIGN(const bool yields, yields_to(point, column));
+                if (yields) {
                     continue;
                 }
                 column.skip();
             }
             add_point(point);
         }
-        const Result<size_t> bucket = column.add_rest(row_, bucket_, cost_);
-        if (!bucket) {
-            co_return bucket.error();
-        }
-        bucket_ = *bucket;
-        co_return Status();
+        TRY_ASSIGN(bucket_, column.add_rest(row_, bucket_, cost_));
+        return {};
     }
 
     // Whether the block's point at the same key, its next, is the one that counts.
-    Task<Result<bool>> yields_to(const OverlayPoint& point, PieceColumn& column) {
+    Result<bool> yields_to(const OverlayPoint& point, PieceColumn& column) {
         const uint32_t level = column.piece().level;
         if (level != point.level) {
-            co_return point.yields_to(level, 0);
+            return point.yields_to(level, 0);
         }
-        const Result<uint64_t> sequence = co_await column.next_sequence(files_, cost_);
-        if (!sequence) {
-            co_return sequence.error();
-        }
-        co_return point.yields_to(level, *sequence);
+        TRY_ASSIGN(const uint64_t sequence, column.next_sequence(cost_));
+        return point.yields_to(level, sequence);
     }
 
     // A block that has keys twice becomes points among the others.

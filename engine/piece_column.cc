@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/codec/integer_codec.h"
 #include "engine/segment/segment_reader.h"
 
 namespace stepdb {
@@ -45,7 +46,7 @@ Task<Result<std::unique_ptr<PieceColumn>>> PieceColumn::load(SegmentFiles& files
         found = co_await column.read_column(files, cost);
     }
     if (found && !column.column_->chunk.empty() && piece.block == nullptr) {
-        found = co_await column.read_keys(files, cost);
+        found = co_await column.read_axis(files, cost);
     }
     if (!found) {
         co_return found.error();
@@ -64,13 +65,11 @@ Status PieceColumn::find_in_memory(ReadCost& cost) {
     const EncodedBlock& block = *piece_.block;
     TRY_ASSIGN(const ChunkPlace place,
                find_chunk(directory_section(block), block.info, piece_.column));
-    auto column = std::make_shared<Column>();
+    auto column = std::make_shared<KeptColumn>();
     column->chunk = strips_section(block).subspan(place.offset, place.bytes);
     if (!column->chunk.empty()) {
         TRY_ASSIGN(column->parts, ColumnParts::read(column->chunk, block.info.rows));
-        TRY_ASSIGN(BlockKeys keys, BlockKeys::read(axis_section(block), block.info));
-        cost.vectors_decoded += keys.vectors_decoded();
-        keys_ = std::make_shared<const BlockKeys>(std::move(keys));
+        TRY(take_axis({}, axis_section(block), cost));
     }
     column_ = std::move(column);
     return {};
@@ -80,7 +79,7 @@ Task<Status> PieceColumn::read_column(SegmentFiles& files, ReadCost& cost) {
     const SegmentMeta& segment = *piece_.segment_block->segment;
     const size_t block = piece_.segment_block->block;
     const BlockCache::Place kept_at{segment.file_id(), block, piece_.column};
-    column_ = files.cache().find<Column>(kept_at);
+    column_ = files.cache().find<KeptColumn>(kept_at);
     if (column_ != nullptr) {
         co_return Status();
     }
@@ -88,7 +87,7 @@ Task<Status> PieceColumn::read_column(SegmentFiles& files, ReadCost& cost) {
     if (!place) {
         co_return place.error();
     }
-    auto column = std::make_shared<Column>();
+    auto column = std::make_shared<KeptColumn>();
     if (place->bytes != 0) {
         Result<File*> file = co_await files.get(segment);
         if (!file) {
@@ -139,31 +138,39 @@ Task<Result<ChunkPlace>> PieceColumn::read_place(SegmentFiles& files, ReadCost& 
     co_return place;
 }
 
-Task<Status> PieceColumn::read_keys(SegmentFiles& files, ReadCost& cost) {
+Task<Status> PieceColumn::read_axis(SegmentFiles& files, ReadCost& cost) {
     const SegmentMeta& segment = *piece_.segment_block->segment;
     const size_t block = piece_.segment_block->block;
-    const BlockCache::Place kept_at{segment.file_id(), block, BlockCache::kKeys};
-    keys_ = files.cache().find<BlockKeys>(kept_at);
-    if (keys_ != nullptr) {
+    const BlockCache::Place kept_at{segment.file_id(), block, BlockCache::kAxis};
+    axis_ = files.cache().find<KeptAxis>(kept_at);
+    if (axis_ != nullptr) {
         co_return Status();
     }
     Result<File*> file = co_await files.get(segment);
     if (!file) {
         co_return file.error();
     }
-    const Result<std::vector<std::byte>> axis = co_await read_axis_section(**file, segment, block);
-    if (!axis) {
-        co_return axis.error();
+    Result<std::vector<std::byte>> bytes = co_await read_axis_section(**file, segment, block);
+    if (!bytes) {
+        co_return bytes.error();
     }
-    cost.bytes_read += axis->size();
-    Result<BlockKeys> keys = BlockKeys::read(*axis, info_of(piece_));
-    if (!keys) {
-        co_return in_place(keys.error());
+    cost.bytes_read += bytes->size();
+    const Bytes section = *bytes;
+    const Status taken = take_axis(std::move(*bytes), section, cost);
+    if (!taken) {
+        co_return in_place(taken.error());
     }
-    cost.vectors_decoded += keys->vectors_decoded();
-    keys_ = std::make_shared<const BlockKeys>(std::move(*keys));
-    files.cache().put(kept_at, keys_, keys_->memory_bytes());
+    files.cache().put(kept_at, axis_, axis_->memory_bytes());
     co_return Status();
+}
+
+Status PieceColumn::take_axis(std::vector<std::byte> bytes, Bytes section, ReadCost& cost) {
+    const BlockInfo& info = info_of(piece_);
+    TRY_ASSIGN(const AxisParts parts, read_axis_parts(section, info));
+    TRY_ASSIGN(BlockKeys keys, BlockKeys::read(section, info));
+    cost.vectors_decoded += keys.vectors_decoded();
+    axis_ = std::make_shared<const KeptAxis>(KeptAxis{std::move(bytes), parts, std::move(keys)});
+    return {};
 }
 
 Error PieceColumn::in_place(const Error& error) const {
@@ -173,13 +180,13 @@ Error PieceColumn::in_place(const Error& error) const {
 }
 
 uint32_t PieceColumn::end_row() const {
-    return piece_.range.last == kKeyMax ? keys_->rows()
-                                        : keys_->lower_bound(piece_.range.last + 1, 0);
+    return piece_.range.last == kKeyMax ? keys().rows()
+                                        : keys().lower_bound(piece_.range.last + 1, 0);
 }
 
 Result<size_t> PieceColumn::add_below(Key end, const BucketRow& buckets, size_t from,
                                       ReadCost& cost) {
-    return add_rows(std::min(end_row_, keys_->lower_bound(end, next_row_)), buckets, from, cost);
+    return add_rows(std::min(end_row_, keys().lower_bound(end, next_row_)), buckets, from, cost);
 }
 
 Result<size_t> PieceColumn::add_rest(const BucketRow& buckets, size_t from, ReadCost& cost) {
@@ -194,13 +201,13 @@ Result<size_t> PieceColumn::add_rows(uint32_t end, const BucketRow& buckets, siz
     const size_t nodes_before = reader.nodes_used();
     size_t bucket = from;
     while (next_row_ < end) {
-        bucket = bucket_of(buckets.edges, bucket, (*keys_)[next_row_]);
+        bucket = bucket_of(buckets.edges, bucket, keys()[next_row_]);
         const bool is_last = bucket + 1 == buckets.buckets.size();
         const uint32_t until =
             is_last ? end
-                    : std::min(end, keys_->lower_bound(buckets.edges[bucket + 1], next_row_ + 1));
+                    : std::min(end, keys().lower_bound(buckets.edges[bucket + 1], next_row_ + 1));
         const Status added =
-            reader_->add_to(buckets.buckets[bucket], buckets.needs_ends, *keys_, next_row_, until);
+            reader_->add_to(buckets.buckets[bucket], buckets.needs_ends, keys(), next_row_, until);
         if (!added) {
             return in_place(added.error());
         }
@@ -213,7 +220,7 @@ Result<size_t> PieceColumn::add_rows(uint32_t end, const BucketRow& buckets, siz
 }
 
 Result<bool> PieceColumn::is_at(Key key) {
-    if (next_row_ >= end_row_ || (*keys_)[next_row_] != key) {
+    if (next_row_ >= end_row_ || keys()[next_row_] != key) {
         return false;
     }
     const auto present = reader_->first_present(next_row_);
@@ -223,31 +230,69 @@ Result<bool> PieceColumn::is_at(Key key) {
     return *present == next_row_;
 }
 
-Task<Result<uint64_t>> PieceColumn::next_sequence(SegmentFiles& files, ReadCost& cost) {
-    if (sequences_.empty()) {
-        Result<AxisColumns> axis = co_await read_axis_of(files, cost);
-        if (!axis) {
-            co_return axis.error();
-        }
-        sequences_ = std::move(axis->sequences);
+Result<uint64_t> PieceColumn::next_sequence(ReadCost& cost) {
+    uint64_t sequence = 0;
+    const Status read = read_sequences(next_row_, {&sequence, 1}, cost);
+    if (!read) {
+        return in_place(read.error());
     }
-    co_return sequences_[next_row_];
+    return sequence;
 }
 
-Task<Result<AxisColumns>> PieceColumn::read_axis_of(SegmentFiles& files, ReadCost& cost) const {
-    const BlockInfo& info = info_of(piece_);
-    constexpr size_t kAxisColumns = 3;
-    cost.vectors_decoded += kAxisColumns * node_count(info.rows);
-    if (piece_.block != nullptr) {
-        co_return decode_axis(axis_section(*piece_.block), info);
+Status PieceColumn::read_sequences(uint32_t first, std::span<uint64_t> sequences,
+                                   ReadCost& cost) const {
+    count_vectors(first, sequences.size(), cost);
+    return decode_integer_range(axis_->parts.sequences, keys().rows(), first,
+                                {reinterpret_cast<int64_t*>(sequences.data()), sequences.size()});
+}
+
+// Of one column of the axis.
+void PieceColumn::count_vectors(uint32_t first, size_t rows, ReadCost& cost) const {
+    cost.vectors_decoded +=
+        (first + rows + kPackedValuesMax - 1) / kPackedValuesMax - first / kPackedValuesMax;
+}
+
+Result<PieceRows> PieceColumn::read_rows(ReadCost& cost) {
+    PieceRows read;
+    read.level = piece_.level;
+    if (next_row_ >= end_row_) {
+        return read;
     }
-    const SegmentMeta& segment = *piece_.segment_block->segment;
-    Result<File*> file = co_await files.get(segment);
-    if (!file) {
-        co_return file.error();
+    const uint32_t first = std::exchange(next_row_, end_row_);
+    const size_t count = end_row_ - first;
+    const size_t vectors_before = reader_->vectors_decoded();
+    std::vector<uint32_t> rows;
+    rows.reserve(count);
+    read.values.reserve(count);
+    Status status = reader_->read_rows(first, end_row_, rows, read.values);
+    cost.vectors_decoded += reader_->vectors_decoded() - vectors_before;
+    std::vector<uint64_t> sequences(count);
+    std::vector<int64_t> times(count);
+    if (status) {
+        status = read_sequences(first, sequences, cost);
     }
-    cost.bytes_read += info.axis_bytes;
-    co_return co_await read_axis(**file, segment, piece_.segment_block->block);
+    const bool is_timed = info_of(piece_).axis == Axis::kTimed;
+    if (status && !is_timed) {
+        count_vectors(first, count, cost);
+        status = decode_integer_range(axis_->parts.times, keys().rows(), first, times);
+    }
+    if (!status) {
+        return in_place(status.error());
+    }
+    read.keys.reserve(rows.size());
+    for (const uint32_t row : rows) {
+        read.keys.push_back(keys()[row]);
+    }
+    if (rows.size() == count) {
+        read.sequences = std::move(sequences);
+        read.times = is_timed ? read.keys : std::move(times);
+        return read;
+    }
+    for (const uint32_t row : rows) {
+        read.sequences.push_back(sequences[row - first]);
+        read.times.push_back(is_timed ? keys()[row] : times[row - first]);
+    }
+    return read;
 }
 
 Result<std::optional<KeyRange>> PieceColumn::key_range() {
@@ -266,7 +311,7 @@ Result<std::optional<KeyRange>> PieceColumn::key_range() {
         return in_place(last.error());
     }
     if (*first && **first < end) {
-        range = KeyRange{(*keys_)[**first], (*keys_)[**last]};
+        range = KeyRange{keys()[**first], keys()[**last]};
     }
     return range;
 }

@@ -27,7 +27,7 @@ class PieceColumn {
     static Task<Result<std::unique_ptr<PieceColumn>>> load(SegmentFiles& files, SeriesPiece piece,
                                                            ReadCost& cost);
 
-    const BlockKeys& keys() const { return *keys_; }
+    const BlockKeys& keys() const { return axis_->keys; }
 
     const SeriesPiece& piece() const { return piece_; }
 
@@ -39,17 +39,29 @@ class PieceColumn {
 
     // Whether the next point, behind all below `key`, is at it.
     Result<bool> is_at(Key key);
-    // Of that point; reads sequences at the first such question.
-    Task<Result<uint64_t>> next_sequence(SegmentFiles& files, ReadCost& cost);
+    // Of that point.
+    Result<uint64_t> next_sequence(ReadCost& cost);
     // Goes over it.
     void skip() { ++next_row_; }
+
+    // All points of the piece's range.
+    Result<PieceRows> read_rows(ReadCost& cost);
 
     // The first and the last key in the piece's range at which there is a point, if there is one.
     Result<std::optional<KeyRange>> key_range();
 
   private:
-    // A column as it is kept for other readers.
-    struct Column {
+    // An axis and a column as they are kept for other readers.
+    struct KeptAxis {
+        std::vector<std::byte> bytes;  // of a block in a segment
+        AxisParts parts;
+        BlockKeys keys;
+
+        size_t memory_bytes() const {
+            return sizeof(*this) + bytes.capacity() + keys.memory_bytes();
+        }
+    };
+    struct KeptColumn {
         std::vector<std::byte> strip;  // of a block in a segment
         Bytes chunk;                   // empty: no value
         ColumnParts parts;
@@ -63,21 +75,22 @@ class PieceColumn {
 
     Status find_in_memory(ReadCost& cost);
     Task<Status> read_column(SegmentFiles& files, ReadCost& cost);
-    Task<Status> read_keys(SegmentFiles& files, ReadCost& cost);
-    Task<Result<AxisColumns>> read_axis_of(SegmentFiles& files, ReadCost& cost) const;
+    Task<Status> read_axis(SegmentFiles& files, ReadCost& cost);
+    Status take_axis(std::vector<std::byte> bytes, Bytes section, ReadCost& cost);
+    Status read_sequences(uint32_t first, std::span<uint64_t> sequences, ReadCost& cost) const;
+    void count_vectors(uint32_t first, size_t rows, ReadCost& cost) const;
     Task<Result<ChunkPlace>> read_place(SegmentFiles& files, ReadCost& cost) const;
     Error in_place(const Error& error) const;
     Result<size_t> add_rows(uint32_t end, const BucketRow& buckets, size_t from, ReadCost& cost);
-    uint32_t first_row() const { return keys_->lower_bound(piece_.range.first, 0); }
+    uint32_t first_row() const { return keys().lower_bound(piece_.range.first, 0); }
     uint32_t end_row() const;
 
     SeriesPiece piece_;
-    std::shared_ptr<const BlockKeys> keys_;
-    std::shared_ptr<const Column> column_;
+    std::shared_ptr<const KeptAxis> axis_;
+    std::shared_ptr<const KeptColumn> column_;
     std::optional<ColumnReader> reader_;  // of column_
     uint32_t next_row_ = 0;
     uint32_t end_row_ = 0;
-    std::vector<uint64_t> sequences_;  // of the block's rows, once asked for
 };
 
 }  // namespace stepdb

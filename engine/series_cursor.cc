@@ -7,6 +7,7 @@
 #include "engine/catalog/lineage.h"
 #include "engine/crowded_cursor.h"
 #include "engine/model/limits.h"
+#include "engine/piece_column.h"
 
 namespace stepdb {
 
@@ -350,7 +351,32 @@ std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, RunView view,
     return pieces;
 }
 
+namespace {
+
+// Of a piece of which nothing was deleted: just what lies in its range.
+Task<Result<PieceRows>> load_rows(SegmentFiles& files, SeriesPiece piece, ReadCost& cost) {
+    const auto column = co_await PieceColumn::load(files, piece, cost);
+    if (!column) {
+        co_return column.error();
+    }
+    if (*column == nullptr) {
+        PieceRows none;
+        none.level = piece.level;
+        co_return none;
+    }
+    Result<PieceRows> rows = (*column)->read_rows(cost);
+    if (rows) {
+        cost.values_decoded += rows->values.size();
+    }
+    co_return rows;
+}
+
+}  // namespace
+
 Task<Result<PieceRows>> load_piece(SegmentFiles& files, SeriesPiece piece, ReadCost& cost) {
+    if (PieceColumn::can_load(piece)) {
+        co_return co_await load_rows(files, piece, cost);
+    }
     ++cost.pieces;
     Result<PieceRows> rows = PieceRows();
     if (piece.tail != nullptr) {

@@ -90,6 +90,28 @@ Key ColumnReader::key_at(const BlockKeys& keys, size_t value) const {
     return keys[parts_[open_].first_row + row_of(value)];
 }
 
+Status ColumnReader::read_rows(uint32_t begin, uint32_t end, std::vector<uint32_t>& rows,
+                               std::vector<double>& values) {
+    for (size_t part = part_of(begin); begin < end; begin = parts_[part++].end_row) {
+        const ColumnParts::Part& here = parts_[part];
+        if (here.chunk.empty()) {
+            continue;
+        }
+        TRY(open(part));
+        const size_t stop = value_at(std::min(end, here.end_row) - here.first_row);
+        for (size_t at = value_at(begin - here.first_row); at < stop;) {
+            const size_t vector = at / kPackedValuesMax;
+            TRY(decode(vector));
+            const size_t from = vector * kPackedValuesMax;
+            for (; at < std::min(stop, from + kPackedValuesMax); ++at) {
+                rows.push_back(here.first_row + row_of(at));
+                values.push_back(values_[at - from]);
+            }
+        }
+    }
+    return {};
+}
+
 Result<std::optional<uint32_t>> ColumnReader::first_present(uint32_t row) {
     if (row >= parts_.back().end_row) {
         return std::optional<uint32_t>();

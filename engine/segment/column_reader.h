@@ -46,6 +46,10 @@ class ColumnReader {
     Status add_to(Bucket& bucket, bool needs_ends, const BlockKeys& keys, uint32_t begin,
                   uint32_t end);
 
+    // Appends the values in these rows, and the rows that have one.
+    Status read_rows(uint32_t begin, uint32_t end, std::vector<uint32_t>& rows,
+                     std::vector<double>& values);
+
     // The first row from `row` on that has a value, and the last up to it; none if there is none.
     Result<std::optional<uint32_t>> first_present(uint32_t row);
     Result<std::optional<uint32_t>> last_present(uint32_t row);
