@@ -258,7 +258,7 @@ class TheCommand(unittest.TestCase):
                 after = json.load(file)
         self.assertEqual(after["results"][0], before["results"][0])
         self.assertEqual(after["results"][1]["points"], 40_000)
-        self.assertIn("measured behind the others: sqlite-points on long", done.stdout)
+        self.assertIn("Measured again, behind the others: sqlite-points on long", done.stdout)
 
     def test_refuses_what_there_is_not(self):
         for arguments in (("--only", "oracle"), ("--workload", "tall"), ("--workload", "long:x")):

@@ -152,9 +152,9 @@ def markdown(report):
              "## In one table", "", summary_table(report), "",
              "CPU and bytes are of the first workload, each query of the first that asks it."]
     again = [f"{one['name']} on {one['workload']}" for one in report["results"]
-             if one.get("is_second_try")]
+             if one.get("is_again")]
     if again:
-        parts += ["", f"Failed at first, measured behind the others: {', '.join(again)}."]
+        parts += ["", f"Measured again, behind the others: {', '.join(again)}."]
     for workload in report["workloads"]:
         results = [one for one in report["results"] if one["workload"] == workload["name"]]
         if not results:
