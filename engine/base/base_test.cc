@@ -185,19 +185,5 @@ TEST(LargeBuffer, MovesWithItsMemory) {
     EXPECT_EQ(into.size(), 10U);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-TEST(LargeBufferDeathTest, TheAddressSanitizerSeesWhoTouchesWhatIsKept) {
-    constexpr size_t kMegabyte = 1U << 20U;
-    LargeBuffer::set_kept_max(2 * kMegabyte);
-    const volatile std::byte* data = nullptr;
-    {
-        LargeBuffer buffer(kMegabyte);
-        data = buffer.data();
-    }
-    EXPECT_DEATH(static_cast<void>(data[100]), "use-after-poison");
-    LargeBuffer::set_kept_max(0);
-}
-#endif
-
 }  // namespace
 }  // namespace stepdb
