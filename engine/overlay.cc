@@ -52,8 +52,10 @@ void keep_what_counts(std::vector<OverlayPoint>& points) {
     std::ranges::stable_sort(points, [](const OverlayPoint& a, const OverlayPoint& b) {
         return a.key != b.key ? a.key < b.key : b.yields_to(a.level, a.sequence);
     });
-    const auto replaced = std::ranges::unique(points, {}, &OverlayPoint::key);
-    points.erase(replaced.begin(), replaced.end());
+    const auto replaced =
+        std::unique(points.begin(), points.end(),
+                    [](const OverlayPoint& a, const OverlayPoint& b) { return a.key == b.key; });
+    points.erase(replaced, points.end());
 }
 
 Task<Result<std::vector<OverlayPoint>>> load_overlay(SegmentFiles& files, ReadCost& cost,
