@@ -60,6 +60,37 @@ Result<BlockKeys> BlockKeys::read(Bytes axis_section, const BlockInfo& info) {
 }
 
 uint32_t BlockKeys::lower_bound(Key key, uint32_t from) const {
+    return keys_.empty() ? std::max(from, lower_bound_of_stride(key)) : search(key, from);
+}
+
+// The row that the key's number would have is right, or one beside it.
+uint32_t BlockKeys::lower_bound_of_stride(Key key) const {
+    if (key <= (*this)[0]) {
+        return 0;
+    }
+    if (key > (*this)[rows_ - 1]) {
+        return rows_;
+    }
+    // Between two keys, so that neither difference leaves its type.
+    uint32_t row = 0;
+    if (is_whole_) {
+        row = static_cast<uint32_t>((step_of_key(key) - static_cast<double>(first_)) /
+                                    static_cast<double>(stride_));
+    } else {
+        row = static_cast<uint32_t>((static_cast<uint64_t>(key) - static_cast<uint64_t>(first_)) /
+                                    static_cast<uint64_t>(stride_));
+    }
+    row = std::min(row, rows_ - 1);
+    while (row > 0 && (*this)[row - 1] >= key) {
+        --row;
+    }
+    while ((*this)[row] < key) {
+        ++row;
+    }
+    return row;
+}
+
+uint32_t BlockKeys::search(Key key, uint32_t from) const {
     // Below `low` all keys are below; `high` is a row whose key is not, or the end.
     uint32_t low = from;
     uint32_t high = rows_;

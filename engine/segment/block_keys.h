@@ -24,8 +24,8 @@ class BlockKeys {
     // Whether none comes twice.
     bool has_distinct() const { return is_distinct_; }
 
-    // The first row from `from` on whose key is not below `key`; rows() if there is none. Quick
-    // where it is near.
+    // The first row from `from` on whose key is not below `key`; rows() if there is none. Computed
+    // where keys are a stride, else quick where it is near.
     uint32_t lower_bound(Key key, uint32_t from) const;
 
     // How many vectors were decoded.
@@ -35,6 +35,8 @@ class BlockKeys {
   private:
     BlockKeys() = default;
 
+    uint32_t lower_bound_of_stride(Key key) const;
+    uint32_t search(Key key, uint32_t from) const;
     int64_t number_of(uint32_t row) const { return first_ + int64_t{row} * stride_; }
     Key key_of_number(int64_t number) const {
         return is_whole_ ? key_of_step(static_cast<double>(number)) : number;

@@ -1,5 +1,7 @@
 #include "query/operators/bucket_statistics.h"
 
+#include <vector>
+
 namespace stepdb {
 
 bool is_known(const Bucket& bucket, Statistic statistic) {
@@ -50,6 +52,72 @@ double value_of(const Bucket& bucket, Statistic statistic) {
             return bucket.first;
         default:
             return bucket.last;
+    }
+}
+
+namespace {
+
+// `cell` makes the cell of a bucket in which the statistic is known.
+template <typename T, typename Cell, typename Append>
+void append_each(ColumnCells& cells, std::span<const Bucket> buckets, bool needs_finite,
+                 const Cell& cell, const Append& append) {
+    std::vector<T> known;
+    known.reserve(buckets.size());
+    const auto is_there = [&](const Bucket& bucket) {
+        return (needs_finite ? bucket.count : bucket.points()) > 0;
+    };
+    for (size_t at = 0; at < buckets.size();) {
+        known.clear();
+        for (; at < buckets.size() && is_there(buckets[at]); ++at) {
+            known.push_back(cell(buckets[at]));
+        }
+        if (!known.empty()) {
+            append(known);
+        }
+        const size_t first_empty = at;
+        while (at < buckets.size() && !is_there(buckets[at])) {
+            ++at;
+        }
+        if (at != first_empty) {
+            cells.append_null(static_cast<uint32_t>(at - first_empty));
+        }
+    }
+}
+
+void append_counts(ColumnCells& cells, std::span<const Bucket> buckets, Statistic statistic) {
+    std::vector<uint64_t> counts;
+    counts.reserve(buckets.size());
+    for (const Bucket& bucket : buckets) {
+        counts.push_back(count_of(bucket, statistic));
+    }
+    cells.append_uint64s(counts);
+}
+
+}  // namespace
+
+void append_statistic(ColumnCells& cells, std::span<const Bucket> buckets, Statistic statistic,
+                      XColumn x) {
+    if (is_count(statistic)) {
+        return append_counts(cells, buckets, statistic);
+    }
+    const bool needs_finite = statistic < Statistic::kFirst;
+    const auto append_doubles = [&](const std::vector<double>& some) {
+        cells.append_doubles(some);
+    };
+    if (is_key(statistic) && x == XColumn::kTime) {
+        append_each<int64_t>(
+            cells, buckets, needs_finite,
+            [&](const Bucket& bucket) { return key_of(bucket, statistic); },
+            [&](const std::vector<int64_t>& some) { cells.append_times(some); });
+    } else if (is_key(statistic)) {
+        append_each<double>(
+            cells, buckets, needs_finite,
+            [&](const Bucket& bucket) { return step_of_key(key_of(bucket, statistic)); },
+            append_doubles);
+    } else {
+        append_each<double>(
+            cells, buckets, needs_finite,
+            [&](const Bucket& bucket) { return value_of(bucket, statistic); }, append_doubles);
     }
 }
 

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "engine/model/bucket.h"
+#include "engine/model/result_columns.h"
+#include "query/operators/x_column.h"
 #include "query/stage_ast.h"
 
 namespace stepdb {
@@ -23,5 +26,10 @@ uint64_t count_of(const Bucket& bucket, Statistic statistic);
 Key key_of(const Bucket& bucket, Statistic statistic);
 // Of one that is no key, and is known.
 double value_of(const Bucket& bucket, Statistic statistic);
+
+// Appends the statistic of each bucket to a column of its type, with nothing where it is not known;
+// keys as x.
+void append_statistic(ColumnCells& cells, std::span<const Bucket> buckets, Statistic statistic,
+                      XColumn x);
 
 }  // namespace stepdb

@@ -4,6 +4,7 @@
 
 #include "engine/model/limits.h"
 #include "query/answer.h"
+#include "query/operators/bucket_statistics.h"
 #include "query/operators/series_buckets.h"
 #include "query/parser.h"
 
@@ -72,25 +73,11 @@ class BucketsAnswer : public Answer {
             append_x(block.column(2), x, grid.edge(static_cast<uint32_t>(i)));
             append_x(block.column(3), x, grid.edge(static_cast<uint32_t>(i) + 1));
         }
+        const std::span<const Bucket> buckets = std::span(buckets_).subspan(row_, count);
         for (size_t s = 0; s < shape_.statistics.size(); ++s) {
-            for (size_t i = row_; i < row_ + count; ++i) {
-                append_statistic(block.column(kFixedColumns + s), buckets_[i],
-                                 shape_.statistics[s]);
-            }
+            append_statistic(block.column(kFixedColumns + s), buckets, shape_.statistics[s], x);
         }
         row_ += count;
-    }
-
-    void append_statistic(ColumnCells& cells, const Bucket& bucket, Statistic statistic) const {
-        if (!is_known(bucket, statistic)) {
-            cells.append_null();
-        } else if (is_count(statistic)) {
-            cells.append_uint64(count_of(bucket, statistic));
-        } else if (is_key(statistic)) {
-            append_x(cells, series_buckets_.column(), key_of(bucket, statistic));
-        } else {
-            cells.append_double(value_of(bucket, statistic));
-        }
     }
 
     ExecutionContext& context_;

@@ -11,6 +11,7 @@
 #include "engine/segment/block_directory.h"
 #include "engine/segment/chunk.h"
 #include "engine/segment/chunk_parts.h"
+#include "engine/segment/column_reader.h"
 #include "engine/segment/segment_reader.h"
 #include "engine/segment/summary_section.h"
 #include "tests/fuzz/fix_checksums.h"
@@ -202,6 +203,61 @@ void write_values(ByteReader& reader) {
     });
 }
 
+BlockKeys keys_of(uint32_t rows) {
+    AxisColumns axis;
+    axis.keys.resize(rows);
+    for (uint32_t row = 0; row < rows; ++row) {
+        axis.keys[row] = key_of_step(row);
+    }
+    axis.times.assign(rows, 0);
+    axis.sequences.assign(rows, 1);
+    BlockInfo info;
+    info.rows = rows;
+    info.columns = 1;
+    info.key_min = axis.keys.front();
+    info.key_max = axis.keys.back();
+    const std::vector<std::byte> section = encode_axis_section(axis, Axis::kStepped);
+    auto keys = BlockKeys::read(section, info);
+    CHECK(keys.has_value(), "{} rows", rows);
+    return *std::move(keys);
+}
+
+// Buckets of a chunk, by its nodes and vector by vector: those of its values, if its nodes are.
+void bucket_chunk(Bytes chunk, uint32_t rows, const Result<ColumnValues>& whole) {
+    const bool is_sound = verify_chunk(chunk, rows).has_value();
+    CHECK(!is_sound || whole, "{} rows", rows);
+    const auto parts = ColumnParts::read(chunk, rows);
+    if (!parts) {
+        CHECK(!whole, "{} rows of no parts", rows);
+        return;
+    }
+    const BlockKeys keys = keys_of(rows);
+    ColumnReader column(*parts);
+    size_t value = 0;
+    for (uint32_t begin = 0; begin < rows;) {
+        const uint32_t end = std::min(rows, begin + 1 + rows / 3);
+        Bucket bucket;
+        const Status added = column.add_to(bucket, true, keys, begin, end);
+        CHECK(added || !is_sound, "{}", added ? "" : added.error().to_string());
+        Bucket expected;
+        for (uint32_t row = begin; is_sound && row < end; ++row) {
+            const auto& presence = whole->presence;
+            if (presence.empty() || (presence[row / 64] >> (row % 64) & 1U) != 0) {
+                expected.add(keys[row], whole->values[value++]);
+            }
+        }
+        CHECK(!is_sound ||
+                  (bucket.count == expected.count && bucket.nan == expected.nan &&
+                   same_bits(bucket.min, expected.min) && same_bits(bucket.max, expected.max) &&
+                   bucket.min_key == expected.min_key && bucket.max_key == expected.max_key &&
+                   same_bits(bucket.first, expected.first) &&
+                   same_bits(bucket.last, expected.last) && bucket.last_key == expected.last_key),
+              "rows {} to {}: {} values, {} expected", begin, end, bucket.points(),
+              expected.points());
+        begin = end;
+    }
+}
+
 void read_chunk(ByteReader& reader) {
     const uint32_t rows = take_count(reader, 2000);
     const Bytes chunk = rest_of(reader);
@@ -213,6 +269,7 @@ void read_chunk(ByteReader& reader) {
               rows);
     });
     read_parts(chunk, rows, values);
+    bucket_chunk(chunk, rows, values);
     CHECK(!values || values->values.size() <= rows, "{} values", values->values.size());
     if (values && values->presence.empty() && values->values.size() == rows) {
         std::vector<std::byte> encoded;
