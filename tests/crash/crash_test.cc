@@ -36,6 +36,7 @@ class CrashRun {
           store_(disk_, scenario.seed + 1) {
         if (scenario_.disabled) {
             disk_.disable_site(*scenario_.disabled);
+            store_.read_points_alone();
         }
     }
 

@@ -147,6 +147,16 @@ Task<Status> check_all_buckets(SnapshotReader& reader, RunView view, std::string
     co_return co_await check_buckets(reader, view, metric, series, std::move(edges));
 }
 
+// What else can be asked of a series is what its points give.
+Task<Status> check_series(SnapshotReader& reader, RunView view, std::string metric,
+                          const ReferenceModel::Series* series) {
+    const Status agreed = co_await check_summaries(reader, view, metric, series);
+    if (!agreed) {
+        co_return agreed;
+    }
+    co_return co_await check_all_buckets(reader, view, metric, series);
+}
+
 Task<Result<ReferenceModel::Series>> read_series(SnapshotReader& reader, const Run& run,
                                                  uint32_t attempt, std::string metric) {
     const std::unique_ptr<SeriesCursor> cursor =
@@ -159,13 +169,6 @@ Task<Result<ReferenceModel::Series>> read_series(SnapshotReader& reader, const R
             co_return more.error();
         }
         if (!*more) {
-            Status agreed = co_await check_summaries(reader, {run, attempt}, metric, &series);
-            if (agreed) {
-                agreed = co_await check_all_buckets(reader, {run, attempt}, metric, &series);
-            }
-            if (!agreed) {
-                co_return agreed.error();
-            }
             co_return series;
         }
         for (size_t i = 0; i < batch.size(); ++i) {
@@ -291,6 +294,10 @@ Result<ReferenceModel::Contents> SimStore::contents(std::shared_ptr<const Snapsh
                     run_task(*executor_, read_series(reader, *run, attempt.number, metric.name));
                 if (!series) {
                     return series.error();
+                }
+                if (reads_all_) {
+                    const RunView view{*run, attempt.number};
+                    TRY(run_task(*executor_, check_series(reader, view, metric.name, &*series)));
                 }
                 if (!series->empty()) {
                     contents[{name, metric.name}] = std::move(*series);

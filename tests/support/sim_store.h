@@ -159,6 +159,10 @@ class SimStore {
     // All that verify_store tells of them.
     Result<VerifyReport> verify_report();
 
+    // From now on contents() reads points alone, and does not compare summaries and buckets with
+    // them: for those who look for lost points in thousands of stores.
+    void read_points_alone() { reads_all_ = false; }
+
     // Every point of every run and attempt, read through a snapshot.
     Result<ReferenceModel::Contents> contents();
     std::map<std::string, ModelFacts> facts();
@@ -175,6 +179,7 @@ class SimStore {
 
     SimDisk& disk_;
     SimRandom random_;
+    bool reads_all_ = true;
     uint64_t summaries_used_ = 0;
     uint64_t nodes_used_ = 0;
     SimClock clock_;
