@@ -247,6 +247,9 @@ Result<ChunkSections> read_chunk_sections(Bytes chunk, uint32_t rows) {
 }
 
 Result<size_t> verify_chunk(Bytes chunk, uint32_t rows) {
+    if (chunk.empty()) {
+        return bad(fmt::format("chunk of {} rows has no bytes", rows));
+    }
     std::vector<ChunkPart> parts;
     TRY(append_chunk_parts(chunk, rows, parts));
     size_t count = 0;
