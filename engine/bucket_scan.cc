@@ -66,9 +66,6 @@ class PieceBuckets final : public BucketScan {
 
     // Past the pieces that share keys with piece `first`, or with one that does.
     size_t group_end(size_t first) const {
-        const auto reach_of = [](const SeriesPiece& piece) {
-            return std::min(piece.key_max, piece.range.last);
-        };
         Key reach = reach_of(pieces_[first]);
         size_t end = first + 1;
         while (end < pieces_.size() && pieces_[end].key_min <= reach) {
@@ -210,9 +207,14 @@ class PieceBuckets final : public BucketScan {
         co_return failure_ ? Status(*failure_) : Status();
     }
 
+    // The last key of a piece that counts; those behind it may come after points of later pieces.
+    static Key reach_of(const SeriesPiece& piece) {
+        return std::min(piece.key_max, piece.range.last);
+    }
+
     // The points of a block, and the others that come up to its last key.
     Status add_column(PieceColumn& column) {
-        const Key last_key = column.keys()[column.keys().rows() - 1];
+        const Key last_key = reach_of(column.piece());
         while (overlay_at_ < overlay_.size() && overlay_[overlay_at_].key <= last_key) {
             const OverlayPoint& point = overlay_[overlay_at_++];
             TRY_ASSIGN(bucket_, column.add_below(point.key, row_, bucket_, cost_));
@@ -261,7 +263,7 @@ class PieceBuckets final : public BucketScan {
         overlay_ = std::move(all);
         overlay_at_ = 0;
         // No block behind it has a key as low.
-        add_overlay_below(piece.key_max);
+        add_overlay_below(reach_of(piece));
         co_return Status();
     }
 

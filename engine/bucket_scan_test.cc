@@ -225,6 +225,26 @@ TEST_F(BucketScanTest, MetricsDeletedWithinABlock) {
     expect_everywhere();
 }
 
+// The block of the first attempt reaches far beyond the cut, and late rows of the second one lie
+// before and behind it.
+TEST_F(BucketScanTest, LateRowsBehindTheCutOfABlock) {
+    send_range(0, 6000);
+    flush();
+    writer_.send_life("p/r", [](uint32_t handle, uint64_t number) {
+        RestartRunFrame frame;
+        frame.handle = handle;
+        frame.attempt = 1;
+        frame.step = 3000;
+        return encode_restart_run_frame(frame, number);
+    });
+    model_.restart("p/r", 1, 3000);
+    attempt_ = 1;
+    send_range(3001, 6000);
+    flush();
+    send_steps({100.5, 3500.5, 5000.5});
+    expect_everywhere();
+}
+
 TEST_F(BucketScanTest, RestartsBehindAndAmongBlocks) {
     for (attempt_ = 0; attempt_ < 3; ++attempt_) {
         if (attempt_ > 0) {
