@@ -12,7 +12,7 @@ constexpr size_t kItemBytes = 160;
 }  // namespace
 
 size_t BlockCache::HashPlace::operator()(const Place& place) const {
-    // Odd constants of the golden ratio spread neighbours.
+    // Large odd numbers spread neighbours.
     return place.file_id * 0x9E3779B97F4A7C15ULL ^ place.block * 0xC2B2AE3D27D4EB4FULL ^
            place.part * 0x165667B19E3779F9ULL;
 }

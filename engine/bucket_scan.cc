@@ -66,10 +66,10 @@ class PieceBuckets final : public BucketScan {
 
     // Past the pieces that share keys with piece `first`, or with one that does.
     size_t group_end(size_t first) const {
-        Key reach = reach_of(pieces_[first]);
+        Key reach = pieces_[first].reach();
         size_t end = first + 1;
         while (end < pieces_.size() && pieces_[end].key_min <= reach) {
-            reach = std::max(reach, reach_of(pieces_[end++]));
+            reach = std::max(reach, pieces_[end++].reach());
         }
         return end;
     }
@@ -207,14 +207,9 @@ class PieceBuckets final : public BucketScan {
         co_return failure_ ? Status(*failure_) : Status();
     }
 
-    // The last key of a piece that counts; those behind it may come after points of later pieces.
-    static Key reach_of(const SeriesPiece& piece) {
-        return std::min(piece.key_max, piece.range.last);
-    }
-
     // The points of a block, and the others that come up to its last key.
     Status add_column(PieceColumn& column) {
-        const Key last_key = reach_of(column.piece());
+        const Key last_key = column.piece().reach();
         while (overlay_at_ < overlay_.size() && overlay_[overlay_at_].key <= last_key) {
             const OverlayPoint& point = overlay_[overlay_at_++];
             TRY_ASSIGN(bucket_, column.add_below(point.key, row_, bucket_, cost_));
@@ -263,7 +258,7 @@ class PieceBuckets final : public BucketScan {
         overlay_ = std::move(all);
         overlay_at_ = 0;
         // No block behind it has a key as low.
-        add_overlay_below(reach_of(piece));
+        add_overlay_below(piece.reach());
         co_return Status();
     }
 

@@ -9,14 +9,6 @@
 
 namespace stepdb {
 
-namespace {
-
-Key reach_of(const SeriesPiece& piece) {
-    return std::min(piece.key_max, piece.range.last);
-}
-
-}  // namespace
-
 PieceGroup split_group(std::span<const SeriesPiece> pieces) {
     PieceGroup group;
     std::vector<const SeriesPiece*> by_rows;
@@ -29,9 +21,9 @@ PieceGroup split_group(std::span<const SeriesPiece> pieces) {
     // The largest first: what they leave over is what goes around them.
     std::map<Key, const SeriesPiece*> base;
     for (const SeriesPiece* piece : by_rows) {
-        const auto after = base.upper_bound(reach_of(*piece));
+        const auto after = base.upper_bound(piece->reach());
         const bool is_apart =
-            after == base.begin() || reach_of(*std::prev(after)->second) < piece->key_min;
+            after == base.begin() || std::prev(after)->second->reach() < piece->key_min;
         if (PieceColumn::can_load(*piece) && is_apart) {
             base.emplace(piece->key_min, piece);
         } else {

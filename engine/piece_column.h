@@ -15,8 +15,8 @@ namespace stepdb {
 
 class PieceColumn {
   public:
-    // Whether rows of the piece can be told apart from those that were deleted, and are in a block,
-    // so that load() may be called.
+    // Whether all rows of the piece count, as far as it goes, and lie in a block: then it can be
+    // walked over. Of other blocks rows can be read, among which are deleted ones.
     static bool can_load(const SeriesPiece& piece);
 
     // What load() may take in memory of its own.

@@ -45,6 +45,9 @@ void collect(const GroupPieces& group, const SeriesPiece& like, std::vector<Seri
 
 // Drops rows up to a deleted sequence.
 void drop_deleted(PieceRows& rows, uint64_t deleted_through) {
+    if (deleted_through == 0) {
+        return;
+    }
     size_t kept = 0;
     for (size_t row = 0; row < rows.keys.size(); ++row) {
         if (rows.sequences[row] > deleted_through) {
@@ -59,36 +62,6 @@ void drop_deleted(PieceRows& rows, uint64_t deleted_through) {
     rows.times.resize(kept);
     rows.sequences.resize(kept);
     rows.values.resize(kept);
-}
-
-// Rows of a decoded block that are present and in range.
-PieceRows select_rows(const AxisColumns& axis, const ColumnValues& column, KeyRange range) {
-    PieceRows rows;
-    const auto first = std::ranges::lower_bound(axis.keys, range.first) - axis.keys.begin();
-    const auto last = std::ranges::upper_bound(axis.keys, range.last) - axis.keys.begin();
-    const auto count = static_cast<size_t>(std::max<ptrdiff_t>(0, last - first));
-    rows.keys.reserve(count);
-    if (column.presence.empty()) {
-        rows.keys.assign(axis.keys.begin() + first, axis.keys.begin() + last);
-        rows.times.assign(axis.times.begin() + first, axis.times.begin() + last);
-        rows.sequences.assign(axis.sequences.begin() + first, axis.sequences.begin() + last);
-        rows.values.assign(column.values.begin() + first, column.values.begin() + last);
-        return rows;
-    }
-    size_t value = 0;
-    for (size_t row = 0; row < axis.keys.size(); ++row) {
-        if ((column.presence[row / 64] >> (row % 64) & 1U) == 0) {
-            continue;
-        }
-        if (range.contains(axis.keys[row])) {
-            rows.keys.push_back(axis.keys[row]);
-            rows.times.push_back(axis.times[row]);
-            rows.sequences.push_back(axis.sequences[row]);
-            rows.values.push_back(column.values[value]);
-        }
-        ++value;
-    }
-    return rows;
 }
 
 PieceRows read_tail(const TailPiece& tail, uint32_t column, KeyRange range) {
@@ -113,61 +86,6 @@ PieceRows read_tail(const TailPiece& tail, uint32_t column, KeyRange range) {
         }
     }
     return rows;
-}
-
-// Decoding takes whole chunks: the values, and the axis's columns.
-void count_vectors(const AxisColumns& axis, const ColumnValues& column, Axis kind, ReadCost& cost) {
-    const auto vectors = [](size_t values) { return (values + kVectorValues - 1) / kVectorValues; };
-    const size_t axis_columns = kind == Axis::kStepped ? 3 : 2;
-    cost.vectors_decoded +=
-        vectors(column.values.size()) + axis_columns * vectors(axis.keys.size());
-}
-
-Result<PieceRows> read_memory_block(const EncodedBlock& block, uint32_t column, KeyRange range,
-                                    ReadCost& cost) {
-    TRY_ASSIGN(const ChunkPlace place, find_chunk(directory_section(block), block.info, column));
-    if (place.bytes == 0) {
-        return PieceRows();
-    }
-    TRY_ASSIGN(const ColumnValues values,
-               decode_chunk(strips_section(block).subspan(place.offset, place.bytes), block.info));
-    TRY_ASSIGN(const AxisColumns axis, decode_axis(axis_section(block), block.info));
-    count_vectors(axis, values, block.info.axis, cost);
-    return select_rows(axis, values, range);
-}
-
-Task<Result<PieceRows>> read_segment_block(SegmentFiles& files, const SegmentPiece& place,
-                                           uint32_t column, KeyRange range, ReadCost& cost) {
-    const SegmentMeta& segment = *place.segment;
-    Result<File*> file = co_await files.get(segment);
-    if (!file) {
-        co_return file.error();
-    }
-    const BlockInfo& info = segment.blocks()[place.block].info;
-    Result<std::vector<std::byte>> directory =
-        co_await read_directory(**file, segment, place.block);
-    if (!directory) {
-        co_return directory.error();
-    }
-    cost.bytes_read += info.directory_bytes;
-    Result<ChunkPlace> chunk = find_chunk(*directory, info, column);
-    if (!chunk) {
-        co_return chunk.error().within(segment.describe(place.block));
-    }
-    if (chunk->bytes == 0) {
-        co_return PieceRows();
-    }
-    Result<ColumnValues> values = co_await read_column_at(**file, segment, place.block, *chunk);
-    if (!values) {
-        co_return values.error();
-    }
-    cost.bytes_read += chunk->strip_bytes + info.axis_bytes;
-    Result<AxisColumns> axis = co_await read_axis(**file, segment, place.block);
-    if (!axis) {
-        co_return axis.error();
-    }
-    count_vectors(*axis, *values, info.axis, cost);
-    co_return select_rows(*axis, *values, range);
 }
 
 // The rows of a loaded piece that are not yet handed out.
@@ -353,7 +271,7 @@ std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, RunView view,
 
 namespace {
 
-// Of a piece of which nothing was deleted: just what lies in its range.
+// Of a block: just what lies in the range.
 Task<Result<PieceRows>> load_rows(SegmentFiles& files, SeriesPiece piece, ReadCost& cost) {
     const auto column = co_await PieceColumn::load(files, piece, cost);
     if (!column) {
@@ -364,36 +282,22 @@ Task<Result<PieceRows>> load_rows(SegmentFiles& files, SeriesPiece piece, ReadCo
         none.level = piece.level;
         co_return none;
     }
-    Result<PieceRows> rows = (*column)->read_rows(cost);
-    if (rows) {
-        cost.values_decoded += rows->values.size();
-    }
-    co_return rows;
+    co_return (*column)->read_rows(cost);
 }
 
 }  // namespace
 
 Task<Result<PieceRows>> load_piece(SegmentFiles& files, SeriesPiece piece, ReadCost& cost) {
-    if (PieceColumn::can_load(piece)) {
-        co_return co_await load_rows(files, piece, cost);
-    }
-    ++cost.pieces;
     Result<PieceRows> rows = PieceRows();
     if (piece.tail != nullptr) {
+        ++cost.pieces;
         rows = read_tail(*piece.tail, piece.column, piece.range);
-    } else if (piece.block != nullptr) {
-        rows = read_memory_block(*piece.block, piece.column, piece.range, cost);
-        ++cost.chunks_decoded;
+        rows->level = piece.level;
     } else {
-        rows = co_await read_segment_block(files, *piece.segment_block, piece.column, piece.range,
-                                           cost);
-        ++cost.chunks_decoded;
+        rows = co_await load_rows(files, piece, cost);
     }
     if (rows) {
-        rows->level = piece.level;
-        if (piece.deleted_through != 0) {
-            drop_deleted(*rows, piece.deleted_through);
-        }
+        drop_deleted(*rows, piece.deleted_through);
         cost.values_decoded += rows->values.size();
     }
     co_return rows;

@@ -47,6 +47,10 @@ struct SeriesPiece {
     uint64_t deleted_through = 0;  // rows with a sequence up to this do not count
     Key key_min = 0;               // of the whole piece
     Key key_max = 0;
+
+    // The last key that may count: rows of older attempts and of parents reach no further than
+    // their cut.
+    Key reach() const { return std::min(key_max, range.last); }
 };
 
 // The present points of a piece within its range, sorted by (key, sequence).

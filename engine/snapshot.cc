@@ -215,13 +215,9 @@ Task<Result<std::optional<KeyRange>>> SnapshotReader::key_range(RunView view,
             co_return widened.error();
         }
     }
-    // Rows of older attempts and of parents reach no further than their cut.
-    const auto reach = [](const SeriesPiece& piece) {
-        return std::min(piece.key_max, piece.range.last);
-    };
-    std::ranges::sort(pieces, std::greater(), reach);
+    std::ranges::sort(pieces, std::greater(), &SeriesPiece::reach);
     for (const SeriesPiece& piece : pieces) {
-        if (!range || reach(piece) <= range->last) {
+        if (!range || piece.reach() <= range->last) {
             break;
         }
         const Status widened = co_await widen_by(state_->files, piece, state_->cost, &range);

@@ -2,22 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <random>
 
 #include "engine/segment/chunk.h"
 #include "engine/segment/chunk_parts.h"
+#include "tests/support/sim_executor.h"
 
 namespace stepdb {
 namespace {
-
-uint64_t test_seed() {
-    const char* text = std::getenv("STEPDB_SEED");  // NOLINT(concurrency-mt-unsafe)
-    const uint64_t seed = text != nullptr ? std::strtoull(text, nullptr, 10) : 20261129;
-    std::printf("STEPDB_SEED=%llu\n", static_cast<unsigned long long>(seed));
-    return seed;
-}
 
 // A block of one column, and what is in it.
 struct Example {
@@ -135,7 +127,7 @@ void check_keys(const Example& example, const BlockKeys& keys, std::mt19937_64& 
 }
 
 TEST(ColumnReader, RangesOfRowsAreWhatWasEncoded) {
-    std::mt19937_64 random(test_seed());
+    std::mt19937_64 random(test_seed(20261129));
     for (int round = 0; round < 200; ++round) {
         const Example example = draw_example(random);
         const auto rows = static_cast<uint32_t>(example.values.size());
@@ -180,7 +172,7 @@ TEST(ColumnReader, RangesOfRowsAreWhatWasEncoded) {
 
 TEST(ColumnReader, AscendingRangesDecodeNoVectorTwice) {
     std::vector<double> values(10000);
-    std::mt19937_64 random(test_seed());
+    std::mt19937_64 random(test_seed(20261129));
     for (double& value : values) {
         value = static_cast<double>(random() % 1000) / 16;
     }

@@ -3,13 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <limits>
 #include <random>
 
 #include "engine/base/float_bits.h"
 #include "engine/segment/chunk.h"
+#include "tests/support/sim_executor.h"
 
 namespace stepdb {
 namespace {
@@ -17,13 +16,6 @@ namespace {
 constexpr double kMax = std::numeric_limits<double>::max();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-uint64_t test_seed() {
-    const char* text = std::getenv("STEPDB_SEED");  // NOLINT(concurrency-mt-unsafe)
-    const uint64_t seed = text != nullptr ? std::strtoull(text, nullptr, 10) : 20261129;
-    std::printf("STEPDB_SEED=%llu\n", static_cast<unsigned long long>(seed));
-    return seed;
-}
 
 struct Written {
     std::vector<std::byte> bytes;
@@ -61,7 +53,7 @@ std::vector<double> draw_values(std::mt19937_64& random, size_t count, bool floa
 }
 
 TEST(ValueNodes, TellWhatAScanOfTheirVectorTells) {
-    std::mt19937_64 random(test_seed());
+    std::mt19937_64 random(test_seed(20261129));
     for (int round = 0; round < 300; ++round) {
         const bool float64 = random() % 2 == 0;
         const Written written = write(draw_values(random, 1 + random() % 2000, float64), float64);
@@ -95,7 +87,7 @@ TEST(ValueNodes, TellWhatAScanOfTheirVectorTells) {
 }
 
 TEST(ValueNodes, WordsGiveTheNodesOfTheirDoubles) {
-    std::mt19937_64 random(test_seed());
+    std::mt19937_64 random(test_seed(20261129));
     const std::vector<double> values = draw_values(random, 3000, false);
     std::vector<uint32_t> words;
     words.reserve(values.size());
@@ -122,7 +114,7 @@ TEST(ValueNodes, SumsBeyondFloat64AreLeftToTheValues) {
 }
 
 TEST(ValueNodes, OthersValuesDoNotAgree) {
-    std::mt19937_64 random(test_seed());
+    std::mt19937_64 random(test_seed(20261129));
     const Written written = write(draw_values(random, 1000, true), true);
     const auto nodes = written.read();
     ASSERT_TRUE(nodes);
@@ -134,7 +126,7 @@ TEST(ValueNodes, OthersValuesDoNotAgree) {
 }
 
 TEST(ValueNodes, BytesThatAreNoneAreRefused) {
-    std::mt19937_64 random(test_seed());
+    std::mt19937_64 random(test_seed(20261129));
     for (int round = 0; round < 2000; ++round) {
         Written written = write(draw_values(random, 1 + random() % 600, true), true);
         if (round % 2 == 0) {
