@@ -207,7 +207,7 @@ Result<size_t> PieceColumn::add_rows(uint32_t end, const BucketRow& buckets, siz
             is_last ? end
                     : std::min(end, keys().lower_bound(buckets.edges[bucket + 1], next_row_ + 1));
         const Status added =
-            reader_->add_to(buckets.buckets[bucket], buckets.needs_ends, keys(), next_row_, until);
+            reader_->add_to(buckets.buckets[bucket], buckets.needs, keys(), next_row_, until);
         if (!added) {
             return in_place(added.error());
         }

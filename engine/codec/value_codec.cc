@@ -281,25 +281,27 @@ bool decode_vector(Bytes encoded, size_t count, U* words) {
 }
 
 template <typename U>
-Status decode_constant_of(Bytes payload, std::span<double> values) {
+Result<U> read_constant(Bytes payload) {
     if (payload.size() > sizeof(U)) {
         return make_error(ErrorCode::kCorruption, "constant of {} bytes, at most {} expected",
                           payload.size(), sizeof(U));
     }
     std::array<std::byte, sizeof(U)> bytes{};
     std::copy(payload.begin(), payload.end(), bytes.end() - std::ssize(payload));
-    const U word = load_le<U>(bytes.data());
-    if constexpr (sizeof(U) == 4) {
-        std::fill(values.begin(), values.end(), widen(word));
-    } else {
-        std::fill(values.begin(), values.end(), std::bit_cast<double>(word));
-    }
-    return {};
+    return load_le<U>(bytes.data());
 }
 
 Status decode_constant(ValueForm form, Bytes payload, std::span<double> values) {
-    return form.float64 ? decode_constant_of<uint64_t>(payload, values)
-                        : decode_constant_of<uint32_t>(payload, values);
+    double value = 0;
+    if (form.float64) {
+        TRY_ASSIGN(const uint64_t word, read_constant<uint64_t>(payload));
+        value = std::bit_cast<double>(word);
+    } else {
+        TRY_ASSIGN(const uint32_t word, read_constant<uint32_t>(payload));
+        value = widen(word);
+    }
+    std::ranges::fill(values, value);
+    return {};
 }
 
 void values_of(const uint32_t* words, std::span<double> values) {
@@ -398,6 +400,23 @@ Status ValueVectors::decode(size_t vector, std::span<double> values) const {
     const Bytes encoded = table_->vector(vector);
     return form_.float64 ? decode_one<uint64_t>(encoded, values)
                          : decode_one<uint32_t>(encoded, values);
+}
+
+Status ValueVectors::decode(size_t vector, std::span<uint32_t> words) const {
+    CHECK(is_float32() && vector * kPackedValuesMax < count_ && words.size() == length(vector),
+          "vector {} of {} values into {} words", vector, count_, words.size());
+    if (!table_) {
+        TRY_ASSIGN(const uint32_t word, read_constant<uint32_t>(payload_));
+        std::ranges::fill(words, word);
+        return {};
+    }
+    alignas(64) std::array<uint32_t, kKernelRoom> room;
+    const Bytes encoded = table_->vector(vector);
+    if (!decode_vector(encoded, words.size(), room.data())) {
+        return malformed(encoded, words.size());
+    }
+    std::copy_n(room.data(), words.size(), words.data());
+    return {};
 }
 
 Result<ValueVectorForms> count_vector_forms(ValueForm form, Bytes payload, size_t count) {

@@ -71,6 +71,9 @@ class ValueVectors {
     }
     // `values` has its length; kCorruption if these are not the bytes of as many values.
     Status decode(size_t vector, std::span<double> values) const;
+    // The same of values that are float32, as their bits.
+    bool is_float32() const { return !form_.float64; }
+    Status decode(size_t vector, std::span<uint32_t> words) const;
 
   private:
     ValueVectors(ValueForm form, Bytes payload, size_t count, std::optional<VectorTable> table)

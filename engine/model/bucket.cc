@@ -52,7 +52,8 @@ size_t add_points(std::span<const Key> keys, std::span<const double> values, con
             }
         }
         const auto count = static_cast<size_t>(end - begin);
-        buckets[bucket].add(values.subspan(at, count), [&](size_t i) { return keys[at + i]; });
+        buckets[bucket].add(
+            values.subspan(at, count), [&](size_t i) { return keys[at + i]; }, row.needs);
         at += count;
     }
     return bucket;

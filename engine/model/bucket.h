@@ -31,6 +31,12 @@ struct ValueNode {
     bool operator==(const ValueNode&) const = default;
 };
 
+// What is wanted of buckets beside counts, extremes and sum; what is not may mean nothing.
+struct BucketNeeds {
+    bool places = true;  // min_key, max_key
+    bool ends = true;    // first and last, with their keys
+};
+
 struct Bucket {
     uint64_t count = 0;  // finite values; the statistics but first and last are over these
     uint64_t nan = 0;
@@ -51,21 +57,23 @@ struct Bucket {
     double mean() const { return std::clamp(sum.mean(count), min, max); }
 
     void add(Key key, double value);
-    // Any number of values; key_of(i) is the key of values[i].
-    template <typename KeyOf>
-    void add(std::span<const double> values, const KeyOf& key_of);
+    // Any number of values, doubles or float32 as their bits; key_of(i) is the key of values[i].
+    template <typename T, typename KeyOf>
+    void add(std::span<const T> values, const KeyOf& key_of, BucketNeeds needs = {});
 
     // The same of values that only their node tells of: all but the first and the last value, which
     // stay as they are, also if there was none.
     template <typename KeyOf>
-    void add(const ValueNode& node, const KeyOf& key_of);
+    void add(const ValueNode& node, const KeyOf& key_of, BucketNeeds needs = {});
 
   private:
     // Up to so many are added one by one, which takes no longer then and rounds less.
     static constexpr size_t kFewValues = 16;
 
-    template <typename KeyOf>
-    bool add_many(std::span<const double> values, const KeyOf& key_of);
+    static double number_of(double value) { return value; }
+    static double number_of(uint32_t word) { return widen(word); }
+    template <typename T, typename KeyOf>
+    bool add_many(std::span<const T> values, const KeyOf& key_of, BucketNeeds needs);
     void begin_or_go_on(Key key, double value) {
         if (points() == 0) {
             first = value;
@@ -90,7 +98,7 @@ inline size_t bucket_of(std::span<const Key> edges, size_t from, Key key) {
 struct BucketRow {
     std::span<const Key> edges;
     std::span<Bucket> buckets;
-    bool needs_ends = true;  // else their first and last points may mean nothing
+    BucketNeeds needs = {};
 };
 
 // Adds points in key order to the buckets, as bucket_of places them; begins at bucket `from`, and
@@ -98,15 +106,15 @@ struct BucketRow {
 size_t add_points(std::span<const Key> keys, std::span<const double> values, const BucketRow& row,
                   size_t from);
 
-template <typename KeyOf>
-void Bucket::add(std::span<const double> values, const KeyOf& key_of) {
+template <typename T, typename KeyOf>
+void Bucket::add(std::span<const T> values, const KeyOf& key_of, BucketNeeds needs) {
     for (size_t at = 0; at < values.size();) {
-        const std::span<const double> piece =
+        const std::span<const T> piece =
             values.subspan(at, std::min(values.size() - at, kPlainValues));
         const auto key_in_piece = [&](size_t i) { return key_of(at + i); };
-        if (piece.size() <= kFewValues || !add_many(piece, key_in_piece)) {
+        if (piece.size() <= kFewValues || !add_many(piece, key_in_piece, needs)) {
             for (size_t i = 0; i < piece.size(); ++i) {
-                add(key_in_piece(i), piece[i]);
+                add(key_in_piece(i), number_of(piece[i]));
             }
         }
         at += piece.size();
@@ -114,7 +122,7 @@ void Bucket::add(std::span<const double> values, const KeyOf& key_of) {
 }
 
 template <typename KeyOf>
-void Bucket::add(const ValueNode& node, const KeyOf& key_of) {
+void Bucket::add(const ValueNode& node, const KeyOf& key_of, BucketNeeds needs) {
     nan += node.nan;
     positive_infinity += node.positive_infinity;
     negative_infinity += node.negative_infinity;
@@ -123,35 +131,37 @@ void Bucket::add(const ValueNode& node, const KeyOf& key_of) {
     }
     if (count == 0 || ordered_image(node.min) < ordered_image(min)) {
         min = node.min;
-        min_key = key_of(node.min_at);
+        min_key = needs.places ? key_of(node.min_at) : 0;
     }
     if (count == 0 || ordered_image(node.max) > ordered_image(max)) {
         max = node.max;
-        max_key = key_of(node.max_at);
+        max_key = needs.places ? key_of(node.max_at) : 0;
     }
     count += node.count;
     sum.add(node.sum);
 }
 
 // False, and nothing is added, if they are not all finite or their plain sum is not.
-template <typename KeyOf>
-bool Bucket::add_many(std::span<const double> values, const KeyOf& key_of) {
+template <typename T, typename KeyOf>
+bool Bucket::add_many(std::span<const T> values, const KeyOf& key_of, BucketNeeds needs) {
     double plain_sum = 0;
     const ValueScan scan = scan_values(values, {&plain_sum, 1});
     if (!scan.finite || !std::isfinite(plain_sum)) {
         return false;
     }
-    begin_or_go_on(key_of(0), values.front());
-    last = values.back();
-    last_key = key_of(values.size() - 1);
+    if (needs.ends) {
+        begin_or_go_on(key_of(0), number_of(values.front()));
+        last = number_of(values.back());
+        last_key = key_of(values.size() - 1);
+    }
     // By image, -0 is below +0; strictly, so that the earliest of equals stays.
     if (count == 0 || ordered_image(scan.min) < ordered_image(min)) {
         min = scan.min;
-        min_key = key_of(find_value(values, min));
+        min_key = needs.places ? key_of(find_value(values, min)) : 0;
     }
     if (count == 0 || ordered_image(scan.max) > ordered_image(max)) {
         max = scan.max;
-        max_key = key_of(find_value(values, max));
+        max_key = needs.places ? key_of(find_value(values, max)) : 0;
     }
     count += values.size();
     sum.add(plain_sum);

@@ -37,22 +37,22 @@ Result<ColumnParts> ColumnParts::read(Bytes chunk, uint32_t rows) {
     return column;
 }
 
-Status ColumnReader::add_to(Bucket& bucket, bool needs_ends, const BlockKeys& keys, uint32_t begin,
-                            uint32_t end) {
+Status ColumnReader::add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys,
+                            uint32_t begin, uint32_t end) {
     std::optional<Place> last;
     for (size_t part = part_of(begin); begin < end; begin = parts_[part++].end_row) {
         const ColumnParts::Part& here = parts_[part];
         if (!here.chunk.empty()) {
             TRY(open(part));
-            TRY(add_part(bucket, needs_ends, keys, begin - here.first_row,
+            TRY(add_part(bucket, needs, keys, begin - here.first_row,
                          std::min(end, here.end_row) - here.first_row, last));
         }
     }
-    return needs_ends && last ? set_last(bucket, keys, *last) : Status();
+    return needs.ends && last ? set_last(bucket, keys, *last) : Status();
 }
 
 // Of the open part, rows counted from its first.
-Status ColumnReader::add_part(Bucket& bucket, bool needs_first, const BlockKeys& keys,
+Status ColumnReader::add_part(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys,
                               uint32_t begin, uint32_t end, std::optional<Place>& last) {
     const size_t stop = value_at(end);
     for (size_t at = value_at(begin); at < stop;) {
@@ -61,15 +61,15 @@ Status ColumnReader::add_part(Bucket& bucket, bool needs_first, const BlockKeys&
         const size_t here_end = std::min(stop, from + kPackedValuesMax);
         const auto key_of = [&](size_t i) { return key_at(keys, at + i); };
         const bool is_whole = at == from && here_end - from == vectors_->length(vector);
-        const bool may_use_node = is_whole && nodes_ && !(needs_first && bucket.points() == 0);
+        const bool may_use_node = is_whole && nodes_ && !(needs.ends && bucket.points() == 0);
         const std::optional<ValueNode> node = may_use_node ? nodes_->node(vector) : std::nullopt;
         if (node) {
-            bucket.add(*node, key_of);
+            bucket.add(*node, key_of, needs);
             last = Place{open_, vector};
             ++nodes_used_;
         } else {
             TRY(decode(vector));
-            bucket.add(std::span<const double>(values_).subspan(at - from, here_end - at), key_of);
+            add_values(bucket, needs, at - from, here_end - from, key_of);
             last.reset();
         }
         at = here_end;
@@ -77,11 +77,22 @@ Status ColumnReader::add_part(Bucket& bucket, bool needs_first, const BlockKeys&
     return {};
 }
 
+// Of the vector decoded last.
+template <typename KeyOf>
+void ColumnReader::add_values(Bucket& bucket, BucketNeeds needs, size_t begin, size_t end,
+                              const KeyOf& key_of) const {
+    if (is_float32_) {
+        bucket.add(std::span(words_).subspan(begin, end - begin), key_of, needs);
+    } else {
+        bucket.add(std::span(values_).subspan(begin, end - begin), key_of, needs);
+    }
+}
+
 Status ColumnReader::set_last(Bucket& bucket, const BlockKeys& keys, const Place& last) {
     TRY(open(last.part));
     TRY(decode(last.vector));
-    bucket.last = values_.back();
-    bucket.last_key = key_at(keys, last.vector * kPackedValuesMax + values_.size() - 1);
+    bucket.last = value(length_ - 1);
+    bucket.last_key = key_at(keys, last.vector * kPackedValuesMax + length_ - 1);
     return {};
 }
 
@@ -105,7 +116,7 @@ Status ColumnReader::read_rows(uint32_t begin, uint32_t end, std::vector<uint32_
             const size_t from = vector * kPackedValuesMax;
             for (; at < std::min(stop, from + kPackedValuesMax); ++at) {
                 rows.push_back(here.first_row + row_of(at));
-                values.push_back(values_[at - from]);
+                values.push_back(value(at - from));
             }
         }
     }
@@ -174,12 +185,19 @@ Status ColumnReader::open(size_t part) {
 Status ColumnReader::decode(size_t vector) {
     if (!is_decoded_ || decoded_ != vector) {
         is_decoded_ = false;
-        values_.resize(vectors_->length(vector));
-        TRY(vectors_->decode(vector, values_));
+        length_ = vectors_->length(vector);
+        is_float32_ = vectors_->is_float32();
+        if (is_float32_) {
+            words_.resize(length_);
+            TRY(vectors_->decode(vector, words_));
+        } else {
+            values_.resize(length_);
+            TRY(vectors_->decode(vector, values_));
+        }
         decoded_ = vector;
         is_decoded_ = true;
         ++vectors_decoded_;
-        values_decoded_ += values_.size();
+        values_decoded_ += length_;
     }
     return {};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/bytes.h"
+#include "engine/base/float_bits.h"
 #include "engine/base/result.h"
 #include "engine/codec/value_codec.h"
 #include "engine/model/bucket.h"
@@ -41,9 +42,8 @@ class ColumnReader {
     // looked at.
     explicit ColumnReader(const ColumnParts& column) : parts_(column.parts()) {}
 
-    // Adds the values in rows [begin, end), of which some may have none, with their keys; first and
-    // last are right if they are needed.
-    Status add_to(Bucket& bucket, bool needs_ends, const BlockKeys& keys, uint32_t begin,
+    // Adds the values in rows [begin, end), of which some may have none, with their keys.
+    Status add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys, uint32_t begin,
                   uint32_t end);
 
     // Appends the values in these rows, and the rows that have one.
@@ -67,8 +67,12 @@ class ColumnReader {
     size_t part_of(uint32_t row) const;
     Status open(size_t part);
     // What is added of a part; `last` is the vector added last, if that was by its node.
-    Status add_part(Bucket& bucket, bool needs_first, const BlockKeys& keys, uint32_t begin,
+    Status add_part(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys, uint32_t begin,
                     uint32_t end, std::optional<Place>& last);
+    template <typename KeyOf>
+    void add_values(Bucket& bucket, BucketNeeds needs, size_t begin, size_t end,
+                    const KeyOf& key_of) const;
+    double value(size_t i) const { return is_float32_ ? widen(words_[i]) : values_[i]; }
     Status set_last(Bucket& bucket, const BlockKeys& keys, const Place& last);
     Key key_at(const BlockKeys& keys, size_t value) const;
     Status decode(size_t vector);
@@ -86,7 +90,11 @@ class ColumnReader {
     std::optional<ValueNodes> nodes_;
     size_t count_ = 0;
     std::vector<uint32_t> rows_;  // of each value, from the part's first; empty if all have one
-    std::vector<double> values_;  // of vector decoded_ of it
+    // Of vector decoded_ of it: `length_` values, as words if they are float32.
+    std::vector<uint32_t> words_;
+    std::vector<double> values_;
+    size_t length_ = 0;
+    bool is_float32_ = false;
     size_t decoded_ = 0;
     bool is_decoded_ = false;
 };

@@ -141,7 +141,7 @@ TEST(ColumnReader, RangesOfRowsAreWhatWasEncoded) {
             const auto begin = static_cast<uint32_t>(random() % rows);
             const auto end = begin + 1 + static_cast<uint32_t>(random() % (rows - begin));
             Bucket bucket;
-            ASSERT_TRUE(column.add_to(bucket, true, *keys, begin, end));
+            ASSERT_TRUE(column.add_to(bucket, {}, *keys, begin, end));
             Bucket expected;
             for (uint32_t row = begin; row < end; ++row) {
                 if (example.values[row]) {
@@ -196,7 +196,7 @@ TEST(ColumnReader, AscendingRangesDecodeNoVectorTwice) {
     ColumnReader column(*parts);
     for (uint32_t begin = 0; begin < 10000; begin += 100) {
         Bucket bucket;
-        ASSERT_TRUE(column.add_to(bucket, true, *keys, begin, begin + 100));
+        ASSERT_TRUE(column.add_to(bucket, {}, *keys, begin, begin + 100));
         EXPECT_EQ(bucket.count, 100U);
     }
     EXPECT_EQ(column.vectors_decoded(), (10000 + kPackedValuesMax - 1) / kPackedValuesMax);

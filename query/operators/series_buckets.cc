@@ -18,9 +18,14 @@ std::string_view words_of(XColumn column) {
     return column == XColumn::kStep ? "steps" : column == XColumn::kTime ? "only times" : "an x";
 }
 
-bool needs_ends(const std::vector<Statistic>& statistics) {
-    return std::ranges::any_of(statistics,
-                               [](Statistic statistic) { return statistic >= Statistic::kFirst; });
+BucketNeeds needs_of(const std::vector<Statistic>& statistics) {
+    BucketNeeds needs;
+    needs.places = std::ranges::any_of(statistics, [](Statistic statistic) {
+        return statistic == Statistic::kMinX || statistic == Statistic::kMaxX;
+    });
+    needs.ends = std::ranges::any_of(
+        statistics, [](Statistic statistic) { return statistic >= Statistic::kFirst; });
+    return needs;
 }
 
 // No logarithm is there for it.
@@ -54,7 +59,7 @@ SeriesBuckets::SeriesBuckets(ExecutionContext& context, const BucketsShape& shap
     : context_(&context),
       buckets_(shape.buckets),
       is_log_(shape.is_log),
-      needs_ends_(needs_ends(shape.statistics)),
+      needs_(needs_of(shape.statistics)),
       column_(column),
       plan_(context.plan),
       charge_(context.memory) {
@@ -151,7 +156,7 @@ Task<Status> SeriesBuckets::fill_from_store(const Series& series, KeyRange range
     }
     const SelectedRun& selected = context_->bound.runs[series.run];
     const std::unique_ptr<BucketScan> scan = context_->source.open_buckets(
-        selected.view(), series.metric, range, BucketRow{grid_->edges(), buckets, needs_ends_});
+        selected.view(), series.metric, range, BucketRow{grid_->edges(), buckets, needs_});
     while (true) {
         if (context_->cancelled.load(std::memory_order_relaxed)) {
             co_return Error(ErrorCode::kCancelled, "the query was cancelled");
@@ -171,7 +176,7 @@ Task<Status> SeriesBuckets::fill_point_by_point(const Series& series,
                                                 std::vector<Bucket>& buckets) {
     const std::unique_ptr<SeriesCursor> cursor =
         make_pipeline(*context_, series, plan_.of(series.axis).pipeline);
-    const BucketRow row{grid_->edges(), buckets, needs_ends_};
+    const BucketRow row{grid_->edges(), buckets, needs_};
     size_t bucket = 0;
     while (true) {
         const Result<bool> more = co_await cursor->next(batch_);

@@ -37,7 +37,7 @@ class SeriesBuckets {
     ExecutionContext* context_;
     uint32_t buckets_;
     bool is_log_;
-    bool needs_ends_;
+    BucketNeeds needs_;
     XColumn column_;
     Plan plan_;
     MemoryCharge charge_;

@@ -237,7 +237,7 @@ void bucket_chunk(Bytes chunk, uint32_t rows, const Result<ColumnValues>& whole)
     for (uint32_t begin = 0; begin < rows;) {
         const uint32_t end = std::min(rows, begin + 1 + rows / 3);
         Bucket bucket;
-        const Status added = column.add_to(bucket, true, keys, begin, end);
+        const Status added = column.add_to(bucket, {}, keys, begin, end);
         CHECK(added || !is_sound, "{}", added ? "" : added.error().to_string());
         Bucket expected;
         for (uint32_t row = begin; is_sound && row < end; ++row) {
