@@ -11,13 +11,16 @@ namespace stepdb {
 Result<std::unique_ptr<OpenStore>> OpenStore::open(EngineOptions options) {
     std::unique_ptr<OpenStore> store(new OpenStore());
     TRY_ASSIGN(store->io_, IoEnvironment::create());
+    store->io_->name_thread("stepdb-engine");
     const auto begun = std::chrono::steady_clock::now();
     EngineEnvironment environment(store->io_->loop(), store->io_->files(), store->clock_,
                                   store->random_);
     TRY_ASSIGN(store->seal_io_, IoEnvironment::create());
+    store->seal_io_->name_thread("stepdb-seal");
     environment.seal_executor = &store->seal_io_->loop();
     if (!options.read_only) {
         TRY_ASSIGN(store->merge_io_, IoEnvironment::create());
+        store->merge_io_->name_thread("stepdb-merge");
         environment.merge_executor = &store->merge_io_->loop();
         environment.merge_files = &store->merge_io_->files();
     }

@@ -1,5 +1,6 @@
 #include "engine/io/environment.h"
 
+#include <pthread.h>
 #include <sys/random.h>
 
 #include <cerrno>
@@ -37,6 +38,11 @@ IoEnvironment::IoEnvironment(std::unique_ptr<Loop> loop, std::string_view backen
 
 IoEnvironment::~IoEnvironment() {
     loop_->stop();
+}
+
+void IoEnvironment::name_thread(const char* name) {
+    // For people only: a refusal is no matter.
+    loop_->post([name] { static_cast<void>(::pthread_setname_np(::pthread_self(), name)); });
 }
 
 Result<std::unique_ptr<IoEnvironment>> IoEnvironment::create(IoChoice choice) {

@@ -48,6 +48,9 @@ class IoEnvironment {
     const Clock& clock() const { return clock_; }
     Random& random() { return random_; }
 
+    // What `top -H` and debuggers call the loop's thread: at most 15 bytes.
+    void name_thread(const char* name);
+
     // "io_uring" or "pread/pwrite".
     std::string_view backend() const { return files_->backend(); }
 
