@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
+#include "engine/processor.h"
 #include "tools/command.h"
 #include "tools/help.h"
 #include "tools/usage_error.h"
@@ -42,7 +44,21 @@ const CLI::App& deepest(const CLI::App& app) {
     return parsed.empty() ? app : deepest(*parsed.back());
 }
 
+// $STEPDB_CPU: for tests and comparisons, so undocumented in the help.
+Status heed_environment() {
+    const char* const level = std::getenv("STEPDB_CPU");  // NOLINT(concurrency-mt-unsafe)
+    if (level == nullptr || *level == '\0') {
+        return {};
+    }
+    const Status limited = limit_processor(level);
+    return limited ? limited : limited.error().within("STEPDB_CPU");
+}
+
 int run(int argc, char** argv) {
+    if (const Status heeded = heed_environment(); !heeded) {
+        print_error("", heeded.error().message());
+        return kUsageStatus;
+    }
     CLI::App app("StepDB: a time-series database for the metrics of training runs.", "stepdb");
     app.set_version_flag("--version", "stepdb " STEPDB_VERSION);
     app.require_subcommand(1);

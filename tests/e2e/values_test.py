@@ -4,9 +4,11 @@ a read-only open, and out as CSV."""
 import os
 import random
 import struct
+import subprocess
+import sys
 import unittest
 
-from support import Case, bits_of, bits_of_text, value_text
+from support import STEPDB, Case, bits_of, bits_of_text, value_text
 
 EDGES = [
     bits_of(value)
@@ -76,4 +78,9 @@ class Values(Case):
 
 
 if __name__ == "__main__":
+    # STEPDB_CPU asks for the loops of a lesser processor; this one may be less still.
+    asked = subprocess.run([STEPDB, "--version"], capture_output=True, text=True)
+    if "has no" in asked.stderr:
+        print(asked.stderr)
+        sys.exit(77)  # skipped
     unittest.main()

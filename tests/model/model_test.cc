@@ -6,7 +6,7 @@
 
 #include <array>
 
-#include "engine/codec/kernels.h"
+#include "engine/processor.h"
 #include "tests/support/sim_store.h"
 #include "tests/support/workload.h"
 
@@ -47,10 +47,10 @@ class Sequence {
   private:
     // Each time on another machine: what one processor has written, others read and go on with.
     Status open() {
-        constexpr std::array kLevels = {KernelLevel::kPortable, KernelLevel::kAvx2,
-                                        KernelLevel::kAvx512};
-        const KernelLevel level = kLevels[machine_++ % kLevels.size()];
-        use_kernels(kernels_of(level) != nullptr ? level : KernelLevel::kPortable);
+        constexpr std::array kLevels = {"portable", "avx2", "avx512"};
+        if (!limit_processor(kLevels[machine_++ % kLevels.size()])) {
+            TRY(limit_processor("portable"));
+        }
         return store_.open();
     }
 
