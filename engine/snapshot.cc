@@ -201,9 +201,10 @@ Task<Status> widen_by(SegmentFiles& files, SeriesPiece piece, ReadCost& cost,
 }  // namespace
 
 Task<Result<std::optional<KeyRange>>> SnapshotReader::key_range(RunView view,
-                                                                std::string_view metric) {
+                                                                std::string_view metric,
+                                                                std::optional<KeyRange> known) {
     std::vector<SeriesPiece> pieces = find_pieces(*snapshot_, view, metric, KeyRange());
-    std::optional<KeyRange> range;
+    std::optional<KeyRange> range = known;
     // A piece's bounds are those of its rows; the series may have no value in the outermost ones,
     // so pieces are looked into until none left could reach further.
     for (const SeriesPiece& piece : pieces) {

@@ -153,8 +153,10 @@ class SnapshotReader {
     Task<Result<Summary>> summarize(RunView view, std::string_view metric, KeyRange range);
 
     // The smallest and largest key of the series as read, if it has a point: what `start` and `end`
-    // mean. Exact, at the cost of looking into the first and last pieces.
-    Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric);
+    // mean. Exact, at the cost of looking into the first and last pieces. Widened by `known`, such
+    // as the range of other series: pieces within it are not looked into.
+    Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric,
+                                                    std::optional<KeyRange> known = std::nullopt);
 
     const ReadCost& cost() const;
 

@@ -39,8 +39,8 @@ class SeriesSource {
                                                      KeyRange range, const BucketRow& row) = 0;
     virtual Task<Result<Summary>> summarize(RunView view, std::string_view metric,
                                             KeyRange range) = 0;
-    virtual Task<Result<std::optional<KeyRange>>> key_range(RunView view,
-                                                            std::string_view metric) = 0;
+    virtual Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric,
+                                                            std::optional<KeyRange> known) = 0;
     virtual ReadCost cost() const = 0;
     // Of another run, such as a parent; null if it is not there.
     virtual std::shared_ptr<const Run> find_run(uint64_t id) const {

@@ -28,9 +28,9 @@ class SnapshotQuery::Source final : public SeriesSource {
                                     KeyRange range) override {
         return reader_.summarize(view, metric, range);
     }
-    Task<Result<std::optional<KeyRange>>> key_range(RunView view,
-                                                    std::string_view metric) override {
-        return reader_.key_range(view, metric);
+    Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric,
+                                                    std::optional<KeyRange> known) override {
+        return reader_.key_range(view, metric, known);
     }
     ReadCost cost() const override { return reader_.cost(); }
     std::shared_ptr<const Run> find_run(uint64_t id) const override {

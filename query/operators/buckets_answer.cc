@@ -69,10 +69,8 @@ class BucketsAnswer : public Answer {
         const auto rows = static_cast<uint32_t>(count);
         block.column(0).append_text(run_label(context_.bound, series), rows);
         block.column(1).append_text(series.shown_metric(), rows);
-        for (size_t i = row_; i < row_ + count; ++i) {
-            append_x(block.column(2), x, grid.edge(static_cast<uint32_t>(i)));
-            append_x(block.column(3), x, grid.edge(static_cast<uint32_t>(i) + 1));
-        }
+        append_xs(block.column(2), x, grid.edges().subspan(row_, count));
+        append_xs(block.column(3), x, grid.edges().subspan(row_ + 1, count));
         const std::span<const Bucket> buckets = std::span(buckets_).subspan(row_, count);
         for (size_t s = 0; s < shape_.statistics.size(); ++s) {
             append_statistic(block.column(kFixedColumns + s), buckets, shape_.statistics[s], x);

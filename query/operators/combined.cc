@@ -5,10 +5,25 @@
 
 namespace stepdb {
 
-void CombinedValues::add(double value, bool keeps_values) {
-    moments = Moments::merge(moments, Moments::of(value));
+CombinedNeeds needs_of(const std::vector<Combination>& combinations) {
+    using Kind = Combination::Kind;
+    CombinedNeeds needs;
+    for (const Combination& combination : combinations) {
+        needs.deviation =
+            needs.deviation || combination.kind == Kind::kStd || combination.kind == Kind::kVar;
+        needs.values = needs.values || combination.kind == Kind::kPercentile;
+    }
+    return needs;
+}
+
+void CombinedValues::add(double value, CombinedNeeds needs) {
+    if (needs.deviation) {
+        moments = Moments::merge(moments, Moments::of(value));
+    } else {
+        moments.count_in(value);
+    }
     sum.add(value);
-    if (keeps_values) {
+    if (needs.values) {
         values.push_back(value);
     }
 }

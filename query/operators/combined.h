@@ -10,12 +10,20 @@
 
 namespace stepdb {
 
+// What some combinations want of values beside their count, extremes and sum.
+struct CombinedNeeds {
+    bool deviation = false;
+    bool values = false;  // for percentiles
+};
+
+CombinedNeeds needs_of(const std::vector<Combination>& combinations);
+
 struct CombinedValues {
-    Moments moments;
+    Moments moments;  // mean and m2 only where they are wanted
     CompensatedSum sum;
     std::vector<double> values;  // only where percentiles are asked for
 
-    void add(double value, bool keeps_values);
+    void add(double value, CombinedNeeds needs);
     // Of at least one value, but for kCount. `values` are in order.
     double value(const Combination& combination) const;
 };

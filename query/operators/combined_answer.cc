@@ -250,11 +250,7 @@ class CombinedAnswer : public Answer {
           buckets_(std::move(buckets)),
           statistic_(statistic),
           x_(x),
-          keeps_values_(std::ranges::any_of(stage.combinations,
-                                            [](const Combination& combination) {
-                                                return combination.kind ==
-                                                       Combination::Kind::kPercentile;
-                                            })),
+          needs_(needs_of(stage.combinations)),
           charge_(context.memory) {
         for (size_t i = 0; i < grouper.keys().size(); ++i) {
             KindsSeen seen;
@@ -412,8 +408,8 @@ class CombinedAnswer : public Answer {
 
     void add(Place& place, double value) {
         if (std::isfinite(value)) {
-            place.values.add(value, keeps_values_);
-            kept_values_ += keeps_values_ ? 1 : 0;
+            place.values.add(value, needs_);
+            kept_values_ += needs_.values ? 1 : 0;
         }
     }
 
@@ -460,7 +456,7 @@ class CombinedAnswer : public Answer {
     std::optional<SeriesBuckets> buckets_;  // unset: points at equal keys are combined
     Statistic statistic_;                   // to which a bucket of a series is reduced
     XColumn x_;
-    bool keeps_values_;
+    CombinedNeeds needs_;
     MemoryCharge charge_;
     std::vector<ResultColumn> columns_;
     size_t keys_ = 0;  // columns
@@ -518,7 +514,10 @@ Task<Result<std::unique_ptr<Answer>>> make_combined_answer(ExecutionContext& con
     if (!statistic) {
         co_return statistic.error();
     }
-    Result<SeriesBuckets> buckets = SeriesBuckets::create(context, *shape);
+    BucketsShape reduced = *shape;
+    reduced.statistics = {*statistic};
+    reduced.is_all = false;
+    Result<SeriesBuckets> buckets = SeriesBuckets::create(context, reduced);
     if (!buckets) {
         co_return buckets.error();
     }

@@ -69,7 +69,8 @@ std::unique_ptr<SeriesCursor> make_pipeline(ExecutionContext& context, const Ser
 }
 
 Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, const Series& series,
-                                                   const Pipeline& pipeline) {
+                                                   const Pipeline& pipeline,
+                                                   std::optional<KeyRange> known) {
     std::optional<KeyRange> seen;
     if (pipeline.scan.empty()) {
         co_return seen;
@@ -77,8 +78,11 @@ Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, co
     if (pipeline.steps.empty() && series.calculation == nullptr) {
         // The ends of the series tell without reading it.
         const SelectedRun& selected = context.bound.runs[series.run];
+        if (pipeline.scan.first != kKeyMin || pipeline.scan.last != kKeyMax) {
+            known.reset();
+        }
         Result<std::optional<KeyRange>> whole =
-            co_await context.source.key_range(selected.view(), series.metric);
+            co_await context.source.key_range(selected.view(), series.metric, known);
         if (!whole) {
             co_return name_series(whole.error(), context, series);
         }

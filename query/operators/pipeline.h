@@ -15,8 +15,11 @@ std::unique_ptr<SeriesCursor> make_pipeline(ExecutionContext& context, const Ser
 
 // The smallest and largest key that come out of it; unset if no point does. Where the pipeline is
 // nothing but a range, an end that the range cuts off is the range's own.
+// Of a whole stored series it may be that widened by `known`, such as the range of other series,
+// which takes less.
 Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, const Series& series,
-                                                   const Pipeline& pipeline);
+                                                   const Pipeline& pipeline,
+                                                   std::optional<KeyRange> known = std::nullopt);
 
 // What is to be known of the points that come out of it; without points if none does.
 Task<Result<Summary>> summarize(ExecutionContext& context, const Series& series,

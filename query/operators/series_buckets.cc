@@ -127,7 +127,7 @@ Task<Result<std::optional<KeyRange>>> SeriesBuckets::measure() {
     std::optional<KeyRange> seen;
     for (const Series& series : context_->selection.series) {
         const Result<std::optional<KeyRange>> keys =
-            co_await measure_keys(*context_, series, plan_.of(series.axis).pipeline);
+            co_await measure_keys(*context_, series, plan_.of(series.axis).pipeline, seen);
         if (!keys) {
             co_return keys.error();
         }

@@ -28,6 +28,13 @@ struct Moments {
 
     static Moments of(double value) { return {1, value, 0, value, value}; }
 
+    // Of count and extremes alone.
+    void count_in(double value) {
+        min = count == 0 || is_below(value, min) ? value : min;
+        max = count == 0 || is_below(max, value) ? value : max;
+        ++count;
+    }
+
     // The moments of both (Chan, Golub, LeVeque 1979).
     static Moments merge(const Moments& a, const Moments& b) {
         if (a.count == 0 || b.count == 0) {

@@ -1,7 +1,9 @@
 // How x is shown: a step, a time, or another number.
 #pragma once
 
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "engine/model/key.h"
 #include "engine/model/result_columns.h"
@@ -23,6 +25,19 @@ inline void append_x(ColumnCells& cells, XColumn column, Key key) {
     } else {
         cells.append_double(step_of_key(key));
     }
+}
+
+inline void append_xs(ColumnCells& cells, XColumn column, std::span<const Key> keys) {
+    if (column == XColumn::kTime) {
+        cells.append_times(keys);
+        return;
+    }
+    std::vector<double> steps;
+    steps.reserve(keys.size());
+    for (const Key key : keys) {
+        steps.push_back(step_of_key(key));
+    }
+    cells.append_doubles(steps);
 }
 
 // What x of a series is behind the query's stages.

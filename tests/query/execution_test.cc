@@ -225,9 +225,9 @@ class DamagedStore final : public SeriesSource {
                                     KeyRange range) override {
         return good_.summarize(view, metric, range);
     }
-    Task<Result<std::optional<KeyRange>>> key_range(RunView view,
-                                                    std::string_view metric) override {
-        return good_.key_range(view, metric);
+    Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric,
+                                                    std::optional<KeyRange> known) override {
+        return good_.key_range(view, metric, known);
     }
     ReadCost cost() const override { return good_.cost(); }
     std::shared_ptr<const Error> damage(RunView view) const override {

@@ -197,11 +197,15 @@ Task<Result<Summary>> MapStore::summarize(RunView view, std::string_view metric,
     co_return stepdb::summarize(points.keys, points.times, points.values);
 }
 
-Task<Result<std::optional<KeyRange>>> MapStore::key_range(RunView view, std::string_view metric) {
-    std::optional<KeyRange> range;
+Task<Result<std::optional<KeyRange>>> MapStore::key_range(RunView view, std::string_view metric,
+                                                          std::optional<KeyRange> known) {
+    std::optional<KeyRange> range = known;
     const StoredSeries* series = find(view.run->id, metric);
     if (series != nullptr && !series->points.empty()) {
-        range = KeyRange{series->points.begin()->first, series->points.rbegin()->first};
+        const Key first = series->points.begin()->first;
+        const Key last = series->points.rbegin()->first;
+        range = known ? KeyRange{std::min(known->first, first), std::max(known->last, last)}
+                      : KeyRange{first, last};
     }
     co_return range;
 }

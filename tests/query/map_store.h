@@ -50,7 +50,8 @@ class MapStore final : public ScriptStore, public SeriesSource {
         return bucket_points(open_series(view, metric, range), row);
     }
     Task<Result<Summary>> summarize(RunView view, std::string_view metric, KeyRange range) override;
-    Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric) override;
+    Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric,
+                                                    std::optional<KeyRange> known) override;
     ReadCost cost() const override { return cost_; }
     std::vector<ProjectInfo> projects() const override;
 
