@@ -44,10 +44,28 @@ class PieceBuckets final : public BucketScan {
                 co_return looked_at_ - looked_at_before;
             }
         }
+        const Status paid = pay_owed();
+        if (!paid) {
+            co_return paid.error();
+        }
         co_return size_t{0};
     }
 
   private:
+    // A block whose last value in a bucket has not been looked for, as more of it may come.
+    struct Owed {
+        std::unique_ptr<PieceColumn> column;
+        size_t bucket = 0;
+        uint64_t points = 0;  // of the bucket then
+    };
+
+    Status pay_owed() {
+        const Owed owed = std::exchange(owed_, Owed());
+        if (owed.column == nullptr || row_.buckets[owed.bucket].points() != owed.points) {
+            return {};
+        }
+        return owed.column->pay_last(row_.buckets[owed.bucket], cost_);
+    }
     bool is_done() const {
         return cursor_ == nullptr && base_at_ == base_.size() && overlay_at_ == overlay_.size() &&
                at_ == pieces_.size();
@@ -164,6 +182,7 @@ class PieceBuckets final : public BucketScan {
         if (!loaded) {
             co_return loaded;
         }
+        files_.stretches().use(row_.edges);
         for (size_t i = first; i < end; ++i) {
             looked_at_ += rows_at_most(base_[i]);
             if (loaded_[i - first] == nullptr) {
@@ -172,16 +191,18 @@ class PieceBuckets final : public BucketScan {
             PieceColumn& column = *loaded_[i - first];
             Status added;
             if (column.keys().has_distinct()) {
-                added = add_column(column);
+                added = add_column(std::move(loaded_[i - first]));
             } else {
                 added = co_await lay_over(base_[i]);
+                files_.stretches().use(row_.edges);
             }
             if (!added) {
                 co_return added;
             }
         }
         loaded_.clear();
-        charge_.set(0);
+        charge_.set(owed_.column == nullptr ? 0
+                                            : PieceColumn::bytes_at_most(owed_.column->piece()));
         co_return Status();
     }
 
@@ -190,25 +211,34 @@ class PieceBuckets final : public BucketScan {
         loaded_.resize(end - first);
         failure_.reset();
         waiting_ = end - first;
-        for (size_t i = first; i < end; ++i) {
-            auto load = PieceColumn::load(files_, base_[i], cost_);
-            start(std::move(load), [this, slot = i - first](auto column) {
-                if (column) {
-                    loaded_[slot] = std::move(*column);
-                } else if (!failure_) {
-                    failure_ = std::move(column).error();
-                }
-                if (--waiting_ == 0) {
-                    done_.fire();
-                }
-            });
+        for (size_t slot = 0; slot < end - first; ++slot) {
+            const SeriesPiece& piece = base_[first + slot];
+            auto at_once = PieceColumn::load_at_once(files_, piece, cost_);
+            if (at_once) {
+                take(slot, std::move(*at_once));
+                continue;
+            }
+            auto load = PieceColumn::load(files_, piece, cost_);
+            start(std::move(load), [this, slot](auto column) { take(slot, std::move(column)); });
         }
         co_await done_;
         co_return failure_ ? Status(*failure_) : Status();
     }
 
+    void take(size_t slot, Result<std::unique_ptr<PieceColumn>> column) {
+        if (column) {
+            loaded_[slot] = std::move(*column);
+        } else if (!failure_) {
+            failure_ = std::move(column).error();
+        }
+        if (--waiting_ == 0) {
+            done_.fire();
+        }
+    }
+
     // The points of a block, and the others that come up to its last key.
-    Status add_column(PieceColumn& column) {
+    Status add_column(std::unique_ptr<PieceColumn> loaded) {
+        PieceColumn& column = *loaded;
         const Key last_key = column.piece().reach();
         while (overlay_at_ < overlay_.size() && overlay_[overlay_at_].key <= last_key) {
             const OverlayPoint& point = overlay_[overlay_at_++];
@@ -224,6 +254,10 @@ class PieceBuckets final : public BucketScan {
             add_point(point);
         }
         TRY_ASSIGN(bucket_, column.add_rest(row_, bucket_, cost_));
+        TRY(pay_owed());
+        if (column.owes_last()) {
+            owed_ = {std::move(loaded), bucket_, row_.buckets[bucket_].points()};
+        }
         return {};
     }
 
@@ -311,6 +345,7 @@ class PieceBuckets final : public BucketScan {
     std::vector<OverlayPoint> overlay_;
     size_t overlay_at_ = 0;
     std::vector<std::unique_ptr<PieceColumn>> loaded_;
+    Owed owed_;
     std::optional<Error> failure_;
     size_t waiting_ = 0;
     Signal done_;

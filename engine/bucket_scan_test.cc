@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "engine/block_cache.h"
 #include "tests/support/engine_fixture.h"
 
 namespace stepdb {
@@ -143,6 +144,51 @@ TEST_F(BucketScanTest, DecodesNoMoreThanTwoVectorsABucket) {
         EXPECT_EQ(points, 99'991U);
         EXPECT_LE(reader.cost().vectors_decoded, 2 * buckets.size());
         EXPECT_GT(reader.cost().nodes_used, 300U);
+    }
+}
+
+// Metrics of a block share its keys, its directory and the strips of their chunks: each is read
+// once.
+TEST_F(BucketScanTest, ReadsWhatSeriesShareOnce) {
+    std::vector<std::string> names;
+    for (int i = 0; i < 300; ++i) {
+        names.push_back(fmt::format("layers/{}", i));
+    }
+    ModelChange change;
+    change.run = "p/r";
+    change.schema = stepped(names);
+    for (int step = 0; step < 600; ++step) {
+        auto& row = change.rows.emplace_back();
+        row.step = step;
+        row.time_us = 1'700'000'000'000'000 + step;
+        for (size_t i = 0; i < names.size(); ++i) {
+            row.values.emplace_back(static_cast<double>(random_.below(100)));
+        }
+    }
+    writer_.send(change);
+    flush();
+    const auto run = store_.engine().catalog()->runs().find(RunPath{"p", "r"});
+    ASSERT_NE(run, nullptr);
+    const auto taken = store_.engine().snapshot({{(*run)->id}});
+    const auto cache = std::make_shared<BlockCache>(64U << 20U);
+    const std::vector<Key> edges = {key_of_step(0), key_of_step(150), key_of_step(599)};
+    for (const bool is_first : {true, false}) {
+        SnapshotReader reader(store_.files(), taken, nullptr, cache);
+        for (const std::string& name : names) {
+            std::vector<Bucket> buckets(2);
+            const BucketRow row{edges, buckets};
+            const auto scan = reader.open_buckets(RunView(*taken->runs().front(), 0), name,
+                                                  {edges.front(), edges.back()}, row);
+            Result<size_t> some = size_t{1};
+            while (some && *some != 0) {
+                some = run_task(store_.executor(), scan->next());
+            }
+            ASSERT_TRUE(some) << some.error().to_string();
+            EXPECT_EQ(buckets[0].points(), 150U);
+            EXPECT_EQ(buckets[1].points(), 450U);
+        }
+        EXPECT_LE(reader.cost().bytes_read,
+                  is_first ? store_.engine().stats().segment_bytes : uint64_t{0});
     }
 }
 

@@ -18,6 +18,31 @@ const BlockInfo& info_of(const SeriesPiece& piece) {
                : piece.segment_block->segment->blocks()[piece.segment_block->block].info;
 }
 
+// Counts what a reader does while this lives.
+class CostMeter {
+  public:
+    CostMeter(const ColumnReader& reader, ReadCost& cost)
+        : reader_(reader),
+          cost_(cost),
+          vectors_(reader.vectors_decoded()),
+          values_(reader.values_decoded()),
+          nodes_(reader.nodes_used()) {}
+    ~CostMeter() {
+        cost_.vectors_decoded += reader_.vectors_decoded() - vectors_;
+        cost_.values_decoded += reader_.values_decoded() - values_;
+        cost_.nodes_used += reader_.nodes_used() - nodes_;
+    }
+    CostMeter(const CostMeter&) = delete;
+    CostMeter& operator=(const CostMeter&) = delete;
+
+  private:
+    const ColumnReader& reader_;
+    ReadCost& cost_;
+    const size_t vectors_;
+    const size_t values_;
+    const size_t nodes_;
+};
+
 }  // namespace
 
 bool PieceColumn::can_load(const SeriesPiece& piece) {
@@ -36,141 +61,225 @@ size_t PieceColumn::bytes_at_most(const SeriesPiece& piece) {
 
 Task<Result<std::unique_ptr<PieceColumn>>> PieceColumn::load(SegmentFiles& files, SeriesPiece piece,
                                                              ReadCost& cost) {
-    std::unique_ptr<PieceColumn> loaded(new PieceColumn(piece));
-    PieceColumn& column = *loaded;
-    ++cost.pieces;
-    Status found;
-    if (piece.block != nullptr) {
-        found = column.find_in_memory(cost);
-    } else {
-        found = co_await column.read_column(files, cost);
+    std::optional<Result<std::unique_ptr<PieceColumn>>> at_once = load_at_once(files, piece, cost);
+    if (at_once) {
+        co_return std::move(*at_once);
     }
-    if (found && !column.column_->chunk.empty() && piece.block == nullptr) {
-        found = co_await column.read_axis(files, cost);
+    std::unique_ptr<PieceColumn> loaded(new PieceColumn(files, piece));
+    PieceColumn& column = *loaded;
+    Status found = co_await column.read_column(cost);
+    if (found && !column.column_->chunk.empty()) {
+        found = co_await column.read_axis(cost);
     }
     if (!found) {
         co_return found.error();
     }
-    if (column.column_->chunk.empty()) {
-        co_return std::unique_ptr<PieceColumn>();
-    }
-    column.reader_.emplace(column.column_->parts);
-    column.next_row_ = column.first_row();
-    column.end_row_ = column.end_row();
-    ++cost.chunks_decoded;
-    co_return loaded;
+    co_return begin(std::move(loaded), cost);
 }
 
-Status PieceColumn::find_in_memory(ReadCost& cost) {
+std::optional<Result<std::unique_ptr<PieceColumn>>> PieceColumn::load_at_once(
+    SegmentFiles& files, const SeriesPiece& piece, ReadCost& cost) {
+    std::unique_ptr<PieceColumn> loaded(new PieceColumn(files, piece));
+    if (piece.block != nullptr) {
+        const Status opened = loaded->open_in_memory(cost);
+        if (!opened) {
+            return opened.error();
+        }
+    } else {
+        const Result<bool> found = loaded->find_in_cache();
+        if (!found) {
+            return loaded->in_place(found.error());
+        }
+        if (!*found) {
+            return std::nullopt;
+        }
+    }
+    return begin(std::move(loaded), cost);
+}
+
+// Everything that is wanted has been found; null if that is no value.
+std::unique_ptr<PieceColumn> PieceColumn::begin(std::unique_ptr<PieceColumn> loaded,
+                                                ReadCost& cost) {
+    ++cost.pieces;
+    if (loaded->column_->chunk.empty()) {
+        return nullptr;
+    }
+    loaded->reader_.emplace(loaded->column_->parts);
+    loaded->first_row_ = loaded->first_row();
+    loaded->next_row_ = loaded->first_row_;
+    loaded->end_row_ = loaded->end_row();
+    ++cost.chunks_decoded;
+    return loaded;
+}
+
+Status PieceColumn::open_in_memory(ReadCost& cost) {
     const EncodedBlock& block = *piece_.block;
-    TRY_ASSIGN(const ChunkPlace place,
-               find_chunk(directory_section(block), block.info, piece_.column));
-    auto column = std::make_shared<KeptColumn>();
+    OpenBlocks::Entry& open = files_.open_blocks().of(block);
+    if (!open.directory) {
+        TRY_ASSIGN(open.directory, BlockDirectory::read(directory_section(block), block.info));
+    }
+    TRY_ASSIGN(const ChunkPlace place, open.directory->place(piece_.column));
+    auto column = std::make_shared<OpenColumn>();
     column->chunk = strips_section(block).subspan(place.offset, place.bytes);
     if (!column->chunk.empty()) {
         TRY_ASSIGN(column->parts, ColumnParts::read(column->chunk, block.info.rows));
-        TRY(take_axis({}, axis_section(block), cost));
+        if (open.axis == nullptr) {
+            TRY_ASSIGN(open.axis, open_axis({}, axis_section(block), cost));
+        }
+        axis_ = open.axis;
     }
     column_ = std::move(column);
     return {};
 }
 
-Task<Status> PieceColumn::read_column(SegmentFiles& files, ReadCost& cost) {
-    const SegmentMeta& segment = *piece_.segment_block->segment;
-    const size_t block = piece_.segment_block->block;
-    const BlockCache::Place kept_at{segment.file_id(), block, piece_.column};
-    column_ = files.cache().find<KeptColumn>(kept_at);
-    if (column_ != nullptr) {
-        co_return Status();
+// Of a block in a segment: false if the cache has not all that is wanted.
+Result<bool> PieceColumn::find_in_cache() {
+    BlockCache& cache = files_.cache();
+    const auto places = cache.find<ChunkPlaces>(kept_at(BlockCache::kDirectory));
+    if (places == nullptr) {
+        return false;
     }
-    const Result<ChunkPlace> place = co_await read_place(files, cost);
+    const ChunkPlace place = (*places)[piece_.column];
+    if (place.bytes == 0) {
+        column_ = std::make_shared<OpenColumn>();
+        return true;
+    }
+    axis_ = cache.find<OpenAxis>(kept_at(BlockCache::kAxis));
+    if (axis_ == nullptr) {
+        return false;
+    }
+    TRY(find_column(place));
+    return column_ != nullptr;
+}
+
+Status PieceColumn::find_column(const ChunkPlace& place) {
+    if (place.bytes == place.strip_bytes) {
+        column_ = files_.cache().find<OpenColumn>(kept_at(piece_.column));
+        return {};
+    }
+    auto strip =
+        files_.cache().find<std::vector<std::byte>>(kept_at(BlockCache::kStrips + place.strip));
+    return strip != nullptr ? take_column(std::move(strip), place) : Status();
+}
+
+Status PieceColumn::take_column(std::shared_ptr<const std::vector<std::byte>> strip,
+                                const ChunkPlace& place) {
+    auto column = std::make_shared<OpenColumn>();
+    column->chunk = Bytes(*strip).subspan(place.offset - place.strip_offset, place.bytes);
+    column->strip = std::move(strip);
+    TRY_ASSIGN(column->parts, ColumnParts::read(column->chunk, info_of(piece_).rows));
+    column_ = std::move(column);
+    return {};
+}
+
+Task<Status> PieceColumn::read_column(ReadCost& cost) {
+    const Result<ChunkPlace> place = co_await read_place(cost);
     if (!place) {
         co_return place.error();
     }
-    auto column = std::make_shared<KeptColumn>();
-    if (place->bytes != 0) {
-        Result<File*> file = co_await files.get(segment);
-        if (!file) {
-            co_return file.error();
-        }
-        Result<std::vector<std::byte>> strip =
-            co_await read_strip_of(**file, segment, block, *place);
-        if (!strip) {
-            co_return strip.error();
-        }
-        cost.bytes_read += strip->size();
-        column->strip = std::move(*strip);
-        column->chunk =
-            Bytes(column->strip).subspan(place->offset - place->strip_offset, place->bytes);
-        Result<ColumnParts> parts = ColumnParts::read(column->chunk, info_of(piece_).rows);
-        if (!parts) {
-            co_return in_place(parts.error());
-        }
-        column->parts = std::move(*parts);
+    if (place->bytes == 0) {
+        column_ = std::make_shared<OpenColumn>();
+        co_return Status();
     }
-    column_ = std::move(column);
-    files.cache().put(kept_at, column_, column_->memory_bytes());
-    co_return Status();
-}
-
-Task<Result<ChunkPlace>> PieceColumn::read_place(SegmentFiles& files, ReadCost& cost) const {
     const SegmentMeta& segment = *piece_.segment_block->segment;
-    const size_t block = piece_.segment_block->block;
-    const BlockCache::Place kept_at{segment.file_id(), block, BlockCache::kDirectory};
-    auto directory = files.cache().find<std::vector<std::byte>>(kept_at);
-    if (directory == nullptr) {
-        Result<File*> file = co_await files.get(segment);
+    Status taken = find_column(*place);
+    if (taken && column_ == nullptr) {
+        Result<File*> file = co_await files_.get(segment);
         if (!file) {
             co_return file.error();
         }
-        Result<std::vector<std::byte>> read = co_await read_directory(**file, segment, block);
+        Result<std::vector<std::byte>> read =
+            co_await read_strip_of(**file, segment, piece_.segment_block->block, *place);
         if (!read) {
             co_return read.error();
         }
         cost.bytes_read += read->size();
-        directory = std::make_shared<const std::vector<std::byte>>(std::move(*read));
-        files.cache().put(kept_at, directory, directory->size());
+        auto strip = std::make_shared<const std::vector<std::byte>>(std::move(*read));
+        taken = take_column(strip, *place);
+        keep(std::move(strip), *place);
     }
-    Result<ChunkPlace> place = find_chunk(*directory, info_of(piece_), piece_.column);
-    if (!place) {
-        co_return in_place(place.error());
+    if (!taken) {
+        co_return in_place(taken.error());
     }
-    co_return place;
+    co_return Status();
 }
 
-Task<Status> PieceColumn::read_axis(SegmentFiles& files, ReadCost& cost) {
-    const SegmentMeta& segment = *piece_.segment_block->segment;
-    const size_t block = piece_.segment_block->block;
-    const BlockCache::Place kept_at{segment.file_id(), block, BlockCache::kAxis};
-    axis_ = files.cache().find<KeptAxis>(kept_at);
+// Columns with a strip of their own are kept taken apart; of others the strip that they share is.
+void PieceColumn::keep(std::shared_ptr<const std::vector<std::byte>> strip,
+                       const ChunkPlace& place) {
+    const size_t strip_bytes = strip->capacity();
+    if (place.bytes != place.strip_bytes) {
+        files_.cache().put(kept_at(BlockCache::kStrips + place.strip), std::move(strip),
+                           strip_bytes);
+    } else if (column_ != nullptr) {
+        files_.cache().put(kept_at(piece_.column), column_,
+                           sizeof(OpenColumn) + column_->parts.memory_bytes() + strip_bytes);
+    }
+}
+
+Task<Result<ChunkPlace>> PieceColumn::read_place(ReadCost& cost) {
+    auto places = files_.cache().find<ChunkPlaces>(kept_at(BlockCache::kDirectory));
+    if (places == nullptr) {
+        const SegmentMeta& segment = *piece_.segment_block->segment;
+        Result<File*> file = co_await files_.get(segment);
+        if (!file) {
+            co_return file.error();
+        }
+        Result<std::vector<std::byte>> read =
+            co_await read_directory(**file, segment, piece_.segment_block->block);
+        if (!read) {
+            co_return read.error();
+        }
+        cost.bytes_read += read->size();
+        Result<ChunkPlaces> decoded = ChunkPlaces::read(*read, info_of(piece_));
+        if (!decoded) {
+            co_return in_place(decoded.error());
+        }
+        places = std::make_shared<const ChunkPlaces>(std::move(*decoded));
+        files_.cache().put(kept_at(BlockCache::kDirectory), places, places->memory_bytes());
+    }
+    co_return (*places)[piece_.column];
+}
+
+Task<Status> PieceColumn::read_axis(ReadCost& cost) {
+    axis_ = files_.cache().find<OpenAxis>(kept_at(BlockCache::kAxis));
     if (axis_ != nullptr) {
         co_return Status();
     }
-    Result<File*> file = co_await files.get(segment);
+    const SegmentMeta& segment = *piece_.segment_block->segment;
+    Result<File*> file = co_await files_.get(segment);
     if (!file) {
         co_return file.error();
     }
-    Result<std::vector<std::byte>> bytes = co_await read_axis_section(**file, segment, block);
+    Result<std::vector<std::byte>> bytes =
+        co_await read_axis_section(**file, segment, piece_.segment_block->block);
     if (!bytes) {
         co_return bytes.error();
     }
     cost.bytes_read += bytes->size();
     const Bytes section = *bytes;
-    const Status taken = take_axis(std::move(*bytes), section, cost);
-    if (!taken) {
-        co_return in_place(taken.error());
+    Result<std::shared_ptr<const OpenAxis>> axis = open_axis(std::move(*bytes), section, cost);
+    if (!axis) {
+        co_return in_place(axis.error());
     }
-    files.cache().put(kept_at, axis_, axis_->memory_bytes());
+    axis_ = *std::move(axis);
+    files_.cache().put(kept_at(BlockCache::kAxis), axis_, axis_->memory_bytes());
     co_return Status();
 }
 
-Status PieceColumn::take_axis(std::vector<std::byte> bytes, Bytes section, ReadCost& cost) {
+// `section` lies in `bytes`, if there are any.
+Result<std::shared_ptr<const OpenAxis>> PieceColumn::open_axis(std::vector<std::byte> bytes,
+                                                               Bytes section,
+                                                               ReadCost& cost) const {
     const BlockInfo& info = info_of(piece_);
     TRY_ASSIGN(const AxisParts parts, read_axis_parts(section, info));
-    TRY_ASSIGN(BlockKeys keys, BlockKeys::read(section, info));
+    TRY_ASSIGN(BlockKeys keys, BlockKeys::read(parts, info));
     cost.vectors_decoded += keys.vectors_decoded();
-    axis_ = std::make_shared<const KeptAxis>(KeptAxis{std::move(bytes), parts, std::move(keys)});
-    return {};
+    return std::make_shared<const OpenAxis>(OpenAxis{std::move(bytes), parts, std::move(keys)});
+}
+
+BlockCache::Place PieceColumn::kept_at(uint32_t part) const {
+    return {piece_.segment_block->segment->file_id(), piece_.segment_block->block, part};
 }
 
 Error PieceColumn::in_place(const Error& error) const {
@@ -186,37 +295,52 @@ uint32_t PieceColumn::end_row() const {
 
 Result<size_t> PieceColumn::add_below(Key end, const BucketRow& buckets, size_t from,
                                       ReadCost& cost) {
-    return add_rows(std::min(end_row_, keys().lower_bound(end, next_row_)), buckets, from, cost);
+    return add_up_to(std::min(end_row_, keys().lower_bound(end, next_row_)), buckets, from, cost);
 }
 
 Result<size_t> PieceColumn::add_rest(const BucketRow& buckets, size_t from, ReadCost& cost) {
-    return add_rows(end_row_, buckets, from, cost);
+    if (next_row_ != first_row_ || next_row_ >= end_row_) {
+        return add_up_to(end_row_, buckets, from, cost);
+    }
+    const CostMeter meter(*reader_, cost);
+    const std::vector<Stretch>& all = files_.stretches().find(axis_, next_row_, end_row_);
+    for (size_t at = 0; at < all.size(); ++at) {
+        // Between two edges nothing but nodes is looked at.
+        if (at + 1 < all.size()) {
+            reader_->prefetch(all[at + 1].end);
+        }
+        TRY(add_stretch(all[at], buckets, at + 1 == all.size()));
+    }
+    return all.back().bucket;
 }
 
-Result<size_t> PieceColumn::add_rows(uint32_t end, const BucketRow& buckets, size_t from,
-                                     ReadCost& cost) {
-    const ColumnReader& reader = *reader_;
-    const size_t vectors_before = reader.vectors_decoded();
-    const size_t values_before = reader.values_decoded();
-    const size_t nodes_before = reader.nodes_used();
+Status PieceColumn::pay_last(Bucket& bucket, ReadCost& cost) {
+    const CostMeter meter(*reader_, cost);
+    const Status paid = reader_->pay_last(bucket, keys());
+    return paid ? paid : in_place(paid.error());
+}
+
+Result<size_t> PieceColumn::add_up_to(uint32_t end, const BucketRow& buckets, size_t from,
+                                      ReadCost& cost) {
+    const CostMeter meter(*reader_, cost);
+    const size_t last = buckets.buckets.size() - 1;
     size_t bucket = from;
     while (next_row_ < end) {
         bucket = bucket_of(buckets.edges, bucket, keys()[next_row_]);
-        const bool is_last = bucket + 1 == buckets.buckets.size();
         const uint32_t until =
-            is_last ? end
-                    : std::min(end, keys().lower_bound(buckets.edges[bucket + 1], next_row_ + 1));
-        const Status added =
-            reader_->add_to(buckets.buckets[bucket], buckets.needs, keys(), next_row_, until);
-        if (!added) {
-            return in_place(added.error());
-        }
-        next_row_ = until;
+            bucket == last
+                ? end
+                : std::min(end, keys().lower_bound(buckets.edges[bucket + 1], next_row_ + 1));
+        TRY(add_stretch({static_cast<uint32_t>(bucket), until}, buckets, false));
     }
-    cost.vectors_decoded += reader.vectors_decoded() - vectors_before;
-    cost.values_decoded += reader.values_decoded() - values_before;
-    cost.nodes_used += reader.nodes_used() - nodes_before;
     return bucket;
+}
+
+Status PieceColumn::add_stretch(const Stretch& stretch, const BucketRow& buckets, bool may_owe) {
+    const Status added = reader_->add_to(buckets.buckets[stretch.bucket], buckets.needs, keys(),
+                                         next_row_, stretch.end, may_owe);
+    next_row_ = stretch.end;
+    return added ? added : in_place(added.error());
 }
 
 Result<bool> PieceColumn::is_at(Key key) {

@@ -22,10 +22,14 @@ class PieceColumn {
     // What load() may take in memory of its own.
     static size_t bytes_at_most(const SeriesPiece& piece);
 
-    // Null if the series has no value in the block. The block of the piece outlives it; kCorruption
-    // names it.
+    // Null if the series has no value in the block. The block of the piece outlives it, as `files`
+    // does; kCorruption names it.
     static Task<Result<std::unique_ptr<PieceColumn>>> load(SegmentFiles& files, SeriesPiece piece,
                                                            ReadCost& cost);
+    // The same where nothing has to be waited for, because the block is in memory or all that is
+    // wanted of it in the cache; else none, and nothing has happened.
+    static std::optional<Result<std::unique_ptr<PieceColumn>>> load_at_once(
+        SegmentFiles& files, const SeriesPiece& piece, ReadCost& cost);
 
     const BlockKeys& keys() const { return axis_->keys; }
 
@@ -35,7 +39,13 @@ class PieceColumn {
     // was walked over does not come again. Adds those with a key below `end`, or all, to the
     // buckets, as bucket_of() places them; begins at bucket `from` and returns where it ended.
     Result<size_t> add_below(Key end, const BucketRow& buckets, size_t from, ReadCost& cost);
+    // The files' stretches are those of these buckets.
     Result<size_t> add_rest(const BucketRow& buckets, size_t from, ReadCost& cost);
+
+    // add_rest() may leave the last value of the bucket where it ended as it was: if owes_last(),
+    // and nothing was added to the bucket since, pay_last() puts it in.
+    bool owes_last() const { return reader_->owes_last(); }
+    Status pay_last(Bucket& bucket, ReadCost& cost);
 
     // Whether the next point, behind all below `key`, is at it.
     Result<bool> is_at(Key key);
@@ -51,44 +61,43 @@ class PieceColumn {
     Result<std::optional<KeyRange>> key_range();
 
   private:
-    // An axis and a column as they are kept for other readers.
-    struct KeptAxis {
-        std::vector<std::byte> bytes;  // of a block in a segment
-        AxisParts parts;
-        BlockKeys keys;
-
-        size_t memory_bytes() const {
-            return sizeof(*this) + bytes.capacity() + keys.memory_bytes();
-        }
-    };
-    struct KeptColumn {
-        std::vector<std::byte> strip;  // of a block in a segment
-        Bytes chunk;                   // empty: no value
+    // A column as it is kept for other readers if it is long, and else made for each.
+    struct OpenColumn {
+        std::shared_ptr<const std::vector<std::byte>> strip;  // of a block in a segment
+        Bytes chunk;                                          // empty: no value
         ColumnParts parts;
-
-        size_t memory_bytes() const {
-            return sizeof(*this) + strip.capacity() + parts.memory_bytes();
-        }
     };
 
-    explicit PieceColumn(const SeriesPiece& piece) : piece_(piece) {}
+    PieceColumn(SegmentFiles& files, const SeriesPiece& piece) : files_(files), piece_(piece) {}
 
-    Status find_in_memory(ReadCost& cost);
-    Task<Status> read_column(SegmentFiles& files, ReadCost& cost);
-    Task<Status> read_axis(SegmentFiles& files, ReadCost& cost);
-    Status take_axis(std::vector<std::byte> bytes, Bytes section, ReadCost& cost);
+    // Of what was found to have values.
+    static std::unique_ptr<PieceColumn> begin(std::unique_ptr<PieceColumn> loaded, ReadCost& cost);
+    Status open_in_memory(ReadCost& cost);
+    Result<bool> find_in_cache();
+    Status find_column(const ChunkPlace& place);
+    Task<Status> read_column(ReadCost& cost);
+    Task<Status> read_axis(ReadCost& cost);
+    Task<Result<ChunkPlace>> read_place(ReadCost& cost);
+    Status take_column(std::shared_ptr<const std::vector<std::byte>> strip,
+                       const ChunkPlace& place);
+    void keep(std::shared_ptr<const std::vector<std::byte>> strip, const ChunkPlace& place);
+    Result<std::shared_ptr<const OpenAxis>> open_axis(std::vector<std::byte> bytes, Bytes section,
+                                                      ReadCost& cost) const;
+    BlockCache::Place kept_at(uint32_t part) const;
     Status read_sequences(uint32_t first, std::span<uint64_t> sequences, ReadCost& cost) const;
     void count_vectors(uint32_t first, size_t rows, ReadCost& cost) const;
-    Task<Result<ChunkPlace>> read_place(SegmentFiles& files, ReadCost& cost) const;
     Error in_place(const Error& error) const;
-    Result<size_t> add_rows(uint32_t end, const BucketRow& buckets, size_t from, ReadCost& cost);
+    Result<size_t> add_up_to(uint32_t end, const BucketRow& buckets, size_t from, ReadCost& cost);
+    Status add_stretch(const Stretch& stretch, const BucketRow& buckets, bool may_owe);
     uint32_t first_row() const { return keys().lower_bound(piece_.range.first, 0); }
     uint32_t end_row() const;
 
+    SegmentFiles& files_;
     SeriesPiece piece_;
-    std::shared_ptr<const KeptAxis> axis_;
-    std::shared_ptr<const KeptColumn> column_;
+    std::shared_ptr<const OpenAxis> axis_;
+    std::shared_ptr<const OpenColumn> column_;
     std::optional<ColumnReader> reader_;  // of column_
+    uint32_t first_row_ = 0;
     uint32_t next_row_ = 0;
     uint32_t end_row_ = 0;
 };

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/block_cache.h"
+#include "engine/open_blocks.h"
 #include "engine/pieces.h"
 #include "engine/snapshot.h"
 
@@ -28,10 +29,14 @@ class SegmentFiles {
           cache_(cache != nullptr ? std::move(cache) : std::make_shared<BlockCache>(0)) {}
     Task<Result<File*>> get(const SegmentMeta& segment);
     BlockCache& cache() { return *cache_; }
+    OpenBlocks& open_blocks() { return open_blocks_; }
+    BucketStretches& stretches() { return stretches_; }
 
   private:
     FileSystem& files_;
     std::shared_ptr<BlockCache> cache_;
+    OpenBlocks open_blocks_;
+    BucketStretches stretches_;
     std::map<uint64_t, std::unique_ptr<File>> open_;
 };
 

@@ -91,7 +91,8 @@ class StoreAsker final : public Asker {
         : store_(std::move(store)),
           environment_(store_->io().loop(), store_->io().loop(), store_->io().loop(),
                        store_->io().files(), store_->io().clock()),
-          service_(std::make_unique<EngineQueryService>(store_->engine(), environment_)) {}
+          service_(std::make_unique<EngineQueryService>(store_->engine(), environment_, limits())) {
+    }
 
     Result<QueryEnd> ask(const QueryText& query, const AnswerHandler& handler) override {
         Loop& loop = store_->io().loop();
@@ -113,6 +114,13 @@ class StoreAsker final : public Asker {
     }
 
   private:
+    static QueryLimits limits() {
+        constexpr size_t kCacheBytes = 64U << 20U;
+        QueryLimits limits;
+        limits.cache = std::make_shared<BlockCache>(kCacheBytes);
+        return limits;
+    }
+
     std::unique_ptr<OpenStore> store_;
     QueryEnvironment environment_;
     std::unique_ptr<EngineQueryService> service_;

@@ -11,9 +11,11 @@
 
 #include "bench/micro/rows_frames.h"
 #include "engine/base/check.h"
+#include "engine/block_cache.h"
 #include "engine/engine.h"
 #include "engine/io/environment.h"
 #include "engine/model/frame.h"
+#include "engine/snapshot.h"
 
 namespace stepdb {
 namespace {
@@ -67,6 +69,11 @@ class EngineBench {
     }
     uint64_t segment_bytes() { return engine_->stats().segment_bytes; }
 
+    // Points of the first metric in steps 0 to `steps`, put into `buckets` buckets.
+    uint64_t chart(uint64_t steps, size_t buckets) {
+        return block_on(io_->loop(), fill_buckets(steps, buckets));
+    }
+
     // Opens a copy of what is on the disk, for reading, as after a kill; rows replayed.
     uint64_t replay_copy() {
         const std::string copy = directory_ + "/copy";
@@ -119,6 +126,33 @@ class EngineBench {
         co_await outcomes_.done;
     }
 
+    Task<uint64_t> fill_buckets(uint64_t steps, size_t count) {
+        const auto run = engine_->catalog()->runs().find(RunPath{"bench", "run"});
+        const uint64_t id = (*run)->id;
+        const auto snapshot = engine_->snapshot({&id, 1});
+        SnapshotReader reader(io_->files(), snapshot, nullptr, cache_);
+        std::vector<Key> edges;
+        for (size_t i = 0; i <= count; ++i) {
+            edges.push_back(key_of_step(static_cast<double>(steps) *
+                                        (static_cast<double>(i) / static_cast<double>(count))));
+        }
+        std::vector<Bucket> buckets(count);
+        const std::unique_ptr<BucketScan> scan =
+            reader.open_buckets(RunView(*snapshot->runs().front(), 0), schema_->metric(0),
+                                KeyRange{edges.front(), edges.back()}, BucketRow{edges, buckets});
+        size_t looked_at = 1;
+        while (looked_at != 0) {
+            const Result<size_t> some = co_await scan->next();
+            CHECK(some.has_value(), "{}", some.error().message());
+            looked_at = *some;
+        }
+        uint64_t points = 0;
+        for (const Bucket& bucket : buckets) {
+            points += bucket.points();
+        }
+        co_return points;
+    }
+
     Task<uint64_t> replay(std::string copy) {
         EngineOptions options;
         options.directory = std::move(copy);
@@ -140,6 +174,7 @@ class EngineBench {
     }
 
     std::shared_ptr<const Schema> schema_;
+    std::shared_ptr<BlockCache> cache_ = std::make_shared<BlockCache>(size_t{256} << 20U);
     std::string directory_;
     std::unique_ptr<IoEnvironment> io_;
     SystemClock clock_;
@@ -231,6 +266,35 @@ void BM_EngineReplay(benchmark::State& state) {
     state.SetItemsProcessed(turns.points(state));
 }
 BENCHMARK(BM_EngineReplay)->Apply(shapes);
+
+// A chart without the query around it: one series of a million points, from blocks in memory or
+// from a segment of which everything is in the cache.
+void BM_EngineChart(benchmark::State& state) {
+    constexpr uint32_t kMetrics = 10;
+    constexpr uint32_t kTurnRows = kTurnPoints / kMetrics / 512 * 512;
+    const auto schema = noisy_schema(kMetrics);
+    Turns turns(schema, 512);
+    EngineBench bench(schema);
+    uint64_t rows = 0;
+    for (; rows < 1'000'000; rows += kTurnRows) {
+        bench.send(turns.next());
+    }
+    if (state.range(0) != 0) {
+        bench.flush();
+    }
+    for ([[maybe_unused]] auto turn : state) {
+        const uint64_t points = bench.chart(rows, static_cast<size_t>(state.range(1)));
+        CHECK(points == rows, "{} of {} points", points, rows);
+    }
+    state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(rows));
+}
+BENCHMARK(BM_EngineChart)
+    ->ArgNames({"settled", "buckets"})
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond)
+    ->Args({0, 1000})
+    ->Args({1, 1000})
+    ->Args({1, 10});
 
 }  // namespace
 }  // namespace stepdb

@@ -291,15 +291,17 @@ Result<U> read_constant(Bytes payload) {
     return load_le<U>(bytes.data());
 }
 
-Status decode_constant(ValueForm form, Bytes payload, std::span<double> values) {
-    double value = 0;
+Result<double> read_constant(ValueForm form, Bytes payload) {
     if (form.float64) {
         TRY_ASSIGN(const uint64_t word, read_constant<uint64_t>(payload));
-        value = std::bit_cast<double>(word);
-    } else {
-        TRY_ASSIGN(const uint32_t word, read_constant<uint32_t>(payload));
-        value = widen(word);
+        return std::bit_cast<double>(word);
     }
+    TRY_ASSIGN(const uint32_t word, read_constant<uint32_t>(payload));
+    return widen(word);
+}
+
+Status decode_constant(ValueForm form, Bytes payload, std::span<double> values) {
+    TRY_ASSIGN(const double value, read_constant(form, payload));
     std::ranges::fill(values, value);
     return {};
 }
@@ -391,6 +393,14 @@ Result<ValueVectors> ValueVectors::read(ValueForm form, Bytes payload, size_t co
     return ValueVectors(form, payload, count, table);
 }
 
+Result<std::optional<double>> ValueVectors::constant() const {
+    if (table_) {
+        return std::optional<double>();
+    }
+    TRY_ASSIGN(const double value, read_constant(form_, payload_));
+    return std::optional(value);
+}
+
 Status ValueVectors::decode(size_t vector, std::span<double> values) const {
     CHECK(vector * kPackedValuesMax < count_ && values.size() == length(vector),
           "vector {} of {} values into {}", vector, count_, values.size());
@@ -402,21 +412,29 @@ Status ValueVectors::decode(size_t vector, std::span<double> values) const {
                          : decode_one<uint32_t>(encoded, values);
 }
 
-Status ValueVectors::decode(size_t vector, std::span<uint32_t> words) const {
-    CHECK(is_float32() && vector * kPackedValuesMax < count_ && words.size() == length(vector),
-          "vector {} of {} values into {} words", vector, count_, words.size());
+Status ValueVectors::decode_words(size_t vector, std::span<uint32_t> room) const {
+    static_assert(kDecodedWordsRoom >= kKernelRoom);
+    CHECK(is_float32() && vector * kPackedValuesMax < count_ && room.size() >= kDecodedWordsRoom,
+          "vector {} of {} values into room for {} words", vector, count_, room.size());
+    const size_t count = length(vector);
     if (!table_) {
         TRY_ASSIGN(const uint32_t word, read_constant<uint32_t>(payload_));
-        std::ranges::fill(words, word);
+        std::ranges::fill(room.first(count), word);
         return {};
     }
-    alignas(64) std::array<uint32_t, kKernelRoom> room;
     const Bytes encoded = table_->vector(vector);
-    if (!decode_vector(encoded, words.size(), room.data())) {
-        return malformed(encoded, words.size());
+    return decode_vector(encoded, count, room.data()) ? Status() : malformed(encoded, count);
+}
+
+void ValueVectors::prefetch(size_t vector) const {
+    constexpr size_t kCacheLine = 64;
+    if (!table_) {
+        return;
     }
-    std::copy_n(room.data(), words.size(), words.data());
-    return {};
+    const Bytes encoded = table_->vector(vector);
+    for (size_t at = 0; at < encoded.size(); at += kCacheLine) {
+        __builtin_prefetch(encoded.data() + at);
+    }
 }
 
 Result<ValueVectorForms> count_vector_forms(ValueForm form, Bytes payload, size_t count) {

@@ -59,6 +59,9 @@ ValueForm encode_values(std::span<const uint32_t> words, std::vector<std::byte>&
 // these.
 Status decode_values(ValueForm form, Bytes payload, std::span<double> values);
 
+// Room for a decoded vector of words, and for what is written beyond its end.
+inline constexpr size_t kDecodedWordsRoom = kPackedValuesMax + 32;
+
 // The vectors of a payload one by one, in any order; a view of it.
 class ValueVectors {
   public:
@@ -69,11 +72,18 @@ class ValueVectors {
     size_t length(size_t vector) const {
         return std::min(kPackedValuesMax, count_ - vector * kPackedValuesMax);
     }
+    // The value that all are, if the payload says so.
+    Result<std::optional<double>> constant() const;
     // `values` has its length; kCorruption if these are not the bytes of as many values.
     Status decode(size_t vector, std::span<double> values) const;
-    // The same of values that are float32, as their bits.
+    // The same of values that are float32, as their bits. There is room for kDecodedWordsRoom in
+    // `room`; what is behind the vector's length in it means nothing.
     bool is_float32() const { return !form_.float64; }
-    Status decode(size_t vector, std::span<uint32_t> words) const;
+    Status decode_words(size_t vector, std::span<uint32_t> room) const;
+
+    // Has the bytes of a vector fetched that will be decoded some hundred nanoseconds from now:
+    // vectors that lie apart are not foreseen by the processor.
+    void prefetch(size_t vector) const;
 
   private:
     ValueVectors(ValueForm form, Bytes payload, size_t count, std::optional<VectorTable> table)

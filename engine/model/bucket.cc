@@ -25,6 +25,26 @@ void Bucket::add(Key key, double value) {
     sum.add(value);
 }
 
+void Bucket::add_equal(double value, uint64_t points, Key from, Key to) {
+    begin_or_go_on(from, value);
+    last = value;
+    last_key = to;
+    if (!std::isfinite(value)) {
+        (std::isnan(value) ? nan : value > 0 ? positive_infinity : negative_infinity) += points;
+        return;
+    }
+    if (count == 0 || ordered_image(value) < ordered_image(min)) {
+        min = value;
+        min_key = from;
+    }
+    if (count == 0 || ordered_image(value) > ordered_image(max)) {
+        max = value;
+        max_key = from;
+    }
+    count += points;
+    sum.add(CompensatedSum(value, points));
+}
+
 size_t add_points(std::span<const Key> keys, std::span<const double> values, const BucketRow& row,
                   size_t from) {
     const std::span<const Key> edges = row.edges;

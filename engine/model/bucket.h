@@ -5,9 +5,13 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <span>
+#include <type_traits>
 
 #include "engine/base/float_bits.h"
 #include "engine/model/compensated_sum.h"
@@ -57,6 +61,8 @@ struct Bucket {
     double mean() const { return std::clamp(sum.mean(count), min, max); }
 
     void add(Key key, double value);
+    // The same value, of any class, `points` times, at least once.
+    void add_equal(double value, uint64_t points, Key from, Key to);
     // Any number of values, doubles or float32 as their bits; key_of(i) is the key of values[i].
     template <typename T, typename KeyOf>
     void add(std::span<const T> values, const KeyOf& key_of, BucketNeeds needs = {});
@@ -67,13 +73,26 @@ struct Bucket {
     void add(const ValueNode& node, const KeyOf& key_of, BucketNeeds needs = {});
 
   private:
-    // Up to so many are added one by one, which takes no longer then and rounds less.
-    static constexpr size_t kFewValues = 16;
+    // Up to so many are looked at here, which is quicker than a call of the wide loops.
+    static constexpr size_t kFewValues = 32;
 
     static double number_of(double value) { return value; }
     static double number_of(uint32_t word) { return widen(word); }
+    // Of some values, if they are all finite.
+    struct Extremes {
+        double min = 0;
+        double max = 0;
+        size_t min_at = 0;
+        size_t max_at = 0;
+        double plain_sum = 0;
+    };
+    template <typename T>
+    static std::optional<Extremes> look_at_few(std::span<const T> values);
+    // Without places, which are looked for only if wanted.
+    template <typename T>
+    static std::optional<Extremes> look_at_many(std::span<const T> values);
     template <typename T, typename KeyOf>
-    bool add_many(std::span<const T> values, const KeyOf& key_of, BucketNeeds needs);
+    bool add_finite(std::span<const T> values, const KeyOf& key_of, BucketNeeds needs);
     void begin_or_go_on(Key key, double value) {
         if (points() == 0) {
             first = value;
@@ -112,7 +131,7 @@ void Bucket::add(std::span<const T> values, const KeyOf& key_of, BucketNeeds nee
         const std::span<const T> piece =
             values.subspan(at, std::min(values.size() - at, kPlainValues));
         const auto key_in_piece = [&](size_t i) { return key_of(at + i); };
-        if (piece.size() <= kFewValues || !add_many(piece, key_in_piece, needs)) {
+        if (!add_finite(piece, key_in_piece, needs)) {
             for (size_t i = 0; i < piece.size(); ++i) {
                 add(key_in_piece(i), number_of(piece[i]));
             }
@@ -141,12 +160,63 @@ void Bucket::add(const ValueNode& node, const KeyOf& key_of, BucketNeeds needs) 
     sum.add(node.sum);
 }
 
+template <typename T>
+std::optional<Bucket::Extremes> Bucket::look_at_few(std::span<const T> values) {
+    constexpr bool kIsWord = std::is_same_v<T, uint32_t>;
+    using Image = std::conditional_t<kIsWord, int32_t, int64_t>;
+    const auto image_of = [](T value) {
+        if constexpr (kIsWord) {
+            return ordered_image32(value);
+        } else {
+            return ordered_image(value);
+        }
+    };
+    Extremes found;
+    bool all_finite = true;
+    Image min = std::numeric_limits<Image>::max();
+    Image max = std::numeric_limits<Image>::min();
+    for (size_t i = 0; i < values.size(); ++i) {
+        double number = 0;
+        if constexpr (kIsWord) {
+            number = static_cast<double>(std::bit_cast<float>(values[i]));  // NaN are not kept
+        } else {
+            number = values[i];
+        }
+        all_finite = all_finite && std::isfinite(number);
+        found.plain_sum += number;
+        const Image image = image_of(values[i]);
+        // Strictly, so that the earliest of equals stays.
+        found.min_at = image < min ? i : found.min_at;
+        found.max_at = image > max ? i : found.max_at;
+        min = std::min(min, image);
+        max = std::max(max, image);
+    }
+    if (!all_finite || !std::isfinite(found.plain_sum)) {
+        return std::nullopt;
+    }
+    found.min = number_of(values[found.min_at]);
+    found.max = number_of(values[found.max_at]);
+    return found;
+}
+
+template <typename T>
+std::optional<Bucket::Extremes> Bucket::look_at_many(std::span<const T> values) {
+    Extremes found;
+    const ValueScan scan = scan_values(values, {&found.plain_sum, 1});
+    if (!scan.finite || !std::isfinite(found.plain_sum)) {
+        return std::nullopt;
+    }
+    found.min = scan.min;
+    found.max = scan.max;
+    return found;
+}
+
 // False, and nothing is added, if they are not all finite or their plain sum is not.
 template <typename T, typename KeyOf>
-bool Bucket::add_many(std::span<const T> values, const KeyOf& key_of, BucketNeeds needs) {
-    double plain_sum = 0;
-    const ValueScan scan = scan_values(values, {&plain_sum, 1});
-    if (!scan.finite || !std::isfinite(plain_sum)) {
+bool Bucket::add_finite(std::span<const T> values, const KeyOf& key_of, BucketNeeds needs) {
+    const bool is_few = values.size() <= kFewValues;
+    const std::optional<Extremes> found = is_few ? look_at_few(values) : look_at_many(values);
+    if (!found) {
         return false;
     }
     if (needs.ends) {
@@ -155,16 +225,16 @@ bool Bucket::add_many(std::span<const T> values, const KeyOf& key_of, BucketNeed
         last_key = key_of(values.size() - 1);
     }
     // By image, -0 is below +0; strictly, so that the earliest of equals stays.
-    if (count == 0 || ordered_image(scan.min) < ordered_image(min)) {
-        min = scan.min;
-        min_key = needs.places ? key_of(find_value(values, min)) : 0;
+    if (count == 0 || ordered_image(found->min) < ordered_image(min)) {
+        min = found->min;
+        min_key = needs.places ? key_of(is_few ? found->min_at : find_value(values, min)) : 0;
     }
-    if (count == 0 || ordered_image(scan.max) > ordered_image(max)) {
-        max = scan.max;
-        max_key = needs.places ? key_of(find_value(values, max)) : 0;
+    if (count == 0 || ordered_image(found->max) > ordered_image(max)) {
+        max = found->max;
+        max_key = needs.places ? key_of(is_few ? found->max_at : find_value(values, max)) : 0;
     }
     count += values.size();
-    sum.add(plain_sum);
+    sum.add(found->plain_sum);
     return true;
 }
 

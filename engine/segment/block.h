@@ -101,6 +101,7 @@ struct ChunkPlace {
     uint64_t strip_offset = 0;
     uint32_t strip_bytes = 0;
     uint64_t strip_checksum = 0;  // XXH3-64 of the strip, seeded with the block's content seed
+    uint32_t strip = 0;           // which of the block's it is
 };
 
 // As it will stand in the directory.

@@ -146,6 +146,11 @@ Result<std::vector<int64_t>> BlockDirectory::lengths(size_t strip) const {
     const uint32_t first = strips_[strip].first_column;
     std::vector<int64_t> lengths(columns_end(strip) - first);
     TRY(decode_integer_range(chunk_bytes_, columns_, first, lengths));
+    TRY(check_lengths(strip, lengths));
+    return lengths;
+}
+
+Status BlockDirectory::check_lengths(size_t strip, std::span<const int64_t> lengths) const {
     uint64_t total = 0;
     for (const int64_t length : lengths) {
         if (length < 0 || static_cast<uint64_t>(length) > strips_[strip].bytes - total) {
@@ -158,7 +163,7 @@ Result<std::vector<int64_t>> BlockDirectory::lengths(size_t strip) const {
         return bad(fmt::format("chunks of {} bytes in strip {} of {} bytes", total, strip,
                                strips_[strip].bytes));
     }
-    return lengths;
+    return {};
 }
 
 Result<std::vector<ChunkPlace>> BlockDirectory::places(size_t index) const {
@@ -167,8 +172,9 @@ Result<std::vector<ChunkPlace>> BlockDirectory::places(size_t index) const {
     std::vector<ChunkPlace> places(chunk_bytes.size());
     uint64_t offset = strip.offset;
     for (size_t i = 0; i < places.size(); ++i) {
-        places[i] = {offset, static_cast<uint32_t>(chunk_bytes[i]), strip.offset, strip.bytes,
-                     strip.checksum};
+        places[i] = {offset,         static_cast<uint32_t>(chunk_bytes[i]),
+                     strip.offset,   strip.bytes,
+                     strip.checksum, static_cast<uint32_t>(index)};
         offset += places[i].bytes;
     }
     return places;
@@ -185,6 +191,42 @@ Result<ChunkPlace> BlockDirectory::place(uint32_t column) const {
     TRY_ASSIGN(const auto chunk_places, places(index));
     const ChunkPlace place = chunk_places[column - strips_[index].first_column];
     return place.bytes != 0 ? place : ChunkPlace{};
+}
+
+Result<ChunkPlaces> ChunkPlaces::read(Bytes section, const BlockInfo& info) {
+    TRY_ASSIGN(BlockDirectory directory, BlockDirectory::read(section, info));
+    std::vector<int64_t> lengths(directory.columns_);
+    TRY(decode_integers(directory.chunk_bytes_, lengths));
+    ChunkPlaces places;
+    places.ends_.resize(lengths.size());
+    for (size_t strip = 0; strip < directory.strips_.size(); ++strip) {
+        const size_t first = directory.strips_[strip].first_column;
+        const size_t end = directory.columns_end(strip);
+        TRY(directory.check_lengths(strip, std::span(lengths).subspan(first, end - first)));
+        uint32_t reach = 0;
+        for (size_t column = first; column < end; ++column) {
+            reach += static_cast<uint32_t>(lengths[column]);
+            places.ends_[column] = reach;
+        }
+    }
+    places.strips_ = std::move(directory.strips_);
+    return places;
+}
+
+ChunkPlace ChunkPlaces::operator[](uint32_t column) const {
+    CHECK(column < ends_.size(), "column {} of {}", column, ends_.size());
+    const auto after = std::ranges::upper_bound(strips_, column, {}, &Strip::first_column);
+    if (after == strips_.begin()) {
+        return ChunkPlace{};
+    }
+    const Strip& strip = *std::prev(after);
+    const uint32_t begin = column == strip.first_column ? 0 : ends_[column - 1];
+    if (ends_[column] == begin) {
+        return ChunkPlace{};
+    }
+    return {strip.offset + begin, ends_[column] - begin,
+            strip.offset,         strip.bytes,
+            strip.checksum,       static_cast<uint32_t>(after - strips_.begin()) - 1};
 }
 
 }  // namespace stepdb

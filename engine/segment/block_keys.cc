@@ -27,14 +27,13 @@ Error bad(std::string message) {
 
 }  // namespace
 
-Result<BlockKeys> BlockKeys::read(Bytes axis_section, const BlockInfo& info) {
-    TRY_ASSIGN(const AxisParts parts, read_axis_parts(axis_section, info));
+Result<BlockKeys> BlockKeys::read(const AxisParts& axis, const BlockInfo& info) {
     BlockKeys keys;
     keys.rows_ = info.rows;
     std::optional<StepStride> stride;
     if (info.axis == Axis::kStepped) {
-        stride = find_step_stride(parts.keys);
-    } else if (const auto times = find_stride(parts.keys)) {
+        stride = find_step_stride(axis.keys);
+    } else if (const auto times = find_stride(axis.keys)) {
         stride = StepStride{*times, false};
     }
     const int64_t limit = stride && stride->is_whole ? kWholeStepMax : kKeyMax;
@@ -45,8 +44,8 @@ Result<BlockKeys> BlockKeys::read(Bytes axis_section, const BlockInfo& info) {
         keys.stride_ = info.rows == 1 ? 0 : stride->values.stride;
     } else {
         keys.keys_.resize(info.rows);
-        TRY(info.axis == Axis::kTimed ? decode_integers(parts.keys, keys.keys_)
-                                      : decode_steps(parts.keys, keys.keys_));
+        TRY(info.axis == Axis::kTimed ? decode_integers(axis.keys, keys.keys_)
+                                      : decode_steps(axis.keys, keys.keys_));
         if (!std::ranges::is_sorted(keys.keys_)) {
             return bad("keys of a block are out of order");
         }

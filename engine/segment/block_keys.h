@@ -13,8 +13,8 @@ namespace stepdb {
 
 class BlockKeys {
   public:
-    // kCorruption as decode_axis, of what is looked at.
-    static Result<BlockKeys> read(Bytes axis_section, const BlockInfo& info);
+    // Of the axis of the block. kCorruption as decode_axis, of what is looked at.
+    static Result<BlockKeys> read(const AxisParts& axis, const BlockInfo& info);
 
     uint32_t rows() const { return rows_; }
     // Ascending.

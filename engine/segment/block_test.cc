@@ -239,6 +239,12 @@ TEST(Chunk, WordsOfFloat32MakeTheChunkOfTheirDoubles) {
     }
 }
 
+bool is_same(const ChunkPlace& a, const ChunkPlace& b) {
+    return a.offset == b.offset && a.bytes == b.bytes && a.strip_offset == b.strip_offset &&
+           a.strip_bytes == b.strip_bytes && a.strip_checksum == b.strip_checksum &&
+           a.strip == b.strip;
+}
+
 TEST(Block, ColumnsAreFoundInTheirOwnStripAndAbsentOnesAreNot) {
     std::mt19937_64 random(test_seed());
     Table table = one_row(9000, random);
@@ -255,6 +261,13 @@ TEST(Block, ColumnsAreFoundInTheirOwnStripAndAbsentOnesAreNot) {
     EXPECT_GE(directory->strips().size(), 1U);
     for (const Strip& strip : directory->strips()) {
         EXPECT_LE(strip.bytes, 16U << 10U);
+    }
+    const auto places = ChunkPlaces::read(directory_section(*block), block->info);
+    ASSERT_TRUE(places);
+    for (uint32_t column = 0; column < block->info.columns; ++column) {
+        const auto place = directory->place(column);
+        ASSERT_TRUE(place);
+        ASSERT_TRUE(is_same((*places)[column], *place)) << column;
     }
 }
 
@@ -325,8 +338,12 @@ TEST(Block, GarbledSectionsNeverCrash) {
         }
         const auto axis = decode_axis(rest.first(bad.info.axis_bytes), bad.info);
         const Bytes directory = rest.subspan(bad.info.axis_bytes, bad.info.directory_bytes);
+        const auto places = ChunkPlaces::read(directory, bad.info);
         for (uint32_t column = 0; column < bad.info.columns; ++column) {
             const auto place = find_chunk(directory, bad.info, column);
+            if (place && places) {
+                ASSERT_TRUE(is_same((*places)[column], *place)) << column;
+            }
             if (place && place->bytes != 0) {
                 ASSERT_LE(place->offset + place->bytes, strips.size());
                 const auto read =

@@ -10,6 +10,16 @@ namespace stepdb {
 
 namespace {
 
+constexpr size_t kCacheLine = 64;
+// Of a node of float32 values, about.
+constexpr size_t kNodeBytes = 18;
+
+void prefetch_bytes(Bytes bytes) {
+    for (size_t at = 0; at < bytes.size(); at += kCacheLine) {
+        __builtin_prefetch(bytes.data() + at);
+    }
+}
+
 std::vector<uint32_t> rows_in(const std::vector<uint64_t>& presence, size_t count) {
     std::vector<uint32_t> rows;
     rows.reserve(count);
@@ -38,7 +48,7 @@ Result<ColumnParts> ColumnParts::read(Bytes chunk, uint32_t rows) {
 }
 
 Status ColumnReader::add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys,
-                            uint32_t begin, uint32_t end) {
+                            uint32_t begin, uint32_t end, bool may_owe) {
     std::optional<Place> last;
     for (size_t part = part_of(begin); begin < end; begin = parts_[part++].end_row) {
         const ColumnParts::Part& here = parts_[part];
@@ -48,14 +58,35 @@ Status ColumnReader::add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& 
                          std::min(end, here.end_row) - here.first_row, last));
         }
     }
-    return needs.ends && last ? set_last(bucket, keys, *last) : Status();
+    owed_.reset();
+    if (!needs.ends || !last) {
+        return {};
+    }
+    if (may_owe) {
+        owed_ = last;
+        return {};
+    }
+    return set_last(bucket, keys, *last);
+}
+
+Status ColumnReader::pay_last(Bucket& bucket, const BlockKeys& keys) {
+    CHECK(owed_, "no value is owed");
+    const Place place = *owed_;
+    owed_.reset();
+    return set_last(bucket, keys, place);
 }
 
 // Of the open part, rows counted from its first.
 Status ColumnReader::add_part(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys,
                               uint32_t begin, uint32_t end, std::optional<Place>& last) {
     const size_t stop = value_at(end);
-    for (size_t at = value_at(begin); at < stop;) {
+    size_t at = value_at(begin);
+    if (constant_ && at < stop) {
+        bucket.add_equal(*constant_, stop - at, key_at(keys, at), key_at(keys, stop - 1));
+        last.reset();
+        return {};
+    }
+    while (at < stop) {
         const size_t vector = at / kPackedValuesMax;
         const size_t from = vector * kPackedValuesMax;
         const size_t here_end = std::min(stop, from + kPackedValuesMax);
@@ -174,12 +205,35 @@ Status ColumnReader::open(size_t part) {
     const uint32_t rows = here.end_row - here.first_row;
     TRY_ASSIGN(const ChunkSections sections, read_chunk_sections(here.chunk, rows));
     TRY_ASSIGN(vectors_, ValueVectors::read(sections.form, sections.payload, sections.count));
+    TRY_ASSIGN(constant_, vectors_->constant());
     nodes_ = sections.nodes;
     count_ = sections.count;
     rows_ = count_ == rows ? std::vector<uint32_t>() : rows_in(sections.presence, count_);
     open_ = part;
     is_decoded_ = false;
+    if (part + 1 < parts_.size()) {
+        prefetch_part(part + 1);
+    }
     return {};
+}
+
+void ColumnReader::prefetch(uint32_t row) const {
+    if (open_ >= parts_.size() || !rows_.empty()) {
+        return;
+    }
+    const ColumnParts::Part& here = parts_[open_];
+    if (here.first_row <= row && row < here.end_row) {
+        vectors_->prefetch((row - here.first_row) / kPackedValuesMax);
+    }
+}
+
+// Its head, with the lengths of its vectors, and its nodes: parts lie some kilobytes apart, and of
+// most of them a chart looks at no more.
+void ColumnReader::prefetch_part(size_t part) const {
+    const Bytes chunk = parts_[part].chunk;
+    const size_t vectors = node_count(parts_[part].end_row - parts_[part].first_row);
+    prefetch_bytes(chunk.first(std::min(chunk.size(), 2 * kCacheLine)));
+    prefetch_bytes(chunk.last(std::min(chunk.size(), vectors * kNodeBytes + kCacheLine)));
 }
 
 Status ColumnReader::decode(size_t vector) {
@@ -188,8 +242,8 @@ Status ColumnReader::decode(size_t vector) {
         length_ = vectors_->length(vector);
         is_float32_ = vectors_->is_float32();
         if (is_float32_) {
-            words_.resize(length_);
-            TRY(vectors_->decode(vector, words_));
+            words_.resize(kDecodedWordsRoom);
+            TRY(vectors_->decode_words(vector, words_));
         } else {
             values_.resize(length_);
             TRY(vectors_->decode(vector, values_));

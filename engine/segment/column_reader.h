@@ -42,9 +42,14 @@ class ColumnReader {
     // looked at.
     explicit ColumnReader(const ColumnParts& column) : parts_(column.parts()) {}
 
-    // Adds the values in rows [begin, end), of which some may have none, with their keys.
+    // Adds the values in rows [begin, end), of which some may have none, with their keys. With
+    // `may_owe` the bucket's last value may be left as it was, for points may follow that make
+    // looking for it a waste.
     Status add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys, uint32_t begin,
-                  uint32_t end);
+                  uint32_t end, bool may_owe = false);
+    // Whether the last add_to() left it, and what then puts it in.
+    bool owes_last() const { return owed_.has_value(); }
+    Status pay_last(Bucket& bucket, const BlockKeys& keys);
 
     // Appends the values in these rows, and the rows that have one.
     Status read_rows(uint32_t begin, uint32_t end, std::vector<uint32_t>& rows,
@@ -53,6 +58,9 @@ class ColumnReader {
     // The first row from `row` on that has a value, and the last up to it; none if there is none.
     Result<std::optional<uint32_t>> first_present(uint32_t row);
     Result<std::optional<uint32_t>> last_present(uint32_t row);
+
+    // That rows near this one will be looked at next: a hint, which costs little where it is wrong.
+    void prefetch(uint32_t row) const;
 
     size_t vectors_decoded() const { return vectors_decoded_; }
     size_t values_decoded() const { return values_decoded_; }
@@ -66,6 +74,7 @@ class ColumnReader {
 
     size_t part_of(uint32_t row) const;
     Status open(size_t part);
+    void prefetch_part(size_t part) const;
     // What is added of a part; `last` is the vector added last, if that was by its node.
     Status add_part(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys, uint32_t begin,
                     uint32_t end, std::optional<Place>& last);
@@ -88,15 +97,17 @@ class ColumnReader {
     size_t open_ = SIZE_MAX;
     std::optional<ValueVectors> vectors_;
     std::optional<ValueNodes> nodes_;
+    std::optional<double> constant_;  // what all values are
     size_t count_ = 0;
     std::vector<uint32_t> rows_;  // of each value, from the part's first; empty if all have one
     // Of vector decoded_ of it: `length_` values, as words if they are float32.
-    std::vector<uint32_t> words_;
+    std::vector<uint32_t> words_;  // with room behind them
     std::vector<double> values_;
     size_t length_ = 0;
     bool is_float32_ = false;
     size_t decoded_ = 0;
     bool is_decoded_ = false;
+    std::optional<Place> owed_;  // the vector whose last value a bucket wants
 };
 
 }  // namespace stepdb

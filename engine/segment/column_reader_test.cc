@@ -131,7 +131,8 @@ TEST(ColumnReader, RangesOfRowsAreWhatWasEncoded) {
     for (int round = 0; round < 200; ++round) {
         const Example example = draw_example(random);
         const auto rows = static_cast<uint32_t>(example.values.size());
-        const auto keys = BlockKeys::read(example.axis, example.info);
+        const auto keys =
+            BlockKeys::read(*read_axis_parts(example.axis, example.info), example.info);
         ASSERT_TRUE(keys) << keys.error().to_string();
         ASSERT_NO_FATAL_FAILURE(check_keys(example, *keys, random));
         const auto parts = ColumnParts::read(example.chunk, rows);
@@ -189,7 +190,7 @@ TEST(ColumnReader, AscendingRangesDecodeNoVectorTwice) {
     example.info.key_min = example.keys.front();
     example.info.key_max = example.keys.back();
     const auto section = encode_axis_section(axis, example.info.axis);
-    const auto keys = BlockKeys::read(section, example.info);
+    const auto keys = BlockKeys::read(*read_axis_parts(section, example.info), example.info);
     ASSERT_TRUE(keys) << keys.error().to_string();
     const auto parts = ColumnParts::read(chunk, 10000);
     ASSERT_TRUE(parts);
@@ -213,11 +214,11 @@ TEST(BlockKeys, KeysThatComeTwiceAreTold) {
     info.key_min = axis.keys.front();
     info.key_max = axis.keys.back();
     const auto section = encode_axis_section(axis, Axis::kStepped);
-    const auto keys = BlockKeys::read(section, info);
+    const auto keys = BlockKeys::read(*read_axis_parts(section, info), info);
     ASSERT_TRUE(keys);
     EXPECT_FALSE(keys->has_distinct());
     info.key_max = key_of_step(4);
-    EXPECT_FALSE(BlockKeys::read(section, info));
+    EXPECT_FALSE(BlockKeys::read(*read_axis_parts(section, info), info));
 }
 
 }  // namespace

@@ -13,17 +13,7 @@ namespace stepdb {
 namespace {
 
 constexpr size_t kLengthBytes = sizeof(uint32_t);
-constexpr size_t kPlaceBytes = 2;  // of least and largest
-
 static_assert(kPackedValuesMax <= kPlainValues, "one plain sum a vector");
-
-size_t word_bytes(bool float64) {
-    return float64 ? sizeof(double) : sizeof(float);
-}
-
-size_t node_bytes(bool float64) {
-    return 2 * word_bytes(float64) + kPlaceBytes + sizeof(double);
-}
 
 double number_of(double value) {
     return value;
@@ -135,6 +125,16 @@ std::byte* write_nodes(std::span<const uint32_t> words, std::byte* to) {
     return write(words, false, to);
 }
 
+void ValueNodes::add_not_finite(size_t vector, ValueNode& node) const {
+    const auto found = std::ranges::lower_bound(not_finite_, vector, {}, &NotFinite::vector);
+    if (found != not_finite_.end() && found->vector == vector) {
+        node.count -= found->values();
+        node.nan = found->nan;
+        node.positive_infinity = found->positive_infinity;
+        node.negative_infinity = found->negative_infinity;
+    }
+}
+
 Result<ValueNodes> ValueNodes::read(Bytes& bytes, bool float64, size_t count) {
     const size_t fixed_bytes = node_count(count) * node_bytes(float64);
     if (bytes.size() < kLengthBytes) {
@@ -191,38 +191,6 @@ Status ValueNodes::read_not_finite(ByteReader& reader) {
         return bad(fmt::format("{} bytes behind the index nodes", reader.remaining()));
     }
     return {};
-}
-
-std::optional<ValueNode> ValueNodes::node(size_t vector) const {
-    const std::byte* at = fixed_.data() + vector * node_bytes(float64_);
-    ValueNode node;
-    node.count = static_cast<uint32_t>(length(vector));
-    if (float64_) {
-        node.min = std::bit_cast<double>(load_le<uint64_t>(at));
-        node.max = std::bit_cast<double>(load_le<uint64_t>(at + sizeof(double)));
-    } else {
-        node.min = widen(load_le<uint32_t>(at));
-        node.max = widen(load_le<uint32_t>(at + sizeof(float)));
-    }
-    at += 2 * word_bytes(float64_);
-    node.min_at = static_cast<uint32_t>(at[0]);
-    node.max_at = static_cast<uint32_t>(at[1]);
-    at += kPlaceBytes;
-    node.sum = std::bit_cast<double>(load_le<uint64_t>(at));
-    if (!not_finite_.empty()) {
-        const auto found = std::ranges::lower_bound(not_finite_, vector, {}, &NotFinite::vector);
-        if (found != not_finite_.end() && found->vector == vector) {
-            node.count -= found->values();
-            node.nan = found->nan;
-            node.positive_infinity = found->positive_infinity;
-            node.negative_infinity = found->negative_infinity;
-        }
-    }
-    // Of bytes whose checksum is right, what is not so is a sum beyond float64.
-    const size_t values = length(vector);
-    const bool is_plain = std::isfinite(node.sum) && std::isfinite(node.min) &&
-                          std::isfinite(node.max) && node.min_at < values && node.max_at < values;
-    return is_plain ? std::optional(node) : std::nullopt;
 }
 
 bool ValueNodes::agrees(std::span<const double> values) const {

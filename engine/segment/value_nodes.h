@@ -15,12 +15,15 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/base/bytes.h"
+#include "engine/base/coding.h"
 #include "engine/base/result.h"
 #include "engine/codec/integer_vector.h"
 #include "engine/model/bucket.h"
@@ -71,15 +74,52 @@ class ValueNodes {
     ValueNodes(Bytes fixed, bool float64, size_t count)
         : fixed_(fixed), float64_(float64), count_(count) {}
 
+    static constexpr size_t kPlaceBytes = 2;  // of least and largest
+
+    static constexpr size_t word_bytes(bool float64) {
+        return float64 ? sizeof(double) : sizeof(float);
+    }
+    static constexpr size_t node_bytes(bool float64) {
+        return 2 * word_bytes(float64) + kPlaceBytes + sizeof(double);
+    }
     size_t length(size_t vector) const {
         return std::min(kPackedValuesMax, count_ - vector * kPackedValuesMax);
     }
     Status read_not_finite(ByteReader& reader);
+    void add_not_finite(size_t vector, ValueNode& node) const;
 
     Bytes fixed_;
     bool float64_;
     size_t count_;
     std::vector<NotFinite> not_finite_;  // by vector; mostly empty
 };
+
+// Inline, since of a long series there are thousands in a chart.
+inline std::optional<ValueNode> ValueNodes::node(size_t vector) const {
+    const std::byte* at = fixed_.data() + vector * node_bytes(float64_);
+    ValueNode node;
+    node.count = static_cast<uint32_t>(length(vector));
+    if (float64_) {
+        node.min = std::bit_cast<double>(load_le<uint64_t>(at));
+        node.max = std::bit_cast<double>(load_le<uint64_t>(at + sizeof(double)));
+    } else {
+        // What is a NaN, and changed by that, does not count below.
+        node.min = std::bit_cast<float>(load_le<uint32_t>(at));
+        node.max = std::bit_cast<float>(load_le<uint32_t>(at + sizeof(float)));
+    }
+    at += 2 * word_bytes(float64_);
+    node.min_at = static_cast<uint32_t>(at[0]);
+    node.max_at = static_cast<uint32_t>(at[1]);
+    at += kPlaceBytes;
+    node.sum = std::bit_cast<double>(load_le<uint64_t>(at));
+    if (!not_finite_.empty()) {
+        add_not_finite(vector, node);
+    }
+    // Of bytes whose checksum is right, what is not so is a sum beyond float64.
+    const size_t values = length(vector);
+    const bool is_plain = std::isfinite(node.sum) && std::isfinite(node.min) &&
+                          std::isfinite(node.max) && node.min_at < values && node.max_at < values;
+    return is_plain ? std::optional(node) : std::nullopt;
+}
 
 }  // namespace stepdb

@@ -217,7 +217,7 @@ BlockKeys keys_of(uint32_t rows) {
     info.key_min = axis.keys.front();
     info.key_max = axis.keys.back();
     const std::vector<std::byte> section = encode_axis_section(axis, Axis::kStepped);
-    auto keys = BlockKeys::read(section, info);
+    auto keys = BlockKeys::read(*read_axis_parts(section, info), info);
     CHECK(keys.has_value(), "{} rows", rows);
     return *std::move(keys);
 }
