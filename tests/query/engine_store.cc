@@ -12,7 +12,8 @@ constexpr size_t kRowsOfAFrame = 100;
 
 }  // namespace
 
-EngineStore::EngineStore(Reopening reopening) : store_(disk_, 1), reopening_(reopening) {
+EngineStore::EngineStore(Reopening reopening, EngineOptions options)
+    : store_(disk_, 1, std::move(options)), reopening_(reopening) {
     const Status opened = store_.open();
     CHECK(opened.has_value(), "{}", opened.error().to_string());
     Id128 id;

@@ -15,7 +15,7 @@ enum class Reopening : uint8_t { kClose, kCrash, kMerge };
 
 class EngineStore final : public ScriptStore {
   public:
-    explicit EngineStore(Reopening reopening);
+    explicit EngineStore(Reopening reopening, EngineOptions options = SimStore::small_options());
     ~EngineStore() override;
 
     Status add_row(const ScriptRow& row) override;

@@ -2,7 +2,11 @@
 // points, restarts, forks, NaN and infinities, on a map and on an engine.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "engine/base/float_bits.h"
@@ -12,6 +16,7 @@
 #include "tests/query/plain/evaluator.h"
 #include "tests/query/plain/query_maker.h"
 #include "tests/support/sim_executor.h"
+#include "tools/import/csv_reader.h"
 
 namespace stepdb {
 namespace {
@@ -127,9 +132,10 @@ std::string difference(const Table& want, const Result<AnswerLines>& answer) {
 }
 
 // Rounds of one store; returns how many queries were a test.
-uint64_t check_store(uint64_t seed, ScriptStore& store, EngineStore* engine, uint64_t queries) {
+uint64_t check_store(uint64_t seed, ScriptStore& store, EngineStore* engine, uint64_t queries,
+                     plain::WorldShape shape = {}) {
     SimRandom random(seed);
-    const plain::World world(random, store, engine);
+    const plain::World world(random, store, engine, std::move(shape));
     uint64_t tested = 0;
     for (uint64_t number = 0; tested < queries && number < 10 * queries; ++number) {
         const plain::Query query = plain::make_query(random, world);
@@ -149,6 +155,56 @@ uint64_t check_store(uint64_t seed, ScriptStore& store, EngineStore* engine, uin
         }
     }
     return tested;
+}
+
+// --- Real logs: the columns of numbers of some, as they came ---
+
+constexpr size_t kLogRowsMax = 2500;
+
+std::vector<std::vector<double>> read_log(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (file.peek() == '#') {
+        std::string comment;
+        std::getline(file, comment);
+    }
+    ByteSource source = [&](MutableBytes into) -> Result<size_t> {
+        file.read(reinterpret_cast<char*>(into.data()), static_cast<std::streamsize>(into.size()));
+        return static_cast<size_t>(file.gcount());
+    };
+    CsvReader reader(std::move(source), CsvOptions());
+    std::vector<std::string_view> fields;
+    std::vector<std::vector<std::optional<double>>> columns;
+    EXPECT_TRUE(*reader.next(fields)) << path;
+    columns.resize(fields.size());
+    for (size_t rows = 0; rows < kLogRowsMax && *reader.next(fields); ++rows) {
+        for (size_t column = 0; column < columns.size(); ++column) {
+            columns[column].push_back(parse_value(fields[column]));
+        }
+    }
+    std::vector<std::vector<double>> numbers;
+    for (const auto& column : columns) {
+        if (std::ranges::all_of(column, [](const auto& cell) { return cell.has_value(); })) {
+            auto& values = numbers.emplace_back();
+            for (const auto& cell : column) {
+                values.push_back(*cell);
+            }
+        }
+    }
+    EXPECT_GE(numbers.size(), 3U) << path;
+    return numbers;
+}
+
+std::vector<std::vector<std::vector<double>>> read_logs() {
+    const char* data = std::getenv("STEPDB_DATA");  // NOLINT(concurrency-mt-unsafe): one thread
+    const std::string folder = data != nullptr ? data : STEPDB_SHARED_DATA;
+    std::vector<std::vector<std::vector<double>>> logs;
+    if (std::filesystem::exists(folder)) {
+        for (const char* name : {"/olmo_ladder/1B-10xC.csv", "/sb3_monitor/0.monitor.csv",
+                                 "/nanogpt_gradient_rank/gradient_rank_summary.csv"}) {
+            logs.push_back(read_log(folder + name));
+        }
+    }
+    return logs;
 }
 
 class StagesExactness : public testing::TestWithParam<uint64_t> {};
@@ -175,6 +231,60 @@ TEST_P(StagesExactness, AgreesWithPlainEvaluationOfAnEngine) {
 
 // 4 x (9 x 1000 + 4 x 250) = 40,000 queries.
 INSTANTIATE_TEST_SUITE_P(Shards, StagesExactness, testing::Values(1000, 2000, 3000, 4000));
+
+// Series that have index nodes: in memory, in segments, and in merged ones.
+class LongSeriesExactness : public testing::TestWithParam<uint64_t> {
+  protected:
+    // Blocks of as many rows as a production tail may have.
+    static EngineOptions options() {
+        EngineOptions options = SimStore::small_options();
+        options.tail_rows_max = 700;
+        options.tail_bytes_max = 1U << 20U;
+        options.memory_blocks_bytes_max = 8U << 20U;
+        options.log_live_bytes_max = 8U << 20U;
+        options.merge_bytes_max = 1U << 20U;
+        return options;
+    }
+
+    // Two stores of the shape that `shape_of` makes of a seed.
+    template <typename ShapeOf>
+    void check_stores(uint64_t first, const ShapeOf& shape_of) {
+        uint64_t tested = 0;
+        for (uint64_t seed = first; seed < first + 2 && !HasFailure(); ++seed) {
+            EngineStore store(seed % 2 == 0 ? Reopening::kMerge : Reopening::kClose, options());
+            tested += check_store(seed, store, &store, scaled(kQueries), shape_of(seed));
+        }
+        EXPECT_TRUE(HasFailure() || tested == 2 * scaled(kQueries)) << tested;
+    }
+
+    static constexpr uint64_t kQueries = 100;
+};
+
+TEST_P(LongSeriesExactness, AgreesWithPlainEvaluation) {
+    check_stores(test_seed(GetParam()), [](uint64_t seed) {
+        plain::WorldShape shape;
+        shape.history_rows = 2000;
+        // Whole steps one apart, whole ones further apart, or steps that are not whole.
+        shape.step_unit = seed % 3 == 0 ? 40 : seed % 3 == 1 ? 400 : 1;
+        return shape;
+    });
+}
+
+TEST_P(LongSeriesExactness, AgreesWithPlainEvaluationOfRealLogs) {
+    const std::vector<std::vector<std::vector<double>>> logs = read_logs();
+    if (logs.empty()) {
+        GTEST_SKIP() << "no folder of real logs beside the checkout and no $STEPDB_DATA";
+    }
+    check_stores(test_seed(GetParam() + 50), [&](uint64_t seed) {
+        plain::WorldShape shape;
+        shape.columns = logs[seed % logs.size()];
+        shape.history_rows = static_cast<uint32_t>(shape.columns.front().size());
+        shape.step_unit = shape.history_rows / 50.0;
+        return shape;
+    });
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, LongSeriesExactness, testing::Values(7000, 8000));
 
 }  // namespace
 }  // namespace stepdb

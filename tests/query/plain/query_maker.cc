@@ -249,10 +249,9 @@ Stage QueryMaker::range() {
     made.kind = steps ? Stage::Kind::kSteps : Stage::Kind::kTime;
     double from = static_cast<double>(below(45));
     double to = from + static_cast<double>(below(30));
-    if (!steps) {
-        from *= 1e6;
-        to *= 1e6;
-    }
+    const double unit = steps ? world_.shape().step_unit : 1e6;
+    from *= unit;
+    to *= unit;
     if (!one_in(4)) {
         made.from = from;
     }
@@ -298,7 +297,7 @@ Stage QueryMaker::every() {
     made.word = one_in(3) ? "" : pick(kValueFields);
     made.number = kWidths[below(kWidths.size())];
     made.is_duration = timed_ || x_is_time_;
-    made.number *= made.is_duration ? 1e6 : has_x_ ? 40 : 1;
+    made.number *= made.is_duration ? 1e6 : (has_x_ ? 40 : 1) * world_.shape().step_unit;
     return made;
 }
 

@@ -1,6 +1,8 @@
 #include "tests/query/plain/world.h"
 
 #include <algorithm>
+#include <cmath>
+#include <span>
 
 #include "engine/base/check.h"
 #include "engine/base/float_bits.h"
@@ -56,11 +58,12 @@ const std::vector<Point>* Run::find(const std::string& metric) const {
     return nullptr;
 }
 
-World::World(SimRandom& random, ScriptStore& store, EngineStore* engine)
-    : random_(random), store_(store) {
+World::World(SimRandom& random, ScriptStore& store, EngineStore* engine, WorldShape shape)
+    : random_(random), store_(store), shape_(std::move(shape)) {
     const size_t runs = engine == nullptr ? std::size(kRunNames) : 3;
     for (size_t run = 0; run < runs; ++run) {
         written_.push_back({kRunNames[run], std::vector<Attempt>(1)});
+        add_history(run);
         add_rows(run, static_cast<int>(5 + random_.below(random_.coin() ? 20 : 90)));
     }
     if (engine != nullptr) {
@@ -95,9 +98,43 @@ void World::add_rows(size_t run, int rows) {
     }
 }
 
+// Stepped and timed rows in turn; a hundredth of the values of each metric is not there.
+void World::add_history(size_t run) {
+    for (uint32_t i = 0; i < shape_.history_rows; ++i) {
+        const double part = static_cast<double>(i) / shape_.history_rows;
+        for (const bool timed : {false, true}) {
+            const auto metrics = timed ? std::span<const char* const>(kTimed) : std::span(kStepped);
+            const size_t absent = random_.below(metrics.size() * 12);
+            ScriptRow row;
+            row.project = "p";
+            row.run = written_[run].name;
+            row.time_us = static_cast<int64_t>(part * 50e6);
+            if (!timed) {
+                row.step = std::floor(part * 50 * shape_.step_unit);
+            }
+            for (size_t m = 0; m < metrics.size(); ++m) {
+                const auto& columns = shape_.columns;
+                const double value = columns.empty() ? random_value(random_, metrics[m], part * 50)
+                                                     : columns[(run + m) % columns.size()][i];
+                if (m != absent) {
+                    row.values.emplace_back(metrics[m], value);
+                }
+            }
+            write(run, std::move(row));
+        }
+        if (i == shape_.history_rows / 2 && random_.coin()) {
+            must(store_.flush());
+        }
+    }
+    if (shape_.history_rows > 0) {
+        script_ +=
+            fmt::format("{} rows of p/{} in order\n", shape_.history_rows, written_[run].name);
+    }
+}
+
 // Anywhere among the steps: most are late, many replace.
 void World::add_row(size_t run) {
-    Written& written = written_[run];
+    const Written& written = written_[run];
     const size_t attempt = written.attempts.size() - 1 -
                            (random_.below(6) == 0 ? random_.below(written.attempts.size()) : 0);
     ScriptRow row;
@@ -105,9 +142,10 @@ void World::add_row(size_t run) {
     row.run = written.name;
     row.attempt = static_cast<uint32_t>(attempt);
     const bool timed = random_.below(4) == 0;
-    const double step = static_cast<double>(random_.below(50)) + (random_.below(9) == 0 ? 0.5 : 0);
+    const double step = any_step() + (random_.below(9) == 0 ? 0.5 : 0);
+    const double second = step / shape_.step_unit;
     row.time_us =
-        static_cast<int64_t>(step * 1e6) + static_cast<int64_t>(random_.below(5)) * 400'000;
+        static_cast<int64_t>(second * 1e6) + static_cast<int64_t>(random_.below(5)) * 400'000;
     script_ += fmt::format("row p/{}", written.name);
     if (attempt > 0) {
         script_ += fmt::format("#{}", attempt);
@@ -122,21 +160,27 @@ void World::add_row(size_t run) {
         if (random_.below(3) == 0) {
             continue;
         }
-        const double value = random_value(random_, metric, step);
+        const double value = random_value(random_, metric, second);
         row.values.emplace_back(metric, value);
         script_ += fmt::format(" {}={}", metric, print(value));
-        Attempt& into = written.attempts[attempt];
-        Keyed& keyed = timed ? into.timed : into.stepped;
-        Point point;
-        point.step = timed ? kNan : step;
-        point.time_us = row.time_us;
-        point.value.value = value;
-        keyed[metric][timed ? static_cast<double>(row.time_us) : step] = point;
     }
     script_ += "\n";
     if (!row.values.empty()) {
-        must(store_.add_row(row));
+        write(run, std::move(row));
     }
+}
+
+void World::write(size_t run, ScriptRow row) {
+    Attempt& into = written_[run].attempts[row.attempt];
+    Keyed& keyed = row.step ? into.stepped : into.timed;
+    for (const auto& [metric, value] : row.values) {
+        Point point;
+        point.step = row.step.value_or(kNan);
+        point.time_us = row.time_us;
+        point.value.value = value;
+        keyed[metric][row.step.value_or(static_cast<double>(row.time_us))] = point;
+    }
+    must(store_.add_row(row));
 }
 
 void World::make_forks(EngineStore& engine) {
@@ -144,7 +188,7 @@ void World::make_forks(EngineStore& engine) {
         const size_t parent = random_.below(written_.size());
         Attempt first;
         first.parent = {parent, written_[parent].attempts.size() - 1};
-        first.cut = static_cast<double>(random_.below(50));
+        first.cut = any_step();
         must(engine.fork(fmt::format("p/{}", name), "p/" + written_[parent].name, first.cut));
         script_ += fmt::format("fork p/{} from p/{} at {}\n", name, written_[parent].name,
                                print(first.cut));
@@ -160,7 +204,7 @@ void World::restart(EngineStore& engine, size_t run) {
     Attempt next;
     std::optional<double> step;
     if (random_.below(8) != 0) {
-        step = static_cast<double>(random_.below(50));
+        step = any_step();
         next.parent = {run, number - 1};
         next.cut = *step;
     }

@@ -62,11 +62,24 @@ struct Run {
     }
 };
 
+// What a world is like beside what is drawn.
+struct WorldShape {
+    // Steps reach to 50 of these, those of queries too.
+    double step_unit = 1;
+    // So many rows of a run come first, in order, over all of the steps and times, with nearly all
+    // metrics: series long enough to have index nodes.
+    uint32_t history_rows = 0;
+    // Of these rows: each metric's values, one a row, are those of one of these columns, which are
+    // as long at least. None: values are drawn.
+    std::vector<std::vector<double>> columns;
+};
+
 class World {
   public:
     // `engine` is `store` or null: then there are no forks and restarts.
-    World(SimRandom& random, ScriptStore& store, EngineStore* engine);
+    World(SimRandom& random, ScriptStore& store, EngineStore* engine, WorldShape shape = {});
 
+    const WorldShape& shape() const { return shape_; }
     const std::vector<Run>& runs() const { return runs_; }
     // What made it, a line each, as query scripts have it.
     const std::string& script() const { return script_; }
@@ -84,8 +97,12 @@ class World {
         std::vector<Attempt> attempts;
     };
 
+    void add_history(size_t run);
     void add_rows(size_t run, int rows);
     void add_row(size_t run);
+    double any_step() { return static_cast<double>(random_.below(50)) * shape_.step_unit; }
+    // The row of the run's attempt, with values for these metrics.
+    void write(size_t run, ScriptRow row);
     void make_forks(EngineStore& engine);
     void restart(EngineStore& engine, size_t run);
     void set_attributes(Run& run);
@@ -95,6 +112,7 @@ class World {
 
     SimRandom& random_;
     ScriptStore& store_;
+    const WorldShape shape_;
     std::vector<Written> written_;
     std::vector<Run> runs_;
     std::string script_;
