@@ -1,5 +1,6 @@
 #include "engine/block_cache.h"
 
+#include <iterator>
 #include <utility>
 
 namespace stepdb {
@@ -17,29 +18,42 @@ size_t BlockCache::HashPlace::operator()(const Place& place) const {
            place.part * 0x165667B19E3779F9ULL;
 }
 
+size_t BlockCache::bytes() const {
+    return kept_.with([](const Kept& kept) { return kept.bytes; });
+}
+
 std::shared_ptr<const void> BlockCache::find_any(const Place& place) {
-    const auto at = places_.find(place);
-    if (at == places_.end()) {
-        return nullptr;
-    }
-    items_.splice(items_.begin(), items_, at->second);
-    return at->second->item;
+    return kept_.with([&](Kept& kept) -> std::shared_ptr<const void> {
+        const auto at = kept.places.find(place);
+        if (at == kept.places.end()) {
+            return nullptr;
+        }
+        kept.items.splice(kept.items.begin(), kept.items, at->second);
+        return at->second->item;
+    });
 }
 
 void BlockCache::put_any(const Place& place, std::shared_ptr<const void> item, size_t bytes) {
     bytes += kItemBytes;
-    if (bytes > bytes_max_ || places_.contains(place)) {
+    if (bytes > bytes_max_) {
         return;
     }
-    items_.push_front({place, std::move(item), bytes});
-    places_.emplace(place, items_.begin());
-    bytes_ += bytes;
-    while (bytes_ > bytes_max_) {
-        const auto last = std::prev(items_.end());
-        bytes_ -= last->bytes;
-        places_.erase(last->place);
-        items_.erase(last);
-    }
+    Items added;
+    added.push_back({place, std::move(item), bytes});
+    Items gone;  // freed when nobody is kept waiting
+    kept_.with([&](Kept& kept) {
+        if (!kept.places.try_emplace(place, added.begin()).second) {
+            return;
+        }
+        kept.items.splice(kept.items.begin(), added);
+        kept.bytes += bytes;
+        while (kept.bytes > bytes_max_) {
+            const auto last = std::prev(kept.items.end());
+            kept.bytes -= last->bytes;
+            kept.places.erase(last->place);
+            gone.splice(gone.end(), kept.items, last);
+        }
+    });
 }
 
 }  // namespace stepdb

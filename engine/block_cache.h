@@ -1,5 +1,10 @@
 // What queries have read of segments, verified and taken apart once, and kept for the next: the
-// least recently used goes first. Of any number of readers, all on one executor.
+// least recently used goes first. Any thread.
+//
+// One cache under one lock. A cache for each query thread would keep what all of them read as often
+// as there are threads, and a chart that comes to another thread next time would find nothing. The
+// lock is held for a look into a hash table, less than a thousandth of what a block takes to be
+// walked over; what goes is freed outside of it.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +12,8 @@
 #include <list>
 #include <memory>
 #include <unordered_map>
+
+#include "engine/io/guarded.h"
 
 namespace stepdb {
 
@@ -34,12 +41,16 @@ class BlockCache {
     std::shared_ptr<const T> find(const Place& place) {
         return std::static_pointer_cast<const T>(find_any(place));
     }
+    // What is put is read by any number of threads from then on, and must not change: no part of it
+    // that is worked out when it is asked for. Of two that were read at the same time the first
+    // stays.
     template <typename T>
     void put(const Place& place, std::shared_ptr<const T> item, size_t bytes) {
         put_any(place, std::move(item), bytes);
     }
 
-    size_t bytes() const { return bytes_; }
+    size_t bytes_max() const { return bytes_max_; }
+    size_t bytes() const;
 
   private:
     struct Item {
@@ -47,17 +58,21 @@ class BlockCache {
         std::shared_ptr<const void> item;
         size_t bytes = 0;
     };
+    using Items = std::list<Item>;
     struct HashPlace {
         size_t operator()(const Place& place) const;
+    };
+    struct Kept {
+        Items items;  // the most recently used first
+        std::unordered_map<Place, Items::iterator, HashPlace> places;
+        size_t bytes = 0;
     };
 
     std::shared_ptr<const void> find_any(const Place& place);
     void put_any(const Place& place, std::shared_ptr<const void> item, size_t bytes);
 
     const size_t bytes_max_;
-    std::list<Item> items_;  // the most recently used first
-    std::unordered_map<Place, std::list<Item>::iterator, HashPlace> places_;
-    size_t bytes_ = 0;
+    Guarded<Kept> kept_;
 };
 
 }  // namespace stepdb

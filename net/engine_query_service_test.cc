@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+
 #include "tests/support/sim_store.h"
 
 namespace stepdb {
@@ -13,16 +16,22 @@ using ::testing::HasSubstr;
 // Shared by the test and, until the query is destroyed, by it.
 struct Answer : ResultSink {
     void on_columns(std::vector<ResultColumn>) override {}
-    void on_block(ResultBlock block) override { rows += block.rows(); }
+    void on_block(ResultBlock block) override {
+        rows += block.rows();
+        ++blocks;
+    }
     void on_end(QueryEnd) override { ended = true; }
     void on_error(Error its_error) override { error = std::move(its_error); }
+    const void* asker() const override { return whose; }
 
+    const void* whose = nullptr;
     uint64_t rows = 0;
+    uint64_t blocks = 0;
     bool ended = false;
     std::optional<Error> error;
 };
 
-// Everything on one simulated executor.
+// On one simulated executor, or with queries on others.
 class EngineQueryServiceTest : public ::testing::Test {
   protected:
     // Nothing is flushed but when the test says so.
@@ -52,7 +61,7 @@ class EngineQueryServiceTest : public ::testing::Test {
     // The service waits for its queries, which end on the executor.
     ~EngineQueryServiceTest() override {
         running_.clear();
-        store_.run();
+        run();
     }
 
     void begin(QueryLimits limits) {
@@ -60,6 +69,34 @@ class EngineQueryServiceTest : public ::testing::Test {
                                            store_.files(), store_.clock());
         service_ =
             std::make_unique<EngineQueryService>(store_.engine(), environment, std::move(limits));
+    }
+    // Queries on so many threads, each of which the test moves on.
+    void begin_on(size_t threads, QueryLimits limits = QueryLimits()) {
+        std::vector<QuerySide> sides;
+        for (size_t at = 0; at < threads; ++at) {
+            sides.emplace_back(sides_[at], side_files_[at]);
+        }
+        const QueryEnvironment environment(store_.executor(), std::move(sides), store_.executor(),
+                                           store_.clock());
+        service_ =
+            std::make_unique<EngineQueryService>(store_.engine(), environment, std::move(limits));
+    }
+    // A piece of work of this query thread, after all that others have to do; false if it has none.
+    bool step(size_t side = 0) {
+        store_.run();
+        return sides_[side].run_one();
+    }
+    void run() {
+        while (step(0) || step(1)) {
+        }
+    }
+    // Steps of the first query thread until it has nothing to do.
+    size_t count_steps() {
+        size_t steps = 0;
+        while (step()) {
+            ++steps;
+        }
+        return steps;
     }
     RunningQuery& start(std::string text, Answer& answer) {
         running_.push_back(service_->start(QueryText(std::move(text)), answer));
@@ -69,8 +106,20 @@ class EngineQueryServiceTest : public ::testing::Test {
     // All of the answer.
     static void read(RunningQuery& query) { query.want(1'000); }
 
+    // A query of two hundred calculated series, a million points in all.
+    static std::string heavy(const std::string& stages = "") {
+        std::string terms;
+        for (int term = 1; term <= 200; ++term) {
+            terms += (term > 1 ? ", m + " : "m + ") + std::to_string(term);
+        }
+        return terms + " @ p/r" + stages;
+    }
+
     SimDisk disk_;
     SimStore store_;
+    std::array<SimExecutor, 2> sides_;
+    std::array<SimFileSystem, 2> side_files_ = {SimFileSystem(disk_, sides_[0]),
+                                                SimFileSystem(disk_, sides_[1])};
     TestWriter writer_{sha256_128(as_bytes("writer"))};
     std::unique_ptr<EngineQueryService> service_;
     std::vector<std::unique_ptr<RunningQuery>> running_;
@@ -136,6 +185,73 @@ TEST_F(EngineQueryServiceTest, WhatQueriesTakeTogetherIsBounded) {
     EXPECT_THAT(too_large.error->message(), HasSubstr("--memory"));
     EXPECT_FALSE(fits.error);
     EXPECT_EQ(fits.rows, 100U);
+    EXPECT_EQ(limits.memory->used(), 0U);
+}
+
+TEST_F(EngineQueryServiceTest, QueriesOfOneAskerAreOnAllThreads) {
+    begin_on(2);
+    std::array<Answer, 20> answers;
+    for (Answer& answer : answers) {
+        read(start("m @ p/r | buckets 10", answer));
+    }
+    const auto count_ended = [&] { return std::ranges::count_if(answers, &Answer::ended); };
+    while (step(0)) {
+    }
+    EXPECT_EQ(count_ended(), 10);
+    while (step(1)) {
+    }
+    EXPECT_EQ(count_ended(), 20);
+}
+
+// The light one has four pieces of work up to its end: that blocks are wanted, its binding, its
+// first block, and the end. Before each there is one of the other asker's.
+TEST_F(EngineQueryServiceTest, ManyHeavyQueriesOfOneAskerLeaveOthersTheirTurns) {
+    begin_on(1);
+    std::array<Answer, 64> heavy_answers;
+    for (Answer& answer : heavy_answers) {
+        answer.whose = &heavy_answers;
+        read(start(heavy(), answer));
+    }
+    const auto has_block = [](const Answer& answer) { return answer.blocks > 0; };
+    while (!std::ranges::all_of(heavy_answers, has_block)) {
+        ASSERT_TRUE(step());
+    }
+    Answer light;
+    light.whose = &light;
+    read(start("m @ p/r | buckets 10", light));
+    size_t steps = 0;
+    while (!light.ended) {
+        ASSERT_TRUE(step());
+        ++steps;
+        store_.run();
+    }
+    EXPECT_EQ(light.rows, 10U);
+    EXPECT_LE(steps, 8U);
+    EXPECT_FALSE(std::ranges::any_of(heavy_answers, &Answer::ended));
+}
+
+TEST_F(EngineQueryServiceTest, AQueryThatIsGivenUpStopsInTheMiddleOfABlock) {
+    QueryLimits limits;
+    limits.memory = std::make_shared<MemoryBudget>();
+    begin_on(1, limits);
+    const std::string text = heavy(" | buckets 10");
+    Answer whole;
+    read(start(text, whole));
+    EXPECT_GT(count_steps(), 8U);
+    EXPECT_EQ(whole.rows, 2'000U);
+    EXPECT_EQ(whole.blocks, 1U);
+
+    Answer given_up;
+    read(start(text, given_up));
+    for (int i = 0; i < 4; ++i) {
+        ASSERT_TRUE(step());
+    }
+    EXPECT_GT(limits.memory->used(), 0U) << "it should be in the middle of its work";
+    running_.clear();
+    // Each of both hears that it is given up; the turn under way comes to its end, and what it held
+    // goes.
+    EXPECT_LE(count_steps(), 4U);
+    EXPECT_EQ(given_up.blocks, 0U);
     EXPECT_EQ(limits.memory->used(), 0U);
 }
 

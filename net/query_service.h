@@ -23,6 +23,9 @@ class ResultSink {
     virtual void on_block(ResultBlock block) = 0;
     virtual void on_end(QueryEnd end) = 0;
     virtual void on_error(Error error) = 0;
+    // On whose behalf, told apart by address: askers take turns with each other, whatever number of
+    // queries each has, and so do the queries of one. Null is one of them.
+    virtual const void* asker() const { return nullptr; }
 };
 
 // A query under way. Destroying it gives the query up: the sink is not called any more, and what is

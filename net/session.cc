@@ -54,6 +54,7 @@ class Session::Reply : public ResultSink {
         session_.end_query(request_,
                            encode_error(ErrorMessage(ErrorScope::kRequest, error), request_));
     }
+    const void* asker() const override { return &session_; }
 
   private:
     void put(std::vector<std::byte> bytes, bool is_block) {

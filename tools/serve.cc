@@ -1,5 +1,5 @@
-// `stepdb serve`: the server. Three threads work: the engine's loop, the queries' loop, and the net
-// thread; the main thread waits for the signal to stop.
+// `stepdb serve`: the server. The engine's loop, the net thread and the query threads, each with a
+// loop of its own, work; the main thread waits for the signal to stop.
 #include <fmt/format.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "engine/base/civil_time.h"
 #include "engine/base/large_buffer.h"
@@ -27,10 +28,20 @@ namespace stepdb {
 
 namespace {
 
+// Each has a ring and some stack, and competes with those that take rows.
+constexpr size_t kQueryThreadsMax = 64;
+
+// A long query leaves another thread for short ones. More than a few are a matter of choice: what
+// queries compute with and keep for each other is the same, however many threads share it.
+size_t default_query_threads() {
+    return std::clamp<size_t>(std::thread::hardware_concurrency(), 2, 16);
+}
+
 struct ServeOptions {
     std::string data;
     std::string listen{kDefaultAddress};
     std::string memory;
+    size_t query_threads = default_query_threads();
 };
 
 Result<Address> listen_address(const std::string& text) {
@@ -81,6 +92,31 @@ void tame_allocator() {
     mallopt(M_TOP_PAD, 1 << 20);
     // NOLINTEND(concurrency-mt-unsafe)
 }
+
+// The threads that compute queries, with their files.
+class QueryThreads {
+  public:
+    static Result<QueryThreads> start(size_t count) {
+        QueryThreads threads;
+        for (size_t at = 0; at < count; ++at) {
+            TRY_ASSIGN(auto io, IoEnvironment::create());
+            threads.io_.push_back(std::move(io));
+        }
+        return threads;
+    }
+
+    std::vector<QuerySide> sides() const {
+        std::vector<QuerySide> sides;
+        sides.reserve(io_.size());
+        for (const auto& io : io_) {
+            sides.emplace_back(io->loop(), io->files());
+        }
+        return sides;
+    }
+
+  private:
+    std::vector<std::unique_ptr<IoEnvironment>> io_;
+};
 
 ServerOptions server_options(const Address& address, const MemoryPlan& plan) {
     ServerOptions options;
@@ -162,12 +198,12 @@ Status serve(const ServeOptions& options) {
         fmt::print(stderr, "stepdb serve: {} {}\n", format_time(SystemClock().now_us()), line);
     };
     TRY_ASSIGN(const auto store, OpenStore::open(std::move(engine)));
-    TRY_ASSIGN(const auto query_io, IoEnvironment::create());
+    TRY_ASSIGN(const QueryThreads query_threads, QueryThreads::start(options.query_threads));
     print_opened(*store, options.data, memory);
     Loop& engine_loop = store->io().loop();
     {
-        const QueryEnvironment environment(engine_loop, query_io->loop(), server->executor(),
-                                           query_io->files(), query_io->clock());
+        const QueryEnvironment environment(engine_loop, query_threads.sides(), server->executor(),
+                                           store->io().clock());
         EngineQueryService queries(store->engine(), environment, query_limits(plan));
         std::thread net([&] { server->run(store->engine(), engine_loop, queries); });
         fmt::print("listening on {}\n", format_address(server->host(), server->port()));
@@ -199,6 +235,11 @@ Command add_serve(CLI::App& stepdb) {
                     "How much memory to get by with, at least 256M; default: a quarter of what the "
                     "machine has")
         ->type_name("SIZE");
+    app->add_option("--query-threads", options->query_threads,
+                    "How many threads compute queries; default: as many as the machine has cores, "
+                    "from 2 to 16")
+        ->type_name("N")
+        ->check(CLI::Range(size_t{1}, kQueryThreadsMax));
     add_examples(
         *app,
         {"stepdb serve --data ./store",

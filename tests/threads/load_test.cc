@@ -1,6 +1,7 @@
 // The whole server in this process with everything it has threads for at once: several writers of
-// the C++ library, charts and lists, flushes and merges, restarts and deletes, with bounds so small
-// that rows have to wait for room and the log for its turns. For the thread sanitizer above all;
+// the C++ library, charts and lists on several query threads, flushes and merges, restarts and
+// deletes, with bounds so small that rows have to wait for room, the log for its turns, and what
+// queries keep for each other for a place. For the thread sanitizer above all;
 // what is there afterwards is compared with what was logged.
 #include <gtest/gtest.h>
 
@@ -22,6 +23,8 @@ namespace stepdb {
 namespace {
 
 constexpr int kWriters = 3;
+constexpr size_t kQueryThreads = 3;
+constexpr int kReaders = 4;
 constexpr int kSteps = 6000;
 constexpr int kRestartAfter = 4000;  // steps of attempt 0
 constexpr int kRestartAt = 3000;     // the last of them that attempt 1 reads
@@ -64,8 +67,11 @@ class Load : public ::testing::Test {
         options.tail_rows_max = 128;
         options.memory_blocks_bytes_max = kMebi;
         options.rows_bytes_max = 3 * kMebi;
-        for (auto* const io : {&io_, &seal_io_, &merge_io_, &query_io_}) {
+        for (auto* const io : {&io_, &seal_io_, &merge_io_}) {
             *io = IoEnvironment::create().value();
+        }
+        for (size_t thread = 0; thread < kQueryThreads; ++thread) {
+            query_io_.push_back(IoEnvironment::create().value());
         }
         Loop& loop = io_->loop();
         EngineEnvironment environment(loop, io_->files(), clock_, random_);
@@ -77,11 +83,23 @@ class Load : public ::testing::Test {
         server.port = 0;
         server_ = Server::listen(std::move(server)).value();
         queries_ = std::make_unique<EngineQueryService>(
-            *engine_,
-            QueryEnvironment(loop, query_io_->loop(), server_->executor(), query_io_->files(),
-                             query_io_->clock()),
-            QueryLimits());
+            *engine_, QueryEnvironment(loop, query_sides(), server_->executor(), io_->clock()),
+            query_limits());
         net_ = std::thread([this, &loop] { server_->run(*engine_, loop, *queries_); });
+    }
+    std::vector<QuerySide> query_sides() const {
+        std::vector<QuerySide> sides;
+        sides.reserve(query_io_.size());
+        for (const auto& io : query_io_) {
+            sides.emplace_back(io->loop(), io->files());
+        }
+        return sides;
+    }
+    static QueryLimits query_limits() {
+        QueryLimits limits;
+        limits.memory = std::make_shared<MemoryBudget>(64 * kMebi);
+        limits.cache = std::make_shared<BlockCache>(kMebi / 8);
+        return limits;
     }
     void close() {
         server_->stop();
@@ -91,7 +109,8 @@ class Load : public ::testing::Test {
         EXPECT_TRUE(closed.has_value()) << closed.error().to_string();
         // Behind what was posted there and may still use it.
         on_engine([this] { engine_.reset(); });
-        for (auto* const io : {&query_io_, &merge_io_, &seal_io_, &io_}) {
+        query_io_.clear();
+        for (auto* const io : {&merge_io_, &seal_io_, &io_}) {
             io->reset();
         }
     }
@@ -182,6 +201,7 @@ class Load : public ::testing::Test {
             EXPECT_GE(points, before);  // what was seen stays
             before = points;
             count(*client, "layer/* @ load/r* | buckets 20");
+            count(*client, "layer/7 @ load/r* | summary");
             count(*client, "runs load/*");
             count(*client, "stats");
         }
@@ -227,7 +247,7 @@ class Load : public ::testing::Test {
     std::unique_ptr<IoEnvironment> io_;
     std::unique_ptr<IoEnvironment> seal_io_;
     std::unique_ptr<IoEnvironment> merge_io_;
-    std::unique_ptr<IoEnvironment> query_io_;
+    std::vector<std::unique_ptr<IoEnvironment>> query_io_;
     SystemClock clock_;
     SystemRandom random_;
     std::unique_ptr<Engine> engine_;
@@ -245,7 +265,10 @@ TEST_F(Load, EverythingAtOnceLeavesWhatWasLogged) {
     }
     writers.emplace_back([this] { make_and_delete(); });
     std::vector<std::thread> others;
-    others.emplace_back([this] { read(); });
+    others.reserve(kReaders + 1);
+    for (int reader = 0; reader < kReaders; ++reader) {
+        others.emplace_back([this] { read(); });
+    }
     others.emplace_back([this] { flush_and_merge(); });
     for (std::thread& writer : writers) {
         writer.join();

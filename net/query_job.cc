@@ -1,0 +1,216 @@
+#include "net/query_job.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "query/bind.h"
+#include "query/parser.h"
+
+namespace stepdb {
+
+namespace {
+
+// The notes that every answer of a damaged store carries.
+std::vector<std::string> describe_damage(const RecoveryReport& found) {
+    std::vector<std::string> notes;
+    for (const StoreDamage& damage : found.damage) {
+        if (!damage.brief.empty()) {
+            notes.push_back("the store is damaged: " + damage.brief);
+        }
+    }
+    if (!notes.empty()) {
+        notes.back() += "; `stepdb verify DIR` tells all";
+    }
+    return notes;
+}
+
+}  // namespace
+
+QueryJob::QueryJob(QueryShared& shared, QueryText asked, std::shared_ptr<QueryOutlet> outlet,
+                   TurnQueue::Asker asker)
+    : shared_(shared),
+      place_(shared.sides.take_place(asker)),
+      asked_(std::move(asked)),
+      outlet_(std::move(outlet)) {}
+
+// --- Between the sides ---
+
+template <typename Work>
+void QueryJob::on_engine_side(Work work) {
+    shared_.engine_side.post([self = shared_from_this(), work = std::move(work)] { work(); });
+}
+
+template <typename Work>
+void QueryJob::on_query_side(Work work) {
+    place_->post([self = shared_from_this(), work = std::move(work)] { work(); });
+}
+
+template <typename Deliver>
+void QueryJob::on_net_side(Deliver deliver) {
+    shared_.net_side.post([outlet = outlet_, deliver = std::move(deliver)]() mutable {
+        if (outlet->sink != nullptr) {
+            deliver(*outlet->sink);
+        }
+    });
+}
+
+// --- Net side ---
+
+void QueryJob::begin() {
+    on_engine_side([this] {
+        auto catalog = shared_.engine.catalog();
+        on_query_side([this, catalog = std::move(catalog)] { bind(*catalog); });
+    });
+}
+
+void QueryJob::want(uint32_t blocks) {
+    on_query_side([this, blocks] {
+        wanted_ += blocks;
+        make_block();
+    });
+}
+
+void QueryJob::give_up() {
+    cancelled_ = true;
+    {
+        const std::lock_guard lock(query_mutex_);
+        if (query_) {
+            query_->execution().cancel();
+        }
+    }
+    on_query_side([this] {
+        if (!is_busy_) {
+            release();
+        }
+    });
+}
+
+// --- Query side ---
+
+void QueryJob::bind(const Catalog& catalog) {
+    if (cancelled_) {
+        return;
+    }
+    Result<Query> query = parse_query(asked_.text, asked_.parameters);
+    if (!query) {
+        return fail(query.error());
+    }
+    Result<BoundQuery> bound = bind_query(*std::move(query), catalog.runs());
+    if (!bound) {
+        return fail(bound.error());
+    }
+    auto prepared = std::make_shared<PreparedQuery>();
+    prepared->bound = *std::move(bound);
+    prepared->memory = shared_.limits.memory;
+    prepared->cache = shared_.limits.cache;
+    prepared->notes = describe_damage(shared_.engine.recovery());
+    on_engine_side([this, prepared] {
+        prepared->snapshot = shared_.engine.snapshot(prepared->bound.run_ids());
+        tell_store(shared_.engine, *prepared);
+        on_query_side([this, prepared] { execute(std::move(*prepared)); });
+    });
+}
+
+void QueryJob::execute(PreparedQuery prepared) {
+    if (cancelled_) {
+        return;
+    }
+    auto query = SnapshotQuery::create(std::move(prepared), place_->files(), shared_.clock.now_us(),
+                                       place_.get());
+    {
+        const std::lock_guard lock(query_mutex_);
+        query_ = std::move(query);
+        if (cancelled_) {  // since it was asked above
+            query_->execution().cancel();
+        }
+    }
+    is_busy_ = true;
+    stepdb::start(query_->execution().prepare(), [self = shared_from_this()](const Status& done) {
+        self->is_busy_ = false;
+        self->take_columns(done);
+    });
+}
+
+void QueryJob::take_columns(const Status& prepared) {
+    if (cancelled_) {
+        return release_later();
+    }
+    if (!prepared) {
+        return fail(prepared.error());
+    }
+    on_net_side([columns = query_->execution().columns()](ResultSink& sink) mutable {
+        sink.on_columns(std::move(columns));
+    });
+    make_block();
+}
+
+void QueryJob::make_block() {
+    if (!query_ || is_busy_ || has_ended_ || wanted_ == 0) {
+        return;
+    }
+    is_busy_ = true;
+    stepdb::start(query_->execution().next(block_),
+                  [self = shared_from_this()](const Result<bool>& more) {
+                      self->is_busy_ = false;
+                      self->take_block(more);
+                  });
+}
+
+void QueryJob::take_block(const Result<bool>& more) {
+    if (cancelled_) {
+        return release_later();
+    }
+    if (!more) {
+        return fail(more.error());
+    }
+    if (!*more) {
+        return end();
+    }
+    --wanted_;
+    rows_ += block_.rows();
+    on_net_side([block = std::exchange(block_, ResultBlock())](ResultSink& sink) mutable {
+        sink.on_block(std::move(block));
+    });
+    // Not at once: other queries have their turn.
+    on_query_side([this] { make_block(); });
+}
+
+void QueryJob::end() {
+    QueryEnd end;
+    end.rows = rows_;
+    end.notes = query_->execution().notes();
+    on_net_side([end = std::move(end)](ResultSink& sink) mutable { sink.on_end(std::move(end)); });
+    has_ended_ = true;
+    release_later();
+}
+
+void QueryJob::fail(Error error) {
+    const std::vector<StoreDamage>& damage = shared_.engine.recovery().damage;
+    if (error.code() == ErrorCode::kNotFound && !damage.empty()) {
+        // The lines that show the place in the query stay below.
+        const std::string& message = error.message();
+        const size_t line = std::min(message.find('\n'), message.size());
+        error = make_error(error.code(), "{}; the store is damaged and may have lost it: {}{}",
+                           message.substr(0, line), damage.front().brief, message.substr(line));
+    }
+    on_net_side(
+        [error = std::move(error)](ResultSink& sink) mutable { sink.on_error(std::move(error)); });
+    has_ended_ = true;
+    release_later();
+}
+
+// Lets go of the snapshot.
+void QueryJob::release() {
+    std::unique_ptr<SnapshotQuery> gone;
+    const std::lock_guard lock(query_mutex_);
+    gone = std::move(query_);
+}
+
+// Not at once, for a coroutine of the query may be on the stack.
+void QueryJob::release_later() {
+    on_query_side([this] { release(); });
+}
+
+}  // namespace stepdb
