@@ -176,6 +176,7 @@ void Connection::close() {
 
 void Connection::check_deadlines(Time now) {
     now_ = now;
+    session_.probe_peer();
     if (std::exchange(got_bytes_, false) || !is_waiting_readable_) {
         last_bytes_ = now;  // or we are the one that does not read
     }

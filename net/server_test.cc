@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
 #include "net/client.h"
@@ -147,6 +148,34 @@ TEST(Server, AnswersAPeerThatHasEndedItsSide) {
     ASSERT_FALSE(frames.empty());
     EXPECT_EQ(frames.back().header.type, FrameType::kAck);
     EXPECT_EQ(frames.back().header.number, 3U);
+}
+
+int running_queries(RunningServer& server) {
+    std::promise<int> running;
+    server.server().executor().post([&] { running.set_value(server.queries().running()); });
+    return running.get_future().get();
+}
+
+// The one resets the connection, as it leaves bytes unread; the other may as well have closed its
+// sending side alone, until it does not take what is sent to it.
+TEST(Server, GivesUpTheQueriesOfAPeerThatHasGone) {
+    for (const bool has_read : {false, true}) {
+        ServerOptions options = test_options();
+        options.linger_time_max = std::chrono::milliseconds(20);  // and with it the tick
+        RunningServer server(options);
+        {
+            RawSocket peer(server.server().port());
+            peer.send(encode_hello(HelloMessage()));
+            peer.send(encode_query("hang", 1));
+            if (has_read) {
+                EXPECT_FALSE(peer.read_frame().empty());
+            }
+            while (running_queries(server) != 1) {
+            }
+        }
+        while (running_queries(server) != 0) {
+        }
+    }
 }
 
 TEST(Server, ClosesWhoSaysNothing) {

@@ -248,12 +248,22 @@ void Session::end_input() {
         return;
     }
     state_ = State::kClosing;
+    has_input_ended_ = true;
     if (stream_.partial_bytes() != 0) {
         last_words_ = make_error(ErrorCode::kInvalidArgument,
                                  "the connection ended within a frame, after {} bytes of it",
                                  stream_.partial_bytes());
     }
     finish_if_idle();
+}
+
+void Session::probe_peer() {
+    if (!has_input_ended_ || queries_.empty() || has_output()) {
+        return;
+    }
+    ack_ = PendingAck{};
+    ack_->ordinal = submitted_ - in_flight_.size();
+    wake_();
 }
 
 void Session::shut_down(Error reason) {

@@ -78,6 +78,10 @@ class Session : private OutcomeSink {
     void end_input();
     // Likewise from our side: everything in flight is answered, then `reason` is sent.
     void shut_down(Error reason);
+    // To be called now and then: finds out whether a peer that will send nothing more has gone
+    // altogether while its queries are computed. That shows only when something is sent to it, so
+    // it gets an ack that it has already.
+    void probe_peer();
     // Gives everything up at once, such as when the socket has failed.
     void abandon();
 
@@ -140,6 +144,7 @@ class Session : private OutcomeSink {
     const SessionServices& services_;
     std::function<void()> wake_;
     State state_ = State::kAwaitingHello;
+    bool has_input_ended_ = false;
     FrameStream stream_;
     uint64_t frames_read_ = 0;
     Id128 writer_;

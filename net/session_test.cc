@@ -236,6 +236,20 @@ TEST_F(Logging, EndOfInputIsAnsweredBeforeTheEnd) {
     EXPECT_TRUE(peer.session().finished());
 }
 
+TEST_F(Logging, WhoHasEndedItsSideAndWaitsGetsItsLastAckAgain) {
+    peer.exchange(test_rows(1, 1) + encode_query("hang", 1));
+    peer.session().probe_peer();
+    EXPECT_TRUE(peer.receive().empty());
+    peer.session().end_input();
+    for (int round = 0; round < 2; ++round) {
+        peer.session().probe_peer();
+        const auto frames = peer.receive();
+        ASSERT_EQ(frames.size(), 1U);
+        EXPECT_EQ(frames[0].header.type, FrameType::kAck);
+        EXPECT_EQ(frames[0].header.number, 3U);
+    }
+}
+
 TEST_F(Logging, EndWithinAFrameSaysSo) {
     const Bytestring rows = test_rows(1, 1);
     peer.send(Bytes(rows).first(30));
