@@ -1,6 +1,8 @@
 // `stepdb bench`: a load against a server, and what it measured.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "engine/model/schema.h"
 #include "tools/address.h"
 #include "tools/bench/frame_pool.h"
+#include "tools/bench/query_suite.h"
 #include "tools/bench_run.h"
 #include "tools/command.h"
 
@@ -44,6 +47,7 @@ struct LoadChoice {
     WorkloadChoice workload;
     Workload free;  // what is not said
     bool no_settle = false;
+    std::string queries;
 };
 
 void add_load_options(CLI::App& app, LoadChoice& choice) {
@@ -95,22 +99,25 @@ void add_writer_options(CLI::App& app, LoadChoice& choice) {
                  "Stop its own server after the load, before it has merged what it can");
 }
 
-void add_common_options(CLI::App& app, LoadChoice& choice) {
+void add_common_options(CLI::App& app, LoadChoice& choice, bool has_workloads) {
     app.add_option("--connections", choice.workload.connections, "Connections [1]")
         ->type_name("C")
         ->check(CLI::Range(1U, kBenchConnectionsMax));
     app.add_option("--seconds", choice.workload.seconds,
-                   "How long to measure [5; 30 for named workloads]")
+                   fmt::format("How long to measure [{}{}]", choice.free.seconds,
+                               has_workloads ? "; 30 for named workloads" : ""))
         ->type_name("S")
         ->check(CLI::Range(0.001, 86400.0));
     app.add_option("--warm-up", choice.workload.warm_up,
-                   "How long to do the same before [1; 5 for named workloads]")
+                   fmt::format("How long to do the same before [{}{}]", choice.free.warm_up,
+                               has_workloads ? "; 5 for named workloads" : ""))
         ->type_name("S")
         ->check(CLI::Range(0.0, 86400.0));
     app.add_option("--seed", choice.bench.seed, "Of values and questions")
         ->type_name("N")
         ->capture_default_str();
-    app.add_option("--format", choice.bench.format, "table, or json: one object a workload")
+    app.add_option("--format", choice.bench.format,
+                   "table, or json: an object for each workload or query")
         ->type_name("FORMAT")
         ->check(CLI::IsMember({"table", "json"}))
         ->capture_default_str();
@@ -132,7 +139,7 @@ Subcommand add_ingest_bench(CLI::App& bench) {
         ->type_name("NAMES");
     add_load_options(*made.app, *made.choice);
     add_writer_options(*made.app, *made.choice);
-    add_common_options(*made.app, *made.choice);
+    add_common_options(*made.app, *made.choice, true);
     add_server_options(*made.app, made.choice->bench);
     add_examples(*made.app,
                  {"stepdb bench ingest --workload wide,narrow --warm-up 1 --seconds 2",
@@ -142,33 +149,70 @@ Subcommand add_ingest_bench(CLI::App& bench) {
     return made;
 }
 
-Subcommand add_query_bench(CLI::App& bench) {
-    Subcommand made{bench.add_subcommand("query", "Charts of one series, and raw points"),
-                    Benchmark::kQuery, std::make_shared<LoadChoice>()};
-    made.choice->free.shape.metrics = 10;
-    made.choice->free.shape.rows_per_frame = 500;
+// Of questions about one series: they exclude what the suite has.
+void add_series_options(Subcommand& made, CLI::Option* queries, CLI::Option* scale) {
     BenchOptions& options = made.choice->bench;
     CLI::Option* const series =
         made.app
             ->add_option("--series", options.series,
-                         "What to ask for, such as 'train/loss @ gpt/run-17' of --server; default: "
-                         "a metric of a run it fills")
-            ->type_name("SELECTION");
-    made.app->add_option("--points", options.points, "Rows of the run it fills, at least")
-        ->type_name("N")
-        ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40U))
-        ->capture_default_str()
-        ->excludes(series);
-    CLI::Option* const settle = made.app->add_flag(
-        "--settle", options.reopen,
-        "Start its own server anew after filling, so that it reads from segments");
+                         "Ask about this series of --server instead, such as 'train/loss @ "
+                         "gpt/run-17': whole range, random ranges, raw points")
+            ->type_name("SELECTION")
+            ->excludes(queries)
+            ->excludes(scale)
+            ->needs(made.app->get_option("--server"));
+    CLI::Option* const points =
+        made.app
+            ->add_option("--points", options.points,
+                         "Ask the same about a metric of a run that it fills with so many rows, "
+                         "at least, of --metrics")
+            ->type_name("N")
+            ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40U))
+            ->excludes(queries)
+            ->excludes(scale)
+            ->excludes(series);
+    made.app
+        ->add_flag("--settle", options.reopen,
+                   "Start its own server anew after filling, so that it reads from segments")
+        ->excludes(made.app->get_option("--server"))
+        ->needs(points);
     add_load_options(*made.app, *made.choice);
-    add_common_options(*made.app, *made.choice);
+    for (const char* const of_filling :
+         {"--metrics", "--rows-per-frame", "--values", "--data", "--in-flight"}) {
+        made.app->get_option(of_filling)->needs(points);
+    }
+}
+
+Subcommand add_query_bench(CLI::App& bench) {
+    Subcommand made{bench.add_subcommand("query", "Charts, leaderboards, names: what they take"),
+                    Benchmark::kQuery, std::make_shared<LoadChoice>()};
+    made.choice->free.shape.metrics = 10;
+    made.choice->free.shape.rows_per_frame = 500;
+    made.choice->free.warm_up = 0.5;
+    made.choice->free.seconds = 3;
+    BenchOptions& options = made.choice->bench;
+    CLI::Option* const queries =
+        made.app
+            ->add_option("--queries", made.choice->queries,
+                         fmt::format("Of {}; with commas [all]", fmt::join(suite_names(), ", ")))
+            ->type_name("NAMES");
+    CLI::Option* const scale =
+        made.app
+            ->add_option("--scale", options.scale,
+                         "Less data, for a short run: 0.01 is a hundredth. The names stay, the "
+                         "answers are small, and figures are then no measurement")
+            ->type_name("F")
+            ->check(CLI::Range(1e-6, 1.0))
+            ->capture_default_str();
+    add_common_options(*made.app, *made.choice, false);
     add_server_options(*made.app, options);
-    settle->excludes(made.app->get_option("--server"));
-    series->needs(made.app->get_option("--server"));
-    add_examples(*made.app, {"stepdb bench query --points 100000 --seconds 1",
-                             "stepdb bench query --settle --seconds 1 --format json"});
+    made.app->add_flag("--no-settle", made.choice->no_settle,
+                       "Ask its own server before it has merged what it can");
+    add_series_options(made, queries, scale);
+    add_examples(*made.app, {"stepdb bench query",
+                             "stepdb bench query --queries chart_1m,page_20x1m --format json",
+                             "stepdb bench query --scale 0.01 --seconds 0.2",
+                             "stepdb bench query --points 100000 --settle --seconds 1"});
     return made;
 }
 
@@ -183,17 +227,34 @@ Subcommand add_mixed_bench(CLI::App& bench) {
         ->capture_default_str();
     add_load_options(*made.app, *made.choice);
     add_writer_options(*made.app, *made.choice);
-    add_common_options(*made.app, *made.choice);
+    add_common_options(*made.app, *made.choice, false);
     add_server_options(*made.app, made.choice->bench);
     add_examples(*made.app, {"stepdb bench mixed --rate 10000000 --seconds 2",
                              "stepdb bench mixed --charts 4 --seconds 2 --format json"});
     return made;
 }
 
+// Another's server cannot be started anew.
+Status check_queries(LoadChoice& choice) {
+    BenchOptions& options = choice.bench;
+    TRY_ASSIGN(options.queries, choose_queries(choice.queries));
+    const auto cold = std::find(options.queries.begin(), options.queries.end(), "cold_first");
+    if (options.server.empty() || cold == options.queries.end()) {
+        return {};
+    }
+    if (!choice.queries.empty()) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "cold_first starts its own server anew; leave it out, or --server");
+    }
+    options.queries.erase(cold);
+    return {};
+}
+
 // What does not depend on a server.
 Status check_benchmark(LoadChoice& choice) {
     BenchOptions& options = choice.bench;
     options.settle = !choice.no_settle;
+    TRY(check_queries(choice));
     TRY(check_id("project", options.project));
     TRY_ASSIGN(options.workloads, choose_workloads(choice.workload, choice.free));
     for (const Workload& workload : options.workloads) {
@@ -217,7 +278,7 @@ Command add_bench(CLI::App& stepdb) {
                                            add_mixed_bench(*bench)};
     add_examples(*bench,
                  {"stepdb bench ingest --workload wide --warm-up 1 --seconds 2",
-                  "stepdb bench query --points 100000 --seconds 1",
+                  "stepdb bench query --queries chart_1m,raw_1000 --seconds 1",
                   "stepdb bench mixed --rate 10000000 --seconds 2", "stepdb bench ingest --help"},
                  "docs/benchmarks.md says what each figure means.");
     return {bench,

@@ -11,6 +11,7 @@
 
 #include "tools/bench/frame_pool.h"
 #include "tools/bench_ingest.h"
+#include "tools/bench_suite.h"
 #include "tools/bench_target.h"
 #include "tools/output/result_writer.h"
 
@@ -20,7 +21,7 @@ namespace {
 
 constexpr double kFillSecondsMax = 3600;
 
-// `stepdb bench query`: charts of one series, and raw points.
+// `stepdb bench query` about one series: charts of it, and raw points.
 class QueryBench {
   public:
     explicit QueryBench(const BenchOptions& options)
@@ -55,7 +56,7 @@ class QueryBench {
         Workload filling = workload_;
         filling.connections = 1;
         TRY_ASSIGN(LoadOptions options, target_->load_options(filling));
-        options.frames_max = (options_.points + rows - 1) / rows;
+        options.frames_max = (*options_.points + rows - 1) / rows;
         TRY_ASSIGN(const auto load, Load::open(std::move(options)));
         const MeasuredWindow window = MeasuredWindow::from_now(0, kFillSecondsMax);
         TRY(run_together(load->works(window)));
@@ -165,7 +166,7 @@ Status run_benchmark(Benchmark kind, const BenchOptions& options) {
         case Benchmark::kMixed:
             return run_ingest(options, true);
         case Benchmark::kQuery:
-            return QueryBench(options).run();
+            return options.is_of_one_series() ? QueryBench(options).run() : run_suite(options);
     }
     return {};
 }

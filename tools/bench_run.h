@@ -24,10 +24,14 @@ struct BenchOptions {
     std::vector<Workload> workloads;  // one after the other, each on a store of its own
     std::optional<size_t> in_flight;
     bool settle = true;  // wait for it after a load
-    // query
-    uint64_t points = 1'000'000;
-    std::string series;
-    bool reopen = false;  // between filling and asking
+    // query: a suite of them, unless it is about one series
+    std::vector<std::string> queries;
+    double scale = 1;
+    std::optional<uint64_t> points;  // of a series that it fills
+    std::string series;              // that is there
+    bool reopen = false;             // between filling and asking
+
+    bool is_of_one_series() const { return points || !series.empty(); }
     // mixed
     uint32_t charts = 1;
 };

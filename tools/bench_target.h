@@ -31,6 +31,8 @@ class BenchTarget {
     const BenchOptions& options() const { return options_; }
     // Of the runs that are made: eight random digits.
     const std::string& prefix() const { return prefix_; }
+    // HOST:PORT; another one after a restart.
+    std::string address() const { return own_ ? own_->address() : options_.server; }
 
     Result<std::unique_ptr<Client>> connect_reader() const;
     Result<std::unique_ptr<Client>> connect_writer() const;
@@ -49,7 +51,6 @@ class BenchTarget {
 
   private:
     explicit BenchTarget(const BenchOptions& options) : options_(options) {}
-    std::string address() const { return own_ ? own_->address() : options_.server; }
 
     const BenchOptions& options_;
     std::unique_ptr<OwnServer> own_;

@@ -23,6 +23,11 @@ INGEST = {"workload", "metrics", "rows_per_frame", "values", "data", "runs", "co
           "pieces_per_series_most", "write_amplification", "settle_seconds", "settle_share",
           "settle_wait_seconds"}
 QUERY = {"series", "pieces"}
+SUITE = {"name", "median_ms", "p99_ms", "values", "verified", "what", "query", "rows", "runs", "series",
+         "points", "buckets", "scale", "p90_ms", "max_ms", "answers", "answers_per_second"}
+NAMES = ["chart_1m", "chart_10m", "zoom_1pct", "page_20x1m", "page_20x1m_one", "runs_100x100",
+         "leaderboard_1k", "leaderboard_100k", "across_10k", "grid_1000x1000", "raw_1000",
+         "fork_chain_10", "regex_10k", "regex_1m_shared", "regex_1m_distinct", "cold_first"]
 
 
 def answer_keys(name):
@@ -159,6 +164,57 @@ class Bench(Case):
             self.assertEqual(figures["raw_1000_rows_per_answer"], 1000)
             self.assertIn("pieces", figures["pieces"])
 
+    def check_suite(self, reports):
+        """What it measured of each query; the bench itself compares every answer's content."""
+        for figures in reports:
+            self.assertEqual(set(figures), COMMON | SUITE)
+            self.assertIs(figures["verified"], True)
+            self.assertGreater(figures["median_ms"], 0)
+            self.assertTrue(figures["median_ms"] <= figures["p90_ms"] <= figures["p99_ms"]
+                            <= figures["max_ms"], figures)
+            self.assertGreaterEqual(figures["answers"], 5)
+            self.assertGreater(figures["points"], 0)
+            self.assertGreater(figures["rows"], 0)
+
+    def test_the_suite_of_queries(self):
+        reports = self.bench_all("query", "--scale", "0.001")
+        self.assertEqual([figures["name"] for figures in reports], NAMES)
+        self.check_suite(reports)
+        by_name = {figures["name"]: figures for figures in reports}
+        for name, rows, values in (("chart_1m", 1000, 16000), ("page_20x1m", 20000, 320000),
+                                   ("page_20x1m_one", 20000, 320000), ("raw_1000", 1000, 2000),
+                                   ("across_10k", 100, 500), ("runs_100x100", 200, 3200),
+                                   ("grid_1000x1000", 10000, 60000), ("cold_first", 1000, 16000)):
+            self.assertEqual((by_name[name]["rows"], by_name[name]["values"]), (rows, values), name)
+        for name, series in (("page_20x1m", 20), ("across_10k", 1000), ("regex_1m_shared", 10000)):
+            self.assertEqual(by_name[name]["series"], series, name)
+        self.assertEqual(by_name["fork_chain_10"]["points"], 1100)
+        self.assertEqual(os.listdir(self.directory), [], "its store is left")
+
+    def test_some_queries_of_another_server_as_a_table(self):
+        self.start()
+        table = self.stepdb("bench", "query", "--server", self.server.address, "--queries",
+                            "raw_1000,chart_1m", "--scale", "0.001", "--seconds", "0.1", "--warm-up",
+                            "0", "--connections", "2")
+        self.assertIn("at a scale of 0.001", table)
+        self.assertRegex(table, r"(?m)^query +what +median +p99 +values +verified$")
+        self.assertRegex(table, r"(?m)^chart_1m +1 series of 2,000 points, 1,000 buckets +[\d.]+ (us|ms) "
+                                r"+[\d.]+ (us|ms) +16,000  yes$")
+        self.assertLess(table.index("chart_1m"), table.index("raw_1000"))
+        self.assertEqual(len(self.query("runs bench/*")), 1)
+        # All but what needs a server of its own.
+        reports = self.bench_all("query", "--scale", "0.001", "--queries", "regex_10k,leaderboard_1k")
+        self.check_suite(reports)
+        self.assertIsNone(reports[0]["server_peak_mb"])
+
+    def test_queries_that_cannot_be_asked_are_refused(self):
+        self.assertIn("no query 'chart_2m'", self.refused("bench", "query", "--queries", "chart_2m"))
+        self.assertIn("cold_first", self.refused("bench", "query", "--queries", "cold_first",
+                                                 "--server", "127.0.0.1:1"))
+        for options in (["--metrics", "5"], ["--scale", "0"], ["--points", "5", "--scale", "0.1"],
+                        ["--series", "a @ b/c"]):
+            self.refused("bench", "query", *options)
+
     def test_query_of_a_series_that_is_there(self):
         self.start()
         self.stepdb("import", "csv", os.path.join(ROOT, "examples", "logs", "char-model.csv"),
@@ -196,7 +252,7 @@ class Bench(Case):
     def test_every_key_is_documented(self):
         with open(os.path.join(ROOT, "docs", "benchmarks.md"), encoding="utf-8") as file:
             documented = set(re.findall(r"`(\w+)`", file.read()))
-        keys = COMMON | INGEST | QUERY | {"chart_connections"} | {
+        keys = COMMON | INGEST | QUERY | SUITE | set(NAMES) | {"chart_connections"} | {
             key[2:] for key in answer_keys("x")} | {"whole_range", "sub_range", "raw_1000",
                                                     "live_chart"}
         self.assertEqual(keys - documented, set())

@@ -44,6 +44,12 @@ void Figures::add_count(std::string key, uint64_t count, std::string unit) {
     figure.shown = shown_number(static_cast<double>(count));
 }
 
+void Figures::add_flag(std::string key, bool is_so) {
+    Figure& figure = add(std::move(key), ColumnType::kText, "");
+    figure.flag = is_so;
+    figure.shown = is_so ? "yes" : "no";
+}
+
 void Figures::add_number(std::string key, double number, std::string unit) {
     Figure& figure = add(std::move(key), ColumnType::kFloat64, std::move(unit));
     figure.cell->append_double(number);
@@ -73,18 +79,29 @@ void Figures::print_table(const TextSink& sink) const {
 }
 
 void Figures::print_json(const TextSink& sink) const {
-    std::vector<ResultColumn> columns;
+    std::string line;
     for (const Figure& figure : figures_) {
-        columns.push_back(figure.column);
+        line += line.empty() ? "{" : ", ";
+        line += member_of(figure);
     }
+    sink(line + "}\n");
+}
+
+// "key": value
+std::string Figures::member_of(const Figure& figure) {
+    if (figure.flag) {
+        return fmt::format("\"{}\": {}", figure.column.name, *figure.flag);
+    }
+    std::string object;
+    const auto writer = make_result_writer(OutputFormat::kJsonl,
+                                           [&object](std::string_view text) { object += text; });
+    const std::vector<ResultColumn> columns = {figure.column};
     ResultBlock block(columns);
-    for (size_t at = 0; at < figures_.size(); ++at) {
-        block.column(at) = *figures_[at].cell;
-    }
-    const auto writer = make_result_writer(OutputFormat::kJsonl, sink);
+    block.column(0) = *figure.cell;
     writer->begin(columns);
     writer->block(block);
     writer->end();
+    return object.substr(1, object.size() - 3);  // without braces and the line's end
 }
 
 }  // namespace stepdb

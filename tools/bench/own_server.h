@@ -32,6 +32,10 @@ class OwnServer {
     // Asks it to stop, waits until it has, and adds to cost(). An error if it did not exit with 0.
     Status stop();
 
+    // Writes back what the kernel holds of the stopped server's files and has it forget them, as
+    // far as an ordinary user may: where it does not, nothing happens.
+    void drop_cached_files() const;
+
     const std::string& address() const { return address_; }  // HOST:PORT
     std::string store() const { return directory_ + "/store"; }
     // Of all servers started and stopped: the sum of their times, the greatest of their peaks.

@@ -8,6 +8,29 @@
 
 namespace stepdb {
 
+std::string grouped(double number) {
+    std::string digits = fmt::format("{:.0f}", number);
+    for (size_t at = digits.size(); at > 3;) {
+        at -= 3;
+        digits.insert(at, 1, ',');
+    }
+    return digits;
+}
+
+std::string shown(double number) {
+    if (number >= 999.5) {
+        return grouped(number);
+    }
+    return fmt::format("{:.{}f}", number, number >= 99.95 ? 0 : number >= 9.995 ? 1 : 2);
+}
+
+std::string shown_us(double us) {
+    if (us < 1000) {
+        return shown(us) + " us";
+    }
+    return us < 1e6 ? shown(us / 1e3) + " ms" : shown(us / 1e6) + " s";
+}
+
 namespace {
 
 constexpr double kMebibyte = 1024.0 * 1024.0;
@@ -89,34 +112,8 @@ void add_end(const IngestReport& report, Figures& figures) {
 
 // --- For people ---
 
-// "1,234,567"
-std::string grouped(double number) {
-    std::string digits = fmt::format("{:.0f}", number);
-    for (size_t at = digits.size(); at > 3;) {
-        at -= 3;
-        digits.insert(at, 1, ',');
-    }
-    return digits;
-}
-
-// Three digits that count, as in "1.23", "12.3", "123", "1,234".
-std::string shown(double number) {
-    if (number >= 999.5) {
-        return grouped(number);
-    }
-    return fmt::format("{:.{}f}", number, number >= 99.95 ? 0 : number >= 9.995 ? 1 : 2);
-}
-
 std::string shown(const std::optional<double>& number) {
     return number ? shown(*number) : "-";
-}
-
-// With the unit in which it reads well.
-std::string shown_us(double us) {
-    if (us < 1000) {
-        return shown(us) + " us";
-    }
-    return us < 1e6 ? shown(us / 1e3) + " ms" : shown(us / 1e6) + " s";
 }
 
 std::string count_of(uint64_t count, std::string_view one) {

@@ -81,6 +81,12 @@ struct IngestReport {
     bool is_within_bounds() const;
 };
 
+// Figures for people: "1,234,567"; three digits that count, as in "1.23", "12.3", "123", "1,234";
+// and microseconds in the unit in which they read well.
+std::string grouped(double number);
+std::string shown(double number);
+std::string shown_us(double us);
+
 // Keys of docs/benchmarks.md.
 void add_context(const BenchContext& context, Figures& figures);
 void add_answers(const AnswerReport& answers, Figures& figures);
