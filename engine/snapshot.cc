@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <map>
 
-#include "engine/base/text.h"
+#include "engine/base/natural_order.h"
 #include "engine/bucket_scan.h"
-#include "engine/catalog/lineage.h"
 #include "engine/piece_column.h"
 #include "engine/pieces.h"
 #include "engine/series_cursor.h"
@@ -100,6 +99,19 @@ std::optional<Axis> Snapshot::find_metric(RunView view, std::string_view metric)
     return axis;
 }
 
+std::optional<std::vector<const Schema*>> Snapshot::schemas(RunView view) const {
+    std::vector<const Schema*> found;
+    bool nothing_deleted = true;
+    visit_groups(view, [&](const Run& holder, const GroupPieces& group) {
+        nothing_deleted = holder.deletes.empty();
+        found.push_back(group.schema.get());
+        return nothing_deleted;
+    });
+    std::ranges::sort(found);
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return nothing_deleted ? std::optional(std::move(found)) : std::nullopt;
+}
+
 std::vector<MetricInfo> Snapshot::metrics(RunView view) const {
     std::map<std::string_view, Axis> found;
     visit_groups(view, [&](const Run& holder, const GroupPieces& group) {
@@ -111,14 +123,17 @@ std::vector<MetricInfo> Snapshot::metrics(RunView view) const {
         }
         return true;
     });
-    std::vector<MetricInfo> metrics;
-    metrics.reserve(found.size());
+    std::vector<std::string_view> names;
+    std::vector<Axis> axes;
     for (const auto& [name, axis] : found) {
-        metrics.push_back({std::string(name), axis});
+        names.push_back(name);
+        axes.push_back(axis);
     }
-    std::ranges::sort(metrics, [](const MetricInfo& a, const MetricInfo& b) {
-        return natural_less(a.name, b.name);
-    });
+    std::vector<MetricInfo> metrics;
+    metrics.reserve(names.size());
+    for (const uint32_t at : natural_order(names)) {
+        metrics.push_back({std::string(names[at]), axes[at]});
+    }
     return metrics;
 }
 

@@ -79,6 +79,10 @@ class Snapshot {
     // The distinct metrics that a run reads, in natural order.
     std::vector<MetricInfo> metrics(RunView view) const;
 
+    // The schemas that name them, each once and in no order, which live as long as the snapshot;
+    // nothing if one has metrics of which all points are deleted: then only metrics() tells.
+    std::optional<std::vector<const Schema*>> schemas(RunView view) const;
+
     // The axis of one of them, if it is there; does not list the others.
     std::optional<Axis> find_metric(RunView view, std::string_view metric) const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/base/natural_order.h"
 #include "engine/base/text.h"
 #include "query/name_matcher.h"
 #include "query/run_state.h"
@@ -16,14 +17,37 @@ bool has_attempt(const Run& run, uint32_t number) {
     return attempt != nullptr && !attempt->discarded;
 }
 
-SelectedRun select(std::shared_ptr<const Run> run, const RunPattern& pattern) {
+SelectedRun select(std::shared_ptr<const Run> run, std::string path, const RunPattern& pattern) {
     SelectedRun selected;
     selected.attempt = pattern.attempt ? *pattern.attempt : run->newest_attempt().number;
     selected.label =
-        pattern.attempt ? fmt::format("{}#{}", run->path(), *pattern.attempt) : run->path();
+        pattern.attempt ? fmt::format("{}#{}", path, *pattern.attempt) : std::move(path);
     selected.run = std::move(run);
     return selected;
 }
+
+// The runs whose paths begin with a prefix, which lie together.
+class RunsWithPrefix {
+  public:
+    RunsWithPrefix(const Catalog::RunMap& runs, std::string_view prefix)
+        : runs_(runs), has_slash_(prefix.find('/') != std::string_view::npos) {
+        const size_t slash = std::min(prefix.find('/'), prefix.size());
+        project_ = prefix.substr(0, slash);
+        name_ = has_slash_ ? prefix.substr(slash + 1) : std::string_view();
+    }
+
+    Catalog::RunMap::Iterator begin() const { return runs_.lower_bound(RunPath{project_, name_}); }
+    bool contains(const Run& run) const {
+        return has_slash_ ? run.project == project_ && run.name.starts_with(name_)
+                          : run.project.starts_with(project_);
+    }
+
+  private:
+    const Catalog::RunMap& runs_;
+    bool has_slash_;
+    std::string_view project_;
+    std::string_view name_;
+};
 
 Error run_not_found(const Query& query, const RunPattern& pattern, const Catalog::RunMap& runs) {
     std::vector<std::string> paths;
@@ -57,7 +81,7 @@ Result<SelectedRun> select_named(const Query& query, const RunPattern& pattern,
                 *pattern.attempt, discarded ? " was discarded" : "", run->newest_attempt().number),
             ErrorCode::kNotFound);
     }
-    return select(run, pattern);
+    return select(run, run->path(), pattern);
 }
 
 // What a selected run was forked from, as it was pinned; nothing if it was not.
@@ -134,10 +158,13 @@ Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, Bo
     }
     const size_t before = bound.runs.size();
     std::vector<Capture> captures;
-    for (const auto& run : runs) {
-        if (matcher.matches(run->path(), captures) &&
+    const RunsWithPrefix range(runs, matcher.prefix());
+    for (auto at = range.begin(); at != runs.end() && range.contains(**at); ++at) {
+        const std::shared_ptr<const Run>& run = *at;
+        std::string path = run->path();
+        if (matcher.matches(path, captures) &&
             (!pattern.attempt || has_attempt(*run, *pattern.attempt))) {
-            bound.runs.push_back(select(run, pattern));
+            bound.runs.push_back(select(run, std::move(path), pattern));
             bound.runs.back().captures = captures;
         }
     }
@@ -190,6 +217,22 @@ ForkEnd find_fork(const Query& query) {
     return found;
 }
 
+// Those from `first` on, by their labels; equal ones stay in their order.
+void sort_naturally(std::vector<SelectedRun>& runs, size_t first) {
+    std::vector<std::string_view> labels;
+    labels.reserve(runs.size() - first);
+    for (size_t i = first; i < runs.size(); ++i) {
+        labels.push_back(runs[i].label);
+    }
+    const std::vector<uint32_t> order = natural_order(labels);
+    std::vector<SelectedRun> sorted;
+    sorted.reserve(order.size());
+    for (const uint32_t at : order) {
+        sorted.push_back(std::move(runs[first + at]));
+    }
+    std::ranges::move(sorted, runs.begin() + static_cast<std::ptrdiff_t>(first));
+}
+
 // Adds the runs that the patterns select as the scope of that number.
 Status bind_runs(const std::vector<RunPattern>& patterns, const Catalog::RunMap& runs, size_t scope,
                  BoundQuery& bound) {
@@ -206,10 +249,8 @@ Status bind_runs(const std::vector<RunPattern>& patterns, const Catalog::RunMap&
     for (size_t i = first; i < bound.runs.size(); ++i) {
         bound.runs[i].order = i;
     }
+    sort_naturally(bound.runs, first);
     const auto from = bound.runs.begin() + static_cast<std::ptrdiff_t>(first);
-    std::stable_sort(from, bound.runs.end(), [](const SelectedRun& a, const SelectedRun& b) {
-        return natural_less(a.label, b.label);
-    });
     const auto same = [](const SelectedRun& a, const SelectedRun& b) { return a.label == b.label; };
     bound.runs.erase(std::unique(from, bound.runs.end(), same), bound.runs.end());
     bound.scopes.resize(std::max(bound.scopes.size(), scope + 1));

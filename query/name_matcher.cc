@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/base/text.h"
+#include "query/required_literal.h"
 
 namespace stepdb {
 
@@ -94,34 +95,59 @@ NameMatcher::~NameMatcher() = default;
 
 Result<NameMatcher> NameMatcher::compile(const Pattern& pattern, std::string_view query_text) {
     NameMatcher matcher(pattern.text);
+    const std::string_view text = matcher.text_;
     if (pattern.kind == PatternKind::kExact) {
+        matcher.is_exact_ = true;
+        matcher.prefix_ = text;
         return matcher;
     }
-    matcher.search_ = pattern.kind == PatternKind::kRegex;
+    if (pattern.kind == PatternKind::kGlob) {
+        const size_t special = std::min(text.find_first_of("*{}"), text.size());
+        matcher.prefix_ = text.substr(0, special);
+        const bool crosses = text.substr(special).starts_with("**");
+        const std::string_view after =
+            text.substr(std::min(special + (crosses ? 2 : 1), text.size()));
+        // `**/` may also stand for nothing.
+        const bool is_plain = after.find_first_of("*{}") == std::string_view::npos &&
+                              !(crosses && after.starts_with('/'));
+        if (is_plain && special < text.size() && text[special] == '*') {
+            matcher.one_star_ = OneStar{std::string(after), crosses};
+            return matcher;
+        }
+    }
+    TRY(matcher.compile_regex(pattern, query_text));
+    return matcher;
+}
+
+Status NameMatcher::compile_regex(const Pattern& pattern, std::string_view query_text) {
+    search_ = pattern.kind == PatternKind::kRegex;
     std::string regex = pattern.text;
-    if (!matcher.search_) {
+    if (!search_) {
         TRY_ASSIGN(regex, GlobTranslator(pattern, query_text).translate());
     }
     re2::RE2::Options options;
     options.set_log_errors(false);
     options.set_dot_nl(true);
-    matcher.regex_ = std::make_unique<re2::RE2>(regex, options);
-    if (!matcher.regex_->ok()) {
-        return query_error(
-            query_text, pattern.span,
-            fmt::format("the regex is not valid: {}", printable(matcher.regex_->error())));
+    regex_ = std::make_unique<re2::RE2>(regex, options);
+    if (!regex_->ok()) {
+        return query_error(query_text, pattern.span,
+                           fmt::format("the regex is not valid: {}", printable(regex_->error())));
     }
-    for (const auto& [name, group] : matcher.regex_->NamedCapturingGroups()) {
-        matcher.capture_names_.push_back(name);
-        matcher.capture_groups_.push_back(group);
+    literal_ = required_literal(regex);
+    for (const auto& [name, group] : regex_->NamedCapturingGroups()) {
+        capture_names_.push_back(name);
+        capture_groups_.push_back(group);
     }
-    return matcher;
+    return {};
 }
 
 bool NameMatcher::matches(std::string_view name, std::vector<Capture>& captures) const {
     captures.clear();
     if (capture_names_.empty()) {
         return matches(name);
+    }
+    if (!may_match_regex(name)) {
+        return false;
     }
     std::vector<re2::StringPiece> groups(static_cast<size_t>(regex_->NumberOfCapturingGroups()) +
                                          1);
@@ -138,9 +164,24 @@ bool NameMatcher::matches(std::string_view name, std::vector<Capture>& captures)
     return true;
 }
 
+bool NameMatcher::matches_star(std::string_view name) const {
+    const size_t around = prefix_.size() + one_star_->after.size();
+    if (name.size() < around || !name.starts_with(prefix_) || !name.ends_with(one_star_->after)) {
+        return false;
+    }
+    const std::string_view star = name.substr(prefix_.size(), name.size() - around);
+    return one_star_->crosses || star.find('/') == std::string_view::npos;
+}
+
 bool NameMatcher::matches(std::string_view name) const {
-    if (regex_ == nullptr) {
+    if (is_exact_) {
         return name == text_;
+    }
+    if (one_star_) {
+        return matches_star(name);
+    }
+    if (!may_match_regex(name)) {
+        return false;
     }
     const re2::StringPiece piece(name.data(), name.size());
     return regex_->Match(piece, 0, name.size(),

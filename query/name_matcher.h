@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,13 +40,31 @@ class NameMatcher {
     // stand for in the name, by name.
     bool matches(std::string_view name, std::vector<Capture>& captures) const;
     // The only name it matches, if it is not a pattern.
-    const std::string* exact() const { return regex_ == nullptr ? &text_ : nullptr; }
+    const std::string* exact() const { return is_exact_ ? &text_ : nullptr; }
+    // What every name begins with that it matches.
+    const std::string& prefix() const { return prefix_; }
 
   private:
+    // A glob whose only star stands between two pieces of text: most are so, and few words of code
+    // decide faster than an automaton.
+    struct OneStar {
+        std::string after;
+        bool crosses = false;  // `**`
+    };
+
     explicit NameMatcher(std::string text);
+    Status compile_regex(const Pattern& pattern, std::string_view query_text);
+    bool matches_star(std::string_view name) const;
+    bool may_match_regex(std::string_view name) const {
+        return literal_.empty() || name.find(literal_) != std::string_view::npos;
+    }
 
     std::string text_;
+    bool is_exact_ = false;
+    std::string prefix_;
+    std::optional<OneStar> one_star_;  // instead of a regex
     std::unique_ptr<re2::RE2> regex_;  // anchored for globs
+    std::string literal_;              // what every name holds that it matches
     bool search_ = false;
     std::vector<std::string> capture_names_;  // in byte order
     std::vector<int> capture_groups_;         // of the regex, by capture

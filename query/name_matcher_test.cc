@@ -44,6 +44,15 @@ TEST(NameMatcher, MatchesAsTheLanguageSays) {
         {"l/{i}_{j}", "l/1_2", true},
         {"a.b*", "a.bc", true},
         {"a.b*", "axbc", false},
+        {"a*z", "az", true},
+        {"a*z", "aaz", true},
+        {"a*a", "a", false},
+        {"a*z", "a/z", false},
+        {"*z", "z", true},
+        {"a/**z", "a/b/z", true},
+        {"a/**a", "a/", false},
+        {"a**/z", "a/z", true},
+        {"a**/z", "az", false},
         {"\"a*\"", "a*", true},
         {"\"a*\"", "ab", false},
         {"~\"os\"", "train/loss", true},
@@ -56,6 +65,22 @@ TEST(NameMatcher, MatchesAsTheLanguageSays) {
         EXPECT_EQ(matches(each.pattern, each.name), each.want)
             << each.pattern << " on " << each.name;
     }
+}
+
+std::string prefix_of(const std::string& pattern) {
+    const std::string text = pattern + " @ a/b";
+    const Result<Query> query = parse_query(text);
+    const auto& series = std::get<SeriesQuery>(query.value().what);
+    return NameMatcher::compile(*series.terms[0].pattern(), text).value().prefix();
+}
+
+TEST(NameMatcher, KnowsWhatNamesBeginWith) {
+    EXPECT_EQ(prefix_of("train/loss"), "train/loss");
+    EXPECT_EQ(prefix_of("train/l*s"), "train/l");
+    EXPECT_EQ(prefix_of("l/{i}/w*"), "l/");
+    EXPECT_EQ(prefix_of("a/**/z"), "a/");
+    EXPECT_EQ(prefix_of("**"), "");
+    EXPECT_EQ(prefix_of("~\"^train\""), "");
 }
 
 TEST(NameMatcher, RefusesARegexThatWouldTakeTooMuchMemory) {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
+#include "engine/base/natural_order.h"
 #include "engine/base/text.h"
 #include "engine/query_memory.h"
 #include "query/name_matcher.h"
@@ -13,6 +15,8 @@ namespace stepdb {
 namespace {
 
 constexpr size_t kChargeStep = 64U << 10U;
+// Some 10 MB of matches at most, for runs that share their metrics.
+constexpr size_t kMatchesKeptMax = 100'000;
 
 // Selects the series of one run after the other.
 class Selector {
@@ -28,9 +32,23 @@ class Selector {
     Result<Selection> select();
 
   private:
+    // A metric that a pattern matches.
+    struct Match {
+        std::string_view metric;  // of its schema
+        Axis axis = Axis::kStepped;
+        size_t pattern = 0;
+        std::vector<Capture> captures;
+    };
+    using Schemas = std::vector<const Schema*>;
+
     Status add_run(size_t run);
-    Status add(size_t run, size_t pattern, std::string metric, Axis axis);
-    std::vector<Capture> captures_of(size_t run) const;
+    Status add_named(size_t run);
+    Status add_listed(size_t run);
+    void sort_series(size_t first);
+    const std::vector<Match>& matches_of(const Schemas& schemas);
+    Status add(size_t run, size_t pattern, std::string metric, Axis axis,
+               const std::vector<Capture>& captured);
+    std::vector<Capture> captures_of(size_t run, const std::vector<Capture>& captured) const;
     Status check_matched();
     Error metric_not_found(const Pattern& pattern) const;
 
@@ -40,8 +58,11 @@ class Selector {
     const SeriesSource& source_;
     std::vector<NameMatcher> matchers_;
     std::vector<bool> matched_;
-    std::vector<Capture> captured_;  // of the metric at hand
     bool all_exact_ = true;
+    // In natural order, each metric once, by what names the metrics of a run: the runs of a sweep
+    // share it.
+    std::map<Schemas, std::vector<Match>> matches_;
+    size_t matches_kept_ = 0;
     size_t bytes_ = 0;
     MemoryCharge charge_;  // bytes_, in steps; goes with the selection
     Selection selection_;
@@ -64,35 +85,98 @@ Result<Selection> Selector::select() {
 
 Status Selector::add_run(size_t run) {
     const SelectedRun& selected = bound_.runs[run];
-    const size_t before = selection_.series.size();
     if (all_exact_) {
-        // A chart of one metric must not list the hundred thousand others of its run.
+        return add_named(run);
+    }
+    const std::optional<Schemas> schemas = source_.schemas(selected.view());
+    if (!schemas) {
+        return add_listed(run);
+    }
+    for (const Match& match : matches_of(*schemas)) {
+        TRY(add(run, match.pattern, std::string(match.metric), match.axis, match.captures));
+    }
+    return {};
+}
+
+// A chart of one metric must not list the hundred thousand others of its run.
+Status Selector::add_named(size_t run) {
+    const size_t before = selection_.series.size();
+    for (size_t i = 0; i < matchers_.size(); ++i) {
+        const std::string& name = *matchers_[i].exact();
+        const auto axis = source_.find_metric(bound_.runs[run].view(), name);
+        if (axis) {
+            TRY(add(run, i, name, *axis, {}));
+        }
+    }
+    if (matchers_.size() > 1) {
+        sort_series(before);
+    }
+    return {};
+}
+
+Status Selector::add_listed(size_t run) {
+    const size_t before = selection_.series.size();
+    std::vector<Capture> captured;
+    for (MetricInfo& metric : source_.metrics(bound_.runs[run].view())) {
         for (size_t i = 0; i < matchers_.size(); ++i) {
-            const std::string& name = *matchers_[i].exact();
-            const auto axis = source_.find_metric(selected.view(), name);
-            if (axis) {
-                TRY(add(run, i, name, *axis));
+            if (matchers_[i].matches(metric.name, captured)) {
+                TRY(add(run, i, metric.name, metric.axis, captured));
             }
         }
-    } else {
-        for (MetricInfo& metric : source_.metrics(selected.view())) {
+    }
+    sort_series(before);
+    return {};
+}
+
+// Of the series from `first` on, of one run: in natural order, each once.
+void Selector::sort_series(size_t first) {
+    const auto from = selection_.series.begin() + static_cast<std::ptrdiff_t>(first);
+    std::stable_sort(from, selection_.series.end(), [](const Series& a, const Series& b) {
+        return natural_less(a.metric, b.metric);
+    });
+    const auto same = [](const Series& a, const Series& b) { return a.metric == b.metric; };
+    selection_.series.erase(std::unique(from, selection_.series.end(), same),
+                            selection_.series.end());
+}
+
+// Names are matched once for all runs that have them.
+const std::vector<Selector::Match>& Selector::matches_of(const Schemas& schemas) {
+    if (const auto at = matches_.find(schemas); at != matches_.end()) {
+        return at->second;
+    }
+    std::vector<Match> found;
+    std::vector<Capture> captured;
+    for (const Schema* schema : schemas) {
+        for (const std::string_view metric : schema->metrics()) {
             for (size_t i = 0; i < matchers_.size(); ++i) {
-                if (matchers_[i].matches(metric.name, captured_)) {
-                    TRY(add(run, i, metric.name, metric.axis));
+                if (matchers_[i].matches(metric, captured)) {
+                    matched_[i] = true;
+                    found.push_back({metric, schema->axis(), i, captured});
                 }
             }
         }
     }
-    const auto from = selection_.series.begin() + static_cast<std::ptrdiff_t>(before);
-    std::sort(from, selection_.series.end(),
-              [](const Series& a, const Series& b) { return natural_less(a.metric, b.metric); });
-    const auto same = [](const Series& a, const Series& b) { return a.metric == b.metric; };
-    selection_.series.erase(std::unique(from, selection_.series.end(), same),
-                            selection_.series.end());
-    return {};
+    std::vector<std::string_view> names;
+    names.reserve(found.size());
+    for (const Match& match : found) {
+        names.push_back(match.metric);
+    }
+    std::vector<Match> matches;
+    for (const uint32_t at : natural_order(names)) {
+        if (matches.empty() || matches.back().metric != found[at].metric) {
+            matches.push_back(std::move(found[at]));
+        }
+    }
+    if (matches_kept_ + matches.size() > kMatchesKeptMax) {
+        matches_.clear();
+        matches_kept_ = 0;
+    }
+    matches_kept_ += matches.size() + 1;
+    return matches_.emplace(schemas, std::move(matches)).first->second;
 }
 
-Status Selector::add(size_t run, size_t pattern, std::string metric, Axis axis) {
+Status Selector::add(size_t run, size_t pattern, std::string metric, Axis axis,
+                     const std::vector<Capture>& captured) {
     matched_[pattern] = true;
     // Twice, for the array that grows.
     bytes_ += 2 * sizeof(Series) + metric.size();
@@ -103,14 +187,14 @@ Status Selector::add(size_t run, size_t pattern, std::string metric, Axis axis) 
     series.run = run;
     series.metric = std::move(metric);
     series.axis = axis;
-    series.captures = captures_of(run);
+    series.captures = captures_of(run, captured);
     selection_.series.push_back(std::move(series));
     return {};
 }
 
 // Those of the metric, and of its run.
-std::vector<Capture> Selector::captures_of(size_t run) const {
-    std::vector<Capture> captures = captured_;
+std::vector<Capture> Selector::captures_of(size_t run, const std::vector<Capture>& captured) const {
+    std::vector<Capture> captures = captured;
     for (const Capture& capture : bound_.runs[run].captures) {
         if (std::ranges::find(captures, capture.name, &Capture::name) == captures.end()) {
             captures.push_back(capture);

@@ -31,6 +31,12 @@ class SeriesSource {
     virtual ~SeriesSource() = default;
 
     virtual std::vector<MetricInfo> metrics(RunView view) const = 0;
+    // The schemas that name them, if all metrics of these are the run's; they outlive the source's
+    // reader. A source that does not know says nothing.
+    virtual std::optional<std::vector<const Schema*>> schemas(RunView view) const {
+        static_cast<void>(view);
+        return std::nullopt;
+    }
     // The axis of a metric, if the run has it.
     virtual std::optional<Axis> find_metric(RunView view, std::string_view metric) const = 0;
     virtual std::unique_ptr<SeriesCursor> open_series(RunView view, std::string_view metric,

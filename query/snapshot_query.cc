@@ -13,6 +13,9 @@ class SnapshotQuery::Source final : public SeriesSource {
     std::vector<MetricInfo> metrics(RunView view) const override {
         return reader_.snapshot().metrics(view);
     }
+    std::optional<std::vector<const Schema*>> schemas(RunView view) const override {
+        return reader_.snapshot().schemas(view);
+    }
     std::optional<Axis> find_metric(RunView view, std::string_view metric) const override {
         return reader_.snapshot().find_metric(view, metric);
     }

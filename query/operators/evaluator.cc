@@ -256,7 +256,10 @@ Value ExpressionEvaluator::compute_field(RowField field, const ExpressionRow& ro
 Value ExpressionEvaluator::count_metrics(const SelectedRun& selected) {
     const auto damage = context_.source.damage(selected.view());
     if (!damage) {
-        return count_value(context_.source.metrics(selected.view()).size());
+        const auto schemas = context_.source.schemas(selected.view());
+        const bool is_one = schemas && schemas->size() == 1;
+        return count_value(is_one ? schemas->front()->width()
+                                  : context_.source.metrics(selected.view()).size());
     }
     Uncounted& uncounted = uncounted_[damage->message()];
     uncounted.first_run = uncounted.runs == 0 ? selected.label : uncounted.first_run;
