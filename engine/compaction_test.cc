@@ -141,6 +141,53 @@ TEST_F(CompactionTest, SummariesOfMergedPiecesStayTrueThroughAllThatFollows) {
     EXPECT_GE(used(), all - 2);
 }
 
+// Ten points have no summary in their block: it is made when it is asked for, and kept.
+TEST_F(CompactionTest, WhatIsKnownOfAShortSeriesIsKeptForTheNextQuery) {
+    for (int step = 0; step < 10; ++step) {
+        send(one_row("p/r", loss_, step, {step * 0.25}));
+    }
+    flush();
+    const auto cache = std::make_shared<BlockCache>(1U << 20U);
+    const auto ask = [&](bool is_kept, uint64_t count) {
+        const auto taken = snapshot();
+        SnapshotReader reader(store_.files(), taken, nullptr, cache);
+        const RunView view(*taken->runs()[0], 0);
+        const std::optional<SeriesSummary> kept = reader.kept_summary(view, "loss");
+        EXPECT_EQ(kept.has_value(), is_kept);
+        EXPECT_EQ(kept ? kept->summary.count : count, count);
+        EXPECT_FALSE(reader.kept_summary(view, "other"));
+        const Result<Summary> summary =
+            run_task(store_.executor(), reader.summarize(view, "loss", KeyRange()));
+        ASSERT_TRUE(summary) << summary.error().to_string();
+        EXPECT_EQ(summary->count, count);
+        EXPECT_EQ(reader.cost().chunks_decoded, is_kept ? 0U : 1U);
+        EXPECT_EQ(reader.cost().summaries_used, is_kept ? 2U : 0U);
+    };
+    ask(false, 10);
+    ask(true, 10);
+    // A part of it is read.
+    const auto taken = snapshot();
+    SnapshotReader reader(store_.files(), taken, nullptr, cache);
+    const Result<Summary> part = run_task(
+        store_.executor(),
+        reader.summarize(RunView(*taken->runs()[0], 0), "loss", {key_of_step(3), key_of_step(5)}));
+    ASSERT_TRUE(part) << part.error().to_string();
+    EXPECT_EQ(part->count, 3U);
+    EXPECT_EQ(reader.cost().chunks_decoded, 1U);
+    // Rows of the tail are among what is asked for.
+    send(one_row("p/r", loss_, 4, {1e9}));
+    store_.run();
+    const auto with_tail = snapshot();
+    SnapshotReader later(store_.files(), with_tail, nullptr, cache);
+    const RunView view(*with_tail->runs()[0], 0);
+    EXPECT_FALSE(later.kept_summary(view, "loss"));
+    const Result<Summary> all =
+        run_task(store_.executor(), later.summarize(view, "loss", KeyRange()));
+    ASSERT_TRUE(all) << all.error().to_string();
+    EXPECT_EQ(all->count, 10U);
+    EXPECT_EQ(all->max.value, 1e9);
+}
+
 TEST_F(CompactionTest, AbsentValuesOfANewerRowLeaveTheOlderOnesInPlace) {
     const auto both = stepped({"a", "b"});
     send(one_row("p/r", both, 1, {1.5, 2.5}));

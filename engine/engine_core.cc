@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "engine/base/large_buffer.h"
@@ -82,29 +81,35 @@ std::shared_ptr<const Snapshot> EngineCore::snapshot(std::span<const uint64_t> r
     const std::shared_ptr<const Catalog> catalog = state_.published.share();
     auto pieces = std::make_shared<SnapshotPieces>();
     std::vector<std::shared_ptr<const Run>> found;
-    std::vector<uint64_t> wanted;
+    std::vector<uint64_t> parents;
+    pieces->reserve(runs.size());
+    found.reserve(runs.size());
+    const auto take = [&](const std::shared_ptr<const Run>& run) {
+        if (pieces->find(run->id) != nullptr) {
+            return;
+        }
+        RunPieces of_run = state_.rows.pieces(run->id, *catalog);
+        of_run.run = run;
+        of_run.activity = state_.activities.find(run->id);
+        pieces->add(run->id, std::move(of_run));
+        for (const Attempt& attempt : run->attempts) {
+            if (attempt.parent_run != 0 && attempt.parent_run != run->id) {
+                parents.push_back(attempt.parent_run);
+            }
+        }
+    };
     for (const uint64_t id : runs) {
-        if (const std::shared_ptr<const Run> run = catalog->find_run(id)) {
-            found.push_back(run);
-            wanted.push_back(id);
+        if (std::shared_ptr<const Run> run = catalog->find_run(id)) {
+            take(run);
+            found.push_back(std::move(run));
         }
     }
-    // Runs that these read through: the parents of forks.
-    std::set<uint64_t> taken;
-    while (!wanted.empty()) {
-        const uint64_t id = wanted.back();
-        wanted.pop_back();
-        const std::shared_ptr<const Run> run = catalog->find_run(id);
-        if (run == nullptr || !taken.insert(id).second) {
-            continue;
-        }
-        RunPieces of_run = state_.rows.pieces(id, *catalog);
-        of_run.activity = state_.activities.find(id);
-        pieces->add(id, std::move(of_run));
-        for (const Attempt& attempt : run->attempts) {
-            if (attempt.parent_run != 0) {
-                wanted.push_back(attempt.parent_run);
-            }
+    // Runs that these read through.
+    while (!parents.empty()) {
+        const uint64_t id = parents.back();
+        parents.pop_back();
+        if (const std::shared_ptr<const Run> run = catalog->find_run(id)) {
+            take(run);
         }
     }
     return std::make_shared<const Snapshot>(catalog, std::move(found), std::move(pieces));

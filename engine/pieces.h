@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/catalog/run.h"
 #include "engine/catalog/run_activity.h"
 #include "engine/model/schema.h"
 #include "engine/segment/block.h"
@@ -34,6 +35,7 @@ struct GroupPieces {
 };
 
 struct RunPieces {
+    std::shared_ptr<const Run> run;   // as of the snapshot
     std::vector<GroupPieces> groups;  // by (attempt, schema)
     RunActivity activity;
     // Set if rows of the run may lie in a segment that cannot be read.
@@ -42,15 +44,23 @@ struct RunPieces {
 
 class SnapshotPieces {
   public:
-    void add(uint64_t run, RunPieces pieces) { runs_.emplace(run, std::move(pieces)); }
+    void reserve(size_t runs) { runs_.reserve(runs); }
+    void add(uint64_t run, RunPieces pieces) {
+        has_damage_ = has_damage_ || pieces.damage != nullptr;
+        runs_.emplace(run, std::move(pieces));
+    }
     // Null if the run was not asked for.
     const RunPieces* find(uint64_t run) const {
         const auto at = runs_.find(run);
         return at == runs_.end() ? nullptr : &at->second;
     }
 
+    // Whether there is any of a run.
+    bool has_damage() const { return has_damage_; }
+
   private:
     std::unordered_map<uint64_t, RunPieces> runs_;
+    bool has_damage_ = false;
 };
 
 }  // namespace stepdb

@@ -268,39 +268,66 @@ std::shared_ptr<const Error> RowStore::damage_of(uint64_t run) const {
     return nullptr;
 }
 
+namespace {
+
+// Where rows of a (attempt, schema) are: one of the two.
+struct FoundRows {
+    uint32_t attempt = 0;
+    uint64_t schema = 0;
+    SegmentPiece segment_block;
+    const GroupRows* rows = nullptr;
+
+    std::pair<uint32_t, uint64_t> group() const { return {attempt, schema}; }
+};
+
+void add_rows(const FoundRows& found, GroupPieces& pieces) {
+    if (found.rows == nullptr) {
+        pieces.segment_blocks.push_back(found.segment_block);
+        return;
+    }
+    for (const auto& sealed : found.rows->sealed) {
+        if (sealed->block != nullptr) {
+            pieces.blocks.push_back(sealed->block);
+        } else {
+            pieces.tail.insert(pieces.tail.end(), sealed->rows.begin(), sealed->rows.end());
+        }
+    }
+    const std::vector<TailPiece>& tail = found.rows->tail.pieces();
+    pieces.tail.insert(pieces.tail.end(), tail.begin(), tail.end());
+}
+
+}  // namespace
+
+// Of a hundred thousand runs at a time: nothing is looked up or allocated that one block of one
+// segment does not take.
 RunPieces RowStore::pieces(uint64_t run, const Catalog& catalog) const {
-    std::map<std::pair<uint32_t, uint64_t>, GroupPieces> groups;
+    std::vector<FoundRows> found;
     for (const auto& segment : segments_) {
         const auto [first, last] = segment->blocks_of_run(run);
         for (size_t block = first; block < last; ++block) {
             const BlockInfo& info = segment->blocks()[block].info;
-            GroupPieces& group = groups[{info.attempt, info.schema}];
-            group.segment_blocks.push_back({segment, block});
+            found.push_back({info.attempt, info.schema, {segment, block}, nullptr});
         }
     }
     const auto [first_active, last_active] = groups_of(active_, run);
     for (auto at = first_active; at != last_active; ++at) {
-        GroupPieces& pieces = groups[{at->first.attempt, at->first.schema}];
-        const GroupRows& rows = *at->second->rows;
-        for (const auto& sealed : rows.sealed) {
-            if (sealed->block != nullptr) {
-                pieces.blocks.push_back(sealed->block);
-            } else {
-                pieces.tail.insert(pieces.tail.end(), sealed->rows.begin(), sealed->rows.end());
-            }
-        }
-        const std::vector<TailPiece>& tail = rows.tail.pieces();
-        pieces.tail.insert(pieces.tail.end(), tail.begin(), tail.end());
+        found.push_back({at->first.attempt, at->first.schema, {}, at->second->rows.get()});
+    }
+    if (found.size() > 1) {
+        std::ranges::stable_sort(found, {}, &FoundRows::group);
     }
     RunPieces result;
     result.damage = damage_of(run);
-    for (auto& [key, pieces] : groups) {
-        const StoredSchema* schema = catalog.find_schema(key.second);
-        CHECK(schema != nullptr, "run {} has rows of schema {}, which is not in the catalog", run,
-              key.second);
-        pieces.attempt = key.first;
-        pieces.schema = schema->schema;
-        result.groups.push_back(std::move(pieces));
+    for (size_t at = 0; at < found.size(); ++at) {
+        if (at == 0 || found[at].group() != found[at - 1].group()) {
+            const StoredSchema* schema = catalog.find_schema(found[at].schema);
+            CHECK(schema != nullptr, "run {} has rows of schema {}, which is not in the catalog",
+                  run, found[at].schema);
+            GroupPieces& pieces = result.groups.emplace_back();
+            pieces.attempt = found[at].attempt;
+            pieces.schema = schema->schema;
+        }
+        add_rows(found[at], result.groups.back());
     }
     return result;
 }

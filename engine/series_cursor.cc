@@ -4,7 +4,6 @@
 #include <numeric>
 #include <utility>
 
-#include "engine/catalog/lineage.h"
 #include "engine/crowded_cursor.h"
 #include "engine/model/limits.h"
 #include "engine/piece_column.h"
@@ -235,13 +234,25 @@ Task<Result<File*>> SegmentFiles::get(const SegmentMeta& segment) {
     co_return slot->second.get();
 }
 
+std::vector<LineageLevel> levels_of(const Snapshot& snapshot, RunView view, Axis axis) {
+    // The view's run may be older; and looking one up among a hundred thousand takes longer than
+    // all else that a summary takes.
+    const RunPieces* own = snapshot.pieces().find(view.run->id);
+    return own != nullptr ? lineage(snapshot.catalog(), *own->run, view.attempt, axis)
+                          : lineage(snapshot.catalog(), view.run->id, view.attempt, axis);
+}
+
 std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, RunView view,
                                      std::string_view metric, KeyRange range) {
     std::vector<SeriesPiece> pieces;
+    std::vector<LineageLevel> levels;
     for (const Axis axis : {Axis::kStepped, Axis::kTimed}) {
+        // What reads nothing of others does so on neither axis.
+        if (axis == Axis::kStepped || levels.size() > 1) {
+            levels = levels_of(snapshot, view, axis);
+        }
         uint32_t level = 0;
-        for (const LineageLevel& at :
-             lineage(snapshot.catalog(), view.run->id, view.attempt, axis)) {
+        for (const LineageLevel& at : levels) {
             if (view.own && at.run->id != view.run->id) {
                 break;
             }
@@ -265,7 +276,9 @@ std::vector<SeriesPiece> find_pieces(const Snapshot& snapshot, RunView view,
             }
         }
     }
-    std::ranges::stable_sort(pieces, {}, &SeriesPiece::key_min);
+    if (pieces.size() > 1) {
+        std::ranges::stable_sort(pieces, {}, &SeriesPiece::key_min);
+    }
     return pieces;
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/block_cache.h"
+#include "engine/catalog/lineage.h"
 #include "engine/open_blocks.h"
 #include "engine/pieces.h"
 #include "engine/snapshot.h"
@@ -81,6 +82,9 @@ struct PieceSlice {
         return std::ranges::adjacent_find(keys) == keys.end();
     }
 };
+
+// What an attempt reads as of the snapshot; valid as long as that.
+std::vector<LineageLevel> levels_of(const Snapshot& snapshot, RunView view, Axis axis);
 
 // Every piece that may hold points of `metric` in `range`, by key_min. Pieces point into the
 // snapshot.

@@ -14,11 +14,18 @@ namespace {
 // Some 1.5 MB of summaries, those of a few blocks.
 constexpr size_t kKeptColumnsMax = 8192;
 
+// A part of a block beside those of BlockCache, with a column: what is known of its points.
+constexpr uint32_t kSummaryOf = 1U << 31U;
+static_assert(kSchemaMetricsMax < kSummaryOf);
+// Of more pieces than these what has no summary is read together.
+constexpr size_t kPiecesAlone = 4;
+
 // A chunk with a summary that may count as it is.
 struct WholeChunk {
     SeriesPiece piece;
     Summary summary;
     bool is_shared = false;  // another piece has a point among its keys
+    bool was_read = false;   // to know its summary
 
     Key first_key() const { return summary.first.key; }
     Key last_key() const { return summary.last.key; }
@@ -26,6 +33,25 @@ struct WholeChunk {
 
 const BlockInfo& info_of(const SegmentPiece& piece) {
     return piece.segment->blocks()[piece.block].info;
+}
+
+// In a block of a segment of which every row counts.
+bool is_whole(const SeriesPiece& piece) {
+    return piece.segment_block != nullptr &&
+           info_of(*piece.segment_block).sequence_min > piece.deleted_through;
+}
+
+BlockCache::Place place_of(const SegmentPiece& piece, uint32_t column) {
+    return {piece.segment->file_id(), piece.block, kSummaryOf | column};
+}
+
+std::shared_ptr<const Summary> find_kept(SegmentFiles& files, const SeriesPiece& piece) {
+    return is_whole(piece) ? find_kept_summary(files, *piece.segment_block, piece.column) : nullptr;
+}
+
+void keep(SegmentFiles& files, const SeriesPiece& piece, const Summary& summary) {
+    files.cache().put(place_of(*piece.segment_block, piece.column),
+                      std::make_shared<const Summary>(summary), sizeof(Summary));
 }
 
 class Summarizer {
@@ -53,35 +79,88 @@ class Summarizer {
             CHECK(!summary || !open_shared(), "{} pieces share keys with {} chunks", open_.size(),
                   whole_.size());
         }
-        cost_.summaries_used += whole_.size();
+        cost_.summaries_used +=
+            static_cast<uint64_t>(std::ranges::count(whole_, false, &WholeChunk::was_read));
         co_return summary;
     }
 
   private:
     // Takes pieces_ apart into those with a summary and those that have to be read.
     Task<Status> read_summaries() {
-        for (const SeriesPiece& piece : pieces_) {
-            if (piece.segment_block == nullptr ||
-                info_of(*piece.segment_block).summaries_bytes == 0 ||
-                info_of(*piece.segment_block).sequence_min <= piece.deleted_through) {
-                open_.push_back(piece);
+        for (size_t at = 0; at < pieces_.size(); ++at) {
+            const SeriesPiece& piece = pieces_[at];
+            if (const auto kept = find_kept(files_, piece)) {
+                take(piece, *kept, false);
                 continue;
             }
-            const auto summaries = co_await summaries_.get(*piece.segment_block, cost_);
-            if (!summaries) {
-                co_return summaries.error();
+            const Summary* summary = nullptr;
+            std::shared_ptr<const std::vector<ColumnSummary>> of_block;
+            if (is_whole(piece) && info_of(*piece.segment_block).summaries_bytes != 0) {
+                const auto summaries = co_await summaries_.get(*piece.segment_block, cost_);
+                if (!summaries) {
+                    co_return summaries.error();
+                }
+                of_block = *summaries;
+                summary = find_summary(*of_block, piece.column);
             }
-            const Summary* summary = find_summary(**summaries, piece.column);
-            if (summary == nullptr) {
-                open_.push_back(piece);
-            } else if (piece.range.contains(summary->first.key) &&
-                       piece.range.contains(summary->last.key)) {
-                whole_.push_back({piece, *summary, false});
-            } else if (piece.range.overlaps(summary->first.key, summary->last.key)) {
+            if (summary != nullptr) {
+                keep(files_, piece, *summary);
+                take(piece, *summary, false);
+            } else if (is_worth_keeping(at)) {
+                const Result<Summary> read = co_await summarize_alone(piece);
+                if (!read) {
+                    co_return read.error();
+                }
+                keep(files_, piece, *read);
+                take(piece, *read, true);
+            } else {
                 open_.push_back(piece);
             }
         }
         co_return Status();
+    }
+
+    void take(const SeriesPiece& piece, const Summary& summary, bool was_read) {
+        if (summary.points() == 0) {
+            return;
+        }
+        if (piece.range.contains(summary.first.key) && piece.range.contains(summary.last.key)) {
+            whole_.push_back({piece, summary, false, was_read});
+        } else if (piece.range.overlaps(summary.first.key, summary.last.key)) {
+            open_.push_back(piece);
+        }
+    }
+
+    // Whether a short chunk that has no summary is asked for as a whole and no other piece lies
+    // where it lies: its summary is then worth as much as one that is stored.
+    bool is_worth_keeping(size_t at) const {
+        const SeriesPiece& piece = pieces_[at];
+        if (pieces_.size() > kPiecesAlone || !is_whole(piece) ||
+            !piece.range.contains(piece.key_min) || !piece.range.contains(piece.key_max)) {
+            return false;
+        }
+        return std::ranges::none_of(pieces_, [&piece](const SeriesPiece& other) {
+            return &other != &piece && other.key_min <= piece.key_max &&
+                   piece.key_min <= other.reach();
+        });
+    }
+
+    Task<Result<Summary>> summarize_alone(SeriesPiece piece) {
+        std::vector<SeriesPiece> alone(1, piece);
+        const std::unique_ptr<SeriesCursor> cursor =
+            make_cursor(files_, cost_, std::move(alone), budget_);
+        Summary summary;
+        Points batch;
+        while (true) {
+            const Result<bool> more = co_await cursor->next(batch);
+            if (!more) {
+                co_return more.error();
+            }
+            if (!*more) {
+                co_return summary;
+            }
+            summary.append(summarize(batch.keys, batch.times, batch.values));
+        }
     }
 
     // Chunks that reach into one another.
@@ -116,6 +195,9 @@ class Summarizer {
     // The summary, if no chunk turns out to share keys with a point that is read; else they are
     // marked.
     Task<Result<Summary>> add_up() {
+        if (open_.empty() && whole_.size() == 1) {
+            co_return whole_.front().summary;
+        }
         const std::unique_ptr<SeriesCursor> cursor = make_cursor(files_, cost_, open_, budget_);
         Summary sum;
         auto next = whole_.begin();
@@ -166,11 +248,32 @@ class Summarizer {
     std::vector<SeriesPiece> open_;  // read point by point, by lowest key
 };
 
+// Of a series that is one chunk of which a query has asked before.
+std::optional<Summary> find_at_once(SegmentFiles& files, std::span<const SeriesPiece> pieces) {
+    if (pieces.size() != 1) {
+        return std::nullopt;
+    }
+    const std::shared_ptr<const Summary> kept = find_kept(files, pieces.front());
+    const bool is_all = kept != nullptr && kept->points() > 0 &&
+                        pieces.front().range.contains(kept->first.key) &&
+                        pieces.front().range.contains(kept->last.key);
+    return is_all ? std::optional(*kept) : std::nullopt;
+}
+
+Task<Result<Summary>> give(Summary summary) {
+    co_return summary;
+}
+
 Task<Result<Summary>> run_summarizer(std::unique_ptr<Summarizer> summarizer) {
     co_return co_await summarizer->run();
 }
 
 }  // namespace
+
+std::shared_ptr<const Summary> find_kept_summary(SegmentFiles& files, const SegmentPiece& piece,
+                                                 uint32_t column) {
+    return files.cache().find<Summary>(place_of(piece, column));
+}
 
 Task<Result<std::shared_ptr<const std::vector<ColumnSummary>>>> BlockSummaries::get(
     SegmentPiece piece, ReadCost& cost) {
@@ -205,6 +308,10 @@ Task<Result<std::shared_ptr<const std::vector<ColumnSummary>>>> BlockSummaries::
 Task<Result<Summary>> summarize_series(SegmentFiles& files, BlockSummaries& summaries,
                                        ReadCost& cost, std::vector<SeriesPiece> pieces,
                                        std::shared_ptr<MemoryBudget> budget) {
+    if (std::optional<Summary> known = find_at_once(files, pieces)) {
+        ++cost.summaries_used;
+        return give(*known);
+    }
     return run_summarizer(
         std::make_unique<Summarizer>(files, summaries, cost, std::move(pieces), std::move(budget)));
 }

@@ -1,7 +1,8 @@
 // The summary of one series as a reader sees it, from the summaries that long chunks carry: a chunk
 // whose keys no other piece of the series has a point among counts as it is, all others are read.
-// So it costs what lies in tails, in small blocks and where pieces overlap, not what lies in the
-// series.
+// What is known of a chunk, a short one that was read too, is kept for the next query. So it costs
+// what lies in tails, in small blocks that nobody has asked for and where pieces overlap, not what
+// lies in the series.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +35,10 @@ class BlockSummaries {
     size_t kept_columns_ = 0;
     std::map<std::pair<uint64_t, size_t>, std::shared_ptr<const std::vector<ColumnSummary>>> kept_;
 };
+
+// What a query has found out of a chunk before; null if none has, or not for long.
+std::shared_ptr<const Summary> find_kept_summary(SegmentFiles& files, const SegmentPiece& piece,
+                                                 uint32_t column);
 
 // `pieces` are those of find_pieces for one metric. The references live until the task has ended.
 Task<Result<Summary>> summarize_series(SegmentFiles& files, BlockSummaries& summaries,

@@ -39,8 +39,7 @@ Snapshot::~Snapshot() = default;
 
 template <typename Visit>
 void Snapshot::visit_levels(RunView view, const Visit& visit) const {
-    for (const LineageLevel& level :
-         lineage(*catalog_, view.run->id, view.attempt, Axis::kStepped)) {
+    for (const LineageLevel& level : levels_of(*this, view, Axis::kStepped)) {
         if (view.own && level.run->id != view.run->id) {
             return;
         }
@@ -74,6 +73,9 @@ RunActivity Snapshot::activity(const Run& run) const {
 
 std::shared_ptr<const Error> Snapshot::damage(RunView view) const {
     std::shared_ptr<const Error> found;
+    if (!pieces_->has_damage()) {
+        return found;
+    }
     visit_levels(view, [&](const LineageLevel& level, const RunPieces& pieces) {
         if (pieces.damage != nullptr) {
             const std::string who =
@@ -142,9 +144,22 @@ struct SnapshotReader::State {
           std::shared_ptr<BlockCache> cache)
         : files(file_system, std::move(cache)), summaries(files, std::move(budget)) {}
 
+    // Which column of a schema has a metric. A query asks of run after run that share both.
+    std::optional<uint32_t> column_of(const Schema& schema, std::string_view metric) {
+        if (last_schema != &schema || last_metric != metric) {
+            last_schema = &schema;
+            last_metric = metric;
+            last_column = schema.find(metric);
+        }
+        return last_column;
+    }
+
     SegmentFiles files;
     BlockSummaries summaries;
     ReadCost cost;
+    const Schema* last_schema = nullptr;
+    std::string last_metric;
+    std::optional<uint32_t> last_column;
 };
 
 SnapshotReader::SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot> snapshot,
@@ -172,6 +187,40 @@ Task<Result<Summary>> SnapshotReader::summarize(RunView view, std::string_view m
                                                 KeyRange range) {
     return summarize_series(state_->files, state_->summaries, state_->cost,
                             find_pieces(*snapshot_, view, metric, range), budget_);
+}
+
+std::optional<SeriesSummary> SnapshotReader::kept_summary(RunView view, std::string_view metric) {
+    // Of what reads of other attempts or lacks points, or lies in several places, more is to be
+    // thought about.
+    const RunPieces* pieces = snapshot_->pieces().find(view.run->id);
+    const Attempt* attempt = pieces == nullptr ? nullptr : pieces->run->find_attempt(view.attempt);
+    if (attempt == nullptr || attempt->parent_run != 0 || !pieces->run->deletes.empty() ||
+        pieces->damage != nullptr) {
+        return std::nullopt;
+    }
+    std::optional<SeriesSummary> found;
+    for (const GroupPieces& group : pieces->groups) {
+        if (group.attempt != view.attempt) {
+            continue;
+        }
+        const std::optional<uint32_t> column = state_->column_of(*group.schema, metric);
+        if (!column) {
+            continue;
+        }
+        const bool is_one_block =
+            group.segment_blocks.size() == 1 && group.blocks.empty() && group.tail.empty();
+        const std::shared_ptr<const Summary> kept =
+            is_one_block ? find_kept_summary(state_->files, group.segment_blocks.front(), *column)
+                         : nullptr;
+        if (found || kept == nullptr) {
+            return std::nullopt;
+        }
+        found.emplace(SeriesSummary{group.schema->axis(), *kept});
+    }
+    if (found) {
+        ++state_->cost.summaries_used;
+    }
+    return found;
 }
 
 namespace {

@@ -51,6 +51,12 @@ struct Points {
     void clear();
 };
 
+// What is to be known of a whole series.
+struct SeriesSummary {
+    Axis axis = Axis::kStepped;
+    Summary summary;
+};
+
 // What reading has cost so far, for `explain` and for limits.
 struct ReadCost {
     uint64_t pieces = 0;  // tails and blocks looked into
@@ -155,6 +161,10 @@ class SnapshotReader {
     // What is to be known of these points, without points if there are none. Costs what chunks with
     // a summary do not tell.
     Task<Result<Summary>> summarize(RunView view, std::string_view metric, KeyRange range);
+
+    // Of the whole series, if that is known without reading or waiting: as it is of settled series
+    // that were asked about before. Else nothing, also of a metric that is not there.
+    std::optional<SeriesSummary> kept_summary(RunView view, std::string_view metric);
 
     // The smallest and largest key of the series as read, if it has a point: what `start` and `end`
     // mean. Exact, at the cost of looking into the first and last pieces. Widened by `known`, such

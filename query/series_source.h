@@ -45,6 +45,11 @@ class SeriesSource {
                                                      KeyRange range, const BucketRow& row) = 0;
     virtual Task<Result<Summary>> summarize(RunView view, std::string_view metric,
                                             KeyRange range) = 0;
+    virtual std::optional<SeriesSummary> kept_summary(RunView view, std::string_view metric) {
+        static_cast<void>(view);
+        static_cast<void>(metric);
+        return std::nullopt;
+    }
     virtual Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric,
                                                             std::optional<KeyRange> known) = 0;
     virtual ReadCost cost() const = 0;

@@ -31,6 +31,9 @@ class SnapshotQuery::Source final : public SeriesSource {
                                     KeyRange range) override {
         return reader_.summarize(view, metric, range);
     }
+    std::optional<SeriesSummary> kept_summary(RunView view, std::string_view metric) override {
+        return reader_.kept_summary(view, metric);
+    }
     Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric,
                                                     std::optional<KeyRange> known) override {
         return reader_.key_range(view, metric, known);

@@ -6,10 +6,11 @@
 
 namespace stepdb {
 
-std::vector<LineageLevel> lineage(const Catalog& catalog, uint64_t run, uint32_t attempt,
-                                  Axis axis) {
+namespace {
+
+std::vector<LineageLevel> levels_from(const Catalog& catalog, std::shared_ptr<const Run> at_run,
+                                      uint32_t attempt, Axis axis) {
     std::vector<LineageLevel> levels;
-    std::shared_ptr<const Run> at_run = catalog.find_run(run);
     Key cut = kKeyMax;
     while (at_run != nullptr && levels.size() < kLineageDepthMax) {
         const Attempt* at = at_run->find_attempt(attempt);
@@ -30,6 +31,20 @@ std::vector<LineageLevel> lineage(const Catalog& catalog, uint64_t run, uint32_t
         }
     }
     return levels;
+}
+
+}  // namespace
+
+std::vector<LineageLevel> lineage(const Catalog& catalog, uint64_t run, uint32_t attempt,
+                                  Axis axis) {
+    return levels_from(catalog, catalog.find_run(run), attempt, axis);
+}
+
+std::vector<LineageLevel> lineage(const Catalog& catalog, const Run& run, uint32_t attempt,
+                                  Axis axis) {
+    // Owns nothing, and so counts no holders: a hundred thousand runs are asked about at a time.
+    const std::shared_ptr<const Run> borrowed(std::shared_ptr<const Run>(), &run);
+    return levels_from(catalog, borrowed, attempt, axis);
 }
 
 uint64_t fork_root(const Catalog& catalog, uint64_t run) {

@@ -21,6 +21,9 @@ struct LineageLevel {
 // metrics are not cut by a restart and not inherited by a fork.
 std::vector<LineageLevel> lineage(const Catalog& catalog, uint64_t run, uint32_t attempt,
                                   Axis axis);
+// The same of a run that is at hand and outlives the levels: it is not looked up.
+std::vector<LineageLevel> lineage(const Catalog& catalog, const Run& run, uint32_t attempt,
+                                  Axis axis);
 
 // The run at the top of a tree of forks, which fixes the axes of its metrics.
 uint64_t fork_root(const Catalog& catalog, uint64_t run);

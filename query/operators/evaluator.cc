@@ -13,9 +13,6 @@ namespace stepdb {
 
 namespace {
 
-// What an expression costs that asks the store for nothing, in values looked at.
-constexpr uint64_t kRowWork = 64;
-
 Value place_value(Axis axis, Key key, int64_t time_us, double value, PointPart part) {
     switch (part) {
         case PointPart::kValue:
@@ -211,12 +208,8 @@ Value ExpressionEvaluator::compute(uint32_t at, const ExpressionRow& row,
         wanted = wanted.value_or(node.source);
         return {};
     }
-    const ExpressionSource& source = plan_.sources()[node.source];
-    const std::optional<Axis> axis =
-        source.metric.empty()
-            ? std::optional(row.series->axis)
-            : context_.source.find_metric(selected.view(), metric_of(source, row));
-    return statistic_value(*row.summaries[node.source], axis.value_or(Axis::kStepped), node);
+    const SeriesSummary& found = *row.summaries[node.source];
+    return statistic_value(found.summary, found.axis, node);
 }
 
 Value ExpressionEvaluator::compute_field(RowField field, const ExpressionRow& row) {
@@ -338,17 +331,58 @@ Task<Result<Value>> ExpressionEvaluator::evaluate(uint32_t root, ExpressionRow& 
         if (!wanted) {
             co_return value;
         }
-        Result<Summary> summary = co_await fetch(plan_.sources()[*wanted], row);
-        if (!summary) {
-            co_return summary.error();
+        if (find_kept(*wanted, row)) {
+            continue;
         }
         row.summaries.resize(plan_.sources().size());
-        row.summaries[*wanted] = *summary;
+        SeriesSummary& found = row.summaries[*wanted].emplace();
+        const Status fetched = co_await fetch(plan_.sources()[*wanted], row, found);
+        if (!fetched) {
+            co_return fetched.error();
+        }
     }
 }
 
-Task<Result<Summary>> ExpressionEvaluator::fetch(const ExpressionSource& source,
-                                                 const ExpressionRow& row) {
+std::optional<Value> ExpressionEvaluator::evaluate_at_once(uint32_t root, ExpressionRow& row) {
+    if (context_.cancelled.load(std::memory_order_relaxed)) {
+        return std::nullopt;
+    }
+    while (true) {
+        std::optional<uint32_t> wanted;
+        Value value = compute(root, row, wanted);
+        if (!wanted) {
+            return value;
+        }
+        if (!find_kept(*wanted, row)) {
+            return std::nullopt;
+        }
+    }
+}
+
+// Whether what is wanted of a source is known without asking the store to read.
+bool ExpressionEvaluator::find_kept(uint32_t wanted, ExpressionRow& row) {
+    const ExpressionSource& source = plan_.sources()[wanted];
+    const bool is_own = source.metric.empty();
+    if (source.at || source.when || (is_own ? own_plan_ : others_plan_) != nullptr ||
+        (is_own && row.series->calculation != nullptr)) {
+        return false;
+    }
+    const SelectedRun& selected = context_.bound.runs[row.run];
+    std::optional<SeriesSummary> kept =
+        is_own || source.has_captures
+            ? context_.source.kept_summary(selected.view(),
+                                           is_own ? row.series->metric : metric_of(source, row))
+            : context_.source.kept_summary(selected.view(), source.metric);
+    if (!kept) {
+        return false;
+    }
+    row.summaries.resize(plan_.sources().size());
+    row.summaries[wanted] = *kept;
+    return true;
+}
+
+Task<Status> ExpressionEvaluator::fetch(const ExpressionSource& source, ExpressionRow& row,
+                                        SeriesSummary& found) {
     const SelectedRun& selected = context_.bound.runs[row.run];
     if (const auto damage = context_.source.damage(selected.view())) {
         co_return make_error(damage->code(), "run {}: {}", selected.run->path(), damage->message());
@@ -362,20 +396,27 @@ Task<Result<Summary>> ExpressionEvaluator::fetch(const ExpressionSource& source,
         const std::optional<Axis> axis =
             context_.source.find_metric(selected.view(), series.metric);
         if (!axis) {
-            co_return Summary();
+            co_return Status();
         }
         series.axis = *axis;
     }
+    found.axis = series.axis;
+    Result<Summary> summary = Summary();
     if (source.at) {
-        co_return co_await find_at(series, *source.at);
+        summary = co_await find_at(series, *source.at);
+    } else if (source.when) {
+        summary = co_await summarize_when(series, *source.when, row);
+    } else {
+        const Plan* plan = source.metric.empty() ? own_plan_ : others_plan_;
+        const Pipeline everything;
+        const Pipeline& pipeline = plan == nullptr ? everything : plan->of(series.axis).pipeline;
+        summary = co_await summarize(context_, series, pipeline);
     }
-    if (source.when) {
-        co_return co_await summarize_when(series, *source.when, row);
+    if (!summary) {
+        co_return summary.error();
     }
-    const Plan* plan = source.metric.empty() ? own_plan_ : others_plan_;
-    const Pipeline everything;
-    co_return co_await summarize(context_, series,
-                                 plan == nullptr ? everything : plan->of(series.axis).pipeline);
+    found.summary = *summary;
+    co_return Status();
 }
 
 Task<Result<Summary>> ExpressionEvaluator::summarize_when(const Series& series, uint32_t when,

@@ -13,6 +13,9 @@
 
 namespace stepdb {
 
+// What an expression costs that asks the store for nothing, in values looked at.
+inline constexpr uint64_t kRowWork = 64;
+
 // What an expression is evaluated for, and what has been asked of the store for it.
 struct ExpressionRow {
     ExpressionRow() = default;
@@ -20,9 +23,10 @@ struct ExpressionRow {
     explicit ExpressionRow(size_t its_run, const Series* its_series = nullptr)
         : run(its_run), series(its_series) {}
 
-    size_t run = 0;                                 // in the bound query
-    const Series* series = nullptr;                 // null: a run's row
-    std::vector<std::optional<Summary>> summaries;  // by source of the plan
+    size_t run = 0;                  // in the bound query
+    const Series* series = nullptr;  // null: a run's row
+    // By source of the plan; of a metric that the run does not have one of no points.
+    std::vector<std::optional<SeriesSummary>> summaries;
     // A point of it, for conditions of `when`.
     Axis axis = Axis::kStepped;
     Key key = 0;
@@ -46,6 +50,9 @@ class ExpressionEvaluator {
     // Asks the store for no more than the value takes. kCancelled once the context is; kCorruption
     // for what cannot be read.
     Task<Result<Value>> evaluate(uint32_t root, ExpressionRow& row);
+
+    // The same where nothing has to be waited for; nothing elsewhere.
+    std::optional<Value> evaluate_at_once(uint32_t root, ExpressionRow& row);
 
     // From now on statistics are of what the plans' pipelines leave: `own` of the row's own series,
     // `others` of metrics by name. They outlive the evaluator.
@@ -84,7 +91,8 @@ class ExpressionEvaluator {
     Value compute_condition(const BoundNode& node, const ExpressionRow& row,
                             std::optional<uint32_t>& wanted);
 
-    Task<Result<Summary>> fetch(const ExpressionSource& source, const ExpressionRow& row);
+    bool find_kept(uint32_t source, ExpressionRow& row);
+    Task<Status> fetch(const ExpressionSource& source, ExpressionRow& row, SeriesSummary& found);
     Task<Result<Summary>> summarize_when(const Series& series, uint32_t when, ExpressionRow row);
     Task<Result<Summary>> find_at(const Series& series, const AtPlace& place);
     Task<Result<Summary>> find_reached(const Series& series, double number);

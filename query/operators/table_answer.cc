@@ -112,7 +112,13 @@ class TableAnswer : public Answer {
         for (size_t number = 0; number < order_.size(); ++number) {
             ExpressionRow row = make_row(number);
             for (const uint32_t key : keys_) {
-                Result<Value> value = co_await evaluator_.evaluate(key, row);
+                Result<Value> value = Value();
+                if (std::optional<Value> known = evaluator_.evaluate_at_once(key, row)) {
+                    value = *std::move(known);
+                    co_await context_.turns.after(kRowWork);
+                } else {
+                    value = co_await evaluator_.evaluate(key, row);
+                }
                 if (!value) {
                     co_return value.error();
                 }
@@ -139,9 +145,10 @@ class TableAnswer : public Answer {
                     return false;
                 }
             }
-            return false;
+            return a < b;
         };
-        std::ranges::stable_sort(order_, before);
+        const size_t shown = std::min<uint64_t>(order_.size(), stages_.limit.value_or(UINT64_MAX));
+        std::ranges::partial_sort(order_, order_.begin() + static_cast<ptrdiff_t>(shown), before);
         co_return Status();
     }
 
@@ -204,7 +211,15 @@ class TableAnswer : public Answer {
         if (is_of_series()) {
             block.column(1).append_text(row.series->metric);
         }
+        co_await context_.turns.after(kRowWork);
         for (size_t i = 0; i < shown_.size(); ++i) {
+            const bool is_key = std::ranges::find(keys_, shown_[i]) != keys_.end();
+            if (!is_key) {
+                if (const auto known = evaluator_.evaluate_at_once(shown_[i], row)) {
+                    append_value(block.column(first_shown_ + i), *known);
+                    continue;
+                }
+            }
             const Result<Value> value = co_await value_of(number, shown_[i], &row);
             if (!value) {
                 co_return value.error();

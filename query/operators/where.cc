@@ -23,6 +23,11 @@ Task<Status> choose(ExecutionContext& context, const Expression& condition, Expr
     ExpressionEvaluator evaluator(context, plan);
     for (size_t i = 0; i < stays.size(); ++i) {
         ExpressionRow row = make_row(i);
+        if (const std::optional<Value> known = evaluator.evaluate_at_once(*root, row)) {
+            stays[i] = known->is_true();
+            co_await context.turns.after(kRowWork);
+            continue;
+        }
         const Result<Value> holds = co_await evaluator.evaluate(*root, row);
         if (!holds) {
             co_return holds.error();

@@ -21,22 +21,41 @@ std::pair<std::string_view, std::string_view> split_run(std::string_view path) {
     return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
-// The summary of a series, or of a part of it, is that of a scan.
-Task<Status> check_summary(SnapshotReader& reader, RunView view, std::string metric,
-                           const ReferenceModel::Series* series, KeyRange range) {
+Summary scan(const ReferenceModel::Series& series, KeyRange range) {
     Points points;
-    for (const auto& [key, point] : *series) {
+    for (const auto& [key, point] : series) {
         if (range.contains(key)) {
             points.keys.push_back(key);
             points.times.push_back(point.time_us);
             points.values.push_back(std::bit_cast<double>(point.value_bits));
         }
     }
+    return summarize(points.keys, points.times, points.values);
+}
+
+// Where nothing has to be read for it, it is that too.
+void check_kept_summary(SnapshotReader& reader, RunView view, std::string_view metric,
+                        const ReferenceModel::Series& series) {
+    const std::optional<SeriesSummary> kept = reader.kept_summary(view, metric);
+    if (!kept) {
+        return;
+    }
+    CHECK(agrees(kept->summary, scan(series, KeyRange())),
+          "what is kept of {} of {}#{}: {} finite of {} points of {}", metric, view.run->path(),
+          view.attempt, kept->summary.count, kept->summary.points(), series.size());
+    const std::optional<Axis> axis = reader.snapshot().find_metric(view, metric);
+    CHECK(axis == std::optional(kept->axis), "what is kept of {} of {} is on another axis", metric,
+          view.run->path());
+}
+
+// The summary of a series, or of a part of it, is that of a scan.
+Task<Status> check_summary(SnapshotReader& reader, RunView view, std::string metric,
+                           const ReferenceModel::Series* series, KeyRange range) {
     const Result<Summary> read = co_await reader.summarize(view, metric, range);
     if (!read) {
         co_return read.error();
     }
-    const Summary scanned = summarize(points.keys, points.times, points.values);
+    const Summary scanned = scan(*series, range);
     CHECK(agrees(*read, scanned),
           "summary of {} of {}#{} in keys {}..{}: {} finite of {}, {} to {}, mean {}; of its {} "
           "points {} finite, {} to {}, mean {}",
@@ -51,7 +70,11 @@ Task<Status> check_summary(SnapshotReader& reader, RunView view, std::string met
 Task<Status> check_summaries(SnapshotReader& reader, RunView view, std::string metric,
                              const ReferenceModel::Series* series) {
     const Status whole = co_await check_summary(reader, view, metric, series, KeyRange());
-    if (!whole || series->size() < 4) {
+    if (!whole) {
+        co_return whole;
+    }
+    check_kept_summary(reader, view, metric, *series);
+    if (series->size() < 4) {
         co_return whole;
     }
     const auto quarter = static_cast<ptrdiff_t>(series->size() / 4);
