@@ -204,6 +204,7 @@ struct ColumnKey {
 // What is done with the rows of an answer.
 struct RowStages {
     std::optional<SourceSpan> pivot;
+    bool is_pivot_x = false;  // a row for each series, not for each x
     std::vector<ColumnKey> sort;
     std::optional<uint64_t> limit;
 };

@@ -267,6 +267,10 @@ Status StageParser::parse_other(const Token& name) {
     }
     if (name.text == "pivot") {
         all_.rows.pivot = name.span;
+        all_.rows.is_pivot_x = peek().kind == TokenKind::kWord && peek().text == "x";
+        if (all_.rows.is_pivot_x) {
+            reader_.take();
+        }
         return {};
     }
     if (name.text == "sort") {

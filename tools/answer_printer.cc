@@ -64,8 +64,13 @@ AnswerPrinter::AnswerPrinter(PrintOptions options, const QueryText& query, TextS
     : options_(options), sink_(std::move(sink)), x_name_(x_name_of(query)) {}
 
 void AnswerPrinter::columns(const std::vector<ResultColumn>& columns) {
-    const bool draws_buckets = !options_.has_format && is_terminal(STDOUT_FILENO);
-    if (options_.chart.value_or(draws_buckets && Chart::is_of_buckets(columns))) {
+    const bool draws = !options_.has_format && is_terminal(STDOUT_FILENO);
+    const bool is_heat_map = HeatMap::is_of(columns);
+    if (is_heat_map && options_.chart.value_or(draws)) {
+        heat_map_.emplace(columns);
+        return;
+    }
+    if (options_.chart.value_or(draws && Chart::is_of_buckets(columns))) {
         drawable_ = chart_.begin(columns);
         is_charted_ = drawable_.has_value();
     }
@@ -77,7 +82,9 @@ void AnswerPrinter::columns(const std::vector<ResultColumn>& columns) {
 }
 
 void AnswerPrinter::block(const ResultBlock& block) {
-    if (is_charted_) {
+    if (heat_map_) {
+        heat_map_->block(block);
+    } else if (is_charted_) {
         chart_.block(block);
     } else if (drawable_) {
         writer_->block(block);
@@ -85,7 +92,9 @@ void AnswerPrinter::block(const ResultBlock& block) {
 }
 
 Status AnswerPrinter::end(const QueryEnd& end) {
-    if (is_charted_) {
+    if (heat_map_) {
+        sink_(heat_map_->render(chart_options(x_name_)));
+    } else if (is_charted_) {
         sink_(chart_.render(chart_options(x_name_)));
     } else if (drawable_) {
         writer_->end();

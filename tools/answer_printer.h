@@ -8,6 +8,7 @@
 
 #include "net/message.h"
 #include "tools/output/chart.h"
+#include "tools/output/heat_map.h"
 #include "tools/output/result_writer.h"
 
 namespace stepdb {
@@ -16,8 +17,8 @@ struct PrintOptions {
     PrintOptions() = default;
 
     OutputFormat format = OutputFormat::kTable;
-    // Draw, or do not; unset: draw answers in buckets if the standard output is a terminal and no
-    // format was asked for.
+    // Draw, or do not; unset: draw answers in buckets and of `pivot x` if the standard output is a
+    // terminal and no format was asked for.
     std::optional<bool> chart;
     bool has_format = false;  // the user named the format
 };
@@ -44,6 +45,7 @@ class AnswerPrinter {
     bool is_charted_ = false;
     Status drawable_;  // why there is no chart though one was asked for
     Chart chart_;
+    std::optional<HeatMap> heat_map_;  // instead of a chart
     std::unique_ptr<ResultWriter> writer_;
 };
 

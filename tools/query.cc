@@ -23,9 +23,9 @@ Command add_query(CLI::App& stepdb) {
     add_query_options(*app, options->query, "The query: METRICS @ RUNS | STAGE | ...");
     CLI::Option* format = add_asked_options(*app, options->asked);
     CLI::Option* chart = app->add_flag("--chart,!--no-chart", options->chart,
-                                       "Draw buckets or points as a chart, or nothing; the "
-                                       "default is to draw buckets on a terminal if no --format "
-                                       "is given");
+                                       "Draw buckets or points as a chart, `pivot x` as a heat "
+                                       "map, or nothing; the default is to draw buckets on a "
+                                       "terminal if no --format is given");
     add_examples(*app,
                  {"stepdb query 'train/loss @ demo/tiny'",
                   "stepdb query 'train/loss, val/loss @ demo/* | steps 100.. | buckets 200'",

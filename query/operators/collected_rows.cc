@@ -5,8 +5,10 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/base/float_bits.h"
 #include "engine/base/text.h"
 #include "engine/query_memory.h"
+#include "query/literals.h"
 
 namespace stepdb {
 
@@ -93,6 +95,22 @@ double CollectedRows::number(size_t column, uint32_t row) const {
 
 int64_t CollectedRows::time(size_t column, uint32_t row) const {
     return static_cast<int64_t>(cells_[column].bits[row]);
+}
+
+std::string CollectedRows::shown(size_t column, uint32_t row) const {
+    if (is_null(column, row)) {
+        return {};
+    }
+    switch (type(column)) {
+        case ColumnType::kText:
+            return std::string(text(column, row));
+        case ColumnType::kTime:
+            return format_moment(time(column, row));
+        case ColumnType::kUint64:
+            return fmt::format("{}", count(column, row));
+        default:
+            return format_value(number(column, row));
+    }
 }
 
 void CollectedRows::append_cell(ColumnCells& cells, size_t column, uint32_t row) const {

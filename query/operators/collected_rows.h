@@ -34,6 +34,8 @@ class CollectedRows {
     int64_t time(size_t column, uint32_t row) const;
     uint64_t count(size_t column, uint32_t row) const { return cells_[column].bits[row]; }
     ColumnType type(size_t column) const { return cells_[column].type; }
+    // For the name of a column; empty if there is nothing.
+    std::string shown(size_t column, uint32_t row) const;
 
     void append_cell(ColumnCells& cells, size_t column, uint32_t row) const;
     // Whether row `a` stands before row `b` by that column: texts in natural order, NaN last and

@@ -8,7 +8,6 @@
 
 #include "engine/base/text.h"
 #include "engine/model/limits.h"
-#include "query/literals.h"
 #include "query/operators/collected_rows.h"
 
 namespace stepdb {
@@ -134,8 +133,6 @@ class LimitedAnswer : public Answer {
     uint64_t left_;
 };
 
-constexpr size_t kPivotColumnsMax = 1000;
-
 class PivotAnswer : public Answer {
   public:
     PivotAnswer(ExecutionContext& context, std::unique_ptr<Answer> inner, LongForm form)
@@ -212,26 +209,10 @@ class PivotAnswer : public Answer {
         }
     }
 
-    std::string cell_text(size_t column, uint32_t row) const {
-        if (rows_.is_null(column, row)) {
-            return {};
-        }
-        switch (rows_.type(column)) {
-            case ColumnType::kText:
-                return std::string(rows_.text(column, row));
-            case ColumnType::kTime:
-                return format_moment(rows_.time(column, row));
-            case ColumnType::kUint64:
-                return fmt::format("{}", rows_.count(column, row));
-            default:
-                return format_value(rows_.number(column, row));
-        }
-    }
-
     // Whether not all series have the same there.
     bool varies(size_t column) const {
         return std::ranges::any_of(lines_, [&](uint32_t row) {
-            return cell_text(column, row) != cell_text(column, lines_.front());
+            return rows_.shown(column, row) != rows_.shown(column, lines_.front());
         });
     }
 
@@ -240,15 +221,15 @@ class PivotAnswer : public Answer {
         if (form_.is_of_series) {
             const bool is_of_runs = varies(0);
             if (is_of_runs) {
-                parts.push_back(cell_text(0, row));
+                parts.push_back(rows_.shown(0, row));
             }
             if (!is_of_runs || varies(1)) {
-                parts.push_back(cell_text(1, row));
+                parts.push_back(rows_.shown(1, row));
             }
             return fmt::format("{}", fmt::join(parts, " "));
         }
         for (size_t i = 0; i < form_.labels; ++i) {
-            parts.push_back(fmt::format("{}={}", inner_->columns()[i].name, cell_text(i, row)));
+            parts.push_back(fmt::format("{}={}", inner_->columns()[i].name, rows_.shown(i, row)));
         }
         return fmt::format("{}", fmt::join(parts, ", "));
     }

@@ -7,6 +7,8 @@
 
 namespace stepdb {
 
+inline constexpr size_t kPivotColumnsMax = 1000;
+
 // How a long answer is laid out: columns that say of which series a row is, then x (one column, or
 // lo and hi), then values.
 struct LongForm {
@@ -19,6 +21,12 @@ struct LongForm {
 Task<Result<std::unique_ptr<Answer>>> make_pivot_answer(ExecutionContext& context,
                                                         std::unique_ptr<Answer> inner,
                                                         LongForm form, SourceSpan span);
+
+// Answers a row for each series, with a column for each x. Reads all of `inner`, whose rows of a
+// series follow each other.
+Task<Result<std::unique_ptr<Answer>>> make_pivot_x_answer(ExecutionContext& context,
+                                                          std::unique_ptr<Answer> inner,
+                                                          LongForm form, SourceSpan span);
 
 // The rows in the order of columns, and no more of them than the limit. kInvalidArgument at the
 // place of a column that is not there.

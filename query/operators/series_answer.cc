@@ -43,7 +43,12 @@ Task<Result<std::unique_ptr<Answer>>> make_series_answer(ExecutionContext& conte
     Result<std::unique_ptr<Answer>> answer = co_await make_shape(context, stages);
     if (answer && stages.rows.pivot) {
         const LongForm form = form_of(stages, **answer);
-        answer = co_await make_pivot_answer(context, *std::move(answer), form, *stages.rows.pivot);
+        const SourceSpan span = *stages.rows.pivot;
+        if (stages.rows.is_pivot_x) {
+            answer = co_await make_pivot_x_answer(context, *std::move(answer), form, span);
+        } else {
+            answer = co_await make_pivot_answer(context, *std::move(answer), form, span);
+        }
     }
     if (answer && !stages.rows.sort.empty()) {
         answer = make_sorted_answer(context, *std::move(answer), stages.rows);

@@ -222,6 +222,8 @@ class Query(Case):
                       chart("norm/* @ p/q | every 2 | across min, max, mean"))
         self.assertIn("1 ━━ l=1   mean ± std 2   1 series",
                       chart("norm/{l} @ p/q | buckets 4 | group by l mean, std"))
+        self.assertRegex(chart("norm/{l} @ p/q | buckets 4 mean | pivot x"),
+                         r"^2 ·░▒▓█ 4\nnorm/1 ·{16}\nnorm/2 █{16}\n +4 +15\.25\n$")
 
     def test_what_cannot_be_drawn_says_what_to_ask_for(self):
         for text, part in (("runs", "| buckets 200"),
