@@ -14,9 +14,7 @@ namespace {
 // Some 1.5 MB of summaries, those of a few blocks.
 constexpr size_t kKeptColumnsMax = 8192;
 
-// A part of a block beside those of BlockCache, with a column: what is known of its points.
-constexpr uint32_t kSummaryOf = 1U << 31U;
-static_assert(kSchemaMetricsMax < kSummaryOf);
+static_assert(kSchemaMetricsMax < BlockCache::kSummaries);
 // Of more pieces than these what has no summary is read together.
 constexpr size_t kPiecesAlone = 4;
 
@@ -42,7 +40,7 @@ bool is_whole(const SeriesPiece& piece) {
 }
 
 BlockCache::Place place_of(const SegmentPiece& piece, uint32_t column) {
-    return {piece.segment->file_id(), piece.block, kSummaryOf | column};
+    return {piece.segment->file_id(), piece.block, BlockCache::kSummaries + column};
 }
 
 std::shared_ptr<const Summary> find_kept(SegmentFiles& files, const SeriesPiece& piece) {
