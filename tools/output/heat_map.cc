@@ -41,7 +41,11 @@ bool is_x(std::string_view text) {
 bool ascends(std::string_view a, std::string_view b) {
     const auto x = number_of(a);
     const auto y = number_of(b);
-    return x && y ? *x < *y : !x && !y && a < b;
+    if (x || y) {
+        return x && y && *x < *y;
+    }
+    // Times, some with decimals: what they end with stands behind these.
+    return a.substr(0, a.size() - 1) < b.substr(0, b.size() - 1);
 }
 
 std::optional<double> cell_of(const ColumnCells& cells, uint32_t row) {
