@@ -78,12 +78,17 @@ def series_of(model):
     return [(run, metric) for run in sorted(model) for metric in model[run]]
 
 
+# Without sum and mean, of which the last bits tell in which pieces the points lay.
+EXACT_BUCKETS = ("buckets 50 count, nan, pinf, ninf, min, min_x, max, max_x, first, first_x, last, "
+                 "last_x")
+
+
 def answers(connection, model):
     """What is answered for every series: the bytes of a chart and of its first points, or an error."""
     found = {}
     for run, metric in series_of(model):
         parts = []
-        for stages in ("buckets 50", "first 20"):
+        for stages in (EXACT_BUCKETS, "first 20"):
             try:
                 answer = connection.ask(f"{metric} @ p/{run} | {stages}", parse=False)
                 parts.append((b"".join(answer.blocks), answer.notes))

@@ -112,6 +112,8 @@ void add_end(const IngestReport& report, Figures& figures) {
 
 // --- For people ---
 
+// That of numbers too, which the overload below would hide.
+using stepdb::shown;
 std::string shown(const std::optional<double>& number) {
     return number ? shown(*number) : "-";
 }
