@@ -150,8 +150,10 @@ TEST_F(BucketScanTest, DecodesNoMoreThanTwoVectorsABucket) {
 // Metrics of a block share its keys, its directory and the strips of their chunks: each is read
 // once.
 TEST_F(BucketScanTest, ReadsWhatSeriesShareOnce) {
+    constexpr int kMetrics = 300;
     std::vector<std::string> names;
-    for (int i = 0; i < 300; ++i) {
+    names.reserve(kMetrics);
+    for (int i = 0; i < kMetrics; ++i) {
         names.push_back(fmt::format("layers/{}", i));
     }
     ModelChange change;

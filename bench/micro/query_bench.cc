@@ -65,8 +65,10 @@ BENCHMARK(BM_Glob)->Name("names/glob");
 
 // Runs of a sweep in byte order, as a catalog has them.
 std::vector<std::string> run_names() {
+    constexpr int kRuns = 10'000;
     std::vector<std::string> names;
-    for (int at = 0; at < 10'000; ++at) {
+    names.reserve(kRuns);
+    for (int at = 0; at < kRuns; ++at) {
         names.push_back(fmt::format("sweeps/lr-2026-{}", at));
     }
     std::ranges::sort(names);

@@ -74,7 +74,7 @@ struct Bucket {
 
   private:
     // Up to so many are looked at here, which is quicker than a call of the wide loops.
-    static constexpr size_t kFewValues = 32;
+    static constexpr size_t kFewValues = 8;
 
     static double number_of(double value) { return value; }
     static double number_of(uint32_t word) { return widen(word); }
