@@ -146,8 +146,10 @@ std::vector<std::string> HeatMap::line_names() const {
         }
     }
     std::vector<std::string> names;
+    names.reserve(lines_.size());
     for (const Line& line : lines_) {
         std::vector<std::string> parts;
+        parts.reserve(told.size());
         for (const size_t i : told) {
             parts.push_back(line.labels[i]);
         }
