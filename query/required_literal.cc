@@ -52,9 +52,6 @@ class LiteralReader {
                 skip_repetition();
                 break;
             case '+':
-                end_piece();
-                ++at_;
-                break;
             case '.':
             case '^':
             case '$':

@@ -34,6 +34,7 @@ int64_t steady_us() {
 
 std::vector<std::string> texts_of(const std::vector<SuiteQuestion>& page) {
     std::vector<std::string> texts;
+    texts.reserve(page.size());
     for (const SuiteQuestion& question : page) {
         texts.push_back(question.text);
     }
@@ -86,6 +87,7 @@ class SuiteAsker {
     Status verify_page(const std::vector<SuiteQuestion>& page,
                        const std::vector<std::string>& texts, std::optional<Error>& wrong) {
         std::vector<std::unique_ptr<AnswerCheck>> checks;
+        checks.reserve(page.size());
         for (const SuiteQuestion& question : page) {
             checks.push_back(question.check());
         }
@@ -245,6 +247,7 @@ class SuiteBench {
         const MeasuredWindow window =
             MeasuredWindow::from_now(workload_.warm_up, workload_.seconds);
         std::vector<std::function<Status()>> works;
+        works.reserve(askers.size());
         for (const auto& asker : askers) {
             works.emplace_back([&asker, &window] { return asker->measure(window); });
         }

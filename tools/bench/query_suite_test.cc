@@ -46,8 +46,8 @@ TEST(KnownData, ReadsForksAsTheirParentUpToTheForkStep) {
     };
     for (uint32_t run = 1; run < 11; ++run) {
         EXPECT_TRUE(same(run, run - 1, 0));
-        EXPECT_TRUE(same(run, run - 1, run * 100));
-        EXPECT_FALSE(same(run, run - 1, run * 100 + 1));
+        EXPECT_TRUE(same(run, run - 1, uint64_t{run} * 100));
+        EXPECT_FALSE(same(run, run - 1, uint64_t{run} * 100 + 1));
         EXPECT_FALSE(same(run, run - 1, 1099));
     }
 }
