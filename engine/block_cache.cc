@@ -28,7 +28,7 @@ std::shared_ptr<const void> BlockCache::find_any(const Place& place) {
         if (at == kept.places.end()) {
             return nullptr;
         }
-        kept.items.splice(kept.items.begin(), kept.items, at->second);
+        at->second->was_used = true;
         return at->second->item;
     });
 }
@@ -39,7 +39,7 @@ void BlockCache::put_any(const Place& place, std::shared_ptr<const void> item, s
         return;
     }
     Items added;
-    added.push_back({place, std::move(item), bytes});
+    added.push_back({place, std::move(item), bytes, false});
     Items gone;  // freed when nobody is kept waiting
     kept_.with([&](Kept& kept) {
         if (!kept.places.try_emplace(place, added.begin()).second) {
@@ -47,13 +47,23 @@ void BlockCache::put_any(const Place& place, std::shared_ptr<const void> item, s
         }
         kept.items.splice(kept.items.begin(), added);
         kept.bytes += bytes;
-        while (kept.bytes > bytes_max_) {
-            const auto last = std::prev(kept.items.end());
-            kept.bytes -= last->bytes;
-            kept.places.erase(last->place);
-            gone.splice(gone.end(), kept.items, last);
-        }
+        make_room(kept, bytes_max_, gone);
     });
+}
+
+// The newest item stays. Each that is spared loses its mark, so this ends.
+void BlockCache::make_room(Kept& kept, size_t bytes_max, Items& gone) {
+    const auto newest = kept.items.begin();
+    while (kept.bytes > bytes_max) {
+        const auto last = std::prev(kept.items.end());
+        if (last == newest || std::exchange(last->was_used, false)) {
+            kept.items.splice(kept.items.begin(), kept.items, last);
+            continue;
+        }
+        kept.bytes -= last->bytes;
+        kept.places.erase(last->place);
+        gone.splice(gone.end(), kept.items, last);
+    }
 }
 
 }  // namespace stepdb

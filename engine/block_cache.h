@@ -1,5 +1,5 @@
-// What queries have read of segments, verified and taken apart once, and kept for the next: the
-// least recently used goes first. Any thread.
+// What queries have read of segments, verified and taken apart once, and kept for the next: what
+// was not used since it came, or since it was last spared, goes first. Any thread.
 //
 // One cache under one lock. A cache for each query thread would keep what all of them read as often
 // as there are threads, and a chart that comes to another thread next time would find nothing. The
@@ -58,18 +58,22 @@ class BlockCache {
         Place place;
         std::shared_ptr<const void> item;
         size_t bytes = 0;
+        // A mark, where a place in the order of use would touch its neighbours' memory at each use,
+        // too: F. Corbato, "A Paging Experiment with the Multics System", 1968.
+        bool was_used = false;
     };
     using Items = std::list<Item>;
     struct HashPlace {
         size_t operator()(const Place& place) const;
     };
     struct Kept {
-        Items items;  // the most recently used first
+        Items items;  // those that came or were spared last first
         std::unordered_map<Place, Items::iterator, HashPlace> places;
         size_t bytes = 0;
     };
 
     std::shared_ptr<const void> find_any(const Place& place);
+    static void make_room(Kept& kept, size_t bytes_max, Items& gone);
     void put_any(const Place& place, std::shared_ptr<const void> item, size_t bytes);
 
     const size_t bytes_max_;

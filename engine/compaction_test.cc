@@ -314,7 +314,8 @@ TEST_F(CompactionTest, ADamagedBlockIsCarriedAlongAndEverythingElseIsMerged) {
     const auto read = [&](std::string_view run, KeyRange range) -> Result<size_t> {
         const auto taken = snapshot();
         SnapshotReader reader(store_.files(), taken);
-        const auto at = std::ranges::find(taken->runs(), run, &stepdb::Run::name);
+        const auto runs = taken->runs();
+        const auto at = std::ranges::find(runs, run, &stepdb::Run::name);
         const auto cursor = reader.open_series({**at, 0}, "loss", range);
         Points batch;
         size_t points = 0;

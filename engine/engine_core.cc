@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "engine/base/large_buffer.h"
@@ -77,42 +78,55 @@ std::shared_ptr<const Catalog> EngineCore::catalog() const {
     return state_.published.share();
 }
 
-std::shared_ptr<const Snapshot> EngineCore::snapshot(std::span<const uint64_t> runs) const {
-    const std::shared_ptr<const Catalog> catalog = state_.published.share();
-    auto pieces = std::make_shared<SnapshotPieces>();
-    std::vector<std::shared_ptr<const Run>> found;
-    std::vector<uint64_t> parents;
-    pieces->reserve(runs.size());
-    found.reserve(runs.size());
-    const auto take = [&](const std::shared_ptr<const Run>& run) {
-        if (pieces->find(run->id) != nullptr) {
-            return;
+namespace {
+
+// These runs and those that they read through, ascending.
+std::vector<uint64_t> with_ancestors(const Catalog& catalog, std::span<const uint64_t> runs) {
+    std::set<uint64_t> all(runs.begin(), runs.end());
+    std::vector<uint64_t> to_look_at(runs.begin(), runs.end());
+    while (!to_look_at.empty()) {
+        const std::shared_ptr<const Run> run = catalog.find_run(to_look_at.back());
+        to_look_at.pop_back();
+        if (run == nullptr) {
+            continue;
         }
-        RunPieces of_run = state_.rows.pieces(run->id, *catalog);
-        of_run.run = run;
-        of_run.activity = state_.activities.find(run->id);
-        pieces->add(run->id, std::move(of_run));
         for (const Attempt& attempt : run->attempts) {
-            if (attempt.parent_run != 0 && attempt.parent_run != run->id) {
-                parents.push_back(attempt.parent_run);
+            if (attempt.parent_run != 0 && all.insert(attempt.parent_run).second) {
+                to_look_at.push_back(attempt.parent_run);
             }
         }
-    };
-    for (const uint64_t id : runs) {
-        if (std::shared_ptr<const Run> run = catalog->find_run(id)) {
-            take(run);
-            found.push_back(std::move(run));
+    }
+    return {all.begin(), all.end()};
+}
+
+}  // namespace
+
+std::shared_ptr<const Snapshot> EngineCore::snapshot(std::span<const uint64_t> runs) const {
+    // Of more runs than these, and than have anything in memory, what all have there is taken.
+    constexpr size_t kLookedUpMax = 1024;
+    SnapshotPieces::Parts parts;
+    parts.catalog = state_.published.share();
+    parts.segments = state_.rows.share_segments();
+    parts.damaged = state_.rows.damaged();
+    if (runs.size() > std::max(kLookedUpMax, state_.rows.groups_in_memory())) {
+        parts.memory = state_.rows.all_memory();
+    } else {
+        parts.runs = with_ancestors(*parts.catalog, runs);
+        for (const uint64_t run : *parts.runs) {
+            state_.rows.append_memory(run, parts.memory);
         }
     }
-    // Runs that these read through.
-    while (!parents.empty()) {
-        const uint64_t id = parents.back();
-        parents.pop_back();
-        if (const std::shared_ptr<const Run> run = catalog->find_run(id)) {
-            take(run);
-        }
+    parts.activities.reserve(runs.size());
+    for (const uint64_t run : runs) {
+        parts.activities.emplace_back(run, state_.activities.find(run));
     }
-    return std::make_shared<const Snapshot>(catalog, std::move(found), std::move(pieces));
+    const auto by_run = [](const auto& activity) { return activity.first; };
+    if (!std::ranges::is_sorted(parts.activities, {}, by_run)) {
+        std::ranges::sort(parts.activities, {}, by_run);
+    }
+    return std::make_shared<const Snapshot>(
+        std::vector<uint64_t>(runs.begin(), runs.end()),
+        std::make_shared<const SnapshotPieces>(std::move(parts)));
 }
 
 Task<Status> EngineCore::close() {

@@ -14,6 +14,7 @@
 #include "engine/segment/block.h"
 #include "engine/segment/block_directory.h"
 #include "engine/segment/block_keys.h"
+#include "engine/segment/column_reader.h"
 
 namespace stepdb {
 
@@ -56,12 +57,6 @@ class OpenBlocks {
     }
 
     std::array<Entry, kEntries> entries_;
-};
-
-// Rows up to `end` (exclusive) that go into one bucket.
-struct Stretch {
-    uint32_t bucket = 0;
-    uint32_t end = 0;
 };
 
 // Which rows of a block go into which buckets: once for all series with these keys.

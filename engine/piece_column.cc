@@ -304,13 +304,11 @@ Result<size_t> PieceColumn::add_rest(const BucketRow& buckets, size_t from, Read
     }
     const CostMeter meter(*reader_, cost);
     const std::vector<Stretch>& all = files_.stretches().find(axis_, next_row_, end_row_);
-    for (size_t at = 0; at < all.size(); ++at) {
-        // Between two edges nothing but nodes is looked at.
-        if (at + 1 < all.size()) {
-            reader_->prefetch(all[at + 1].end);
-        }
-        TRY(add_stretch(all[at], buckets, at + 1 == all.size()));
+    const Status added = reader_->add_stretches(all, buckets, keys(), next_row_);
+    if (!added) {
+        return in_place(added.error());
     }
+    next_row_ = end_row_;
     return all.back().bucket;
 }
 
@@ -331,16 +329,14 @@ Result<size_t> PieceColumn::add_up_to(uint32_t end, const BucketRow& buckets, si
             bucket == last
                 ? end
                 : std::min(end, keys().lower_bound(buckets.edges[bucket + 1], next_row_ + 1));
-        TRY(add_stretch({static_cast<uint32_t>(bucket), until}, buckets, false));
+        const Status added =
+            reader_->add_to(buckets.buckets[bucket], buckets.needs, keys(), next_row_, until);
+        if (!added) {
+            return in_place(added.error());
+        }
+        next_row_ = until;
     }
     return bucket;
-}
-
-Status PieceColumn::add_stretch(const Stretch& stretch, const BucketRow& buckets, bool may_owe) {
-    const Status added = reader_->add_to(buckets.buckets[stretch.bucket], buckets.needs, keys(),
-                                         next_row_, stretch.end, may_owe);
-    next_row_ = stretch.end;
-    return added ? added : in_place(added.error());
 }
 
 Result<bool> PieceColumn::is_at(Key key) {

@@ -88,7 +88,6 @@ class PieceColumn {
     void count_vectors(uint32_t first, size_t rows, ReadCost& cost) const;
     Error in_place(const Error& error) const;
     Result<size_t> add_up_to(uint32_t end, const BucketRow& buckets, size_t from, ReadCost& cost);
-    Status add_stretch(const Stretch& stretch, const BucketRow& buckets, bool may_owe);
     uint32_t first_row() const { return keys().lower_bound(piece_.range.first, 0); }
     uint32_t end_row() const;
 

@@ -208,13 +208,22 @@ void RowStore::drop_run(uint64_t run) {
 
 void RowStore::add_segment(std::shared_ptr<const SegmentMeta> segment) {
     segment_bytes_ += segment->memory_bytes();
-    segments_.push_back(std::move(segment));
+    auto segments = std::make_shared<SegmentList>(*segments_);
+    segments->push_back(std::move(segment));
+    segments_ = std::move(segments);
+}
+
+void RowStore::add_damaged(DamagedSegment segment) {
+    auto damaged = std::make_shared<DamagedList>(*damaged_);
+    damaged->push_back(std::move(segment));
+    damaged_ = std::move(damaged);
 }
 
 std::vector<std::shared_ptr<const SegmentMeta>> RowStore::replace_segments(
     const std::vector<uint64_t>& file_ids, std::shared_ptr<const SegmentMeta> added) {
     std::vector<std::shared_ptr<const SegmentMeta>> removed;
-    std::erase_if(segments_, [&](const std::shared_ptr<const SegmentMeta>& segment) {
+    auto segments = std::make_shared<SegmentList>(*segments_);
+    std::erase_if(*segments, [&](const std::shared_ptr<const SegmentMeta>& segment) {
         const bool goes = std::ranges::find(file_ids, segment->file_id()) != file_ids.end();
         if (goes) {
             segment_bytes_ -= segment->memory_bytes();
@@ -224,6 +233,7 @@ std::vector<std::shared_ptr<const SegmentMeta>> RowStore::replace_segments(
     });
     CHECK(removed.size() == file_ids.size(), "{} of {} segments found", removed.size(),
           file_ids.size());
+    segments_ = std::move(segments);
     if (added != nullptr) {
         add_segment(std::move(added));
     }
@@ -238,7 +248,7 @@ void RowStore::count_series_blocks(double& mean, uint64_t& most) const {
         uint32_t end = 0;
     };
     std::map<std::tuple<uint64_t, uint32_t, uint64_t>, Columns> groups;
-    for (const auto& segment : segments_) {
+    for (const auto& segment : *segments_) {
         for (const SegmentBlock& block : segment->blocks()) {
             const BlockInfo& info = block.info;
             Columns& columns = groups[{info.run, info.attempt, info.schema}];
@@ -257,79 +267,37 @@ void RowStore::count_series_blocks(double& mean, uint64_t& most) const {
     }
 }
 
-std::shared_ptr<const Error> RowStore::damage_of(uint64_t run) const {
-    for (const DamagedSegment& segment : damaged_) {
-        for (const auto& [first, last] : segment.runs) {
-            if (first <= run && run <= last) {
-                return segment.error;
-            }
-        }
+void RowStore::append_memory(uint64_t run, std::vector<MemoryPieces>& pieces) const {
+    const auto [first, last] = groups_of(active_, run);
+    for (auto at = first; at != last; ++at) {
+        pieces.push_back(memory_of(*at->second));
     }
-    return nullptr;
 }
 
-namespace {
-
-// Where rows of a (attempt, schema) are: one of the two.
-struct FoundRows {
-    uint32_t attempt = 0;
-    uint64_t schema = 0;
-    SegmentPiece segment_block;
-    const GroupRows* rows = nullptr;
-
-    std::pair<uint32_t, uint64_t> group() const { return {attempt, schema}; }
-};
-
-void add_rows(const FoundRows& found, GroupPieces& pieces) {
-    if (found.rows == nullptr) {
-        pieces.segment_blocks.push_back(found.segment_block);
-        return;
+std::vector<MemoryPieces> RowStore::all_memory() const {
+    std::vector<MemoryPieces> pieces;
+    pieces.reserve(active_.size());
+    for (const auto& [key, group] : active_) {
+        pieces.push_back(memory_of(*group));
     }
-    for (const auto& sealed : found.rows->sealed) {
+    return pieces;
+}
+
+MemoryPieces RowStore::memory_of(const SeriesGroup& group) {
+    MemoryPieces pieces;
+    pieces.run = group.run;
+    pieces.attempt = group.attempt;
+    pieces.schema = group.schema_id;
+    for (const auto& sealed : group.rows->sealed) {
         if (sealed->block != nullptr) {
             pieces.blocks.push_back(sealed->block);
         } else {
             pieces.tail.insert(pieces.tail.end(), sealed->rows.begin(), sealed->rows.end());
         }
     }
-    const std::vector<TailPiece>& tail = found.rows->tail.pieces();
+    const std::vector<TailPiece>& tail = group.rows->tail.pieces();
     pieces.tail.insert(pieces.tail.end(), tail.begin(), tail.end());
-}
-
-}  // namespace
-
-// Of a hundred thousand runs at a time: nothing is looked up or allocated that one block of one
-// segment does not take.
-RunPieces RowStore::pieces(uint64_t run, const Catalog& catalog) const {
-    std::vector<FoundRows> found;
-    for (const auto& segment : segments_) {
-        const auto [first, last] = segment->blocks_of_run(run);
-        for (size_t block = first; block < last; ++block) {
-            const BlockInfo& info = segment->blocks()[block].info;
-            found.push_back({info.attempt, info.schema, {segment, block}, nullptr});
-        }
-    }
-    const auto [first_active, last_active] = groups_of(active_, run);
-    for (auto at = first_active; at != last_active; ++at) {
-        found.push_back({at->first.attempt, at->first.schema, {}, at->second->rows.get()});
-    }
-    if (found.size() > 1) {
-        std::ranges::stable_sort(found, {}, &FoundRows::group);
-    }
-    RunPieces result;
-    result.damage = damage_of(run);
-    for (size_t at = 0; at < found.size(); ++at) {
-        if (at == 0 || found[at].group() != found[at - 1].group()) {
-            const StoredSchema* schema = catalog.find_schema(found[at].schema);
-            CHECK(schema != nullptr, "run {} has rows of schema {}, which is not in the catalog",
-                  run, found[at].schema);
-            GroupPieces& pieces = result.groups.emplace_back();
-            pieces.attempt = found[at].attempt;
-            pieces.schema = schema->schema;
-        }
-        add_rows(found[at], result.groups.back());
-    }
-    return result;
+    return pieces;
 }
 
 }  // namespace stepdb

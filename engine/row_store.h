@@ -62,14 +62,6 @@ struct SeriesGroup {
     std::unique_ptr<GroupRows> rows;  // null if all are in segments
 };
 
-// A segment of which nothing can be read, and the runs that have rows in it.
-struct DamagedSegment {
-    DamagedSegment() = default;
-
-    RunRanges runs;
-    std::shared_ptr<const Error> error;  // names it, and says what is wrong and what to do
-};
-
 class RowStore {
   public:
     // Makes blocks of the rows, maybe on another thread, and gives them to blocks_made, in any
@@ -115,7 +107,9 @@ class RowStore {
     void drop_run(uint64_t run);
 
     void add_segment(std::shared_ptr<const SegmentMeta> segment);
-    const std::vector<std::shared_ptr<const SegmentMeta>>& segments() const { return segments_; }
+    const SegmentList& segments() const { return *segments_; }
+    // As they are now.
+    std::shared_ptr<const SegmentList> share_segments() const { return segments_; }
 
     // The highest key of what has been sealed, of every group; those of a checkpoint.
     std::vector<HighestKey> highest_keys() const;
@@ -126,11 +120,14 @@ class RowStore {
     std::vector<std::shared_ptr<const SegmentMeta>> replace_segments(
         const std::vector<uint64_t>& file_ids, std::shared_ptr<const SegmentMeta> added);
 
-    void add_damaged(DamagedSegment segment) { damaged_.push_back(std::move(segment)); }
-    // Why not all of a run's rows can be read; null if they can.
-    std::shared_ptr<const Error> damage_of(uint64_t run) const;
+    void add_damaged(DamagedSegment segment);
+    const std::shared_ptr<const DamagedList>& damaged() const { return damaged_; }
 
-    RunPieces pieces(uint64_t run, const Catalog& catalog) const;
+    // Appends what a run has in memory, by (attempt, schema).
+    void append_memory(uint64_t run, std::vector<MemoryPieces>& pieces) const;
+    // What all runs have, by (run, attempt, schema); and of how many of these there is any.
+    std::vector<MemoryPieces> all_memory() const;
+    size_t groups_in_memory() const { return active_.size(); }
 
     // In how many segment blocks a series is: of the (run, attempt, schema) that have any, the mean
     // and the most.
@@ -164,6 +161,7 @@ class RowStore {
 
     uint32_t rows_max(const RowsView& rows) const;
     bool may_stay(const RowsView& rows, const std::shared_ptr<SharedBuffer>& memory) const;
+    static MemoryPieces memory_of(const SeriesGroup& group);
     void seal(SeriesGroup& group);
     void let_go(SealedRows& sealed);
     void note_live() { memory_.live.store(memory_bytes(), std::memory_order_relaxed); }
@@ -172,8 +170,9 @@ class RowStore {
     size_t tail_bytes_max_;
     std::map<GroupKey, SeriesGroup> groups_;
     std::map<GroupKey, SeriesGroup*> active_;  // those with rows in memory
-    std::vector<std::shared_ptr<const SegmentMeta>> segments_;
-    std::vector<DamagedSegment> damaged_;
+    // Snapshots share them; a change makes new ones.
+    std::shared_ptr<const SegmentList> segments_ = std::make_shared<const SegmentList>();
+    std::shared_ptr<const DamagedList> damaged_ = std::make_shared<const DamagedList>();
     StoreMemory& memory_;
     MakeBlocks make_blocks_;
     SealedList begun_;  // sealed, and not yet given to make_blocks_

@@ -39,16 +39,21 @@ bool is_whole(const SeriesPiece& piece) {
            info_of(*piece.segment_block).sequence_min > piece.deleted_through;
 }
 
-BlockCache::Place place_of(const SegmentPiece& piece, uint32_t column) {
-    return {piece.segment->file_id(), piece.block, BlockCache::kSummaries + column};
+BlockCache::Place place_of(uint64_t file_id, size_t block, uint32_t column) {
+    return {file_id, block, BlockCache::kSummaries + column};
 }
 
 std::shared_ptr<const Summary> find_kept(SegmentFiles& files, const SeriesPiece& piece) {
-    return is_whole(piece) ? find_kept_summary(files, *piece.segment_block, piece.column) : nullptr;
+    if (!is_whole(piece)) {
+        return nullptr;
+    }
+    const SegmentPiece& block = *piece.segment_block;
+    return find_kept_summary(files, block.segment->file_id(), block.block, piece.column);
 }
 
 void keep(SegmentFiles& files, const SeriesPiece& piece, const Summary& summary) {
-    files.cache().put(place_of(*piece.segment_block, piece.column),
+    const SegmentPiece& block = *piece.segment_block;
+    files.cache().put(place_of(block.segment->file_id(), block.block, piece.column),
                       std::make_shared<const Summary>(summary), sizeof(Summary));
 }
 
@@ -268,9 +273,9 @@ Task<Result<Summary>> run_summarizer(std::unique_ptr<Summarizer> summarizer) {
 
 }  // namespace
 
-std::shared_ptr<const Summary> find_kept_summary(SegmentFiles& files, const SegmentPiece& piece,
-                                                 uint32_t column) {
-    return files.cache().find<Summary>(place_of(piece, column));
+std::shared_ptr<const Summary> find_kept_summary(SegmentFiles& files, uint64_t file_id,
+                                                 size_t block, uint32_t column) {
+    return files.cache().find<Summary>(place_of(file_id, block, column));
 }
 
 Task<Result<std::shared_ptr<const std::vector<ColumnSummary>>>> BlockSummaries::get(

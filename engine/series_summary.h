@@ -37,8 +37,8 @@ class BlockSummaries {
 };
 
 // What a query has found out of a chunk before; null if none has, or not for long.
-std::shared_ptr<const Summary> find_kept_summary(SegmentFiles& files, const SegmentPiece& piece,
-                                                 uint32_t column);
+std::shared_ptr<const Summary> find_kept_summary(SegmentFiles& files, uint64_t file_id,
+                                                 size_t block, uint32_t column);
 
 // `pieces` are those of find_pieces for one metric. The references live until the task has ended.
 Task<Result<Summary>> summarize_series(SegmentFiles& files, BlockSummaries& summaries,

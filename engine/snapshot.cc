@@ -18,24 +18,25 @@ void Points::clear() {
     values.clear();
 }
 
-bool GroupPieces::has_rows_above(uint64_t sequence) const {
-    const auto tail_has = [&](const TailPiece& piece) {
-        return piece.rows > 0 && piece.chunk->sequences()[piece.rows - 1] > sequence;
-    };
-    const auto block_has = [&](const auto& block) { return block->info.sequence_max > sequence; };
-    const auto segment_has = [&](const SegmentPiece& piece) {
-        return piece.segment->blocks()[piece.block].info.sequence_max > sequence;
-    };
-    return std::ranges::any_of(tail, tail_has) || std::ranges::any_of(blocks, block_has) ||
-           std::ranges::any_of(segment_blocks, segment_has);
-}
-
-Snapshot::Snapshot(std::shared_ptr<const Catalog> catalog,
-                   std::vector<std::shared_ptr<const Run>> runs,
-                   std::shared_ptr<const SnapshotPieces> pieces)
-    : catalog_(std::move(catalog)), runs_(std::move(runs)), pieces_(std::move(pieces)) {}
+Snapshot::Snapshot(std::vector<uint64_t> asked, std::shared_ptr<const SnapshotPieces> pieces)
+    : asked_(std::move(asked)), pieces_(std::move(pieces)) {}
 
 Snapshot::~Snapshot() = default;
+
+const Catalog& Snapshot::catalog() const {
+    return pieces_->catalog();
+}
+
+std::vector<std::shared_ptr<const Run>> Snapshot::runs() const {
+    std::vector<std::shared_ptr<const Run>> runs;
+    runs.reserve(asked_.size());
+    for (const uint64_t id : asked_) {
+        if (std::shared_ptr<const Run> run = catalog().find_run(id)) {
+            runs.push_back(std::move(run));
+        }
+    }
+    return runs;
+}
 
 template <typename Visit>
 void Snapshot::visit_levels(RunView view, const Visit& visit) const {
@@ -67,8 +68,7 @@ void Snapshot::visit_groups(RunView view, const Visit& visit) const {
 }
 
 RunActivity Snapshot::activity(const Run& run) const {
-    const RunPieces* pieces = pieces_->find(run.id);
-    return pieces == nullptr ? RunActivity() : pieces->activity;
+    return pieces_->activity(run.id);
 }
 
 std::shared_ptr<const Error> Snapshot::damage(RunView view) const {
@@ -154,9 +154,20 @@ struct SnapshotReader::State {
         return last_column;
     }
 
+    // By the id that blocks have, likewise.
+    const Schema& schema_of(const Catalog& catalog, uint64_t id) {
+        if (named_schema == nullptr || named_schema->id != id) {
+            named_schema = catalog.find_schema(id);
+            CHECK(named_schema != nullptr, "schema {} of a block is not in the catalog", id);
+        }
+        return *named_schema->schema;
+    }
+
     SegmentFiles files;
     BlockSummaries summaries;
     ReadCost cost;
+    bool views_are_current = false;
+    const StoredSchema* named_schema = nullptr;  // of the snapshot's catalog
     const Schema* last_schema = nullptr;
     std::string last_metric;
     std::optional<uint32_t> last_column;
@@ -170,6 +181,10 @@ SnapshotReader::SnapshotReader(FileSystem& files, std::shared_ptr<const Snapshot
       state_(std::make_unique<State>(files, budget_, std::move(cache))) {}
 
 SnapshotReader::~SnapshotReader() = default;
+
+void SnapshotReader::take_views_of(const Catalog& catalog) {
+    state_->views_are_current = &catalog == &snapshot_->catalog();
+}
 
 std::unique_ptr<SeriesCursor> SnapshotReader::open_series(RunView view, std::string_view metric,
                                                           KeyRange range) {
@@ -192,30 +207,36 @@ Task<Result<Summary>> SnapshotReader::summarize(RunView view, std::string_view m
 std::optional<SeriesSummary> SnapshotReader::kept_summary(RunView view, std::string_view metric) {
     // Of what reads of other attempts or lacks points, or lies in several places, more is to be
     // thought about.
-    const RunPieces* pieces = snapshot_->pieces().find(view.run->id);
-    const Attempt* attempt = pieces == nullptr ? nullptr : pieces->run->find_attempt(view.attempt);
-    if (attempt == nullptr || attempt->parent_run != 0 || !pieces->run->deletes.empty() ||
-        pieces->damage != nullptr) {
+    const SnapshotPieces& all = snapshot_->pieces();
+    const std::optional<SettledBlocks> settled = all.find_settled(view.run->id);
+    if (!settled) {
+        return std::nullopt;
+    }
+    const std::shared_ptr<const Run> found_run =
+        state_->views_are_current ? nullptr : all.catalog().find_run(view.run->id);
+    const Run* run = state_->views_are_current ? view.run : found_run.get();
+    const Attempt* attempt = run == nullptr ? nullptr : run->find_attempt(view.attempt);
+    if (attempt == nullptr || attempt->parent_run != 0 || !run->deletes.empty()) {
         return std::nullopt;
     }
     std::optional<SeriesSummary> found;
-    for (const GroupPieces& group : pieces->groups) {
-        if (group.attempt != view.attempt) {
+    for (size_t at = 0; at < settled->count; ++at) {
+        const SegmentMeta& segment = *settled->segments[at];
+        const BlockInfo& info = segment.blocks()[settled->blocks[at]].info;
+        if (info.attempt != view.attempt) {
             continue;
         }
-        const std::optional<uint32_t> column = state_->column_of(*group.schema, metric);
-        if (!column) {
+        const Schema& schema = state_->schema_of(all.catalog(), info.schema);
+        const std::optional<uint32_t> column = state_->column_of(schema, metric);
+        if (!column || !info.may_hold(*column)) {
             continue;
         }
-        const bool is_one_block =
-            group.segment_blocks.size() == 1 && group.blocks.empty() && group.tail.empty();
         const std::shared_ptr<const Summary> kept =
-            is_one_block ? find_kept_summary(state_->files, group.segment_blocks.front(), *column)
-                         : nullptr;
+            find_kept_summary(state_->files, segment.file_id(), settled->blocks[at], *column);
         if (found || kept == nullptr) {
             return std::nullopt;
         }
-        found.emplace(SeriesSummary{group.schema->axis(), *kept});
+        found.emplace(SeriesSummary{schema.axis(), *kept});
     }
     if (found) {
         ++state_->cost.summaries_used;

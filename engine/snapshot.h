@@ -2,7 +2,8 @@
 // points of single series out of it, replaced points resolved and attempts stitched.
 //
 // A Snapshot is immutable, may be used on any thread and pins what it needs: tails up to their
-// published row, blocks in memory, segments (whose files stay until the last snapshot lets go).
+// published row, blocks in memory, and all segments (whose files stay until the last snapshot lets
+// go).
 // A SnapshotReader belongs to one executor and file system, which need not be the engine's.
 #pragma once
 
@@ -73,14 +74,14 @@ class SnapshotPieces;  // engine/pieces.h
 
 class Snapshot {
   public:
-    Snapshot(std::shared_ptr<const Catalog> catalog, std::vector<std::shared_ptr<const Run>> runs,
-             std::shared_ptr<const SnapshotPieces> pieces);
+    // `asked`: ids of runs, of which some may not be there.
+    Snapshot(std::vector<uint64_t> asked, std::shared_ptr<const SnapshotPieces> pieces);
     ~Snapshot();
 
-    const Catalog& catalog() const { return *catalog_; }
+    const Catalog& catalog() const;
 
     // The runs asked for that exist, in the order asked.
-    const std::vector<std::shared_ptr<const Run>>& runs() const { return runs_; }
+    std::vector<std::shared_ptr<const Run>> runs() const;
 
     // The distinct metrics that a run reads, in natural order.
     std::vector<MetricInfo> metrics(RunView view) const;
@@ -110,8 +111,7 @@ class Snapshot {
     template <typename Visit>
     void visit_groups(RunView view, const Visit& visit) const;
 
-    std::shared_ptr<const Catalog> catalog_;
-    std::vector<std::shared_ptr<const Run>> runs_;
+    std::vector<uint64_t> asked_;
     std::shared_ptr<const SnapshotPieces> pieces_;
 };
 
@@ -146,6 +146,10 @@ class SnapshotReader {
     ~SnapshotReader();
 
     const Snapshot& snapshot() const { return *snapshot_; }
+
+    // That the runs of all views are of this catalog: if it is the snapshot's own, none has to be
+    // looked up.
+    void take_views_of(const Catalog& catalog);
 
     // The points of `metric` as the run reads them, with keys in `range`. A metric the run does not
     // have yields no points. The reader outlives the cursor.

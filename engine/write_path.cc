@@ -311,7 +311,7 @@ Result<WritePath::Accepted> WritePath::accept_rows(Session& session, const Frame
     const std::shared_ptr<const Run>& run = claimed->run;
     TRY(check_room());
     // Without its earlier rows neither the axes of its metrics nor late rows are known.
-    if (const auto damage = state_.rows.damage_of(handle->run)) {
+    if (const auto damage = damage_of(*state_.rows.damaged(), handle->run)) {
         return make_error(ErrorCode::kUnavailable, "run {} takes no rows: it {}", run->path(),
                           damage->message());
     }

@@ -61,7 +61,7 @@ void QueryJob::on_net_side(Deliver deliver) {
 void QueryJob::begin() {
     on_engine_side([this] {
         auto catalog = shared_.engine.catalog();
-        on_query_side([this, catalog = std::move(catalog)] { bind(*catalog); });
+        on_query_side([this, catalog = std::move(catalog)] { bind(catalog); });
     });
 }
 
@@ -89,7 +89,7 @@ void QueryJob::give_up() {
 
 // --- Query side ---
 
-void QueryJob::bind(const Catalog& catalog) {
+void QueryJob::bind(const std::shared_ptr<const Catalog>& catalog) {
     if (cancelled_) {
         return;
     }
@@ -97,17 +97,18 @@ void QueryJob::bind(const Catalog& catalog) {
     if (!query) {
         return fail(query.error());
     }
-    Result<BoundQuery> bound = bind_query(*std::move(query), catalog.runs());
+    Result<BoundQuery> bound = bind_query(*std::move(query), catalog->runs());
     if (!bound) {
         return fail(bound.error());
     }
     auto prepared = std::make_shared<PreparedQuery>();
+    prepared->catalog = catalog;
     prepared->bound = *std::move(bound);
     prepared->memory = shared_.limits.memory;
     prepared->cache = shared_.limits.cache;
     prepared->notes = describe_damage(shared_.engine.recovery());
-    on_engine_side([this, prepared] {
-        prepared->snapshot = shared_.engine.snapshot(prepared->bound.run_ids());
+    on_engine_side([this, prepared, runs = prepared->bound.run_ids()] {
+        prepared->snapshot = shared_.engine.snapshot(runs);
         tell_store(shared_.engine, *prepared);
         on_query_side([this, prepared] { execute(std::move(*prepared)); });
     });

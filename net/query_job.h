@@ -62,7 +62,7 @@ class QueryJob : public std::enable_shared_from_this<QueryJob> {
     template <typename Deliver>
     void on_net_side(Deliver deliver);
 
-    void bind(const Catalog& catalog);
+    void bind(const std::shared_ptr<const Catalog>& catalog);
     void execute(PreparedQuery prepared);
     void take_columns(const Status& prepared);
     void make_block();

@@ -6,9 +6,10 @@ namespace stepdb {
 
 class SnapshotQuery::Source final : public SeriesSource {
   public:
-    Source(FileSystem& files, std::shared_ptr<const Snapshot> snapshot,
-           std::shared_ptr<MemoryBudget> memory, std::shared_ptr<BlockCache> cache)
-        : reader_(files, std::move(snapshot), std::move(memory), std::move(cache)) {}
+    Source(FileSystem& files, const PreparedQuery& prepared)
+        : reader_(files, prepared.snapshot, prepared.memory, prepared.cache) {
+        reader_.take_views_of(*prepared.catalog);
+    }
 
     std::vector<MetricInfo> metrics(RunView view) const override {
         return reader_.snapshot().metrics(view);
@@ -80,9 +81,9 @@ void tell_store(const Engine& engine, PreparedQuery& prepared) {
 }
 
 Result<PreparedQuery> prepare_query(Query query, const Engine& engine) {
-    const std::shared_ptr<const Catalog> catalog = engine.catalog();
     PreparedQuery prepared;
-    TRY_ASSIGN(prepared.bound, bind_query(std::move(query), catalog->runs()));
+    prepared.catalog = engine.catalog();
+    TRY_ASSIGN(prepared.bound, bind_query(std::move(query), prepared.catalog->runs()));
     prepared.snapshot = engine.snapshot(prepared.bound.run_ids());
     tell_store(engine, prepared);
     return prepared;
@@ -93,8 +94,8 @@ SnapshotQuery::~SnapshotQuery() = default;
 
 std::unique_ptr<SnapshotQuery> SnapshotQuery::create(PreparedQuery prepared, FileSystem& files,
                                                      int64_t now_us, Executor* executor) {
-    std::unique_ptr<SnapshotQuery> query(new SnapshotQuery(std::make_unique<Source>(
-        files, std::move(prepared.snapshot), prepared.memory, std::move(prepared.cache))));
+    std::unique_ptr<SnapshotQuery> query(
+        new SnapshotQuery(std::make_unique<Source>(files, prepared)));
     std::vector<std::string>& notes = prepared.bound.notes;
     notes.insert(notes.end(), prepared.notes.begin(), prepared.notes.end());
     query->execution_ = QueryExecution::create(std::move(prepared.bound), *query->source_, now_us,

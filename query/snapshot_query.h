@@ -13,6 +13,7 @@ namespace stepdb {
 
 struct PreparedQuery {
     BoundQuery bound;
+    std::shared_ptr<const Catalog> catalog;  // in which the runs were found
     std::shared_ptr<const Snapshot> snapshot;
     std::vector<std::string> notes;        // for the user, beside the answer
     std::shared_ptr<MemoryBudget> memory;  // what the query takes is charged to it, if it is there

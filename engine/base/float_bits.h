@@ -32,9 +32,9 @@ std::optional<uint32_t> narrow(double value);
 // Order-preserving image of a finite or infinite double among int64: a < b as numbers is
 // image(a) < image(b); -0 is just below +0. NaNs map outside the infinities.
 inline int64_t ordered_image(double value) {
+    // Without a branch: of noise around zero none can be foretold.
     const auto bits = std::bit_cast<int64_t>(value);
-    return bits >= 0 ? bits
-                     : static_cast<int64_t>(static_cast<uint64_t>(bits) ^ 0x7FFFFFFFFFFFFFFFULL);
+    return bits ^ static_cast<int64_t>(static_cast<uint64_t>(bits >> 63U) >> 1U);
 }
 inline double from_ordered_image(int64_t image) {
     const uint64_t bits = image >= 0 ? static_cast<uint64_t>(image)
@@ -43,7 +43,7 @@ inline double from_ordered_image(int64_t image) {
 }
 inline int32_t ordered_image32(uint32_t float_bits) {
     const auto bits = static_cast<int32_t>(float_bits);
-    return bits >= 0 ? bits : static_cast<int32_t>(float_bits ^ 0x7FFFFFFFU);
+    return bits ^ static_cast<int32_t>(static_cast<uint32_t>(bits >> 31U) >> 1U);
 }
 inline uint32_t from_ordered_image32(int32_t image) {
     return image >= 0 ? static_cast<uint32_t>(image) : static_cast<uint32_t>(image) ^ 0x7FFFFFFFU;

@@ -8,10 +8,8 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
-#include <type_traits>
 
 #include "engine/base/float_bits.h"
 #include "engine/model/compensated_sum.h"
@@ -74,21 +72,39 @@ struct Bucket {
 
   private:
     // Up to so many are looked at here, which is quicker than a call of the wide loops.
-    static constexpr size_t kFewValues = 8;
+    static constexpr size_t kFewValues = 16;
 
     static double number_of(double value) { return value; }
     static double number_of(uint32_t word) { return widen(word); }
+    // The same but for NaN, which become others.
+    static double plain_number_of(double value) { return value; }
+    static double plain_number_of(uint32_t word) {
+        return static_cast<double>(std::bit_cast<float>(word));
+    }
+    static int64_t image_of(double value) { return ordered_image(value); }
+    static int32_t image_of(uint32_t word) { return ordered_image32(word); }
+    static double number_of_image(int64_t image) { return from_ordered_image(image); }
+    static double number_of_image(int32_t image) { return widen(from_ordered_image32(image)); }
+    // The first of the values that is equal bit for bit.
+    template <typename T>
+    static size_t place_of(std::span<const T> values, double value) {
+        if (values.size() > kFewValues) {
+            return find_value(values, value);
+        }
+        size_t at = 0;
+        while (at + 1 < values.size() && !same_bits(number_of(values[at]), value)) {
+            ++at;
+        }
+        return at;
+    }
     // Of some values, if they are all finite.
     struct Extremes {
         double min = 0;
         double max = 0;
-        size_t min_at = 0;
-        size_t max_at = 0;
         double plain_sum = 0;
     };
     template <typename T>
     static std::optional<Extremes> look_at_few(std::span<const T> values);
-    // Without places, which are looked for only if wanted.
     template <typename T>
     static std::optional<Extremes> look_at_many(std::span<const T> values);
     template <typename T, typename KeyOf>
@@ -162,40 +178,21 @@ void Bucket::add(const ValueNode& node, const KeyOf& key_of, BucketNeeds needs) 
 
 template <typename T>
 std::optional<Bucket::Extremes> Bucket::look_at_few(std::span<const T> values) {
-    constexpr bool kIsWord = std::is_same_v<T, uint32_t>;
-    using Image = std::conditional_t<kIsWord, int32_t, int64_t>;
-    const auto image_of = [](T value) {
-        if constexpr (kIsWord) {
-            return ordered_image32(value);
-        } else {
-            return ordered_image(value);
-        }
-    };
     Extremes found;
-    bool all_finite = true;
-    Image min = std::numeric_limits<Image>::max();
-    Image max = std::numeric_limits<Image>::min();
-    for (size_t i = 0; i < values.size(); ++i) {
-        double number = 0;
-        if constexpr (kIsWord) {
-            number = static_cast<double>(std::bit_cast<float>(values[i]));  // NaN are not kept
-        } else {
-            number = values[i];
-        }
-        all_finite = all_finite && std::isfinite(number);
-        found.plain_sum += number;
-        const Image image = image_of(values[i]);
-        // Strictly, so that the earliest of equals stays.
-        found.min_at = image < min ? i : found.min_at;
-        found.max_at = image > max ? i : found.max_at;
+    auto min = image_of(values.front());
+    auto max = min;
+    for (const T value : values) {
+        found.plain_sum += plain_number_of(value);
+        const auto image = image_of(value);
         min = std::min(min, image);
         max = std::max(max, image);
     }
-    if (!all_finite || !std::isfinite(found.plain_sum)) {
+    found.min = number_of_image(min);
+    found.max = number_of_image(max);
+    // What is not finite lies beyond all that is; and then the sum means nothing.
+    if (!std::isfinite(found.min) || !std::isfinite(found.max) || !std::isfinite(found.plain_sum)) {
         return std::nullopt;
     }
-    found.min = number_of(values[found.min_at]);
-    found.max = number_of(values[found.max_at]);
     return found;
 }
 
@@ -214,8 +211,8 @@ std::optional<Bucket::Extremes> Bucket::look_at_many(std::span<const T> values) 
 // False, and nothing is added, if they are not all finite or their plain sum is not.
 template <typename T, typename KeyOf>
 bool Bucket::add_finite(std::span<const T> values, const KeyOf& key_of, BucketNeeds needs) {
-    const bool is_few = values.size() <= kFewValues;
-    const std::optional<Extremes> found = is_few ? look_at_few(values) : look_at_many(values);
+    const std::optional<Extremes> found =
+        values.size() <= kFewValues ? look_at_few(values) : look_at_many(values);
     if (!found) {
         return false;
     }
@@ -227,11 +224,11 @@ bool Bucket::add_finite(std::span<const T> values, const KeyOf& key_of, BucketNe
     // By image, -0 is below +0; strictly, so that the earliest of equals stays.
     if (count == 0 || ordered_image(found->min) < ordered_image(min)) {
         min = found->min;
-        min_key = needs.places ? key_of(is_few ? found->min_at : find_value(values, min)) : 0;
+        min_key = needs.places ? key_of(place_of(values, min)) : 0;
     }
     if (count == 0 || ordered_image(found->max) > ordered_image(max)) {
         max = found->max;
-        max_key = needs.places ? key_of(is_few ? found->max_at : find_value(values, max)) : 0;
+        max_key = needs.places ? key_of(place_of(values, max)) : 0;
     }
     count += values.size();
     sum.add(found->plain_sum);

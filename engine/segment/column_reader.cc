@@ -69,6 +69,28 @@ Status ColumnReader::add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& 
     return set_last(bucket, keys, *last);
 }
 
+Status ColumnReader::add_stretches(std::span<const Stretch> stretches, const BucketRow& buckets,
+                                   const BlockKeys& keys, uint32_t begin) {
+    for (size_t at = 0; at < stretches.size(); ++at) {
+        const uint32_t end = stretches[at].end;
+        Bucket& bucket = buckets.buckets[stretches[at].bucket];
+        if (near_begin_ <= begin &&
+            end <= near_end_) {  // short buckets lie by the dozen in a vector
+            const auto key_of = [&](size_t i) { return keys[begin + static_cast<uint32_t>(i)]; };
+            add_values(bucket, buckets.needs, begin - near_begin_, end - near_begin_, key_of);
+            owed_.reset();
+        } else {
+            // Between two edges nothing but nodes is looked at.
+            if (at + 1 < stretches.size()) {
+                prefetch(stretches[at + 1].end);
+            }
+            TRY(add_to(bucket, buckets.needs, keys, begin, end, at + 1 == stretches.size()));
+        }
+        begin = end;
+    }
+    return {};
+}
+
 Status ColumnReader::pay_last(Bucket& bucket, const BlockKeys& keys) {
     CHECK(owed_, "no value is owed");
     const Place place = *owed_;
@@ -211,6 +233,7 @@ Status ColumnReader::open(size_t part) {
     rows_ = count_ == rows ? std::vector<uint32_t>() : rows_in(sections.presence, count_);
     open_ = part;
     is_decoded_ = false;
+    near_begin_ = near_end_ = 0;
     if (part + 1 < parts_.size()) {
         prefetch_part(part + 1);
     }
@@ -239,6 +262,7 @@ void ColumnReader::prefetch_part(size_t part) const {
 Status ColumnReader::decode(size_t vector) {
     if (!is_decoded_ || decoded_ != vector) {
         is_decoded_ = false;
+        near_begin_ = near_end_ = 0;
         length_ = vectors_->length(vector);
         is_float32_ = vectors_->is_float32();
         if (is_float32_) {
@@ -252,6 +276,11 @@ Status ColumnReader::decode(size_t vector) {
         is_decoded_ = true;
         ++vectors_decoded_;
         values_decoded_ += length_;
+        if (rows_.empty()) {
+            near_begin_ =
+                parts_[open_].first_row + static_cast<uint32_t>(vector * kPackedValuesMax);
+            near_end_ = near_begin_ + static_cast<uint32_t>(length_);
+        }
     }
     return {};
 }

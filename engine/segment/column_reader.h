@@ -36,6 +36,12 @@ class ColumnParts {
     std::vector<Part> parts_;
 };
 
+// Rows up to `end` (exclusive) that go into one bucket.
+struct Stretch {
+    uint32_t bucket = 0;
+    uint32_t end = 0;
+};
+
 class ColumnReader {
   public:
     // The parts outlive this. kCorruption as decode_chunk, here and below, once what is wrong is
@@ -47,6 +53,10 @@ class ColumnReader {
     // looking for it a waste.
     Status add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys, uint32_t begin,
                   uint32_t end, bool may_owe = false);
+    // Adds those from row `begin` to the end of the last stretch, each to its bucket; of the last
+    // bucket the last value may be owed.
+    Status add_stretches(std::span<const Stretch> stretches, const BucketRow& buckets,
+                         const BlockKeys& keys, uint32_t begin);
     // Whether the last add_to() left it, and what then puts it in.
     bool owes_last() const { return owed_.has_value(); }
     Status pay_last(Bucket& bucket, const BlockKeys& keys);
@@ -59,9 +69,6 @@ class ColumnReader {
     Result<std::optional<uint32_t>> first_present(uint32_t row);
     Result<std::optional<uint32_t>> last_present(uint32_t row);
 
-    // That rows near this one will be looked at next: a hint, which costs little where it is wrong.
-    void prefetch(uint32_t row) const;
-
     size_t vectors_decoded() const { return vectors_decoded_; }
     size_t values_decoded() const { return values_decoded_; }
     size_t nodes_used() const { return nodes_used_; }
@@ -72,6 +79,8 @@ class ColumnReader {
         size_t vector = 0;
     };
 
+    // That rows near this one will be looked at next: a hint, which costs little where it is wrong.
+    void prefetch(uint32_t row) const;
     size_t part_of(uint32_t row) const;
     Status open(size_t part);
     void prefetch_part(size_t part) const;
@@ -107,6 +116,9 @@ class ColumnReader {
     bool is_float32_ = false;
     size_t decoded_ = 0;
     bool is_decoded_ = false;
+    // The rows of the block in the decoded vector, if all of its part have a value; else none.
+    uint32_t near_begin_ = 0;
+    uint32_t near_end_ = 0;
     std::optional<Place> owed_;  // the vector whose last value a bucket wants
 };
 

@@ -182,7 +182,18 @@ SegmentMeta::~SegmentMeta() {
 std::pair<size_t, size_t> SegmentMeta::blocks_of_run(uint64_t run) const {
     const auto run_of = [](const SegmentBlock& block) { return block.info.run; };
     const auto first = std::ranges::lower_bound(blocks_, run, {}, run_of);
-    const auto last = std::ranges::upper_bound(blocks_, run, {}, run_of);
+    // Most runs have few.
+    auto last = first;
+    for (size_t step = 1; last != blocks_.end() && run_of(*last) == run; step *= 2) {
+        const auto ahead =
+            last + std::min<ptrdiff_t>(static_cast<ptrdiff_t>(step), blocks_.end() - last);
+        if (run_of(*(ahead - 1)) == run) {
+            last = ahead;
+        } else {
+            last = std::ranges::upper_bound(last, ahead, run, {}, run_of);
+            break;
+        }
+    }
     return {static_cast<size_t>(first - blocks_.begin()),
             static_cast<size_t>(last - blocks_.begin())};
 }
