@@ -226,6 +226,11 @@ class Engine {
     // Calls `call` once, later, when there is room.
     virtual void when_room(std::function<void()> call) = 0;
 
+    // The highest sequence that is published.
+    virtual uint64_t sequence() const = 0;
+    // Calls `call` once, later, when more has been published than is now.
+    virtual void when_published(std::function<void()> call) = 0;
+
     // Called now and then, several times a second: tries again what waits for room on the disk.
     virtual void tick() = 0;
 
