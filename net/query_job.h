@@ -25,6 +25,7 @@ struct QueryShared {
           net_side(environment.net_side),
           clock(environment.clock),
           call_after(environment.call_after),
+          steady_now(environment.steady_now),
           limits(std::move(its_limits)),
           sides(environment.query_sides) {}
 
@@ -33,6 +34,7 @@ struct QueryShared {
     Executor& net_side;
     const Clock& clock;
     const std::function<void(std::chrono::microseconds, std::function<void()>)> call_after;
+    const std::function<std::chrono::steady_clock::time_point()> steady_now;
     const QueryLimits limits;
     QuerySides sides;
 };

@@ -158,7 +158,7 @@ TEST(Session, HelloOfANewerVersionIsAnswered) {
     ASSERT_EQ(frames.size(), 1U);
     const HelloOkMessage answer = HelloOkMessage::decode(frames[0].body()).value();
     EXPECT_EQ(answer.version, 1U);
-    EXPECT_EQ(answer.features, 0U);
+    EXPECT_EQ(answer.features, kFeatureWatch);
 }
 
 TEST(Session, ReadersNeedNoWriter) {

@@ -299,7 +299,7 @@ std::unique_ptr<RunningWatch> Watches::start(QueryText query, UpdateSink& sink) 
             }
         });
     } else if (is_new) {
-        consider(watch, std::chrono::steady_clock::now());
+        consider(watch, shared_.steady_now());
     } else {
         watcher->offer_later();
     }
@@ -317,7 +317,7 @@ void Watches::consider(const std::shared_ptr<Watch>& watch, Time due) {
 }
 
 void Watches::compute_due() {
-    const Time now = std::chrono::steady_clock::now();
+    const Time now = shared_.steady_now();
     while (!due_.empty() && due_.begin()->first <= now && computing_ < shared_.sides.count()) {
         const std::shared_ptr<Watch> watch = std::move(due_.extract(due_.begin()).mapped());
         watch->is_due = false;
@@ -340,7 +340,7 @@ void Watches::compute_due() {
 void Watches::compute(const std::shared_ptr<Watch>& watch) {
     ++computing_;
     watch->has_news = false;
-    watch->begun = std::chrono::steady_clock::now();
+    watch->begun = shared_.steady_now();
     // Before it takes its snapshot: what is published after that is news.
     listen();
     watch->job = std::make_shared<QueryJob>(shared_, watch->query,
@@ -375,7 +375,7 @@ void Watches::on_published() {
     }
     for (const std::shared_ptr<Watch>& watch : all) {
         watch->has_news = true;
-        consider(watch, std::max(watch->due, std::chrono::steady_clock::now()));
+        consider(watch, std::max(watch->due, shared_.steady_now()));
     }
 }
 
@@ -383,7 +383,7 @@ void Watches::on_computed(const std::shared_ptr<Watch>& watch, Outcome outcome) 
     if (watch->job == nullptr) {
         return;  // it ended meanwhile
     }
-    const Time now = std::chrono::steady_clock::now();
+    const Time now = shared_.steady_now();
     const auto took = now - watch->begun;
     watch->due = std::max(watch->begun + kWatchEvery, now + (kWatchShare - 1) * took);
     watch->job.reset();
@@ -443,7 +443,7 @@ void Watches::remove(Watch& watch) {
 
 void Watches::tick() {
     std::vector<std::shared_ptr<Watch>> late;
-    const Time now = std::chrono::steady_clock::now();
+    const Time now = shared_.steady_now();
     for (const auto& [key, watch] : watches_) {
         if (watch->job != nullptr && now - watch->begun > kWatchTimeMax) {
             late.push_back(watch);

@@ -43,11 +43,11 @@ struct ExecutionContext {
     Plan plan;                               // of series queries
     std::vector<MemoryCharge> name_charges;  // of the series
     LeftOutPoints left_out_points;
+    std::vector<std::string> notes;      // for the user, beside the answer
+    std::atomic<bool> cancelled{false};  // set from any thread, seen at the next batch
     // Set if the query is watched: the width of its grid, 0 if it has none yet. A grid that is laid
     // leaves its own here.
     std::optional<double> watched_width;
-    std::vector<std::string> notes;      // for the user, beside the answer
-    std::atomic<bool> cancelled{false};  // set from any thread, seen at the next batch
 };
 
 }  // namespace stepdb
