@@ -55,8 +55,9 @@ Command add_query(CLI::App& stepdb) {
                   "stepdb query 'train/loss @ demo/tiny | ema 0.99' --chart",
                   "stepdb query 'runs demo/*'", "stepdb query 'metrics ** @ demo/tiny'",
                   "stepdb query 'train/loss @ $run | last $n' --param run=demo/tiny --param n=3",
-                  "stepdb query 'train/loss @ demo/tiny' --data ./store",
-                  "stepdb query 'train/loss @ demo/tiny | buckets 100' --watch"});
+                  "stepdb query 'train/loss @ demo/tiny' --data ./store"},
+                 "A chart that follows a training until Ctrl-C:\n"
+                 "  stepdb query 'train/loss @ demo/tiny | buckets 100' --watch");
     return {app,
             [=]() -> Status {
                 TRY_ASSIGN(options->print.format, read_output_format(options->asked.format));
