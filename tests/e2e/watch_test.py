@@ -99,7 +99,7 @@ class WatchTest(Case):
     def test_a_fork_follows_its_parent(self):
         writer = Writer(self.port, "parent")
         writer.log((1, 1), (9, 9))
-        self.stepdb("run", "fork", "p/child", "--from", "p/parent", "--step", "5")
+        self.stepdb("run", "fork", "p/child", "--from", "p/parent", "--at", "5")
         connection = self.connect()
         watched = connection.watch("loss @ p/child")
         self.assertEqual([row[2:] for row in watched.rows], [(1, 1)])
