@@ -139,7 +139,7 @@ class WatchesTest : public ::testing::Test {
         change.attempt = attempt;
         change.schema = schema_;
         for (const auto& [step, value] : points) {
-            change.rows.push_back({step, 1'000, {value}});
+            change.rows.push_back({step, 1'000, {value, -value}});
         }
         writer_.send(change);
     }
@@ -172,7 +172,7 @@ class WatchesTest : public ::testing::Test {
     SimStore store_;
     TestWriter writer_{sha256_128(as_bytes("writer"))};
     std::shared_ptr<const Schema> schema_ =
-        std::make_shared<const Schema>(*Schema::create(Axis::kStepped, {"m"}));
+        std::make_shared<const Schema>(*Schema::create(Axis::kStepped, {"m", "other"}));
     QueryLimits limits_;
     Time now_{1h};
     std::multimap<Time, std::function<void()>> timers_;
@@ -340,7 +340,7 @@ class RandomWatches : public WatchesTest {
                 writer_.send_life(run, [&](uint32_t handle, uint64_t number) {
                     DeleteMetricsFrame frame;
                     frame.handle = handle;
-                    frame.metrics = {"m"};
+                    frame.metrics = {"other"};
                     return encode_delete_metrics_frame(frame, number);
                 });
                 break;
@@ -377,10 +377,11 @@ TEST_F(RandomWatches, UpdatesMakeTheAnswerOfAFreshQuery) {
     writer_.fork_run("p/fork", "p/a", 15);
     store_.run();
     for (const char* text :
-         {"m @ p/*", "m @ p/a | last 3", "m @ p/*, p/a#0 | buckets 16", "m @ p/fork",
-          "m @ p/* | steps 5.. | buckets 9 count, mean", "m @ p/* | steps 0..50 | buckets 7 min",
-          "m @ p/* | steps end-10..end | buckets 5 last", "m @ p/* | buckets 8 | across mean, max",
-          "m @ p/b | buckets 12 mean | pivot", "m @ p/* | pivot", "m @ p/a | ema 0.9 | every 4",
+         {"m @ p/*", "** @ p/*", "o* @ p/c", "m @ p/a | last 3", "m @ p/*, p/a#0 | buckets 16",
+          "m @ p/fork", "m @ p/* | steps 5.. | buckets 9 count, mean",
+          "m @ p/* | steps 0..50 | buckets 7 min", "m @ p/* | steps end-10..end | buckets 5 last",
+          "m @ p/* | buckets 8 | across mean, max", "m @ p/b | buckets 12 mean | pivot",
+          "m @ p/* | pivot", "m @ p/a | ema 0.9 | every 4",
           "runs p/* | show last(m), count(m) | sort last(m)", "m @ p/* | sort value | limit 4",
           "metrics ** @ p/* | show count, last.step", "m @ p/* | summary"}) {
         watch(text);

@@ -86,7 +86,8 @@ Status WatchedRows::apply(std::span<const ResultBlock> update, bool is_reset, ui
                     return bad();
                 }
                 is_gone[place] = true;
-            } else if (!by_place.try_emplace(place, readers.size() - 1, row, change == "new")
+            } else if (!by_place
+                            .try_emplace(place, UpdateRow{readers.size() - 1, row, change == "new"})
                             .second) {
                 return bad();
             }

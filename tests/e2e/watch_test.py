@@ -84,17 +84,26 @@ class WatchTest(Case):
         self.assertEqual((watched.resets, watched.keys), (1, 3))
         changes = [lambda: writer.log((4, 4)), lambda: writer.log((2.5, 7)),   # new, late
                    lambda: writer.log((3, 9)), lambda: writer.restart(2),      # replaced
-                   lambda: writer.log((3, 5), (4, 6)), writer.delete_metric,
-                   lambda: writer.log((5, 5))]
+                   lambda: writer.log((3, 5), (4, 6))]
         for change in changes:
             change()
             self.read_until(connection, watched, self.answer("loss @ p/r"))
         self.assertEqual(watched.resets, 1)
-        self.assertEqual([row[:2] for row in watched.told], [("new", 0)])
         writer.delete_run()
         with self.assertRaises(wire.Refused) as refused:
             connection.read_update(watched)
         self.assertEqual((refused.exception.scope, refused.exception.code), ("query", NOT_FOUND))
+
+    def test_what_is_deleted_is_gone(self):
+        writer = Writer(self.port)
+        writer.log((1, 1), (2, 2))
+        connection = self.connect()
+        watched = connection.watch("l* @ p/*")
+        writer.delete_metric()
+        self.read_until(connection, watched, [])
+        self.assertEqual([row[:2] for row in watched.told], [("gone", 0), ("gone", 1)])
+        writer.log((5, 5))
+        self.read_until(connection, watched, [("p/r", "loss", 5, 5)])
 
     def test_a_fork_follows_its_parent(self):
         writer = Writer(self.port, "parent")
