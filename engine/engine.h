@@ -237,6 +237,11 @@ class Engine {
     virtual const Id128& store_id() const = 0;
     // Set once the log has failed: why the store is read-only until restart.
     virtual std::optional<Error> read_only_reason() const = 0;
+
+    // The highest sequence that is published.
+    virtual uint64_t sequence() const = 0;
+    // Calls `call` once, later, when more has been published than is now.
+    virtual void when_published(std::function<void()> call) = 0;
 };
 
 }  // namespace stepdb

@@ -212,6 +212,16 @@ void EngineCore::call_waiting_for_room() {
     }
 }
 
+void EngineCore::when_published(std::function<void()> call) {
+    waiting_for_news_.push_back(std::move(call));
+}
+
+void EngineCore::call_waiting_for_news() {
+    for (auto& call : std::exchange(waiting_for_news_, {})) {
+        environment_.executor.post(std::move(call));
+    }
+}
+
 void EngineCore::begin_epoch_when_room() {
     if (!waiting_epoch_ || beginning_epoch_ || closing_) {
         return;
@@ -314,6 +324,7 @@ void EngineCore::after_publish() {
     state_.rows.make_blocks_now();
     state_.count_resident();
     call_waiting_for_room();
+    call_waiting_for_news();
     if (closing_) {
         quiet_.fire();
     } else if (log_ != nullptr) {

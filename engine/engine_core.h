@@ -52,6 +52,8 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Status> close() override;
     bool has_room() const override;
     void when_room(std::function<void()> call) override;
+    uint64_t sequence() const override { return write_path_.published_sequence(); }
+    void when_published(std::function<void()> call) override;
     void tick() override;
     const StoreMemory& memory() const override { return state_.memory; }
     EngineStats stats() const override;
@@ -132,6 +134,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     void end_background();
     void after_publish();
     void call_waiting_for_room();
+    void call_waiting_for_news();
     void note_durable_when_idle();
     void apply_retention();
     void tell_of_retention(const std::string& project, const std::vector<std::string>& runs) const;
@@ -170,6 +173,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     bool noting_durable_ = false;
     int64_t flush_retry_us_ = 0;  // the same as a time
     std::vector<std::function<void()>> waiting_for_room_;
+    std::vector<std::function<void()>> waiting_for_news_;
     std::optional<Error> flush_error_;  // of the last flush that started by itself
     TaskMutex flush_mutex_;
     TaskMutex merge_mutex_;

@@ -131,12 +131,25 @@ Result<FlushReport> Client::flush() {
 
 // --- Queries ---
 
-Result<QueryEnd> Client::query(std::string_view text, const AnswerHandler& handler,
-                               const QueryParameters& parameters) {
+namespace {
+
+// How long a watch that hears nothing waits before it asks whether to stop: a signal may have come
+// just before it began to wait.
+constexpr std::chrono::milliseconds kStopSeenWithin{500};
+
+Status check_text(std::string_view text) {
     if (text.size() > kQueryTextBytesMax) {
         return make_error(ErrorCode::kInvalidArgument, "query of {} bytes; at most {} are allowed",
                           text.size(), kQueryTextBytesMax);
     }
+    return {};
+}
+
+}  // namespace
+
+Result<QueryEnd> Client::query(std::string_view text, const AnswerHandler& handler,
+                               const QueryParameters& parameters) {
+    TRY(check_text(text));
     query_.emplace();
     query_->request = next_request_++;
     query_->handler = &handler;
@@ -145,13 +158,42 @@ Result<QueryEnd> Client::query(std::string_view text, const AnswerHandler& handl
         TRY(wait());
         if (!query_->outcome && !query_->is_cancelled && handler.should_stop &&
             handler.should_stop()) {
-            query_->is_cancelled = true;
-            TRY(connection_->send(encode_cancel(query_->request)));
+            TRY(cancel());
         }
     }
     Result<QueryEnd> outcome = std::move(*query_->outcome);
     query_.reset();
     return outcome;
+}
+
+Status Client::watch(std::string_view text, const UpdateHandler& handler,
+                     const QueryParameters& parameters) {
+    TRY(check_text(text));
+    if ((server().features & kFeatureWatch) == 0) {
+        return make_error(ErrorCode::kUnavailable,
+                          "the server ({}) is older than `watch`; ask it again and again instead",
+                          server().server);
+    }
+    query_.emplace();
+    query_->request = next_request_++;
+    query_->updates = &handler;
+    TRY(connection_->send(encode_watch(text, query_->request, parameters)));
+    while (!query_->outcome) {
+        TRY(wait_for(kStopSeenWithin));
+        if (!query_->outcome && !query_->is_cancelled &&
+            (!query_->update_taken || (handler.should_stop && handler.should_stop()))) {
+            TRY(cancel());
+        }
+    }
+    const OpenQuery ended = *std::move(query_);
+    query_.reset();
+    TRY(ended.update_taken);
+    return ended.is_cancelled ? Status() : Status(ended.outcome->error());
+}
+
+Status Client::cancel() {
+    query_->is_cancelled = true;
+    return connection_->send(encode_cancel(query_->request));
 }
 
 // --- What comes ---
@@ -200,21 +242,33 @@ Status Client::on_answer(const ReceivedFrame& frame) {
     const Bytes body = frame_body(frame.bytes);
     if (frame.header.type == FrameType::kResultColumns) {
         TRY_ASSIGN(query_->columns, decode_result_columns(body));
-        if (query_->handler->on_columns) {
+        if (query_->handler != nullptr && query_->handler->on_columns) {
             query_->handler->on_columns(query_->columns);
         }
     } else if (frame.header.type == FrameType::kResultBlock) {
-        TRY_ASSIGN(const ResultBlock block, decode_result_block(body, query_->columns));
-        if (!query_->is_cancelled && query_->handler->on_block &&
-            !query_->handler->on_block(block)) {
-            query_->is_cancelled = true;
-            return connection_->send(encode_cancel(query_->request));
+        TRY_ASSIGN(ResultBlock block, decode_result_block(body, query_->columns));
+        if (query_->updates != nullptr) {
+            query_->blocks.push_back(std::move(block));
+        } else if (!query_->is_cancelled && query_->handler->on_block &&
+                   !query_->handler->on_block(block)) {
+            return cancel();
         }
+    } else if (frame.header.type == FrameType::kResultUpdate) {
+        return take_update(body);
     } else {
         query_->outcome = QueryEnd::decode(body);
         if (!*query_->outcome) {
             return query_->outcome->error();
         }
+    }
+    return {};
+}
+
+Status Client::take_update(Bytes body) {
+    TRY_ASSIGN(const ResultUpdate update, ResultUpdate::decode(body));
+    const std::vector<ResultBlock> blocks = std::exchange(query_->blocks, {});
+    if (query_->updates != nullptr && !query_->is_cancelled && query_->update_taken) {
+        query_->update_taken = query_->updates->on_update(query_->columns, blocks, update);
     }
     return {};
 }

@@ -58,6 +58,18 @@ struct AnswerHandler {
     std::function<bool()> should_stop;
 };
 
+// Takes the updates of a watched query.
+struct UpdateHandler {
+    UpdateHandler() = default;
+    // A whole update: its blocks, with these columns, which are update_columns() of the answer's
+    // (query/answer_difference.h). An error ends the watch, and is what it ends with.
+    std::function<Status(const std::vector<ResultColumn>& columns,
+                         const std::vector<ResultBlock>& blocks, const ResultUpdate& update)>
+        on_update;
+    // As of AnswerHandler; besides it is asked now and then while nothing comes.
+    std::function<bool()> should_stop;
+};
+
 class Client final : private ClientEvents {
   public:
     // Connects and says hello. kUnavailable naming host and port, or the server's refusal.
@@ -108,6 +120,11 @@ class Client final : private ClientEvents {
     Result<QueryEnd> query(std::string_view text, const AnswerHandler& handler,
                            const QueryParameters& parameters = QueryParameters());
 
+    // Watches a query until the handler stops it, which is success, or an error: the query's, the
+    // handler's or the connection's. kUnavailable if the server cannot watch.
+    Status watch(std::string_view text, const UpdateHandler& handler,
+                 const QueryParameters& parameters = QueryParameters());
+
   private:
     struct OpenQuery {
         OpenQuery() {}  // provided: clang 14 cannot use a default one in optional here
@@ -115,6 +132,9 @@ class Client final : private ClientEvents {
         uint64_t request = 0;
         std::vector<ResultColumn> columns;
         const AnswerHandler* handler = nullptr;
+        const UpdateHandler* updates = nullptr;  // of a watch
+        std::vector<ResultBlock> blocks;         // of its next update
+        Status update_taken;
         bool is_cancelled = false;
         std::optional<Result<QueryEnd>> outcome;
     };
@@ -122,6 +142,8 @@ class Client final : private ClientEvents {
     explicit Client(ClientOptions options) : options_(std::move(options)) {}
 
     Result<ClientRun> open(OpenRunFrame open);
+    Status take_update(Bytes body);
+    Status cancel();
     // Waits until bytes came, or can be sent if some are to be sent; takes in what came.
     Status wait();
     void settle(uint64_t ordinal);

@@ -334,6 +334,7 @@ Status ClientConnection::handle(const ReceivedFrame& frame) {
         case FrameType::kResultColumns:
         case FrameType::kResultBlock:
         case FrameType::kResultEnd:
+        case FrameType::kResultUpdate:
             return events_.on_answer(frame);
         default:
             return make_error(ErrorCode::kInvalidArgument,

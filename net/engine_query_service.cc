@@ -5,8 +5,64 @@
 
 #include "engine/base/text.h"
 #include "net/query_job.h"
+#include "net/watches.h"
 
 namespace stepdb {
+
+namespace {
+
+// The net side's end of a query. It outlives the handle where answers are still on their way.
+struct QueryOutlet {
+    ResultSink* sink = nullptr;  // null once the query was given up; net side only
+};
+
+// Hands the answer to the sink of a query.
+class SinkReceiver final : public AnswerReceiver {
+  public:
+    SinkReceiver(Executor& net_side, std::shared_ptr<QueryOutlet> outlet)
+        : net_side_(net_side), outlet_(std::move(outlet)) {}
+
+    Result<bool> begins(const Snapshot&, uint64_t, QueryExecution&) override { return true; }
+    void prepared(const QueryExecution& execution) override {
+        on_net_side([columns = execution.columns()](ResultSink& sink) mutable {
+            sink.on_columns(std::move(columns));
+        });
+    }
+    Status takes(ResultBlock block) override {
+        on_net_side([block = std::move(block)](ResultSink& sink) mutable {
+            sink.on_block(std::move(block));
+        });
+        return {};
+    }
+    void ended(const QueryExecution& execution, uint64_t rows) override {
+        QueryEnd end;
+        end.rows = rows;
+        end.notes = execution.notes();
+        on_net_side(
+            [end = std::move(end)](ResultSink& sink) mutable { sink.on_end(std::move(end)); });
+    }
+    void failed(Error error) override {
+        on_net_side([error = std::move(error)](ResultSink& sink) mutable {
+            sink.on_error(std::move(error));
+        });
+    }
+
+  private:
+    // `deliver` gets the sink, unless the query was given up.
+    template <typename Deliver>
+    void on_net_side(Deliver deliver) {
+        net_side_.post([outlet = outlet_, deliver = std::move(deliver)]() mutable {
+            if (outlet->sink != nullptr) {
+                deliver(*outlet->sink);
+            }
+        });
+    }
+
+    Executor& net_side_;
+    const std::shared_ptr<QueryOutlet> outlet_;
+};
+
+}  // namespace
 
 class EngineQueryService::Handle : public RunningQuery {
   public:
@@ -45,19 +101,27 @@ class EngineQueryService::Handle : public RunningQuery {
 
 EngineQueryService::EngineQueryService(Engine& engine, const QueryEnvironment& environment,
                                        QueryLimits limits)
-    : shared_(std::make_unique<QueryShared>(engine, environment, std::move(limits))) {}
+    : shared_(std::make_unique<QueryShared>(engine, environment, std::move(limits))),
+      watches_(std::make_unique<Watches>(*shared_)) {}
 
 EngineQueryService::~EngineQueryService() = default;
 
 std::unique_ptr<RunningQuery> EngineQueryService::start(QueryText query, ResultSink& sink) {
     auto outlet = std::make_shared<QueryOutlet>();
     outlet->sink = &sink;
-    auto job = std::make_shared<QueryJob>(*shared_, std::move(query), outlet, sink.asker());
+    auto job = std::make_shared<QueryJob>(*shared_, std::move(query),
+                                          std::make_unique<SinkReceiver>(shared_->net_side, outlet),
+                                          sink.asker());
     job->begin();
     return std::make_unique<Handle>(*this, std::move(job), std::move(outlet));
 }
 
+std::unique_ptr<RunningWatch> EngineQueryService::watch(QueryText query, UpdateSink& sink) {
+    return watches_->start(std::move(query), sink);
+}
+
 void EngineQueryService::tick() {
+    watches_->tick();
     const QueryLimits& limits = shared_->limits;
     const auto now = std::chrono::steady_clock::now();
     while (!running_.empty() && now - running_.begin()->second->begun() > limits.time_max) {

@@ -2,7 +2,7 @@
 // parses and computes on those of the query sides, so that a long query delays no commit, and hands
 // blocks to the net thread, at most as many as were wanted. A query is computed on one side from
 // its beginning to its end; there its blocks, and the pieces of a long one, take turns with those
-// of other askers. net/query_job.h is a query's way.
+// of other askers. net/query_job.h is a query's way, net/watches.h that of watched ones.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 namespace stepdb {
 
 struct QueryShared;
+class Watches;
 
 class EngineQueryService : public QueryService {
   public:
@@ -27,6 +28,7 @@ class EngineQueryService : public QueryService {
     ~EngineQueryService() override;
 
     std::unique_ptr<RunningQuery> start(QueryText query, ResultSink& sink) override;
+    std::unique_ptr<RunningWatch> watch(QueryText query, UpdateSink& sink) override;
     void tick() override;
 
   private:
@@ -35,6 +37,7 @@ class EngineQueryService : public QueryService {
     std::map<uint64_t, Handle*> running_;  // by age; net side
     uint64_t started_ = 0;
     std::unique_ptr<QueryShared> shared_;
+    std::unique_ptr<Watches> watches_;
 };
 
 }  // namespace stepdb

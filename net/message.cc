@@ -228,9 +228,11 @@ Result<QueryText> decode_query(Bytes body) {
     return query;
 }
 
-std::vector<std::byte> encode_query(std::string_view text, uint64_t request,
-                                    const QueryParameters& parameters) {
-    FrameBuilder builder(FrameType::kQuery, request);
+namespace {
+
+std::vector<std::byte> encode_question(FrameType type, std::string_view text, uint64_t request,
+                                       const QueryParameters& parameters) {
+    FrameBuilder builder(type, request);
     ByteWriter& writer = builder.writer();
     writer.put_text(text);
     writer.put(static_cast<uint32_t>(parameters.values().size()));
@@ -239,6 +241,18 @@ std::vector<std::byte> encode_query(std::string_view text, uint64_t request,
         writer.put_text(value);
     }
     return builder.finish();
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_query(std::string_view text, uint64_t request,
+                                    const QueryParameters& parameters) {
+    return encode_question(FrameType::kQuery, text, request, parameters);
+}
+
+std::vector<std::byte> encode_watch(std::string_view text, uint64_t request,
+                                    const QueryParameters& parameters) {
+    return encode_question(FrameType::kWatch, text, request, parameters);
 }
 
 std::vector<std::byte> encode_cancel(uint64_t request) {
@@ -456,17 +470,34 @@ Result<ResultBlock> decode_result_block(Bytes body, std::span<const ResultColumn
     return block;
 }
 
+namespace {
+
+Status get_notes(std::string_view what, ByteReader& reader, std::vector<std::string>& notes) {
+    const auto count = reader.get<uint32_t>();
+    if (count > kNotesMax) {
+        return bad_field(what, "count of notes", count, "at most 1024 are allowed");
+    }
+    for (uint32_t i = 0; i < count && !reader.failed(); ++i) {
+        notes.emplace_back(reader.get_text(kErrorMessageBytesMax));
+    }
+    return {};
+}
+
+void put_notes(ByteWriter& writer, const std::vector<std::string>& notes) {
+    const size_t count = std::min(notes.size(), kNotesMax);
+    writer.put(static_cast<uint32_t>(count));
+    for (size_t i = 0; i < count; ++i) {
+        writer.put_text(std::string_view(notes[i]).substr(0, kErrorMessageBytesMax));
+    }
+}
+
+}  // namespace
+
 Result<QueryEnd> QueryEnd::decode(Bytes body) {
     ByteReader reader(body);
     QueryEnd end;
     end.rows = reader.get<uint64_t>();
-    const auto notes = reader.get<uint32_t>();
-    if (notes > kNotesMax) {
-        return bad_field("result_end", "count of notes", notes, "at most 1024 are allowed");
-    }
-    for (uint32_t i = 0; i < notes && !reader.failed(); ++i) {
-        end.notes.emplace_back(reader.get_text(kErrorMessageBytesMax));
-    }
+    TRY(get_notes("result_end", reader, end.notes));
     if (!reader.finished()) {
         return malformed("result_end", body.size());
     }
@@ -476,12 +507,41 @@ Result<QueryEnd> QueryEnd::decode(Bytes body) {
 std::vector<std::byte> encode_result_end(const QueryEnd& end, uint64_t request) {
     FrameBuilder builder(FrameType::kResultEnd, request);
     ByteWriter& writer = builder.writer();
-    const size_t notes = std::min(end.notes.size(), kNotesMax);
     writer.put(end.rows);
-    writer.put(static_cast<uint32_t>(notes));
-    for (size_t i = 0; i < notes; ++i) {
-        writer.put_text(std::string_view(end.notes[i]).substr(0, kErrorMessageBytesMax));
+    put_notes(writer, end.notes);
+    return builder.finish();
+}
+
+Result<ResultUpdate> ResultUpdate::decode(Bytes body) {
+    constexpr uint8_t kReset = 1;
+    ByteReader reader(body);
+    ResultUpdate update;
+    update.sequence = reader.get<uint64_t>();
+    const auto flags = reader.get<uint8_t>();
+    const Bytes reserved = reader.get_bytes(3);
+    update.key_columns = reader.get<uint32_t>();
+    update.rows = reader.get<uint64_t>();
+    if (flags > kReset) {
+        return bad_field("result_update", "flags", flags, "bit 0 is known");
     }
+    TRY(check_zeros("result_update", reserved));
+    update.is_reset = flags == kReset;
+    TRY(get_notes("result_update", reader, update.notes));
+    if (!reader.finished()) {
+        return malformed("result_update", body.size());
+    }
+    return update;
+}
+
+std::vector<std::byte> encode_result_update(const ResultUpdate& update, uint64_t request) {
+    FrameBuilder builder(FrameType::kResultUpdate, request);
+    ByteWriter& writer = builder.writer();
+    writer.put(update.sequence);
+    writer.put(static_cast<uint8_t>(update.is_reset ? 1 : 0));
+    writer.put_zeros(3);
+    writer.put(update.key_columns);
+    writer.put(update.rows);
+    put_notes(writer, update.notes);
     return builder.finish();
 }
 

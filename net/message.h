@@ -23,6 +23,10 @@ inline constexpr size_t kPeerNameBytesMax = 256;
 inline constexpr size_t kErrorMessageBytesMax = 16U << 10U;  // longer ones are cut
 inline constexpr size_t kNotesMax = 1024;
 
+// Feature bits of hello and hello_ok: what both sides know.
+inline constexpr uint64_t kFeatureWatch = 1;  // the frames watch and result_update
+inline constexpr uint64_t kFeaturesKnown = kFeatureWatch;
+
 // The level of an acknowledgement. One is defined: on stable storage, and visible to queries.
 enum class Durability : uint8_t { kDurable = 1 };
 
@@ -33,8 +37,8 @@ struct HelloMessage {
     static Result<HelloMessage> decode(Bytes body);
 
     uint32_t version_max = kProtocolVersion;
-    uint64_t features = 0;  // none defined
-    Id128 writer;           // zero: this connection only reads
+    uint64_t features = kFeaturesKnown;
+    Id128 writer;  // zero: this connection only reads
     std::string token;
     std::string client;
 };
@@ -100,6 +104,10 @@ Result<QueryText> decode_query(Bytes body);
 std::vector<std::byte> encode_query(std::string_view text, uint64_t request,
                                     const QueryParameters& parameters = QueryParameters());
 
+// The body of a query; the answer goes on in updates until the request is cancelled.
+std::vector<std::byte> encode_watch(std::string_view text, uint64_t request,
+                                    const QueryParameters& parameters = QueryParameters());
+
 // Empty body; the number is the request to give up.
 std::vector<std::byte> encode_cancel(uint64_t request);
 
@@ -127,5 +135,20 @@ struct QueryEnd {
 };
 // body: u64 rows, u32 count of notes, then the texts.
 std::vector<std::byte> encode_result_end(const QueryEnd& end, uint64_t request);
+
+// How an update of a watched query ends: from here on the answer is what it made of the one before.
+struct ResultUpdate {
+    ResultUpdate() = default;
+    static Result<ResultUpdate> decode(Bytes body);
+
+    uint64_t sequence = 0;     // of the log: everything up to it is in the answer
+    bool is_reset = false;     // what there was before the update is void
+    uint32_t key_columns = 0;  // of the answer, the first ones: they say which row a row is
+    uint64_t rows = 0;         // of the whole answer
+    std::vector<std::string> notes;
+};
+// body: u64 sequence, u8 flags (bit 0: reset), u8[3] zero, u32 key columns, u64 rows, u32 count of
+// notes, then the texts.
+std::vector<std::byte> encode_result_update(const ResultUpdate& update, uint64_t request);
 
 }  // namespace stepdb

@@ -260,5 +260,23 @@ TEST(Message, ResultEndComesBack) {
     check_body(frame, QueryEnd::decode);
 }
 
+TEST(Message, ResultUpdateComesBack) {
+    ResultUpdate update;
+    update.sequence = uint64_t{1} << 50U;
+    update.is_reset = true;
+    update.key_columns = 3;
+    update.rows = 17;
+    update.notes = {"no points in the range, so there is no grid"};
+    const auto frame = encode_result_update(update, 9);
+    EXPECT_EQ(parse_frame_header(frame)->type, FrameType::kResultUpdate);
+    const ResultUpdate back = ResultUpdate::decode(frame_body(frame)).value();
+    EXPECT_EQ(back.sequence, update.sequence);
+    EXPECT_TRUE(back.is_reset);
+    EXPECT_EQ(back.key_columns, 3U);
+    EXPECT_EQ(back.rows, 17U);
+    EXPECT_EQ(back.notes, update.notes);
+    check_body(frame, ResultUpdate::decode);
+}
+
 }  // namespace
 }  // namespace stepdb

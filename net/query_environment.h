@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -31,6 +32,11 @@ struct QueryEnvironment {
     std::vector<QuerySide> query_sides;  // at least one
     Executor& net_side;
     const Clock& clock;  // what `now` stands for
+    // Calls `call` on the net side once the time has passed. Unset: no query can be watched.
+    std::function<void(std::chrono::microseconds after, std::function<void()> call)> call_after;
+    // The time that passes meanwhile; tests have their own.
+    std::function<std::chrono::steady_clock::time_point()> steady_now =
+        &std::chrono::steady_clock::now;
 };
 
 struct QueryLimits {

@@ -28,12 +28,12 @@ std::vector<std::string> describe_damage(const RecoveryReport& found) {
 
 }  // namespace
 
-QueryJob::QueryJob(QueryShared& shared, QueryText asked, std::shared_ptr<QueryOutlet> outlet,
+QueryJob::QueryJob(QueryShared& shared, QueryText asked, std::unique_ptr<AnswerReceiver> receiver,
                    TurnQueue::Asker asker)
     : shared_(shared),
       place_(shared.sides.take_place(asker)),
       asked_(std::move(asked)),
-      outlet_(std::move(outlet)) {}
+      receiver_(std::move(receiver)) {}
 
 // --- Between the sides ---
 
@@ -45,15 +45,6 @@ void QueryJob::on_engine_side(Work work) {
 template <typename Work>
 void QueryJob::on_query_side(Work work) {
     place_->post([self = shared_from_this(), work = std::move(work)] { work(); });
-}
-
-template <typename Deliver>
-void QueryJob::on_net_side(Deliver deliver) {
-    shared_.net_side.post([outlet = outlet_, deliver = std::move(deliver)]() mutable {
-        if (outlet->sink != nullptr) {
-            deliver(*outlet->sink);
-        }
-    });
 }
 
 // --- Net side ---
@@ -110,16 +101,26 @@ void QueryJob::bind(const std::shared_ptr<const Catalog>& catalog) {
     on_engine_side([this, prepared, runs = prepared->bound.run_ids()] {
         prepared->snapshot = shared_.engine.snapshot(runs);
         tell_store(shared_.engine, *prepared);
-        on_query_side([this, prepared] { execute(std::move(*prepared)); });
+        const uint64_t sequence = shared_.engine.sequence();
+        on_query_side([this, prepared, sequence] { execute(std::move(*prepared), sequence); });
     });
 }
 
-void QueryJob::execute(PreparedQuery prepared) {
+void QueryJob::execute(PreparedQuery prepared, uint64_t sequence) {
     if (cancelled_) {
         return;
     }
+    const std::shared_ptr<const Snapshot> snapshot = prepared.snapshot;
     auto query = SnapshotQuery::create(std::move(prepared), place_->files(), shared_.clock.now_us(),
                                        place_.get());
+    const Result<bool> begins = receiver_->begins(*snapshot, sequence, query->execution());
+    if (!begins) {
+        return fail(begins.error());
+    }
+    if (!*begins) {
+        has_ended_ = true;
+        return;
+    }
     {
         const std::lock_guard lock(query_mutex_);
         query_ = std::move(query);
@@ -141,9 +142,7 @@ void QueryJob::take_columns(const Status& prepared) {
     if (!prepared) {
         return fail(prepared.error());
     }
-    on_net_side([columns = query_->execution().columns()](ResultSink& sink) mutable {
-        sink.on_columns(std::move(columns));
-    });
+    receiver_->prepared(query_->execution());
     make_block();
 }
 
@@ -171,18 +170,16 @@ void QueryJob::take_block(const Result<bool>& more) {
     }
     --wanted_;
     rows_ += block_.rows();
-    on_net_side([block = std::exchange(block_, ResultBlock())](ResultSink& sink) mutable {
-        sink.on_block(std::move(block));
-    });
+    const Status taken = receiver_->takes(std::exchange(block_, ResultBlock()));
+    if (!taken) {
+        return fail(taken.error());
+    }
     // Not at once: other queries have their turn.
     on_query_side([this] { make_block(); });
 }
 
 void QueryJob::end() {
-    QueryEnd end;
-    end.rows = rows_;
-    end.notes = query_->execution().notes();
-    on_net_side([end = std::move(end)](ResultSink& sink) mutable { sink.on_end(std::move(end)); });
+    receiver_->ended(query_->execution(), rows_);
     has_ended_ = true;
     release_later();
 }
@@ -196,8 +193,7 @@ void QueryJob::fail(Error error) {
         error = make_error(error.code(), "{}; the store is damaged and may have lost it: {}{}",
                            message.substr(0, line), damage.front().brief, message.substr(line));
     }
-    on_net_side(
-        [error = std::move(error)](ResultSink& sink) mutable { sink.on_error(std::move(error)); });
+    receiver_->failed(std::move(error));
     has_ended_ = true;
     release_later();
 }

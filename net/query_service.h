@@ -28,6 +28,21 @@ class ResultSink {
     virtual const void* asker() const { return nullptr; }
 };
 
+// Where the updates of a watched query go. An update is on_block for each of its blocks, whose
+// columns are update_columns() of the answer's (query/answer_difference.h), then on_update; before
+// it comes on_columns if the answer has other columns than before, as it has at first. on_error
+// ends the watch.
+class UpdateSink {
+  public:
+    virtual ~UpdateSink() = default;
+    // There is something to tell, or more of it: want() would bring it. Not called again before.
+    virtual void on_waiting() = 0;
+    virtual void on_columns(std::vector<ResultColumn> columns) = 0;
+    virtual void on_block(ResultBlock block) = 0;
+    virtual void on_update(ResultUpdate update) = 0;
+    virtual void on_error(Error error) = 0;
+};
+
 // A query under way. Destroying it gives the query up: the sink is not called any more, and what is
 // being computed for it stops as soon as it can.
 class RunningQuery {
@@ -38,12 +53,24 @@ class RunningQuery {
     virtual void want(uint32_t blocks) = 0;
 };
 
+// A query that is watched. Destroying it ends the watch; the sink is not called any more.
+class RunningWatch {
+  public:
+    virtual ~RunningWatch() = default;
+    // The sink takes the next block of an update, and the update's end if that is all of it, or the
+    // end alone. To be called once after each on_waiting(), when what was told before has been
+    // passed on: what is told then is what has changed since, however long it was.
+    virtual void want() = 0;
+};
+
 class QueryService {
   public:
     virtual ~QueryService() = default;
     // `sink` outlives the query and is not called within start(), want() or the destructor. Errors
     // of the text and its parameters come through the sink too.
     virtual std::unique_ptr<RunningQuery> start(QueryText query, ResultSink& sink) = 0;
+    // Likewise.
+    virtual std::unique_ptr<RunningWatch> watch(QueryText query, UpdateSink& sink) = 0;
     // Called now and then: ends queries that have passed a limit.
     virtual void tick() = 0;
 };

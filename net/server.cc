@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <list>
 #include <optional>
 #include <unordered_map>
 
@@ -54,6 +55,7 @@ class AsioServer : public Server {
     std::string host() const override { return endpoint_.address().to_string(); }
     uint16_t port() const override { return endpoint_.port(); }
     Executor& executor() override { return executor_; }
+    void call_after(std::chrono::microseconds after, std::function<void()> call) override;
     void run(Engine& engine, Executor& engine_side, QueryService& queries) override;
     void stop() override;
     size_t connections() const override { return connection_count_; }
@@ -77,6 +79,7 @@ class AsioServer : public Server {
     tcp::acceptor acceptor_;
     tcp::endpoint endpoint_;
     asio::steady_timer tick_;
+    std::list<asio::steady_timer> timers_;  // of call_after()
     FlowBudget receive_;
     FlowBudget send_;
     std::optional<EngineBridge> bridge_;
@@ -129,6 +132,19 @@ void AsioServer::run(Engine& engine, Executor& engine_side, QueryService& querie
     accept_next();
     schedule_tick();
     context_.run();
+}
+
+void AsioServer::call_after(std::chrono::microseconds after, std::function<void()> call) {
+    if (is_finished_) {
+        return;
+    }
+    const auto timer = timers_.emplace(timers_.end(), context_, after);
+    timer->async_wait([this, timer, call = std::move(call)](const ErrorStatus& status) {
+        if (!status) {
+            timers_.erase(timer);
+            call();
+        }
+    });
 }
 
 void AsioServer::stop() {
@@ -231,6 +247,7 @@ void AsioServer::finish_stop_if_idle() {
         // Nothing is left that could run, but what was posted: run() returns after it.
         is_finished_ = true;
         tick_.cancel();
+        timers_.clear();
         work_.reset();
     }
 }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -50,6 +51,10 @@ class Server {
 
     // Posts to the net thread, for answers of queries and outcomes of the engine.
     virtual Executor& executor() = 0;
+
+    // Calls `call` on the net thread once the time has passed, unless the server has stopped by
+    // then. On the net thread.
+    virtual void call_after(std::chrono::microseconds after, std::function<void()> call) = 0;
 
     // Serves on the calling thread until stop(), then finishes what is in flight. `engine` works on
     // `engine_side`; it must not be closed before run() returns, and the server outlives it. Once

@@ -11,26 +11,52 @@ constexpr size_t kReserveFrom = FrameStream::kReadBytesMin;
 
 }  // namespace
 
-class Session::Reply : public ResultSink {
+// The sink of a query, or of the updates of one that is watched.
+class Session::Reply final : public ResultSink, public UpdateSink {
   public:
     Reply(Session& session, uint64_t request, uint64_t serial)
         : session_(session), request_(request), serial_(serial) {}
 
     uint64_t serial() const { return serial_; }
+    bool is_watch() const { return watch_ != nullptr; }
 
     void start(QueryService& service, QueryText query) {
         query_ = service.start(std::move(query), *this);
     }
-    void stop() { query_.reset(); }
+    void watch(QueryService& service, QueryText query) {
+        watch_ = service.watch(std::move(query), *this);
+    }
+    void stop() {
+        query_.reset();
+        watch_.reset();
+    }
+    // Whether it has a use for another block. A watch that is not read gets none: what it gets once
+    // it is read again is all that has changed since.
+    bool can_take_block() const {
+        return is_watch() ? is_waiting_ && unsent == 0 : unsent < kQueryBlocksUnsentMax;
+    }
     void want_block() {
         ++granted_;
-        query_->want(1);
+        ++unsent;
+        is_waiting_ = false;
+        if (is_watch()) {
+            watch_->want();
+        } else {
+            query_->want(1);
+        }
     }
     // Blocks wanted that have not come.
     uint32_t granted() const { return granted_; }
     // Blocks wanted that have not been sent.
     uint32_t unsent = 0;
+    // It stands in the line of those that could take a block.
+    bool is_listed = false;
 
+    void on_waiting() override {
+        is_waiting_ = true;
+        session_.list_wanting(request_);
+        session_.grant_blocks();
+    }
     void on_columns(std::vector<ResultColumn> columns) override {
         put(encode_result_columns(columns, request_), false);
     }
@@ -46,6 +72,12 @@ class Session::Reply : public ResultSink {
             return;
         }
         put(std::move(frame).value(), true);
+    }
+    void on_update(ResultUpdate update) override {
+        // Of an update without rows it is what was wanted.
+        const bool was_wanted = granted_ > 0;
+        granted_ = 0;
+        put(encode_result_update(update, request_), was_wanted);
     }
     void on_end(QueryEnd end) override {
         session_.end_query(request_, encode_result_end(end, request_));
@@ -69,7 +101,9 @@ class Session::Reply : public ResultSink {
     uint64_t request_;
     uint64_t serial_;
     uint32_t granted_ = 0;
+    bool is_waiting_ = false;  // a watch: there is something to tell
     std::unique_ptr<RunningQuery> query_;
+    std::unique_ptr<RunningWatch> watch_;
 };
 
 Session::Session(const SessionServices& services, std::function<void()> wake)
@@ -140,7 +174,7 @@ void Session::handle(ReceivedFrame frame) {
         handle_hello(frame);
     } else if (is_change(type)) {
         handle_change(std::move(frame));
-    } else if (type == FrameType::kQuery) {
+    } else if (type == FrameType::kQuery || type == FrameType::kWatch) {
         handle_query(frame);
     } else if (type == FrameType::kCancel) {
         if (queries_.contains(number)) {
@@ -174,6 +208,7 @@ void Session::handle_hello(const ReceivedFrame& frame) {
     writer_ = hello->writer;
     state_ = State::kOpen;
     HelloOkMessage answer;
+    answer.features = hello->features & kFeaturesKnown;
     answer.store = services_.store;
     answer.server = services_.server_name;
     put_control(encode_hello_ok(answer));
@@ -224,8 +259,12 @@ void Session::handle_query(const ReceivedFrame& frame) {
     }
     auto& reply = queries_[request];
     reply = std::make_unique<Reply>(*this, request, ++queries_started_);
-    reply->start(services_.queries, std::move(query).value());
-    wanting_.push_back(request);
+    if (frame.header.type == FrameType::kWatch) {
+        reply->watch(services_.queries, std::move(query).value());
+    } else {
+        reply->start(services_.queries, std::move(query).value());
+    }
+    list_wanting(request);
 }
 
 void Session::refuse(ErrorScope scope, uint64_t number, const Error& error) {
@@ -254,6 +293,7 @@ void Session::end_input() {
                                  "the connection ended within a frame, after {} bytes of it",
                                  stream_.partial_bytes());
     }
+    cancel_watches(Error(ErrorCode::kCancelled, "the client has closed its sending side"));
     finish_if_idle();
 }
 
@@ -272,6 +312,7 @@ void Session::shut_down(Error reason) {
     }
     state_ = State::kClosing;
     last_words_ = std::move(reason);
+    cancel_watches(*last_words_);
     finish_if_idle();
 }
 
@@ -370,12 +411,37 @@ void Session::cancel_query(uint64_t request, const Error& error) {
     end_query(request, encode_error(ErrorMessage(ErrorScope::kRequest, error), request));
 }
 
+// They would go on for ever.
+void Session::cancel_watches(const Error& error) {
+    std::vector<uint64_t> watches;
+    for (const auto& [request, reply] : queries_) {
+        if (reply->is_watch()) {
+            watches.push_back(request);
+        }
+    }
+    for (const uint64_t request : watches) {
+        cancel_query(request, error);
+    }
+}
+
+void Session::list_wanting(uint64_t request) {
+    Reply& reply = *queries_.at(request);
+    if (!reply.is_listed && reply.can_take_block()) {
+        reply.is_listed = true;
+        wanting_.push_back(request);
+    }
+}
+
 void Session::grant_blocks() {
     while (!wanting_.empty() && blocks_unsent_ < kConnectionBlocksUnsentMax) {
         const uint64_t request = wanting_.front();
         const auto at = queries_.find(request);
-        if (at == queries_.end()) {
+        // The request may have ended, and its number stand for another that is listed by itself.
+        if (at == queries_.end() || !at->second->can_take_block()) {
             wanting_.pop_front();
+            if (at != queries_.end()) {
+                at->second->is_listed = false;
+            }
             continue;
         }
         // One that does not read leaves room for those that do.
@@ -386,12 +452,10 @@ void Session::grant_blocks() {
         send_bytes_ += kBlockReserveBytes;
         wanting_.pop_front();
         Reply& reply = *at->second;
+        reply.is_listed = false;
         ++blocks_unsent_;
-        ++reply.unsent;
-        if (reply.unsent < kQueryBlocksUnsentMax) {
-            wanting_.push_back(request);
-        }
         reply.want_block();
+        list_wanting(request);
     }
 }
 
@@ -434,9 +498,9 @@ std::vector<std::byte> Session::take_output() {
     if (frame.serial != 0) {
         --blocks_unsent_;
         const auto at = queries_.find(frame.request);
-        if (at != queries_.end() && at->second->serial() == frame.serial &&
-            at->second->unsent-- == kQueryBlocksUnsentMax) {
-            wanting_.push_back(frame.request);
+        if (at != queries_.end() && at->second->serial() == frame.serial) {
+            --at->second->unsent;
+            list_wanting(frame.request);
         }
         grant_blocks();
     }

@@ -127,6 +127,8 @@ class Session : private OutcomeSink {
     void handle_hello(const ReceivedFrame& frame);
     void handle_change(ReceivedFrame frame);
     void handle_query(const ReceivedFrame& frame);
+    void list_wanting(uint64_t request);
+    void cancel_watches(const Error& error);
     void refuse(ErrorScope scope, uint64_t number, const Error& error);
     void fail(Error error);
 

@@ -21,6 +21,10 @@ class Answer {
     // Replaces `block` by the next rows, at most about kResultBatchRows; false at the end. A block
     // has at least one row.
     virtual Task<Result<bool>> next(ResultBlock& block) = 0;
+
+    // How many columns, the first ones, say what a row is about: it is the same row as one of
+    // another answer to the same query that has these cells. Several rows may have them.
+    virtual size_t key_columns() const = 0;
 };
 
 // The context outlives the answer.

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ struct ExecutionContext {
     LeftOutPoints left_out_points;
     std::vector<std::string> notes;      // for the user, beside the answer
     std::atomic<bool> cancelled{false};  // set from any thread, seen at the next batch
+    // Set if the query is watched: the width of its grid, 0 if it has none yet. A grid that is laid
+    // leaves its own here.
+    std::optional<double> watched_width;
 };
 
 }  // namespace stepdb

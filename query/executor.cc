@@ -46,6 +46,16 @@ std::unique_ptr<QueryExecution> QueryExecution::create(BoundQuery bound, SeriesS
         new QueryExecution(std::move(bound), source, now_us, std::move(memory), executor));
 }
 
+Status QueryExecution::watch(double width) {
+    if (context_.bound.query.explain) {
+        return Error(ErrorCode::kInvalidArgument,
+                     "`explain` tells how one answer is computed, which is another each time; "
+                     "watch the query without it");
+    }
+    context_.watched_width = width;
+    return {};
+}
+
 Task<Status> QueryExecution::prepare() {
     append_notes(context_.notes, context_.bound.notes);
     Status chosen = co_await choose_runs();

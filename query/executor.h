@@ -38,7 +38,17 @@ class QueryExecution {
     // as in bind_query() and select_series(), and those of reading.
     Task<Status> prepare();
 
+    // To be called before prepare() if this is one of many executions of a query that is watched:
+    // the grid of an open range then has this width or twice, four times, ... it (0: any), as
+    // BucketGrid::create_watched() says. watched_width() is what it has become, once next() has
+    // been called. kInvalidArgument if it is not a query to be watched.
+    Status watch(double width);
+    double watched_width() const { return context_.watched_width.value_or(0); }
+
     const std::vector<ResultColumn>& columns() const { return answer_->columns(); }
+
+    // As Answer::key_columns().
+    size_t key_columns() const { return answer_->key_columns(); }
 
     // Replaces `block` by the next rows; false at the end. After an error nothing more comes. One
     // call at a time.

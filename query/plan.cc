@@ -17,6 +17,10 @@ bool needs_range(const Range& range) {
     return needs_range(range.from) || needs_range(range.to);
 }
 
+bool moves(const RangeEnd& end) {
+    return needs_range(end) || end.anchor == RangeEnd::Anchor::kNow;
+}
+
 // One end as a key of its axis; unset if it is open. `seen` is what `start` and `end` stand for.
 Result<std::optional<Key>> resolve_step(const RangeEnd& end, const Anchors& anchors,
                                         std::string_view text) {
@@ -197,6 +201,7 @@ Status AxisPlanner::add_range(size_t at, const Range& range, bool is_of_steps) {
                                                           ? resolve_step(end, anchors_, text_)
                                                           : resolve_time(end, anchors_, text_));
     }
+    plan_.has_moving_range = plan_.has_moving_range || moves(range.from) || moves(range.to);
     const bool is_nothing = needs_range(range) && !seen;
     if (is_of_steps && axis_ == Axis::kTimed) {
         return {};  // such series were left out

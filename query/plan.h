@@ -77,6 +77,8 @@ struct AxisPlan {
     Pipeline pipeline;
     StatedRange stated;  // of what x is in the end
     XColumn column = XColumn::kStep;
+    // An end is `start`, `end` or `now`: it is elsewhere when there are more points, or later.
+    bool has_moving_range = false;
     // A width of `every` that is none of this axis.
     const EveryStage* mismatch = nullptr;
 };

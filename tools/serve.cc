@@ -202,8 +202,11 @@ Status serve(const ServeOptions& options) {
     print_opened(*store, options.data, memory);
     Loop& engine_loop = store->io().loop();
     {
-        const QueryEnvironment environment(engine_loop, query_threads.sides(), server->executor(),
-                                           store->io().clock());
+        QueryEnvironment environment(engine_loop, query_threads.sides(), server->executor(),
+                                     store->io().clock());
+        environment.call_after = [&](std::chrono::microseconds after, std::function<void()> call) {
+            server->call_after(after, std::move(call));
+        };
         EngineQueryService queries(store->engine(), environment, query_limits(plan));
         std::thread net([&] { server->run(store->engine(), engine_loop, queries); });
         fmt::print("listening on {}\n", format_address(server->host(), server->port()));

@@ -78,6 +78,8 @@ std::string frame_type_name(FrameType type) {
             return "query";
         case FrameType::kCancel:
             return "cancel";
+        case FrameType::kWatch:
+            return "watch";
         case FrameType::kHelloOk:
             return "hello_ok";
         case FrameType::kAck:
@@ -92,6 +94,8 @@ std::string frame_type_name(FrameType type) {
             return "result_block";
         case FrameType::kResultEnd:
             return "result_end";
+        case FrameType::kResultUpdate:
+            return "result_update";
     }
     return fmt::format("unknown type {}", static_cast<unsigned>(type));
 }

@@ -50,6 +50,7 @@ enum class FrameType : uint8_t {
     kSetRetention = 12,
     kQuery = 16,
     kCancel = 17,
+    kWatch = 18,
     // from the server
     kHelloOk = 129,
     kAck = 130,
@@ -58,6 +59,7 @@ enum class FrameType : uint8_t {
     kResultColumns = 144,
     kResultBlock = 145,
     kResultEnd = 146,
+    kResultUpdate = 147,
 };
 
 // "rows", "open_run", ...; "unknown type 77" for a number not listed.

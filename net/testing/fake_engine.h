@@ -59,6 +59,8 @@ class FakeEngine : public Engine {
     Task<Status> close() override { co_return Status(); }
     bool has_room() const override { return has_room_; }
     void when_room(std::function<void()> call) override { when_room_.push_back(std::move(call)); }
+    uint64_t sequence() const override { return rows_; }
+    void when_published(std::function<void()>) override {}
     void tick() override { ++ticks_; }
     const StoreMemory& memory() const override { return memory_; }
     EngineStats stats() const override { return {}; }

@@ -7,7 +7,9 @@
 #include <charconv>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/io/executor.h"
@@ -35,6 +37,19 @@ class FakeQueryService : public QueryService {
     std::unique_ptr<RunningQuery> start(QueryText query, ResultSink& sink) override {
         return std::make_unique<Query>(*this, std::move(query.text), sink);
     }
+
+    // Like start(), with an update of these rows for every call of change().
+    std::unique_ptr<RunningWatch> watch(QueryText query, UpdateSink& sink) override {
+        return std::make_unique<Watch>(*this, std::move(query.text), sink);
+    }
+    // Each watch has something new to tell.
+    void change() {
+        ++changes_;
+        for (Watch* watch : watches_) {
+            watch->offer();
+        }
+    }
+    size_t watches() const { return watches_.size(); }
 
     void tick() override { ++ticks_; }
 
@@ -78,6 +93,73 @@ class FakeQueryService : public QueryService {
       private:
         FakeQueryService& service_;
         std::shared_ptr<State> state_;
+    };
+
+    // Tells the number of changes so far, in an update of one block of "rows N" rows.
+    class Watch : public RunningWatch {
+      public:
+        Watch(FakeQueryService& service, std::string text, UpdateSink& sink)
+            : service_(service),
+              text_(std::move(text)),
+              sink_(std::make_shared<UpdateSink*>(&sink)) {
+            service_.watches_.insert(this);
+            service_.net_side_.post([this, sink = sink_] {
+                if (*sink == nullptr) {
+                    return;
+                }
+                if (!text_.starts_with("rows ")) {
+                    std::exchange(*sink, nullptr)
+                        ->on_error(Error(ErrorCode::kInvalidArgument, "expected 'rows'"));
+                    return;
+                }
+                (*sink)->on_columns(row_columns());
+                offer();
+            });
+        }
+        ~Watch() override {
+            *sink_ = nullptr;
+            service_.watches_.erase(this);
+        }
+        Watch(const Watch&) = delete;
+        Watch& operator=(const Watch&) = delete;
+
+        void offer() {
+            if (!is_offered_ && *sink_ != nullptr) {
+                is_offered_ = true;
+                (*sink_)->on_waiting();
+            }
+        }
+        void want() override {
+            service_.net_side_.post([this, sink = sink_] {
+                if (*sink != nullptr) {
+                    tell();
+                }
+            });
+        }
+
+      private:
+        void tell() {
+            is_offered_ = false;
+            const auto columns = row_columns();
+            ResultBlock block(columns);
+            uint32_t rows = 0;
+            std::from_chars(text_.data() + 5, text_.data() + text_.size(), rows);
+            block.column(0).append_text("p/run", rows);
+            block.column(1).append_doubles(std::vector<double>(rows));
+            block.column(2).append_doubles(std::vector<double>(rows));
+            ResultUpdate update;
+            update.sequence = service_.changes_;
+            update.rows = rows;
+            if (rows > 0) {
+                (*sink_)->on_block(std::move(block));
+            }
+            (*sink_)->on_update(std::move(update));
+        }
+
+        FakeQueryService& service_;
+        std::string text_;
+        std::shared_ptr<UpdateSink*> sink_;  // null when it has ended
+        bool is_offered_ = false;
     };
 
     // The sink may give the query up in any of its calls only later, so no check in between.
@@ -138,6 +220,8 @@ class FakeQueryService : public QueryService {
 
     Executor& net_side_;
     std::map<std::string, Prepared> prepared_;
+    std::set<Watch*> watches_;
+    uint64_t changes_ = 0;
     int ticks_ = 0;
     int running_ = 0;
     uint64_t blocks_made_ = 0;

@@ -22,6 +22,15 @@ class BucketGrid {
     // lo and hi.
     static Result<BucketGrid> create_log(Key lo, Key hi, uint32_t buckets);
 
+    // The grid of a query that is watched, over a range whose ends move: every edge is a multiple
+    // of `width`, a power of two, so that points that come later move none of them. It holds `lo`
+    // and `hi` with at most `buckets` buckets; `width` is doubled until it does, or chosen if it is
+    // 0. A single key leaves it 0, and has a bucket of any width. With `is_log` the edges are
+    // powers of two whose exponents are multiples of the width, and keys are those of steps above
+    // 0.
+    static Result<BucketGrid> create_watched(Axis axis, Key lo, Key hi, uint32_t buckets,
+                                             bool is_log, double& width);
+
     uint32_t buckets() const { return static_cast<uint32_t>(edges_.size() - 1); }
     Axis axis() const { return axis_; }
     // Of 0 to buckets(); they never fall.

@@ -32,6 +32,7 @@ class BucketsAnswer : public Answer {
     }
 
     const std::vector<ResultColumn>& columns() const override { return columns_; }
+    size_t key_columns() const override { return 3; }
 
     Task<Result<bool>> next(ResultBlock& block) override {
         if (!is_prepared_) {

@@ -274,6 +274,7 @@ class CombinedAnswer : public Answer {
     }
 
     const std::vector<ResultColumn>& columns() const override { return columns_; }
+    size_t key_columns() const override { return keys_ + 1; }
 
     Task<Result<bool>> next(ResultBlock& block) override {
         if (buckets_ && !is_prepared_) {

@@ -45,6 +45,7 @@ class PivotXAnswer : public Answer {
     }
 
     const std::vector<ResultColumn>& columns() const override { return columns_; }
+    size_t key_columns() const override { return form_.labels; }
 
     Task<Result<bool>> next(ResultBlock& block) override {
         block = ResultBlock(columns_);

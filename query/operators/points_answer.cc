@@ -39,6 +39,7 @@ class PointsAnswer : public Answer {
     }
 
     const std::vector<ResultColumn>& columns() const override { return columns_; }
+    size_t key_columns() const override { return 3; }
 
     Task<Result<bool>> next(ResultBlock& block) override {
         block = ResultBlock(columns_);

@@ -41,6 +41,7 @@ class ProjectsAnswer : public Answer {
     }
 
     const std::vector<ResultColumn>& columns() const override { return columns_; }
+    size_t key_columns() const override { return 1; }
 
     Task<Result<bool>> next(ResultBlock& block) override {
         block = ResultBlock(columns_);

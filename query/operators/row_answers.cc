@@ -29,6 +29,7 @@ class SortedAnswer : public Answer {
           rows_(inner_->columns(), context.memory) {}
 
     const std::vector<ResultColumn>& columns() const override { return inner_->columns(); }
+    size_t key_columns() const override { return inner_->key_columns(); }
 
     Task<Result<bool>> next(ResultBlock& block) override {
         if (!is_read_) {
@@ -102,6 +103,7 @@ class LimitedAnswer : public Answer {
         : inner_(std::move(inner)), left_(rows) {}
 
     const std::vector<ResultColumn>& columns() const override { return inner_->columns(); }
+    size_t key_columns() const override { return inner_->key_columns(); }
 
     Task<Result<bool>> next(ResultBlock& block) override {
         if (left_ == 0) {
@@ -169,6 +171,7 @@ class PivotAnswer : public Answer {
     }
 
     const std::vector<ResultColumn>& columns() const override { return columns_; }
+    size_t key_columns() const override { return 1; }
 
     Task<Result<bool>> next(ResultBlock& block) override {
         block = ResultBlock(columns_);

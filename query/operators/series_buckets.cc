@@ -96,7 +96,10 @@ Task<Status> SeriesBuckets::prepare() {
         context_->notes.emplace_back("the range is empty");
         co_return Status();
     }
-    if (!range.lo || !range.hi) {
+    // Edges that every new point would move are none to compare answers by.
+    const bool has_moving_ends =
+        context_->watched_width && (!range.lo || !range.hi || has_moving_range());
+    if (!range.lo || !range.hi || has_moving_ends) {
         const Result<std::optional<KeyRange>> seen = co_await measure();
         if (!seen) {
             co_return seen.error();
@@ -105,21 +108,35 @@ Task<Status> SeriesBuckets::prepare() {
             context_->notes.emplace_back("no points in the range, so there is no grid");
             co_return Status();
         }
-        range.lo = range.lo.value_or((*seen)->first);
-        range.hi = range.hi.value_or((*seen)->last);
+        range.lo = has_moving_ends ? (*seen)->first : range.lo.value_or((*seen)->first);
+        range.hi = has_moving_ends ? (*seen)->last : range.hi.value_or((*seen)->last);
     }
     if (*range.lo > *range.hi) {
         context_->notes.emplace_back("the range is empty");
         co_return Status();
     }
-    const Axis axis = column_ == XColumn::kTime ? Axis::kTimed : Axis::kStepped;
-    Result<BucketGrid> grid = is_log_ ? BucketGrid::create_log(*range.lo, *range.hi, buckets_)
-                                      : BucketGrid::create(axis, *range.lo, *range.hi, buckets_);
+    Result<BucketGrid> grid = lay_grid(*range.lo, *range.hi, has_moving_ends);
     if (!grid) {
         co_return grid.error();
     }
     grid_.emplace(*std::move(grid));
     co_return charge_query_memory(charge_, buckets_ * (sizeof(Bucket) + sizeof(Key)));
+}
+
+Result<BucketGrid> SeriesBuckets::lay_grid(Key lo, Key hi, bool has_moving_ends) {
+    const Axis axis = column_ == XColumn::kTime ? Axis::kTimed : Axis::kStepped;
+    if (has_moving_ends) {
+        return BucketGrid::create_watched(axis, lo, hi, buckets_, is_log_,
+                                          *context_->watched_width);
+    }
+    return is_log_ ? BucketGrid::create_log(lo, hi, buckets_)
+                   : BucketGrid::create(axis, lo, hi, buckets_);
+}
+
+bool SeriesBuckets::has_moving_range() const {
+    return std::ranges::any_of(context_->selection.series, [&](const Series& series) {
+        return plan_.of(series.axis).has_moving_range;
+    });
 }
 
 // The keys that come out of the pipelines of all series.
@@ -141,7 +158,7 @@ Task<Result<std::optional<KeyRange>>> SeriesBuckets::measure() {
 }
 
 Task<Status> SeriesBuckets::fill(const Series& series, std::vector<Bucket>& buckets) {
-    buckets.assign(buckets_, Bucket());
+    buckets.assign(grid_->buckets(), Bucket());
     const Pipeline& pipeline = plan_.of(series.axis).pipeline;
     if (!pipeline.steps.empty() || series.calculation != nullptr) {
         return fill_point_by_point(series, buckets);

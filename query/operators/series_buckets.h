@@ -33,6 +33,8 @@ class SeriesBuckets {
                                  std::vector<Bucket>& buckets);
     Task<Status> fill_point_by_point(const Series& series, std::vector<Bucket>& buckets);
     bool is_range_empty() const;
+    bool has_moving_range() const;
+    Result<BucketGrid> lay_grid(Key lo, Key hi, bool has_moving_ends);
 
     ExecutionContext* context_;
     uint32_t buckets_;

@@ -93,6 +93,7 @@ class SummaryAnswer : public Answer {
     }
 
     const std::vector<ResultColumn>& columns() const override { return columns_; }
+    size_t key_columns() const override { return 2; }
 
     Task<Result<bool>> next(ResultBlock& block) override {
         block = ResultBlock(columns_);

@@ -30,6 +30,7 @@ class TableAnswer : public Answer {
           charge_(context.memory) {}
 
     const std::vector<ResultColumn>& columns() const override { return columns_; }
+    size_t key_columns() const override { return first_shown_; }
 
     // Binds, sorts and finds the types of the columns.
     Task<Status> prepare(std::span<const RowField> usual) {

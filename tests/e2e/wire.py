@@ -6,9 +6,10 @@ import socket
 import struct
 import zlib
 
-HELLO, SCHEMA, OPEN_RUN, ROWS, FINISH_RUN, QUERY = 1, 2, 3, 4, 5, 16
+HELLO, SCHEMA, OPEN_RUN, ROWS, FINISH_RUN, QUERY, CANCEL, WATCH = 1, 2, 3, 4, 5, 16, 17, 18
 HELLO_OK, ACK, RUN_OPENED, ERROR = 129, 130, 131, 132
-RESULT_COLUMNS, RESULT_BLOCK, RESULT_END = 144, 145, 146
+RESULT_COLUMNS, RESULT_BLOCK, RESULT_END, RESULT_UPDATE = 144, 145, 146, 147
+FEATURE_WATCH = 1
 STEPPED, TIMED = 0, 1
 CRC32 = 2
 CREATE_IF_MISSING, RESUME = 1, 4
@@ -79,10 +80,18 @@ def rows(number, handle, schema_name, steps, values, times=None):
     return frame(ROWS, number, rows_body(handle, schema_name, len(steps), steps, times, packed))
 
 
-def query(request, content, parameters=()):
+def query(request, content, parameters=(), kind=QUERY):
     """`parameters`: pairs of name and value."""
-    return frame(QUERY, request, text(content) + struct.pack("<I", len(parameters)) +
+    return frame(kind, request, text(content) + struct.pack("<I", len(parameters)) +
                  b"".join(text(name) + text(value) for name, value in parameters))
+
+
+def watch(request, content, parameters=()):
+    return query(request, content, parameters, WATCH)
+
+
+def cancel(request):
+    return frame(CANCEL, request, b"")
 
 
 class Refused(Exception):
@@ -153,17 +162,71 @@ class Answer:
         return self.columns[self.names.index(name)]
 
 
+class Watched:
+    """The answer to a watched query, kept up to date by places: `rows` as tuples."""
+
+    def __init__(self):
+        self.names, self.rows = [], []
+        self.updates, self.resets, self.sequence, self.keys = 0, 0, 0, 0
+        self.told = []  # the rows of the last update, with `change` and `place`
+        self.update = Answer()
+
+    def take(self, kind, body):
+        """A frame of the watch. True if it ends an update."""
+        if kind == RESULT_COLUMNS:
+            self.update.begin(body)
+            self.names = self.update.names[2:]
+        elif kind == RESULT_BLOCK:
+            self.update.add_block(body)
+        else:
+            assert kind == RESULT_UPDATE, kind
+            self.end(body)
+            return True
+        return False
+
+    def end(self, body):
+        sequence, flags, self.keys, rows = struct.unpack_from("<QB3xIQ", body)
+        assert sequence >= self.sequence, (sequence, self.sequence)
+        self.sequence = sequence
+        self.told = list(zip(*self.update.columns))
+        self.update.columns = [[] for _ in self.update.columns]
+        before = self.rows
+        if flags & 1:
+            before = []
+            self.resets += 1
+        gone = {row[1] for row in self.told if row[0] == "gone"}
+        others = {row[1]: row for row in self.told if row[0] != "gone"}
+        kept = iter([row for place, row in enumerate(before) if place not in gone])
+        self.rows = []
+        for place in range(rows):
+            row = others.get(place)
+            if row is None or row[0] == "changed":
+                old = next(kept)
+                assert row is None or old[:self.keys] == row[2:2 + self.keys], (old, row)
+            self.rows.append(old if row is None else row[2:])
+        assert next(kept, None) is None
+        self.updates += 1
+
+
 class Connection:
     """One connection that has said hello."""
 
-    def __init__(self, port, writer=b"a python client!"):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=120)
+    def __init__(self, port, writer=b"a python client!", features=0, receive_bytes=None):
+        if receive_bytes is None:
+            self.socket = socket.create_connection(("127.0.0.1", port), timeout=120)
+        else:  # what it does not read fills the sender's buffer soon
+            self.socket = socket.socket()
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+            self.socket.settimeout(120)
+            self.socket.connect(("127.0.0.1", port))
         self.buffer = bytearray()
-        self.send(frame(HELLO, 0, struct.pack("<IQ16s", 1, 0, writer) + text("") + text("wire.py")))
+        self.send(frame(HELLO, 0,
+                        struct.pack("<IQ16s", 1, features, writer) + text("") + text("wire.py")))
         kind, number, body = self.read()
         if kind == ERROR:
             raise Refused(number, body)
         assert kind == HELLO_OK, kind
+        self.features = struct.unpack_from("<Q", body, 4)[0]
 
     def send(self, *frames):
         self.socket.sendall(b"".join(frames))
@@ -229,6 +292,21 @@ class Connection:
             answer.blocks.append(body)
             if parse:
                 answer.add_block(body)
+
+    def read_update(self, watched, request=1):
+        """Reads the next update of a watch, on a connection on which nothing else is under way."""
+        while True:
+            kind, number, body = self.read()
+            if kind == ERROR:
+                raise Refused(number, body)
+            assert number == request, (kind, number)
+            if watched.take(kind, body):
+                return watched
+
+    def watch(self, content, request=1):
+        """Begins a watch; returns it after its first update."""
+        self.send(watch(request, content))
+        return self.read_update(Watched(), request)
 
     def close(self):
         self.socket.close()

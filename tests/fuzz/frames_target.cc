@@ -169,6 +169,7 @@ void decode_body(FrameType type, Bytes body) {
         case FrameType::kSetRetention:
             return decode_life_frame(type, body);
         case FrameType::kQuery:
+        case FrameType::kWatch:
             if (const auto query = decode_query(body)) {
                 // Parameters may have come in another order.
                 const auto again = encode_query(query->text, 1, query->parameters);
@@ -200,6 +201,9 @@ void decode_body(FrameType type, Bytes body) {
             return decode_result(body);
         case FrameType::kResultEnd:
             static_cast<void>(QueryEnd::decode(body).has_value());
+            return;
+        case FrameType::kResultUpdate:
+            static_cast<void>(ResultUpdate::decode(body).has_value());
             return;
         case FrameType::kCancel:
             return;
