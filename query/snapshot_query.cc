@@ -99,6 +99,7 @@ std::unique_ptr<SnapshotQuery> SnapshotQuery::create(PreparedQuery prepared, Fil
     notes.insert(notes.end(), prepared.notes.begin(), prepared.notes.end());
     query->execution_ = QueryExecution::create(std::move(prepared.bound), *query->source_, now_us,
                                                std::move(prepared.memory), executor);
+    query->execution_->set_limits(prepared.limits);
     return query;
 }
 

@@ -17,6 +17,7 @@ struct PreparedQuery {
     std::vector<std::string> notes;        // for the user, beside the answer
     std::shared_ptr<MemoryBudget> memory;  // what the query takes is charged to it, if it is there
     std::shared_ptr<BlockCache> cache;     // of what queries keep for each other, likewise
+    ExecutionLimits limits;
 };
 
 // What the query wants to know of the engine beside its runs. On the engine's executor.
