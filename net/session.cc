@@ -22,6 +22,10 @@ class Session::Reply : public ResultSink {
         query_ = service.start(std::move(query), *this);
     }
     void stop() { query_.reset(); }
+    void abandon() {
+        query_->note_client_gone();
+        stop();
+    }
     void want_block() {
         ++granted_;
         query_->want(1);
@@ -91,7 +95,7 @@ void Session::abandon() {
     }
     receive_bytes_ = 0;
     for (const auto& [request, reply] : queries_) {
-        reply->stop();
+        reply->abandon();
     }
     queries_.clear();
     ended_.clear();

@@ -68,12 +68,12 @@ class SnapshotQuery::Source final : public SeriesSource {
     SnapshotReader reader_;
 };
 
-void tell_store(const Engine& engine, PreparedQuery& prepared) {
+void tell_store(const Engine& engine, const QueryFacts& queries, PreparedQuery& prepared) {
     if (!prepared.bound.wants_store()) {
         return;
     }
     const EngineStats stats = engine.stats();
-    prepared.bound.store = list_store_facts(stats);
+    prepared.bound.store = list_store_facts(stats, queries);
     for (std::string& trouble : list_store_troubles(stats)) {
         prepared.notes.push_back(std::move(trouble));
     }
@@ -84,7 +84,7 @@ Result<PreparedQuery> prepare_query(Query query, const Engine& engine) {
     PreparedQuery prepared;
     TRY_ASSIGN(prepared.bound, bind_query(std::move(query), catalog->runs()));
     prepared.snapshot = engine.snapshot(prepared.bound.run_ids());
-    tell_store(engine, prepared);
+    tell_store(engine, QueryFacts(), prepared);
     return prepared;
 }
 
