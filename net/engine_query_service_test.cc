@@ -14,9 +14,9 @@ namespace stepdb {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 // Shared by the test and, until the query is destroyed, by it.
 struct Answer : ResultSink {
@@ -114,8 +114,10 @@ class EngineQueryServiceTest : public ::testing::Test {
     // What the query `stats` answers.
     std::map<std::string, double> stats() {
         Answer answer;
-        const auto query = service_->start(QueryText("stats"), answer);
+        auto query = service_->start(QueryText("stats"), answer);
         read(*query);
+        store_.run();
+        query.reset();
         store_.run();
         std::map<std::string, double> facts;
         const std::vector<std::string_view> names = answer.last_block.column(0).texts();
@@ -262,6 +264,7 @@ TEST_F(EngineQueryServiceTest, WhoWaitsForMemoryCanBeGivenUpAndRunsOutOfTime) {
     running_.erase(running_.begin());
     EXPECT_EQ(stats()["queries waiting for memory"], 1);
     service_->tick();
+    store_.run();
     ASSERT_TRUE(late.error);
     EXPECT_THAT(late.error->message(), HasSubstr("waited for memory that other queries had"));
     EXPECT_FALSE(given_up.error);
