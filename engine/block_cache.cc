@@ -22,12 +22,18 @@ size_t BlockCache::bytes() const {
     return kept_.with([](const Kept& kept) { return kept.bytes; });
 }
 
+BlockCache::Uses BlockCache::uses() const {
+    return kept_.with([](const Kept& kept) { return kept.uses; });
+}
+
 std::shared_ptr<const void> BlockCache::find_any(const Place& place) {
     return kept_.with([&](Kept& kept) -> std::shared_ptr<const void> {
+        ++kept.uses.looks;
         const auto at = kept.places.find(place);
         if (at == kept.places.end()) {
             return nullptr;
         }
+        ++kept.uses.hits;
         at->second->was_used = true;
         return at->second->item;
     });

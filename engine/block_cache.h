@@ -52,6 +52,12 @@ class BlockCache {
 
     size_t bytes_max() const { return bytes_max_; }
     size_t bytes() const;
+    // How often something was looked for, and how often it was there.
+    struct Uses {
+        uint64_t looks = 0;
+        uint64_t hits = 0;
+    };
+    Uses uses() const;
 
   private:
     struct Item {
@@ -70,6 +76,7 @@ class BlockCache {
         Items items;  // those that came or were spared last first
         std::unordered_map<Place, Items::iterator, HashPlace> places;
         size_t bytes = 0;
+        Uses uses;
     };
 
     std::shared_ptr<const void> find_any(const Place& place);

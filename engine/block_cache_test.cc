@@ -32,6 +32,16 @@ TEST(BlockCache, KeepsWhatWasUsedLast) {
     EXPECT_EQ(cache.find<std::string>({2, 2, 0}), nullptr);
 }
 
+TEST(BlockCache, CountsWhatIsLookedForAndWhatIsThere) {
+    BlockCache cache(10'000);
+    put(cache, 1, 100);
+    cache.find<std::string>(place(1));
+    cache.find<std::string>(place(2));
+    cache.find<std::string>(place(1));
+    EXPECT_EQ(cache.uses().looks, 3U);
+    EXPECT_EQ(cache.uses().hits, 2U);
+}
+
 TEST(BlockCache, WhatIsHeldOutlivesItsPlace) {
     BlockCache cache(2'000);
     put(cache, 1, 1'500);

@@ -74,12 +74,12 @@ class CrowdedCursor final : public SeriesCursor {
 
     // For a piece of so many rows to be decoded. The error if narrowing does not help any more.
     Status make_room(size_t rows) {
-        for (;;) {
-            Status charged = charge_query_memory(charge_, (kept_rows_ + rows) * kLoadedRowBytes);
-            if (charged || !narrow()) {
-                return charged;
+        while (!charge_.try_set((kept_rows_ + rows) * kLoadedRowBytes)) {
+            if (!narrow()) {
+                return charge_query_memory(charge_, (kept_rows_ + rows) * kLoadedRowBytes);
             }
         }
+        return {};
     }
 
     // Takes to_ down to before the middle of the longest piece, and lets go of what lies above.

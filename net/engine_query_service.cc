@@ -1,6 +1,10 @@
 #include "net/engine_query_service.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <chrono>
+#include <string>
 #include <utility>
 
 #include "engine/base/text.h"
@@ -74,18 +78,25 @@ class EngineQueryService::Handle : public RunningQuery {
     ~Handle() override {
         service_.running_.erase(serial_);
         outlet_->sink = nullptr;
-        job_->give_up();
+        job_->give_up(has_client_gone_ ? QueryOutcome::kClientGone : QueryOutcome::kCancelled);
     }
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
 
     void want(uint32_t blocks) override { job_->want(blocks); }
+    void note_client_gone() override { has_client_gone_ = true; }
 
     std::chrono::steady_clock::time_point begun() const { return begun_; }
+    std::chrono::microseconds memory_wait() const { return job_->memory_wait(); }
+    bool waits_for_memory() const { return job_->waits_for_memory(); }
+    // How long it has been under way without waiting for memory.
+    std::chrono::steady_clock::duration computed(std::chrono::steady_clock::time_point now) const {
+        return now - begun_ - job_->memory_wait();
+    }
     // Ends the query with an error. Its sink may destroy the handle meanwhile.
     void expire(Error error) {
         service_.running_.erase(serial_);
-        job_->give_up();
+        job_->give_up(QueryOutcome::kFailed, error.message());
         if (ResultSink* sink = std::exchange(outlet_->sink, nullptr)) {
             sink->on_error(std::move(error));
         }
@@ -97,7 +108,28 @@ class EngineQueryService::Handle : public RunningQuery {
     const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
     std::shared_ptr<QueryJob> job_;
     std::shared_ptr<QueryOutlet> outlet_;
+    bool has_client_gone_ = false;
 };
+
+namespace {
+
+double in_seconds(std::chrono::microseconds time) {
+    return std::chrono::duration<double>(time).count();
+}
+
+Error describe_overtime(std::chrono::microseconds time_max, std::chrono::microseconds waited) {
+    const std::string of_that =
+        waited.count() == 0
+            ? std::string()
+            : fmt::format(", and for {:.1f} s of that waited for memory that other queries had",
+                          in_seconds(waited));
+    return make_error(ErrorCode::kResourceExhausted,
+                      "the query has taken longer than {:g} s, the limit{}; ask for less at a "
+                      "time, or start the server with a longer --query-time",
+                      in_seconds(time_max), of_that);
+}
+
+}  // namespace
 
 EngineQueryService::EngineQueryService(Engine& engine, const QueryEnvironment& environment,
                                        QueryLimits limits)
@@ -125,19 +157,22 @@ void EngineQueryService::tick() {
     const QueryLimits& limits = shared_->limits;
     const auto now = std::chrono::steady_clock::now();
     while (!running_.empty() && now - running_.begin()->second->begun() > limits.time_max) {
-        running_.begin()->second->expire(
-            make_error(ErrorCode::kResourceExhausted,
-                       "the query has taken longer than {} s, the limit; ask for less at a time",
-                       std::chrono::duration_cast<std::chrono::seconds>(limits.time_max).count()));
+        Handle& oldest = *running_.begin()->second;
+        oldest.expire(describe_overtime(limits.time_max, oldest.memory_wait()));
     }
     // Pinned memory is a matter only when rows have little other left, and a query that has just
     // begun is waited for.
     const StoreMemory& memory = shared_->engine.memory();
     const size_t pinned = memory.pinned();
     const bool is_short = memory.rows->used() > limits.rows_bytes_min;
-    if (is_short && pinned > limits.pinned_bytes_max && !running_.empty() &&
-        now - running_.begin()->second->begun() > limits.pinning_time_min) {
-        running_.begin()->second->expire(make_error(
+    if (!is_short || pinned <= limits.pinned_bytes_max) {
+        return;
+    }
+    // One that waits for memory has no snapshot.
+    const auto oldest = std::ranges::find_if(
+        running_, [](const auto& running) { return !running.second->waits_for_memory(); });
+    if (oldest != running_.end() && oldest->second->computed(now) > limits.pinning_time_min) {
+        oldest->second->expire(make_error(
             ErrorCode::kResourceExhausted,
             "queries under way keep {} of memory that newer rows need ({} are allowed), and this "
             "one is the oldest; read its answer faster, or ask for less at a time",

@@ -5,28 +5,36 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
+#include "engine/query_memory.h"
 #include "tests/support/sim_store.h"
 
 namespace stepdb {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 // Shared by the test and, until the query is destroyed, by it.
 struct Answer : ResultSink {
-    void on_columns(std::vector<ResultColumn>) override {}
+    void on_columns(std::vector<ResultColumn>) override { ++columns; }
     void on_block(ResultBlock block) override {
         rows += block.rows();
         ++blocks;
+        last_block = std::move(block);
     }
     void on_end(QueryEnd) override { ended = true; }
     void on_error(Error its_error) override { error = std::move(its_error); }
     const void* asker() const override { return whose; }
 
     const void* whose = nullptr;
+    uint64_t columns = 0;
     uint64_t rows = 0;
     uint64_t blocks = 0;
+    ResultBlock last_block;
     bool ended = false;
     std::optional<Error> error;
 };
@@ -103,6 +111,22 @@ class EngineQueryServiceTest : public ::testing::Test {
         return *running_.back();
     }
 
+    // What the query `stats` answers.
+    std::map<std::string, double> stats() {
+        Answer answer;
+        auto query = service_->start(QueryText("stats"), answer);
+        read(*query);
+        store_.run();
+        query.reset();
+        store_.run();
+        std::map<std::string, double> facts;
+        const std::vector<std::string_view> names = answer.last_block.column(0).texts();
+        for (size_t row = 0; row < names.size(); ++row) {
+            facts[std::string(names[row])] = answer.last_block.column(1).doubles()[row];
+        }
+        return facts;
+    }
+
     // All of the answer.
     static void read(RunningQuery& query) { query.want(1'000); }
 
@@ -136,7 +160,9 @@ TEST_F(EngineQueryServiceTest, AQueryBeyondTheTimeLimitEndsWithAnError) {
     service_->tick();
     ASSERT_TRUE(answer.error);
     EXPECT_EQ(answer.error->code(), ErrorCode::kResourceExhausted);
-    EXPECT_THAT(answer.error->message(), HasSubstr("longer than"));
+    EXPECT_THAT(answer.error->message(),
+                AllOf(HasSubstr("longer than 0 s"), HasSubstr("--query-time"),
+                      Not(HasSubstr("waited for memory"))));
     read(query);
     store_.run();
     EXPECT_EQ(answer.rows, 0U);
@@ -186,6 +212,131 @@ TEST_F(EngineQueryServiceTest, WhatQueriesTakeTogetherIsBounded) {
     EXPECT_FALSE(fits.error);
     EXPECT_EQ(fits.rows, 100U);
     EXPECT_EQ(limits.memory->used(), 0U);
+}
+
+// Of which five thousand points with their windows are more than what a small query takes.
+constexpr size_t kLittleMemory = size_t{1} << 20U;
+
+TEST_F(EngineQueryServiceTest, WhoFindsNoMemoryWaitsForOthersAndBeginsAnew) {
+    QueryLimits limits;
+    limits.memory = std::make_shared<MemoryBudget>(kLittleMemory);
+    begin(limits);
+    // Whoever has the memory.
+    const auto holder = make_query_memory(limits.memory, limits.memory_each_max);
+    ASSERT_TRUE(holder->try_reserve(query_memory_max(*limits.memory)));
+    Answer waits;
+    Answer small;
+    read(start("m @ p/r | ema 0.9 | last 5k", waits));
+    store_.run();
+    EXPECT_FALSE(waits.error);
+    EXPECT_FALSE(waits.ended);
+    read(start("m @ p/r | buckets 100", small));
+    store_.run();
+    EXPECT_TRUE(small.ended) << "one that stays small finds room meanwhile";
+    EXPECT_FALSE(waits.ended);
+    EXPECT_EQ(stats()["queries waiting for memory"], 1);
+    EXPECT_EQ(stats()["query memory bytes"], query_memory_max(*limits.memory));
+    holder->release();
+    // The end of any query lets the next one go.
+    Answer another;
+    read(start("m @ p/r | buckets 10", another));
+    store_.run();
+    EXPECT_TRUE(waits.ended);
+    EXPECT_EQ(waits.rows, 5'000U);
+    EXPECT_EQ(waits.columns, 1U);
+    EXPECT_EQ(limits.memory->used(), 0U);
+    EXPECT_EQ(stats()["queries waiting for memory"], 0);
+}
+
+TEST_F(EngineQueryServiceTest, WhoWaitsForMemoryCanBeGivenUpAndRunsOutOfTime) {
+    QueryLimits limits;
+    limits.memory = std::make_shared<MemoryBudget>(kLittleMemory);
+    limits.time_max = std::chrono::microseconds(0);
+    begin(limits);
+    const auto holder = make_query_memory(limits.memory, limits.memory_each_max);
+    ASSERT_TRUE(holder->try_reserve(query_memory_max(*limits.memory)));
+    Answer given_up;
+    Answer late;
+    read(start("m @ p/r | ema 0.9 | last 5k", given_up));
+    read(start("m @ p/r | ema 0.9 | last 5k", late));
+    store_.run();
+    EXPECT_EQ(stats()["queries waiting for memory"], 2);
+    running_.erase(running_.begin());
+    EXPECT_EQ(stats()["queries waiting for memory"], 1);
+    service_->tick();
+    store_.run();
+    ASSERT_TRUE(late.error);
+    EXPECT_THAT(late.error->message(), HasSubstr("waited for memory that other queries had"));
+    EXPECT_FALSE(given_up.error);
+    EXPECT_EQ(stats()["queries waiting for memory"], 0);
+    EXPECT_EQ(stats()["queries failed"], 1);
+    EXPECT_EQ(stats()["queries cancelled"], 1);
+    holder->release();
+    EXPECT_EQ(limits.memory->used(), 0U);
+}
+
+TEST_F(EngineQueryServiceTest, WhatOneQueryMayNotHaveIsNotWaitedFor) {
+    QueryLimits limits;
+    limits.memory = std::make_shared<MemoryBudget>(kLittleMemory);
+    limits.memory_each_max = 10'000;
+    begin(limits);
+    Answer answer;
+    read(start("m @ p/r | ema 0.9 | last 5k", answer));
+    store_.run();
+    ASSERT_TRUE(answer.error);
+    EXPECT_THAT(answer.error->message(), HasSubstr("--query-memory"));
+}
+
+TEST_F(EngineQueryServiceTest, LimitsOfPointsAndBucketsHold) {
+    QueryLimits limits;
+    limits.execution.points_max = 4'000;
+    limits.execution.buckets_max = 50;
+    begin(limits);
+    Answer points;
+    Answer buckets;
+    read(start("m @ p/r", points));
+    read(start("m @ p/r | buckets 51", buckets));
+    store_.run();
+    ASSERT_TRUE(points.error);
+    EXPECT_THAT(points.error->message(), HasSubstr("--query-points"));
+    ASSERT_TRUE(buckets.error);
+    EXPECT_THAT(buckets.error->message(), HasSubstr("--query-buckets"));
+}
+
+TEST_F(EngineQueryServiceTest, SlowQueriesAreToldOfHoweverTheyEnd) {
+    std::vector<std::string> lines;
+    QueryLimits limits;
+    limits.memory = std::make_shared<MemoryBudget>(kLittleMemory);
+    limits.slow_min = std::chrono::microseconds(0);
+    limits.tell_slow = [&](const std::string& line) { lines.push_back(line); };
+    begin(limits);
+    std::array<Answer, 4> answers;
+    read(start("m @ p/r | last 7", answers[0]));
+    read(start("missing @ p/r", answers[1]));
+    store_.run();
+    // Not read to their ends.
+    start("m @ p/r | buckets 7", answers[2]);
+    start("m @ p/r | buckets 8", answers[3]).note_client_gone();
+    store_.run();
+    running_.clear();
+    store_.run();
+    EXPECT_THAT(lines,
+                ElementsAre(AllOf(HasSubstr("outcome=ok "), HasSubstr(" rows=7 "),
+                                  Not(HasSubstr("memory_bytes=0 ")), Not(HasSubstr(" pieces=0 ")),
+                                  HasSubstr("| last 7")),
+                            AllOf(HasSubstr("outcome=error "), HasSubstr("missing @ p/r")),
+                            AllOf(HasSubstr("outcome=cancelled "), HasSubstr("buckets 7")),
+                            AllOf(HasSubstr("outcome=client-gone "), HasSubstr("buckets 8"))));
+    EXPECT_EQ(stats()["slow queries"], 4);
+    lines.clear();
+
+    limits.slow_min = std::chrono::hours(1);
+    begin(limits);
+    Answer quick;
+    read(start("m @ p/r", quick));
+    store_.run();
+    EXPECT_TRUE(quick.ended);
+    EXPECT_TRUE(lines.empty());
 }
 
 TEST_F(EngineQueryServiceTest, QueriesOfOneAskerAreOnAllThreads) {

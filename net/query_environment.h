@@ -6,6 +6,8 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "engine/io/file_system.h"
 #include "engine/model/limits.h"
 #include "net/query_sides.h"
+#include "query/execution_limits.h"
 
 namespace stepdb {
 
@@ -42,13 +45,19 @@ struct QueryEnvironment {
 struct QueryLimits {
     QueryLimits() = default;
     std::shared_ptr<MemoryBudget> memory;  // what all queries compute with; null: unbounded
-    std::shared_ptr<BlockCache> cache;     // what they keep for each other; null: nothing
+    size_t memory_each_max = std::numeric_limits<size_t>::max();  // of that, one query
+    ExecutionLimits execution;                                    // of one query
+    std::shared_ptr<BlockCache> cache;  // what they keep for each other; null: nothing
     // When rows take more memory than this and snapshots alone keep more than that of it, so that
     // newer rows would have to wait, the oldest query ends, once it is old enough.
     size_t rows_bytes_min = 0;
     size_t pinned_bytes_max = std::numeric_limits<size_t>::max();
     std::chrono::microseconds pinning_time_min = std::chrono::seconds(2);
     std::chrono::microseconds time_max{kQueryTimeMaxUs};
+    // Of a query that took as long or longer `tell_slow` gets a line (describe_query), on the
+    // thread that computed it; unset: of none.
+    std::optional<std::chrono::microseconds> slow_min;
+    std::function<void(const std::string& line)> tell_slow;
 };
 
 }  // namespace stepdb

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/query_memory.h"
 #include "query/bind.h"
 #include "query/parser.h"
 
@@ -26,6 +27,38 @@ std::vector<std::string> describe_damage(const RecoveryReport& found) {
     return notes;
 }
 
+std::chrono::microseconds microseconds_since(std::chrono::steady_clock::time_point moment) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
+                                                                 moment);
+}
+
+std::shared_ptr<MemoryBudget> make_memory(const QueryLimits& limits) {
+    return limits.memory == nullptr ? nullptr
+                                    : make_query_memory(limits.memory, limits.memory_each_max);
+}
+
+QueryFacts list_query_facts(const QueryShared& shared) {
+    QueryFacts facts;
+    facts.running = shared.sides.taken();
+    facts.waiting = shared.memory_line.waiting();
+    facts.done = shared.counts.done;
+    facts.failed = shared.counts.failed;
+    facts.cancelled = shared.counts.cancelled;
+    facts.slow = shared.counts.slow;
+    if (const MemoryBudget* memory = shared.limits.memory.get()) {
+        facts.memory_bytes = memory->used();
+        facts.memory_bytes_max = memory->bytes_max();
+    }
+    if (const BlockCache* cache = shared.limits.cache.get()) {
+        const BlockCache::Uses uses = cache->uses();
+        facts.cache_bytes = cache->bytes();
+        facts.cache_bytes_max = cache->bytes_max();
+        facts.cache_looks = uses.looks;
+        facts.cache_hits = uses.hits;
+    }
+    return facts;
+}
+
 }  // namespace
 
 QueryJob::QueryJob(QueryShared& shared, QueryText asked, std::unique_ptr<AnswerReceiver> receiver,
@@ -33,7 +66,25 @@ QueryJob::QueryJob(QueryShared& shared, QueryText asked, std::unique_ptr<AnswerR
     : shared_(shared),
       place_(shared.sides.take_place(asker)),
       asked_(std::move(asked)),
-      receiver_(std::move(receiver)) {}
+      receiver_(std::move(receiver)),
+      memory_(make_memory(shared.limits)) {}
+
+QueryJob::~QueryJob() {
+    // It may have been given memory just when it was given up.
+    if (memory_ != nullptr) {
+        memory_->release();
+        shared_.memory_line.look();
+    }
+}
+
+std::chrono::microseconds QueryJob::memory_wait() const {
+    const int64_t since = waiting_since_us_;
+    std::chrono::microseconds waited(memory_wait_us_);
+    if (since >= 0) {
+        waited += microseconds_since(begun_) - std::chrono::microseconds(since);
+    }
+    return waited;
+}
 
 // --- Between the sides ---
 
@@ -63,16 +114,24 @@ void QueryJob::want(uint32_t blocks) {
     });
 }
 
-void QueryJob::give_up() {
-    cancelled_ = true;
+void QueryJob::give_up(QueryOutcome outcome, std::string error) {
     {
         const std::lock_guard lock(query_mutex_);
+        if (!cancelled_) {
+            why_given_up_ = outcome;
+            given_up_error_ = std::move(error);
+            cancelled_ = true;
+        }
         if (query_) {
             query_->execution().cancel();
         }
     }
+    if (memory_ != nullptr) {
+        shared_.memory_line.leave(*memory_);
+    }
     on_query_side([this] {
         if (!is_busy_) {
+            report_given_up();
             release();
         }
     });
@@ -95,12 +154,13 @@ void QueryJob::bind(const std::shared_ptr<const Catalog>& catalog) {
     auto prepared = std::make_shared<PreparedQuery>();
     prepared->catalog = catalog;
     prepared->bound = *std::move(bound);
-    prepared->memory = shared_.limits.memory;
+    prepared->memory = memory_;
+    prepared->limits = shared_.limits.execution;
     prepared->cache = shared_.limits.cache;
     prepared->notes = describe_damage(shared_.engine.recovery());
     on_engine_side([this, prepared, runs = prepared->bound.run_ids()] {
         prepared->snapshot = shared_.engine.snapshot(runs);
-        tell_store(shared_.engine, *prepared);
+        tell_store(shared_.engine, list_query_facts(shared_), *prepared);
         const uint64_t sequence = shared_.engine.sequence();
         on_query_side([this, prepared, sequence] { execute(std::move(*prepared), sequence); });
     });
@@ -131,23 +191,23 @@ void QueryJob::execute(PreparedQuery prepared, uint64_t sequence) {
     is_busy_ = true;
     stepdb::start(query_->execution().prepare(), [self = shared_from_this()](const Status& done) {
         self->is_busy_ = false;
-        self->take_columns(done);
+        self->take_prepared(done);
     });
 }
 
-void QueryJob::take_columns(const Status& prepared) {
+void QueryJob::take_prepared(const Status& prepared) {
     if (cancelled_) {
+        report_given_up();
         return release_later();
     }
     if (!prepared) {
-        return fail(prepared.error());
+        return stop_or_wait(prepared.error());
     }
-    receiver_->prepared(query_->execution());
     make_block();
 }
 
 void QueryJob::make_block() {
-    if (!query_ || is_busy_ || has_ended_ || wanted_ == 0) {
+    if (!query_ || is_busy_ || has_ended_ || wanted_ == 0 || waits_for_memory()) {
         return;
     }
     is_busy_ = true;
@@ -160,11 +220,13 @@ void QueryJob::make_block() {
 
 void QueryJob::take_block(const Result<bool>& more) {
     if (cancelled_) {
+        report_given_up();
         return release_later();
     }
     if (!more) {
-        return fail(more.error());
+        return stop_or_wait(more.error());
     }
+    begin_answer();
     if (!*more) {
         return end();
     }
@@ -178,10 +240,55 @@ void QueryJob::take_block(const Result<bool>& more) {
     on_query_side([this] { make_block(); });
 }
 
+// With the first block, as who has answered nothing can begin anew.
+void QueryJob::begin_answer() {
+    if (!std::exchange(has_answered_, true)) {
+        receiver_->prepared(query_->execution());
+    }
+}
+
 void QueryJob::end() {
+    report(QueryOutcome::kDone, "");
     receiver_->ended(query_->execution(), rows_);
     has_ended_ = true;
     release_later();
+}
+
+void QueryJob::stop_or_wait(const Error& error) {
+    const bool is_short = memory_ != nullptr && memory_->wanted() > 0 &&
+                          error.code() == ErrorCode::kResourceExhausted;
+    // What is more than one query may have is not worth waiting for.
+    if (is_short && !has_answered_ && memory_->wanted() <= memory_->bytes_max()) {
+        return wait_for_memory(memory_->wanted());
+    }
+    fail(error);
+}
+
+// For twice as much as the last time at least, so that what grows bit by bit begins anew only a few
+// times. Not at once, for a coroutine of the query may be on the stack.
+void QueryJob::wait_for_memory(size_t bytes) {
+    waited_bytes_ = std::min(std::max(bytes, 2 * waited_bytes_), memory_->bytes_max());
+    waiting_since_us_ = microseconds_since(begun_).count();
+    on_query_side([this, bytes = waited_bytes_] {
+        release();
+        if (cancelled_) {
+            return;
+        }
+        shared_.memory_line.wait(memory_, bytes, [self = shared_from_this()] {
+            self->on_query_side([self = self.get()] { self->begin_anew(); });
+        });
+        // Since it was asked above; who gives up looks for it in the line only once.
+        if (cancelled_) {
+            shared_.memory_line.leave(*memory_);
+        }
+    });
+}
+
+void QueryJob::begin_anew() {
+    memory_wait_us_ = memory_wait().count();
+    waiting_since_us_ = -1;
+    memory_->set_wanted(0);
+    begin();
 }
 
 void QueryJob::fail(Error error) {
@@ -193,16 +300,66 @@ void QueryJob::fail(Error error) {
         error = make_error(error.code(), "{}; the store is damaged and may have lost it: {}{}",
                            message.substr(0, line), damage.front().brief, message.substr(line));
     }
+    report(QueryOutcome::kFailed, error.message());
     receiver_->failed(std::move(error));
     has_ended_ = true;
     release_later();
 }
 
-// Lets go of the snapshot.
+void QueryJob::report_given_up() {
+    QueryOutcome outcome;
+    std::string error;
+    {
+        const std::lock_guard lock(query_mutex_);
+        outcome = why_given_up_;
+        error = given_up_error_;
+    }
+    report(outcome, error);
+}
+
+// Once, with whatever ended it first.
+void QueryJob::report(QueryOutcome outcome, const std::string& error) {
+    if (std::exchange(is_reported_, true)) {
+        return;
+    }
+    const QueryLimits& limits = shared_.limits;
+    QueryReport report;
+    report.duration = microseconds_since(begun_);
+    const bool is_slow = limits.slow_min && report.duration >= *limits.slow_min;
+    QueryCounts& counts = shared_.counts;
+    ++(outcome == QueryOutcome::kDone     ? counts.done
+       : outcome == QueryOutcome::kFailed ? counts.failed
+                                          : counts.cancelled);
+    if (!is_slow) {
+        return;
+    }
+    ++counts.slow;
+    report.outcome = outcome;
+    report.error = error;
+    report.turn_wait = place_->turn_wait();
+    report.memory_wait = memory_wait();
+    report.memory_peak_bytes = memory_ == nullptr ? 0 : std::max(memory_peak_, memory_->reserved());
+    report.rows = rows_;
+    report.cost = query_ == nullptr ? cost_ : query_->execution().cost();
+    limits.tell_slow(describe_query(report, asked_));
+}
+
+// Lets go of the snapshot and of memory.
 void QueryJob::release() {
     std::unique_ptr<SnapshotQuery> gone;
-    const std::lock_guard lock(query_mutex_);
-    gone = std::move(query_);
+    {
+        const std::lock_guard lock(query_mutex_);
+        gone = std::move(query_);
+    }
+    if (gone != nullptr) {
+        cost_ = gone->execution().cost();
+        gone.reset();
+    }
+    if (memory_ != nullptr) {
+        memory_peak_ = std::max(memory_peak_, memory_->reserved());
+        memory_->release();
+        shared_.memory_line.look();
+    }
 }
 
 // Not at once, for a coroutine of the query may be on the stack.

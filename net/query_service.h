@@ -51,6 +51,8 @@ class RunningQuery {
     // The sink takes `blocks` more. A query starts with none wanted, so that a slow reader of a
     // large answer holds no memory beyond what it asked for.
     virtual void want(uint32_t blocks) = 0;
+    // Why it is destroyed next, for the record: there is nobody any more to read the answer.
+    virtual void note_client_gone() {}
 };
 
 // A query that is watched. Destroying it ends the watch; the sink is not called any more.

@@ -45,4 +45,13 @@ size_t QuerySides::taken() const {
     return taken;
 }
 
+void QuerySides::Place::post(std::function<void()> work) {
+    using std::chrono::steady_clock;
+    side_.turns.post(asker_, [this, posted = steady_clock::now(), work = std::move(work)] {
+        const auto waited = steady_clock::now() - posted;
+        turn_wait_us_ += std::chrono::duration_cast<std::chrono::microseconds>(waited).count();
+        work();
+    });
+}
+
 }  // namespace stepdb

@@ -2,6 +2,7 @@
 // place on one of them from its binding to its end, so that nothing of it needs a lock.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -67,15 +68,20 @@ class QuerySides::Place final : public Executor {
     Place& operator=(const Place&) = delete;
 
     // Any thread. The place is there until `work` has begun.
-    void post(std::function<void()> work) override { side_.turns.post(asker_, std::move(work)); }
+    void post(std::function<void()> work) override;
     bool is_current() const override { return side_.turns.executor().is_current(); }
 
     FileSystem& files() const { return side_.files; }
+    // How long what was posted has waited for its turns, in all.
+    std::chrono::microseconds turn_wait() const {
+        return std::chrono::microseconds(turn_wait_us_.load(std::memory_order_relaxed));
+    }
 
   private:
     QuerySides& sides_;
     Side& side_;
     TurnQueue::Asker asker_;
+    std::atomic<int64_t> turn_wait_us_{0};
 };
 
 }  // namespace stepdb

@@ -30,6 +30,12 @@ class Session::Reply final : public ResultSink, public UpdateSink {
         query_.reset();
         watch_.reset();
     }
+    void abandon() {
+        if (query_ != nullptr) {
+            query_->note_client_gone();
+        }
+        stop();
+    }
     // Whether it has a use for another block. A watch that is not read gets none: what it gets once
     // it is read again is all that has changed since.
     bool can_take_block() const {
@@ -125,7 +131,7 @@ void Session::abandon() {
     }
     receive_bytes_ = 0;
     for (const auto& [request, reply] : queries_) {
-        reply->stop();
+        reply->abandon();
     }
     queries_.clear();
     ended_.clear();

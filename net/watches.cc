@@ -433,7 +433,7 @@ void Watches::remove(Watch& watch) {
         return;
     }
     if (watch.job != nullptr) {
-        watch.job->give_up();
+        watch.job->give_up(QueryOutcome::kCancelled);
         watch.job.reset();
         --computing_;
     }

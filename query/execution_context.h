@@ -10,6 +10,7 @@
 
 #include "engine/base/memory_budget.h"
 #include "query/bind.h"
+#include "query/execution_limits.h"
 #include "query/expression.h"
 #include "query/selection.h"
 #include "query/series_source.h"
@@ -32,11 +33,18 @@ struct ExecutionContext {
           memory(std::move(its_memory)),
           turns(executor) {}
 
+    // Before every batch that is read: kCancelled once the query is, kResourceExhausted once it has
+    // read more points than it may.
+    Status check_goes_on() const;
+    // kResourceExhausted if as many buckets of each selected series are more than it may have.
+    Status check_buckets(uint32_t of_each) const;
+
     BoundQuery bound;
     std::vector<SelectedRun> left_out;  // runs that were bound and for which `where` does not hold
     SeriesSource& source;
     int64_t now_us;
     std::shared_ptr<MemoryBudget> memory;  // may be null: unbounded
+    ExecutionLimits limits;
     Turns turns;
     std::vector<std::unique_ptr<const PointExpression>> expressions;  // on points, by number
     Selection selection;

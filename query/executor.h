@@ -33,6 +33,9 @@ class QueryExecution {
                                                   std::shared_ptr<MemoryBudget> memory = nullptr,
                                                   Executor* executor = nullptr);
 
+    // Before prepare(); without, there are none.
+    void set_limits(const ExecutionLimits& limits) { context_.limits = limits; }
+
     // Decides which runs and series the answer is about and what its columns are; once, before
     // columns() and next(). Reads points only where `where`, `sort` or `show` ask for them. Errors
     // as in bind_query() and select_series(), and those of reading.
@@ -57,6 +60,9 @@ class QueryExecution {
     // Makes the running or next call of prepare() or next() return kCancelled at the next batch it
     // reads.
     void cancel() { context_.cancelled.store(true, std::memory_order_relaxed); }
+
+    // What reading has taken so far.
+    ReadCost cost() const { return context_.source.cost(); }
 
     // What the user should know beside the rows, such as patterns that matched nothing. Complete
     // once next() has returned false.

@@ -69,12 +69,12 @@ class SnapshotQuery::Source final : public SeriesSource {
     SnapshotReader reader_;
 };
 
-void tell_store(const Engine& engine, PreparedQuery& prepared) {
+void tell_store(const Engine& engine, const QueryFacts& queries, PreparedQuery& prepared) {
     if (!prepared.bound.wants_store()) {
         return;
     }
     const EngineStats stats = engine.stats();
-    prepared.bound.store = list_store_facts(stats);
+    prepared.bound.store = list_store_facts(stats, queries);
     for (std::string& trouble : list_store_troubles(stats)) {
         prepared.notes.push_back(std::move(trouble));
     }
@@ -85,7 +85,7 @@ Result<PreparedQuery> prepare_query(Query query, const Engine& engine) {
     prepared.catalog = engine.catalog();
     TRY_ASSIGN(prepared.bound, bind_query(std::move(query), prepared.catalog->runs()));
     prepared.snapshot = engine.snapshot(prepared.bound.run_ids());
-    tell_store(engine, prepared);
+    tell_store(engine, QueryFacts(), prepared);
     return prepared;
 }
 
@@ -100,6 +100,7 @@ std::unique_ptr<SnapshotQuery> SnapshotQuery::create(PreparedQuery prepared, Fil
     notes.insert(notes.end(), prepared.notes.begin(), prepared.notes.end());
     query->execution_ = QueryExecution::create(std::move(prepared.bound), *query->source_, now_us,
                                                std::move(prepared.memory), executor);
+    query->execution_->set_limits(prepared.limits);
     return query;
 }
 

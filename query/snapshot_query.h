@@ -18,10 +18,12 @@ struct PreparedQuery {
     std::vector<std::string> notes;        // for the user, beside the answer
     std::shared_ptr<MemoryBudget> memory;  // what the query takes is charged to it, if it is there
     std::shared_ptr<BlockCache> cache;     // of what queries keep for each other, likewise
+    ExecutionLimits limits;
 };
 
-// What the query wants to know of the engine beside its runs. On the engine's executor.
-void tell_store(const Engine& engine, PreparedQuery& prepared);
+// What the query wants to know of the engine, and of the queries on it, beside its runs. On the
+// engine's executor.
+void tell_store(const Engine& engine, const QueryFacts& queries, PreparedQuery& prepared);
 
 // Finds the query's runs and takes a snapshot of them. On the engine's executor. Errors are those
 // of bind_query().

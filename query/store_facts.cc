@@ -40,7 +40,7 @@ double write_amplification(const EngineStats& stats) {
 
 }  // namespace
 
-std::vector<StoreFact> list_store_facts(const EngineStats& stats) {
+std::vector<StoreFact> list_store_facts(const EngineStats& stats, const QueryFacts& queries) {
     Facts facts;
     facts.count("runs", stats.runs);
     facts.count("schemas", stats.schemas);
@@ -66,6 +66,18 @@ std::vector<StoreFact> list_store_facts(const EngineStats& stats) {
     facts.bytes("merges wrote bytes", stats.merge_bytes_written);
     facts.factor("write amplification", write_amplification(stats));
     facts.count("settled", stats.settled ? 1 : 0);
+    facts.count("queries running", queries.running);
+    facts.count("queries waiting for memory", queries.waiting);
+    facts.count("queries done", queries.done);
+    facts.count("queries failed", queries.failed);
+    facts.count("queries cancelled", queries.cancelled);
+    facts.count("slow queries", queries.slow);
+    facts.bytes("query memory bytes", queries.memory_bytes);
+    facts.bytes("query memory bytes, most", queries.memory_bytes_max);
+    facts.bytes("query cache bytes", queries.cache_bytes);
+    facts.bytes("query cache bytes, most", queries.cache_bytes_max);
+    facts.count("query cache looks", queries.cache_looks);
+    facts.count("query cache hits", queries.cache_hits);
     return facts.take();
 }
 

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -17,8 +19,10 @@
 #include "engine/base/text.h"
 #include "engine/block_cache.h"
 #include "engine/model/memory_plan.h"
+#include "engine/query_memory.h"
 #include "net/engine_query_service.h"
 #include "net/server.h"
+#include "query/literals.h"
 #include "tools/address.h"
 #include "tools/command.h"
 #include "tools/open_store.h"
@@ -42,6 +46,11 @@ struct ServeOptions {
     std::string listen{kDefaultAddress};
     std::string memory;
     size_t query_threads = default_query_threads();
+    std::string query_time{"10m"};
+    std::string query_memory;  // empty: what one can have
+    std::string query_points;  // empty: any number
+    std::string query_buckets;
+    std::string slow_query{"1s"};
 };
 
 Result<Address> listen_address(const std::string& text) {
@@ -73,12 +82,89 @@ EngineOptions engine_options(const std::string& directory, const MemoryPlan& pla
     return options;
 }
 
-QueryLimits query_limits(const MemoryPlan& plan) {
+void print_slow_query(const std::string& line) {
+    fmt::print(stderr, "stepdb serve: {} slow query: {}\n", format_time(SystemClock().now_us()),
+               line);
+}
+
+// "off", or a duration, of which 0 is one too.
+Result<std::optional<std::chrono::microseconds>> read_slow_query(const std::string& text) {
+    if (text == "off") {
+        return std::optional<std::chrono::microseconds>();
+    }
+    if (text == "0") {
+        return std::optional(std::chrono::microseconds(0));
+    }
+    const Result<int64_t> duration = parse_duration(text);
+    if (!duration) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "--slow-query {}: {}; write a duration such as 500ms or 2s, 0 for all "
+                          "queries, or off",
+                          printable(text), duration.error().message());
+    }
+    return std::optional(std::chrono::microseconds(*duration));
+}
+
+Result<std::chrono::microseconds> read_query_time(const std::string& text) {
+    constexpr int64_t kMostUs = int64_t{365} * 24 * 3600 * 1'000'000;
+    const Result<int64_t> time = parse_duration(text);
+    if (!time) {
+        return time.error().within("--query-time");
+    }
+    if (*time <= 0 || *time > kMostUs) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "--query-time {}: a query needs some time, and a year of it at most",
+                          printable(text));
+    }
+    return std::chrono::microseconds(*time);
+}
+
+Result<size_t> read_query_memory(const std::string& text, const MemoryPlan& plan,
+                                 const MemoryBudget& all) {
+    const size_t most = query_memory_max(all);
+    if (text.empty()) {
+        return most;
+    }
+    const Result<uint64_t> bytes = parse_size(text);
+    if (!bytes) {
+        return bytes.error().within("--query-memory");
+    }
+    if (*bytes == 0 || *bytes > most) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "--query-memory {}: a query can have up to {} of the {} that all share "
+                          "of --memory {}; ask for that at most, or give the server more --memory",
+                          printable(text), format_size(most), format_size(all.bytes_max()),
+                          format_size(plan.total));
+    }
+    return size_t{*bytes};
+}
+
+Status read_count(const char* option, const std::string& text, uint64_t& count) {
+    if (text.empty()) {
+        return {};
+    }
+    constexpr uint64_t kCountMax = uint64_t{1} << 53U;
+    const Result<uint64_t> read = parse_count("a number", text, kCountMax);
+    if (!read) {
+        return read.error().within(option);
+    }
+    count = *read;
+    return {};
+}
+
+Result<QueryLimits> query_limits(const ServeOptions& options, const MemoryPlan& plan) {
     QueryLimits limits;
     limits.memory = std::make_shared<MemoryBudget>(plan.query);
+    TRY_ASSIGN(limits.memory_each_max,
+               read_query_memory(options.query_memory, plan, *limits.memory));
+    TRY(read_count("--query-points", options.query_points, limits.execution.points_max));
+    TRY(read_count("--query-buckets", options.query_buckets, limits.execution.buckets_max));
     limits.cache = std::make_shared<BlockCache>(plan.cache);
     limits.rows_bytes_min = plan.rows / 8 * 7;
     limits.pinned_bytes_max = plan.pinned;
+    TRY_ASSIGN(limits.time_max, read_query_time(options.query_time));
+    TRY_ASSIGN(limits.slow_min, read_slow_query(options.slow_query));
+    limits.tell_slow = print_slow_query;
     return limits;
 }
 
@@ -189,6 +275,7 @@ Status serve(const ServeOptions& options) {
     TRY_ASSIGN(const uint64_t memory, memory_budget(options.memory));
     tame_allocator();
     const MemoryPlan plan = MemoryPlan::of(memory);
+    TRY_ASSIGN(QueryLimits limits, query_limits(options, plan));
     LargeBuffer::set_limits(plan.held, plan.kept);
     block_signals();
     // The port first: it is the quicker one to refuse.
@@ -207,7 +294,7 @@ Status serve(const ServeOptions& options) {
         environment.call_after = [&](std::chrono::microseconds after, std::function<void()> call) {
             server->call_after(after, std::move(call));
         };
-        EngineQueryService queries(store->engine(), environment, query_limits(plan));
+        EngineQueryService queries(store->engine(), environment, std::move(limits));
         std::thread net([&] { server->run(store->engine(), engine_loop, queries); });
         fmt::print("listening on {}\n", format_address(server->host(), server->port()));
         std::fflush(stdout);
@@ -220,6 +307,34 @@ Status serve(const ServeOptions& options) {
         return closed.error().within(fmt::format("closing {}", options.data));
     }
     return {};
+}
+
+void add_query_limits(CLI::App& app, ServeOptions& options) {
+    app.add_option("--query-threads", options.query_threads,
+                   "How many threads compute queries; default: as many as the machine has cores, "
+                   "from 2 to 16")
+        ->type_name("N")
+        ->check(CLI::Range(size_t{1}, kQueryThreadsMax));
+    app.add_option("--query-time", options.query_time, "How long a query may take, such as 30s")
+        ->type_name("DURATION")
+        ->capture_default_str();
+    app.add_option("--query-memory", options.query_memory,
+                   "How much memory one query may compute with; default, and at most: three "
+                   "quarters of what all share, which `stepdb stats` tells")
+        ->type_name("SIZE");
+    app.add_option("--query-points", options.query_points,
+                   "How many points a query may read, as `explain` counts values decoded, such as "
+                   "100M; default: any number")
+        ->type_name("N");
+    app.add_option("--query-buckets", options.query_buckets,
+                   "How many buckets a query may have, those of all its series together; default: "
+                   "any number")
+        ->type_name("N");
+    app.add_option("--slow-query", options.slow_query,
+                   "Tell on stderr of each query that takes so long or longer: what it asked and "
+                   "what it took; 0: of all, or off")
+        ->type_name("DURATION")
+        ->capture_default_str();
 }
 
 }  // namespace
@@ -238,21 +353,19 @@ Command add_serve(CLI::App& stepdb) {
                     "How much memory to get by with, at least 256M; default: a quarter of what the "
                     "machine has")
         ->type_name("SIZE");
-    app->add_option("--query-threads", options->query_threads,
-                    "How many threads compute queries; default: as many as the machine has cores, "
-                    "from 2 to 16")
-        ->type_name("N")
-        ->check(CLI::Range(size_t{1}, kQueryThreadsMax));
+    add_query_limits(*app, *options);
     add_examples(
         *app,
         {"stepdb serve --data ./store",
-         "stepdb serve --data ./store --listen 127.0.0.1:0 --memory 512M"},
+         "stepdb serve --data ./store --listen 127.0.0.1:0 --memory 512M",
+         "stepdb serve --data ./store --query-time 30s --query-points 1B --slow-query 500ms"},
         "Prints `listening on HOST:PORT` once it is ready. SIGTERM and SIGINT finish what is "
         "in\nflight, sync, and exit 0.");
     return {app, [=] { return serve(*options); },
             [=]() -> Status {
                 TRY(listen_address(options->listen));
-                TRY(memory_budget(options->memory));
+                TRY_ASSIGN(const uint64_t memory, memory_budget(options->memory));
+                TRY(query_limits(*options, MemoryPlan::of(memory)));
                 return {};
             }};
 }

@@ -169,6 +169,59 @@ TEST(MemoryBudget, ChargesAreGivenBackAndTheBoundHolds) {
     EXPECT_EQ(budget->used(), 0U);
 }
 
+TEST(MemoryBudget, APartKeepsWhatItHasTakenOfTheWholeUntilItIsReleased) {
+    const auto whole = std::make_shared<MemoryBudget>(100);
+    const auto part = std::make_shared<MemoryBudget>(80, whole, MemoryBudget::Sharing());
+    {
+        MemoryCharge charge(part);
+        EXPECT_TRUE(charge.try_set(60));
+        EXPECT_EQ(whole->used(), 60U);
+        EXPECT_TRUE(charge.try_set(10));
+        EXPECT_EQ(whole->used(), 60U) << "it may want it again";
+        EXPECT_EQ(part->reserved(), 60U);
+        EXPECT_FALSE(whole->try_take(41));
+        EXPECT_TRUE(charge.try_set(60));
+        EXPECT_FALSE(charge.try_set(81)) << "its own bound";
+        EXPECT_TRUE(whole->try_take(40));
+        EXPECT_FALSE(charge.try_set(61)) << "the bound of the whole";
+        EXPECT_EQ(part->used(), 60U);
+        charge.set(65);  // what is there already
+        EXPECT_EQ(whole->used(), 105U);
+        EXPECT_TRUE(charge.try_set(20));
+        part->release();
+        EXPECT_EQ(whole->used(), 60U);
+        EXPECT_FALSE(part->try_reserve(61));
+        EXPECT_TRUE(part->try_reserve(60));
+        EXPECT_TRUE(whole->full());
+    }
+    part->release();
+    EXPECT_EQ(whole->used(), 40U);
+}
+
+TEST(MemoryBudget, PartsThatStaySmallFindRoomWhenLargeOnesHaveAllTheyCanGet) {
+    const auto whole = std::make_shared<MemoryBudget>(100);
+    const MemoryBudget::Sharing sharing{10, 25};
+    MemoryBudget large(100, whole, sharing);
+    EXPECT_FALSE(large.try_take(76));
+    EXPECT_TRUE(large.try_take(75));
+    MemoryBudget small(100, whole, sharing);
+    EXPECT_TRUE(small.try_take(10));
+    EXPECT_FALSE(small.try_take(1)) << "now it would be large";
+    {
+        MemoryBudget another(100, whole, sharing);
+        EXPECT_TRUE(another.try_take(10));
+        MemoryBudget last(100, whole, sharing);
+        EXPECT_FALSE(last.try_take(6));
+        EXPECT_TRUE(last.try_take(5));
+        EXPECT_TRUE(whole->full());
+        last.give_back(5);
+        another.give_back(10);
+    }
+    EXPECT_EQ(whole->used(), 85U) << "parts that go give back what they have";
+    small.give_back(10);
+    large.give_back(75);
+}
+
 TEST(LargeBuffer, MovesWithItsMemory) {
     constexpr size_t kMegabyte = 1U << 20U;
     const LargeBuffer small(100);

@@ -320,8 +320,9 @@ Value ExpressionEvaluator::compute_condition(const BoundNode& node, const Expres
 }
 
 Task<Result<Value>> ExpressionEvaluator::evaluate(uint32_t root, ExpressionRow& row) {
-    if (context_.cancelled.load(std::memory_order_relaxed)) {
-        co_return Error(ErrorCode::kCancelled, "the query was cancelled");
+    const Status goes_on = context_.check_goes_on();
+    if (!goes_on) {
+        co_return goes_on.error();
     }
     co_await context_.turns.after(kRowWork);
     while (true) {

@@ -117,8 +117,9 @@ Task<Result<Summary>> summarize(ExecutionContext& context, const Series& series,
     }
     if (pipeline.steps.empty() && series.calculation == nullptr) {
         // Chunks with a summary tell without being read.
-        if (context.cancelled.load(std::memory_order_relaxed)) {
-            co_return Error(ErrorCode::kCancelled, "the query was cancelled");
+        const Status goes_on = context.check_goes_on();
+        if (!goes_on) {
+            co_return goes_on.error();
         }
         Result<Summary> stored = co_await context.source.summarize(
             context.bound.runs[series.run].view(), series.metric, pipeline.scan);

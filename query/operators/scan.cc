@@ -12,8 +12,9 @@ class Scan : public SeriesCursor {
         : context_(context), series_(series), cursor_(std::move(cursor)) {}
 
     Task<Result<bool>> next(Points& batch) override {
-        if (context_.cancelled.load(std::memory_order_relaxed)) {
-            co_return Error(ErrorCode::kCancelled, "the query was cancelled");
+        const Status goes_on = context_.check_goes_on();
+        if (!goes_on) {
+            co_return goes_on.error();
         }
         Result<bool> more = co_await cursor_->next(batch);
         if (!more) {

@@ -90,6 +90,10 @@ bool SeriesBuckets::is_range_empty() const {
 }
 
 Task<Status> SeriesBuckets::prepare() {
+    const Status allowed = context_->check_buckets(buckets_);
+    if (!allowed) {
+        co_return allowed;
+    }
     const std::vector<Series>& all = context_->selection.series;
     StatedRange range = all.empty() ? plan_.stepped.stated : plan_.of(all.front().axis).stated;
     if (is_range_empty()) {
@@ -175,8 +179,9 @@ Task<Status> SeriesBuckets::fill_from_store(const Series& series, KeyRange range
     const std::unique_ptr<BucketScan> scan = context_->source.open_buckets(
         selected.view(), series.metric, range, BucketRow{grid_->edges(), buckets, needs_});
     while (true) {
-        if (context_->cancelled.load(std::memory_order_relaxed)) {
-            co_return Error(ErrorCode::kCancelled, "the query was cancelled");
+        const Status goes_on = context_->check_goes_on();
+        if (!goes_on) {
+            co_return goes_on.error();
         }
         const Result<size_t> points = co_await scan->next();
         if (!points) {

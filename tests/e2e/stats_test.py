@@ -11,7 +11,10 @@ FACTS = ["runs", "schemas", "durable sequence", "live log bytes", "log groups", 
          "rows in memory bytes", "pinned by snapshots bytes", "resident bytes", "flushes", "flushing now",
          "flushes wrote bytes", "segments", "segment bytes", "segment blocks", "damaged blocks", "blocks of a series, mean", "blocks of a series, most",
          "merges", "merging now", "merges read bytes", "merges wrote bytes",
-         "write amplification", "settled"]
+         "write amplification", "settled",
+         "queries running", "queries waiting for memory", "queries done", "queries failed",
+         "queries cancelled", "slow queries", "query memory bytes", "query memory bytes, most",
+         "query cache bytes", "query cache bytes, most", "query cache looks", "query cache hits"]
 
 
 class Stats(Case):
@@ -48,6 +51,34 @@ class Stats(Case):
         closed = self.stats("--data", self.data)
         self.assertEqual((closed["runs"], closed["durable sequence"]),
                          (2, live["durable sequence"]))
+
+    def test_stats_count_queries(self):
+        self.log("a", range(5000))
+        first = self.stats()
+        self.assertEqual(first["queries running"], 1, "itself")
+        self.assertEqual(first["queries waiting for memory"], 0)
+        self.query("loss @ p/a | buckets 10")
+        self.refused("query", "missing @ p/a")
+        then = self.stats()
+        # The first stats and the chart; what the import asked was before.
+        self.assertEqual(then["queries done"] - first["queries done"], 2)
+        self.assertEqual(then["queries failed"] - first["queries failed"], 1)
+        self.assertEqual(then["queries cancelled"], first["queries cancelled"])
+        self.assertEqual(then["query memory bytes"], 0)
+        self.assertGreater(then["query memory bytes, most"], 1 << 20)
+        self.assertGreater(then["query cache bytes, most"], 1 << 20)
+        # After a clean stop points are in segments, which the cache is for.
+        self.server.stop()
+        self.start()
+        for _ in range(2):
+            self.query("loss @ p/a | buckets 10")
+        cached = self.stats()
+        self.assertGreater(cached["query cache hits"], 0)
+        self.assertGreater(cached["query cache looks"], cached["query cache hits"])
+        self.assertGreater(cached["query cache bytes"], 0)
+        self.server.stop()
+        closed = self.stats("--data", self.data)
+        self.assertEqual(closed["query memory bytes, most"], 0, "it has no bound without a server")
 
     def test_a_summary_is_the_same_from_log_segment_and_merged_pieces(self):
         def summary():

@@ -10,6 +10,7 @@
 namespace stepdb {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -181,6 +182,66 @@ TEST(Execution, SortKeepsItsKeysWithinTheMemoryOfQueries) {
     const Status done = run_task(executor, execution->prepare());
     ASSERT_FALSE(done.has_value());
     EXPECT_EQ(done.error().code(), ErrorCode::kResourceExhausted);
+}
+
+// The error of a query that may take so much, "" if there is none.
+std::string error_within(MapStore& store, const std::string& text, const ExecutionLimits& limits) {
+    MapStore fresh = store;  // as costs add up
+    Result<BoundQuery> bound = bind_query(parse_query(text).value(), fresh.runs());
+    const auto execution = QueryExecution::create(std::move(bound).value(), fresh, 0);
+    execution->set_limits(limits);
+    SimExecutor executor;
+    const Status chosen = run_task(executor, execution->prepare());
+    if (!chosen) {
+        return chosen.error().message();
+    }
+    ResultBlock block;
+    while (true) {
+        const Result<bool> more = run_task(executor, execution->next(block));
+        if (!more) {
+            EXPECT_EQ(more.error().code(), ErrorCode::kResourceExhausted);
+            return more.error().message();
+        }
+        if (!*more) {
+            return "";
+        }
+    }
+}
+
+TEST(Execution, PointsOfAQueryAreBounded) {
+    MapStore store(10);
+    fill(store, "x", 100);
+    fill(store, "y", 100);
+    ExecutionLimits limits;
+    limits.points_max = 100;
+    for (const std::string query : {"x @ a/r", "x @ a/r | ema 0.5", "x @ a/r | last 1",
+                                    "runs | show max(x when value > 0)"}) {
+        EXPECT_EQ(error_within(store, query, limits), "") << query;
+    }
+    for (const std::string query :
+         {"x, y @ a/r", "x, y @ a/r | buckets 5", "x + y @ a/r", "x, y @ a/r | across mean"}) {
+        EXPECT_THAT(error_within(store, query, limits),
+                    AllOf(HasSubstr("one query may read 100;"), HasSubstr("--query-points")))
+            << query;
+    }
+}
+
+TEST(Execution, BucketsOfAQueryAreBounded) {
+    MapStore store;
+    fill(store, "x", 10);
+    fill(store, "y", 10);
+    ExecutionLimits limits;
+    limits.buckets_max = 100;
+    EXPECT_EQ(error_within(store, "x @ a/r | buckets 100", limits), "");
+    EXPECT_EQ(error_within(store, "x, y @ a/r | buckets 50 | across max", limits), "");
+    for (const std::string query :
+         {"x, y @ a/r | buckets 51", "x, y @ a/r | buckets 51 | across max",
+          "x, y @ a/r | buckets 51 count | pivot"}) {
+        EXPECT_THAT(error_within(store, query, limits),
+                    AllOf(HasSubstr("51 buckets of each of 2 series, 102 in all"),
+                          HasSubstr("may have 100;"), HasSubstr("--query-buckets")))
+            << query;
+    }
 }
 
 TEST(Execution, BlocksAreBoundedWhateverTheBatches) {
