@@ -154,6 +154,8 @@ std::unique_ptr<RunningWatch> EngineQueryService::watch(QueryText query, UpdateS
 
 void EngineQueryService::tick() {
     watches_->tick();
+    // Answers that were watched give memory back without telling.
+    shared_->memory_line.look();
     const QueryLimits& limits = shared_->limits;
     const auto now = std::chrono::steady_clock::now();
     while (!running_.empty() && now - running_.begin()->second->begun() > limits.time_max) {

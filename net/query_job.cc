@@ -32,11 +32,6 @@ std::chrono::microseconds microseconds_since(std::chrono::steady_clock::time_poi
                                                                  moment);
 }
 
-std::shared_ptr<MemoryBudget> make_memory(const QueryLimits& limits) {
-    return limits.memory == nullptr ? nullptr
-                                    : make_query_memory(limits.memory, limits.memory_each_max);
-}
-
 QueryFacts list_query_facts(const QueryShared& shared) {
     QueryFacts facts;
     facts.running = shared.sides.taken();
@@ -61,13 +56,18 @@ QueryFacts list_query_facts(const QueryShared& shared) {
 
 }  // namespace
 
+std::shared_ptr<MemoryBudget> QueryShared::make_memory() const {
+    return limits.memory == nullptr ? nullptr
+                                    : make_query_memory(limits.memory, limits.memory_each_max);
+}
+
 QueryJob::QueryJob(QueryShared& shared, QueryText asked, std::unique_ptr<AnswerReceiver> receiver,
                    TurnQueue::Asker asker)
     : shared_(shared),
       place_(shared.sides.take_place(asker)),
       asked_(std::move(asked)),
       receiver_(std::move(receiver)),
-      memory_(make_memory(shared.limits)) {}
+      memory_(shared.make_memory()) {}
 
 QueryJob::~QueryJob() {
     // It may have been given memory just when it was given up.

@@ -42,6 +42,9 @@ struct QueryShared {
           limits(std::move(its_limits)),
           sides(environment.query_sides) {}
 
+    // The part of a query, or of an answer that is kept; null if there is no bound.
+    std::shared_ptr<MemoryBudget> make_memory() const;
+
     Engine& engine;
     Executor& engine_side;
     Executor& net_side;

@@ -214,7 +214,7 @@ class Watches::Receiver final : public AnswerReceiver {
   public:
     Receiver(Watches& watches, const std::shared_ptr<Watch>& watch)
         : net_side_(watches.shared_.net_side),
-          memory_(watches.shared_.limits.memory),
+          memory_(watches.shared_.make_memory()),
           watches_(watches.self_),
           watch_(watch),
           before_(watch->answer),

@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <iterator>
 #include <random>
 
 #include "engine/model/memory_plan.h"
 #include "tools/bench/frame_pool.h"
+#include "tools/bench/freshness_probe.h"
 #include "tools/bench_target.h"
 
 namespace stepdb {
@@ -47,7 +50,10 @@ class IngestBench {
         TRY_ASSIGN(const LoadOptions load_options, target_->load_options(workload_));
         report_.in_flight = Load::in_flight_of(load_options);
         TRY_ASSIGN(const auto load, Load::open(load_options));
-        TRY(open_askers(with_charts ? options_.charts : 0));
+        if (with_charts) {
+            TRY(open_askers(options_.charts));
+            TRY(open_probe());
+        }
         if (target_->own() != nullptr) {
             TRY_ASSIGN(server_cpu_before_, target_->own()->cpu_seconds_now());
         }
@@ -57,6 +63,9 @@ class IngestBench {
         std::vector<std::function<Status()>> works = load->works(window);
         for (const auto& asker : askers_) {
             works.emplace_back([&asker, &window] { return asker->run(window); });
+        }
+        if (probe_ != nullptr) {
+            std::ranges::copy(probe_->works(window), std::back_inserter(works));
         }
         TRY(run_together(works));
         report_.client_cpu_seconds = client_cpu_seconds_now() - cpu_before;
@@ -80,6 +89,15 @@ class IngestBench {
         return {};
     }
 
+    // Beside the runs of the load, whose names all begin with `PREFIX-`.
+    Status open_probe() {
+        TRY_ASSIGN(auto writer, target_->connect_writer());
+        TRY_ASSIGN(auto watcher, target_->connect_reader());
+        TRY_ASSIGN(probe_, FreshnessProbe::open(std::move(writer), std::move(watcher),
+                                                options_.project, target_->prefix() + ".probe"));
+        return {};
+    }
+
     std::string live_chart(std::mt19937_64& random) const {
         const auto below = [&random](uint32_t end) {
             return std::uniform_int_distribution<uint32_t>(0, end - 1)(random);
@@ -99,6 +117,7 @@ class IngestBench {
         }
         report_.charts = std::move(charts);
         report_.chart_connections = options_.charts;
+        report_.freshness = probe_->latencies();
     }
 
     // At the end of the load, and settled.
@@ -151,6 +170,7 @@ class IngestBench {
     Workload workload_;
     std::unique_ptr<BenchTarget> target_;
     std::vector<std::unique_ptr<ChartAsker>> askers_;
+    std::unique_ptr<FreshnessProbe> probe_;  // in `mixed`
     double server_cpu_before_ = 0;
     IngestReport report_;
 };

@@ -342,10 +342,13 @@ class CombinedAnswer : public Answer {
         if (!filled) {
             co_return filled;
         }
+        const bool is_mean = statistic_ == Statistic::kMean;  // as it is unless another is named
         for (size_t i = 0; i < of_series_.size(); ++i) {
             const Bucket& bucket = of_series_[i];
             left_out_points_ += bucket.points() - bucket.count;
-            if (is_known(bucket, statistic_)) {
+            if (is_mean && bucket.count > 0) {
+                add(places_[i], bucket.mean());
+            } else if (!is_mean && is_known(bucket, statistic_)) {
                 add(places_[i], value_of(bucket, statistic_));
             }
         }

@@ -228,10 +228,13 @@ class Bench(Case):
     def test_mixed(self):
         figures = self.bench("mixed", "--metrics", "20", "--rate", "200000", "--charts", "2")
         self.assertEqual(set(figures), COMMON | INGEST | answer_keys("live_chart")
-                         | {"chart_connections"})
+                         | {"chart_connections", "watched_rows"}
+                         | {f"freshness_{what}_us" for what in ("p50", "p90", "p99", "p999", "max")})
         self.check_ingest(figures)
         self.assertGreater(figures["live_chart_answers"], 0)
         self.check_latencies(figures, "live_chart")
+        self.assertGreater(figures["watched_rows"], 0)
+        self.check_latencies(figures, "freshness")
 
     def test_the_table_has_a_paragraph_a_workload_and_a_line_each_at_the_end(self):
         def table(names):

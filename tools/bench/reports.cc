@@ -212,6 +212,8 @@ Figures ingest_figures(const IngestReport& report) {
     if (report.charts) {
         figures.add_count("chart_connections", report.chart_connections);
         add_answers(*report.charts, figures);
+        figures.add_count("watched_rows", report.freshness.count());
+        add_latencies("freshness", report.freshness, figures);
     }
     return figures;
 }
@@ -242,6 +244,7 @@ void print_ingest(const IngestReport& report, const TextSink& sink) {
         out.line("charts", fmt::format("{}/s; {}",
                                        shown(static_cast<double>(charts.count()) / report.seconds),
                                        shown_latencies(charts)));
+        out.line("freshness", shown_latencies(report.freshness));
     }
     out.line("CPU",
              fmt::format("server {}, client {} ms per million points",

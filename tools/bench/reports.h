@@ -61,6 +61,7 @@ struct IngestReport {
     // In `mixed`.
     std::optional<AnswerReport> charts;
     uint32_t chart_connections = 0;
+    Latencies freshness;  // from acknowledgements to updates of a watch
 
     double points() const { return points_of(load.rows); }
     double points_in_window() const { return points_of(load.rows_in_window); }
