@@ -32,8 +32,8 @@ TEST(QueryMemory, TheErrorTellsOfTheQueryAndOfTheOthers) {
     ASSERT_TRUE(charge_query_memory(charge, 2 * kMebi));
     EXPECT_EQ(query->wanted(), 0U);
     EXPECT_THAT(refusal(charge, 6 * kMebi),
-                AllOf(HasSubstr("needs 6 MiB"), HasSubstr("16 MiB that queries share"),
-                      HasSubstr("it has 2 MiB"), HasSubstr("others have 7 MiB"),
+                AllOf(HasSubstr("needs 6.0 MiB"), HasSubstr("16 MiB that queries share"),
+                      HasSubstr("it has 2.0 MiB"), HasSubstr("others have 7.0 MiB"),
                       HasSubstr("fewer series"), HasSubstr("--memory")));
     EXPECT_EQ(query->wanted(), 6 * kMebi);
     EXPECT_EQ(charge.bytes(), 2 * kMebi);
@@ -53,9 +53,10 @@ TEST(QueryMemory, WhatAQueryWantsIsAllThatItWouldHaveThen) {
 TEST(QueryMemory, AQueryHasABoundOfItsOwn) {
     const auto all = std::make_shared<MemoryBudget>(16 * kMebi);
     MemoryCharge charge(make_query_memory(all, 3 * kMebi));
-    EXPECT_THAT(refusal(charge, 4 * kMebi),
-                AllOf(HasSubstr("needs 4 MiB"), HasSubstr("one query may take 3 MiB of the 16 MiB"),
-                      HasSubstr("--query-memory")));
+    EXPECT_THAT(
+        refusal(charge, 4 * kMebi),
+        AllOf(HasSubstr("needs 4.0 MiB"), HasSubstr("one query may take 3.0 MiB of the 16 MiB"),
+              HasSubstr("--query-memory")));
     // Where it is all that one query can have, that option does not help.
     MemoryCharge most(make_query_memory(all, kUnbounded));
     EXPECT_THAT(refusal(most, 15 * kMebi),

@@ -45,7 +45,7 @@ class QueryLimits(Case):
         self.begin("--memory", "256M", "--query-memory", "1M", rows=40000)
         self.assertEqual(len(self.query("a @ p/r | buckets 100 mean")), 100)
         error = self.refused("query", "a, b @ p/r | sort value")
-        self.assertRegex(error, r"needs [\d.]+ MiB of memory, and one query may take 1 MiB of the ")
+        self.assertRegex(error, r"needs [\d.]+ MiB of memory, and one query may take 1\.0 MiB of the ")
         self.assertIn("--query-memory", error)
 
     def test_time_of_a_query(self):
