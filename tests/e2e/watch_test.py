@@ -23,8 +23,8 @@ CANCELLED, NOT_FOUND, INVALID, UNAVAILABLE = 10, 2, 1, 6
 class Writer:
     """Logs `loss` of one run, a frame at a time, each acknowledged before the next."""
 
-    def __init__(self, port, run="r", writer=b"the only writer!"):
-        self.connection = wire.Connection(port, writer)
+    def __init__(self, port, run):
+        self.connection = wire.Connection(port, b"the only writer!")
         self.connection.send(wire.schema("p", wire.STEPPED, ["loss"]), wire.open_run(1, "p", run))
         self.connection.wait_for(2)
         self.ordinal, self.number, self.attempt = 2, 0, 0
@@ -62,6 +62,11 @@ class WatchTest(Case):
         self.addCleanup(connection.close)
         return connection
 
+    def writer(self, run="r"):
+        writer = Writer(self.port, run)
+        self.addCleanup(writer.connection.close)
+        return writer
+
     def answer(self, text):
         answer = self.connect().ask(text)
         return list(zip(*answer.columns))
@@ -73,10 +78,10 @@ class WatchTest(Case):
 
     def test_the_server_says_that_it_knows_watch(self):
         self.assertEqual(self.connect().features, wire.FEATURE_WATCH)
-        self.assertEqual(wire.Connection(self.port).features, 0)
+        self.assertEqual(self.writer().connection.features, 0)
 
     def test_whatever_changes_is_told(self):
-        writer = Writer(self.port)
+        writer = self.writer()
         writer.log((1, 1), (2, 2), (3, 3))
         connection = self.connect()
         watched = connection.watch("loss @ p/r")
@@ -95,7 +100,7 @@ class WatchTest(Case):
         self.assertEqual((refused.exception.scope, refused.exception.code), ("query", NOT_FOUND))
 
     def test_what_is_deleted_is_gone(self):
-        writer = Writer(self.port)
+        writer = self.writer()
         writer.log((1, 1), (2, 2))
         connection = self.connect()
         watched = connection.watch("l* @ p/*")
@@ -106,7 +111,7 @@ class WatchTest(Case):
         self.read_until(connection, watched, [("p/r", "loss", 5, 5)])
 
     def test_a_fork_follows_its_parent(self):
-        writer = Writer(self.port, "parent")
+        writer = self.writer("parent")
         writer.log((1, 1), (9, 9))
         self.stepdb("run", "fork", "p/child", "--from", "p/parent", "--at", "5")
         connection = self.connect()
@@ -117,7 +122,7 @@ class WatchTest(Case):
         self.assertEqual([row[2:] for row in watched.rows], [(1, 1), (3, 3)])
 
     def test_the_grid_stays_until_it_is_full(self):
-        writer = Writer(self.port)
+        writer = self.writer()
         writer.log(*((step, 1) for step in range(8)))
         connection = self.connect()
         watched = connection.watch("loss @ p/r | buckets 8 count, sum")
@@ -134,7 +139,7 @@ class WatchTest(Case):
         self.assertEqual(len(self.answer("loss @ p/r | buckets 8 count")), 8, "of a query it is free")
 
     def test_bad_queries_and_cancel(self):
-        writer = Writer(self.port)
+        writer = self.writer()
         writer.log((1, 1))
         connection = self.connect()
         for text, code in (("loss @", INVALID), ("los @ p/r", NOT_FOUND), ("loss @ p/none", NOT_FOUND),
@@ -156,7 +161,7 @@ class WatchTest(Case):
         self.assertEqual(refused.exception.code, CANCELLED)
 
     def test_a_server_that_stops_ends_its_watches(self):
-        Writer(self.port).log((1, 1))
+        self.writer().log((1, 1))
         connection = self.connect()
         watched = connection.watch("loss @ p/r")
         stopping = threading.Thread(target=self.server.stop)
@@ -169,7 +174,7 @@ class WatchTest(Case):
 
     def test_who_does_not_read_skips_and_holds_up_nobody(self):
         """Each update is a few MB, so that few fill every buffer on the way."""
-        writer = Writer(self.port)
+        writer = self.writer()
         count = 50_000
         writer.log(*((step, 0) for step in range(count)))
         slow = self.connect(receive_bytes=4096)
@@ -188,7 +193,7 @@ class WatchTest(Case):
 
     def test_a_hundred_watchers_of_a_run_that_goes_on(self):
         """Twenty of each of five queries; some go away in the middle."""
-        writer = Writer(self.port)
+        writer = self.writer()
         writer.log((0, 0))
         texts = ["loss @ p/r", "loss @ p/r | last 5", "loss @ p/r | buckets 20 count, mean",
                  "runs p/* | show last(loss), count(loss)", "loss @ p/r | steps 10..40 | buckets 5"]
@@ -230,6 +235,7 @@ class WatchTest(Case):
                 delays.append(time.monotonic() - stored[watched.rows[-1][2]])
 
     def program(self, *arguments):
+        """`stepdb query --watch`, which interrupt() or the server ends."""
         process = subprocess.Popen(
             [STEPDB, "query", "--watch", *arguments], stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
@@ -244,7 +250,7 @@ class WatchTest(Case):
         return out
 
     def test_the_program_prints_a_line_for_each_row_that_changes(self):
-        writer = Writer(self.port)
+        writer = self.writer()
         writer.log((1, 1))
         process = self.program("loss @ p/r | last 2")
         self.assertEqual(json.loads(process.stdout.readline())["change"], "reset")
@@ -261,7 +267,7 @@ class WatchTest(Case):
         self.assertEqual(self.interrupt(process), "")
 
     def test_the_program_prints_tables_anew(self):
-        writer = Writer(self.port)
+        writer = self.writer()
         writer.log((1, 1))
         process = self.program("loss @ p/r | last 1", "--format", "table")
         while "(1 row)" not in process.stdout.readline():
@@ -274,7 +280,7 @@ class WatchTest(Case):
         self.assertEqual(self.interrupt(process), "")
 
     def test_the_program_says_what_is_wrong(self):
-        Writer(self.port).log((1, 1))
+        self.writer().log((1, 1))
         self.assertIn("did you mean 'loss'", self.refused("query", "--watch", "los @ p/r"))
         self.assertIn("jsonl", self.refused("query", "--watch", "loss @ p/r", "--format", "json"))
         done = self.run_stepdb("query", "--watch", "loss @ p/r", "--data", self.data)
