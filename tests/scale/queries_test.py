@@ -31,7 +31,7 @@ SCHEMA = wire.schema_hash(wire.STEPPED, NAMES)
 HEAVY = {
     "raw": "** @ load/r{run}",
     "across": "m/* @ load/r* | buckets 2k | across mean, max, p95",
-    "pivot": "m/* @ load/r{run} | last 20k | pivot",
+    "pivot": "m/* @ load/r{run} | last 12k | pivot",
     "group by": "m/{{l}} @ load/r* | buckets 1k | group by l mean, p95, std",
     "sort": "m/{run} @ load/r{run} | sort value desc | limit 1k",
 }
@@ -214,8 +214,8 @@ def ask_alone(server):
     highest = connection.ask("m/1 @ load/r1 | sort value desc | limit 1k")
     assert list(highest["value"]) == sorted(
         (value_at(1, 1, step) for step in range(STEPS)), reverse=True)[:1000]
-    pivot = connection.ask("m/* @ load/r3 | last 20k | pivot")
-    assert list(pivot["step"]) == list(map(float, range(STEPS - 20_000, STEPS)))
+    pivot = connection.ask("m/* @ load/r3 | last 12k | pivot")
+    assert list(pivot["step"]) == list(map(float, range(STEPS - 12_000, STEPS)))
     assert list(pivot.columns[-1]) == [value_at(3, METRICS - 1, int(step))
                                        for step in pivot["step"]]
     grouped = connection.ask("m/{l} @ load/r* | buckets 1k | group by l mean, p95, std")
