@@ -125,7 +125,9 @@ class WatchesTest : public ::testing::Test {
         }
     }
 
+    // Of what was logged so far.
     Watcher& watch(std::string text) {
+        store_.run();
         Watcher& watcher = *watchers_.emplace_back(std::make_unique<Watcher>());
         watcher.text = text;
         watcher.watch = service_->watch(QueryText(std::move(text)), watcher);
