@@ -312,6 +312,7 @@ TEST_F(EngineQueryServiceTest, SlowQueriesAreToldOfHoweverTheyEnd) {
     begin(limits);
     std::array<Answer, 4> answers;
     read(start("m @ p/r | last 7", answers[0]));
+    store_.run();
     read(start("missing @ p/r", answers[1]));
     store_.run();
     // Not read to their ends.

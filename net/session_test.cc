@@ -5,7 +5,6 @@
 
 #include <cstdlib>
 #include <limits>
-#include <map>
 #include <random>
 
 #include "net/testing/session_harness.h"
@@ -14,12 +13,6 @@ namespace stepdb {
 namespace {
 
 using ::testing::HasSubstr;
-using Bytestring = std::vector<std::byte>;
-
-Bytestring operator+(Bytestring a, const Bytestring& b) {
-    a.insert(a.end(), b.begin(), b.end());
-    return a;
-}
 
 Bytestring hello_bytes() {
     HelloMessage hello;
@@ -30,20 +23,6 @@ Bytestring hello_bytes() {
 Bytestring bare_frame(FrameType type, uint64_t number) {
     return FrameBuilder(type, number).finish();
 }
-
-// A connection with a schema and an open run.
-struct Logging : ::testing::Test {
-    Logging() {
-        peer.say_hello();
-        const auto frames =
-            peer.exchange(encode_schema_frame("demo", *test_schema()) + test_open());
-        EXPECT_EQ(frames.back().header.type, FrameType::kAck);
-        EXPECT_EQ(frames.back().header.number, 2U);
-    }
-
-    TestServer server;
-    TestPeer peer{server};
-};
 
 TEST(Session, SaysHello) {
     TestServer server;
@@ -500,70 +479,6 @@ TEST_F(Logging, QueriesAreLimitedAndTheirIdsUnique) {
     EXPECT_EQ(frames[0].error().code, ErrorCode::kAlreadyExists);
     EXPECT_EQ(frames[1].header.number, 3U);
     EXPECT_EQ(frames[1].error().code, ErrorCode::kResourceExhausted);
-}
-
-TEST_F(Logging, AWatchGoesOnUntilItIsCancelled) {
-    const auto is = [](const SentFrame& frame, FrameType type) {
-        return frame.header.type == type && frame.header.number == 7;
-    };
-    auto frames = peer.exchange(encode_watch("rows 3", 7));
-    ASSERT_EQ(frames.size(), 3U);
-    EXPECT_TRUE(is(frames[0], FrameType::kResultColumns));
-    EXPECT_TRUE(is(frames[1], FrameType::kResultBlock));
-    EXPECT_TRUE(is(frames[2], FrameType::kResultUpdate));
-    EXPECT_EQ(ResultUpdate::decode(frames[2].body())->rows, 3U);
-    server.queries.change();
-    frames = peer.receive();
-    ASSERT_EQ(frames.size(), 2U);
-    EXPECT_TRUE(is(frames[1], FrameType::kResultUpdate));
-    EXPECT_EQ(ResultUpdate::decode(frames[1].body())->sequence, 1U);
-    EXPECT_EQ(server.send.used(), 0U) << "a watch at rest holds nothing";
-    frames = peer.exchange(encode_watch("rows 3", 7) + encode_watch("oops", 8) + encode_cancel(7));
-    ASSERT_EQ(frames.size(), 3U);
-    EXPECT_EQ(frames[0].error().code, ErrorCode::kAlreadyExists);
-    EXPECT_EQ(server.queries.watches(), 0U);
-    server.queries.change();
-    EXPECT_TRUE(peer.receive().empty());
-}
-
-TEST_F(Logging, AWatchThatIsNotReadIsToldNothingMore) {
-    peer.send(encode_watch("rows 3", 1) + encode_watch("rows 0", 2));
-    std::vector<SentFrame> frames = peer.receive();
-    EXPECT_EQ(frames.size(), 5U);
-    for (int change = 0; change < 100; ++change) {
-        server.queries.change();
-        server.run();
-    }
-    frames = peer.receive();
-    std::map<uint64_t, std::vector<uint64_t>> told;
-    for (const SentFrame& frame : frames) {
-        if (frame.header.type == FrameType::kResultUpdate) {
-            told[frame.header.number].push_back(ResultUpdate::decode(frame.body())->sequence);
-        }
-    }
-    // What was under way when it stopped reading, and where it all stands.
-    EXPECT_EQ(told, (std::map<uint64_t, std::vector<uint64_t>>{{1, {1, 100}}, {2, {1, 100}}}));
-}
-
-TEST_F(Logging, WatchesEndWithTheConnection) {
-    peer.send(encode_watch("rows 1", 1));
-    peer.receive();
-    peer.session().end_input();
-    auto frames = peer.receive();
-    ASSERT_EQ(frames.size(), 1U);
-    EXPECT_EQ(frames[0].error().code, ErrorCode::kCancelled);
-    EXPECT_TRUE(peer.session().finished());
-
-    TestPeer other(server);
-    other.say_hello(2);
-    other.send(encode_watch("rows 1", 1));
-    other.receive();
-    other.session().shut_down(Error(ErrorCode::kUnavailable, "the server is shutting down"));
-    frames = other.receive();
-    ASSERT_EQ(frames.size(), 2U);
-    EXPECT_EQ(frames[0].error().scope, ErrorScope::kRequest);
-    EXPECT_EQ(frames[1].error().scope, ErrorScope::kConnection);
-    EXPECT_EQ(server.queries.watches(), 0U);
 }
 
 TEST_F(Logging, AnotherSessionIsServedWhileTheFirstMisbehaves) {

@@ -164,4 +164,25 @@ inline std::vector<std::byte> test_rows(uint64_t number, double step) {
     return builder.finish(1, 0, number);
 }
 
+using Bytestring = std::vector<std::byte>;
+
+inline Bytestring operator+(Bytestring a, const Bytestring& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+}
+
+// A connection with a schema and an open run.
+struct Logging : ::testing::Test {
+    Logging() {
+        peer.say_hello();
+        const auto frames =
+            peer.exchange(encode_schema_frame("demo", *test_schema()) + test_open());
+        EXPECT_EQ(frames.back().header.type, FrameType::kAck);
+        EXPECT_EQ(frames.back().header.number, 2U);
+    }
+
+    TestServer server;
+    TestPeer peer{server};
+};
+
 }  // namespace stepdb
