@@ -93,7 +93,7 @@ class WatchesTest : public ::testing::Test {
     WatchesTest() : store_(disk_, 1, SimStore::small_options()) {
         EXPECT_TRUE(store_.open().has_value());
         writer_.connect(store_);
-        limits_.memory = std::make_shared<MemoryBudget>(64U << 20U);
+        limits_.memory = std::make_shared<MemoryBudget>(512U << 20U);
         QueryEnvironment environment(store_.executor(), store_.executor(), store_.executor(),
                                      store_.files(), store_.clock());
         environment.call_after = [this](std::chrono::microseconds after,
