@@ -52,13 +52,13 @@ class QueryLimits(Case):
         self.assertIn("--query-memory", error)
 
     def test_time_of_a_query(self):
-        self.begin("--query-time", "1s")
-        # The limit is looked after some times a second; an answer that is not read waits for it.
+        # The limit is looked after some times a second, and this answer takes seconds.
+        self.begin("--query-time", "100ms", rows=20_000)
         connection = wire.Connection(self.server.port, bytes(16))
         connection.send(wire.query(1, self.endless()))
         error = self.read_to_its_error(connection)
         connection.close()
-        self.assertIn("has taken longer than 1 s, the limit", error)
+        self.assertIn("has taken longer than 0.1 s, the limit", error)
         self.assertIn("--query-time", error)
 
     def test_refuses_limits_that_are_none(self):
@@ -77,7 +77,7 @@ class QueryLimits(Case):
 
     @staticmethod
     def endless():
-        """Hundreds of megabytes of answer."""
+        """Hundreds of megabytes of answer, or more."""
         return ", ".join(f"a + {number}" for number in range(2000)) + " @ p/r"
 
     def read_to_its_error(self, connection):
@@ -102,7 +102,7 @@ class QueryLimits(Case):
         facts = {}
         while facts.get("queries cancelled") != "2":
             facts = {row["what"]: row["value"] for row in self.query("stats")}
-        self.assertGreater(int(facts["slow queries"]), 4)
+        self.assertGreaterEqual(int(facts["slow queries"]), 4)
         lines = self.slow_queries(self.server.stop())
         by_text = {line[5]: line for line in lines}
         done = by_text["a @ p/r | last $n; with $n=7"]
