@@ -152,6 +152,25 @@ std::unique_ptr<RunningWatch> EngineQueryService::watch(QueryText query, UpdateS
     return watches_->start(std::move(query), sink);
 }
 
+// Whoever waits is told before a person would have given up.
+void EngineQueryService::expire_waiting() {
+    const auto waited_long = [this](const auto& running) {
+        const Handle& query = *running.second;
+        return query.waits_for_memory() && query.memory_wait() > shared_->limits.memory_wait_max;
+    };
+    // An expiring query may end others with it.
+    for (auto late = std::ranges::find_if(running_, waited_long); late != running_.end();
+         late = std::ranges::find_if(running_, waited_long)) {
+        Handle& query = *late->second;
+        query.expire(make_error(ErrorCode::kResourceExhausted,
+                                "the query has waited {:.1f} s for memory, and others still have "
+                                "the {} that queries share; ask again later, read answers faster, "
+                                "or start the server with more --memory",
+                                in_seconds(query.memory_wait()),
+                                format_size(shared_->limits.memory->bytes_max())));
+    }
+}
+
 void EngineQueryService::tick() {
     watches_->tick();
     // Answers that were watched give memory back without telling.
@@ -162,6 +181,7 @@ void EngineQueryService::tick() {
         Handle& oldest = *running_.begin()->second;
         oldest.expire(describe_overtime(limits.time_max, oldest.memory_wait()));
     }
+    expire_waiting();
     // Pinned memory is a matter only when rows have little other left, and a query that has just
     // begun is waited for.
     const StoreMemory& memory = shared_->engine.memory();

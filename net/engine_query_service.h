@@ -34,6 +34,8 @@ class EngineQueryService : public QueryService {
   private:
     class Handle;
 
+    void expire_waiting();
+
     std::map<uint64_t, Handle*> running_;  // by age; net side
     uint64_t started_ = 0;
     std::unique_ptr<QueryShared> shared_;

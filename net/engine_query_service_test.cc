@@ -248,6 +248,28 @@ TEST_F(EngineQueryServiceTest, WhoFindsNoMemoryWaitsForOthersAndBeginsAnew) {
     EXPECT_EQ(stats()["queries waiting for memory"], 0);
 }
 
+TEST_F(EngineQueryServiceTest, WhoWaitsLongForMemoryIsToldAndOthersGoOn) {
+    QueryLimits limits;
+    limits.memory = std::make_shared<MemoryBudget>(kLittleMemory);
+    limits.memory_wait_max = std::chrono::microseconds(-1);
+    begin(limits);
+    const auto holder = make_query_memory(limits.memory, limits.memory_each_max);
+    ASSERT_TRUE(holder->try_reserve(query_memory_max(*limits.memory)));
+    Answer waits;
+    Answer small;
+    read(start("m @ p/r | ema 0.9 | last 5k", waits));
+    store_.run();
+    EXPECT_EQ(stats()["queries waiting for memory"], 1);
+    read(start("m @ p/r | buckets 100", small));
+    service_->tick();
+    store_.run();
+    ASSERT_TRUE(waits.error);
+    EXPECT_THAT(waits.error->message(), HasSubstr("s for memory, and others still have"));
+    EXPECT_TRUE(small.ended);
+    EXPECT_EQ(stats()["queries waiting for memory"], 0);
+    EXPECT_EQ(stats()["queries failed"], 1);
+}
+
 TEST_F(EngineQueryServiceTest, WhoWaitsForMemoryCanBeGivenUpAndRunsOutOfTime) {
     QueryLimits limits;
     limits.memory = std::make_shared<MemoryBudget>(kLittleMemory);

@@ -54,6 +54,8 @@ struct QueryLimits {
     size_t pinned_bytes_max = std::numeric_limits<size_t>::max();
     std::chrono::microseconds pinning_time_min = std::chrono::seconds(2);
     std::chrono::microseconds time_max{kQueryTimeMaxUs};
+    // Of that, waiting for memory that others have.
+    std::chrono::microseconds memory_wait_max = std::chrono::seconds(10);
     // Of a query that took as long or longer `tell_slow` gets a line (describe_query), on the
     // thread that computed it; unset: of none.
     std::optional<std::chrono::microseconds> slow_min;
