@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <random>
 
@@ -13,6 +12,7 @@
 #include "query/answer_difference.h"
 #include "query/parser.h"
 #include "query/watched_rows.h"
+#include "tests/support/sim_executor.h"
 #include "tests/support/sim_store.h"
 
 namespace stepdb {
@@ -369,8 +369,7 @@ class RandomWatches : public WatchesTest {
 };
 
 TEST_F(RandomWatches, UpdatesMakeTheAnswerOfAFreshQuery) {
-    const char* given = std::getenv("STEPDB_SEED");
-    const uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
+    const uint64_t seed = test_seed(1);
     SCOPED_TRACE(fmt::format("STEPDB_SEED={}", seed));
     std::mt19937_64 dice(seed);
     for (const std::string run : {"p/a", "p/b", "p/c"}) {
