@@ -56,7 +56,7 @@ Result<std::unique_ptr<FreshnessProbe>> FreshnessProbe::open(std::unique_ptr<Cli
 std::vector<std::function<Status()>> FreshnessProbe::works(const MeasuredWindow& window) {
     const auto until_over = [this](Status (FreshnessProbe::*work)(const MeasuredWindow&),
                                    const MeasuredWindow& until) {
-        const Status done = (this->*work)(until);
+        Status done = (this->*work)(until);
         const std::lock_guard lock(mutex_);
         is_over_ = true;
         seen_more_.notify_all();
