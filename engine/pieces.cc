@@ -96,8 +96,12 @@ RunActivity SnapshotPieces::activity(uint64_t run) const {
 }
 
 std::span<const MemoryPieces> SnapshotPieces::memory_of(uint64_t run) const {
-    const auto found = std::ranges::equal_range(parts_.memory, run, {}, &MemoryPieces::run);
-    return {found.begin(), found.end()};
+    const auto first = std::ranges::lower_bound(parts_.memory, run, {}, &MemoryPieces::run);
+    auto last = first;
+    while (last != parts_.memory.end() && last->run == run) {
+        ++last;
+    }
+    return {first, last};
 }
 
 // Of a hundred thousand runs at a time: nothing is looked up or allocated that one block of one
