@@ -151,7 +151,7 @@ TestRows random_rows(std::mt19937_64& dice) {
 }
 
 TEST(AnswerDifference, UpdatesMakeTheAnswerAnew) {
-    const char* given = std::getenv("STEPDB_SEED");
+    const char* given = std::getenv("STEPDB_SEED");  // NOLINT(concurrency-mt-unsafe): one thread
     const uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
     SCOPED_TRACE(fmt::format("STEPDB_SEED={}", seed));
     std::mt19937_64 dice(seed);
