@@ -74,8 +74,8 @@ Status ColumnReader::add_stretches(std::span<const Stretch> stretches, const Buc
     for (size_t at = 0; at < stretches.size(); ++at) {
         const uint32_t end = stretches[at].end;
         Bucket& bucket = buckets.buckets[stretches[at].bucket];
-        if (near_begin_ <= begin &&
-            end <= near_end_) {  // short buckets lie by the dozen in a vector
+        // Short buckets lie by the dozen in a vector.
+        if (near_begin_ <= begin && end <= near_end_) {
             const auto key_of = [&](size_t i) { return keys[begin + static_cast<uint32_t>(i)]; };
             add_values(bucket, buckets.needs, begin - near_begin_, end - near_begin_, key_of);
             owed_.reset();
