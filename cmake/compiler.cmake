@@ -20,6 +20,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     if(STEPDB_SANITIZE STREQUAL "thread")
         target_compile_options(stepdb_flags INTERFACE -Wno-tsan)
     endif()
+    if(CMAKE_UNITY_BUILD)
+        # Coroutines with lambdas and types of an unnamed namespace: the file looks like a header here.
+        target_compile_options(stepdb_flags INTERFACE -Wno-subobject-linkage)
+    endif()
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     # What clang-tidy is told as well: two warnings that see more in clang than in g++.

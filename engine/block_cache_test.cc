@@ -4,8 +4,7 @@
 
 #include <string>
 
-namespace stepdb {
-namespace {
+namespace stepdb::block_cache_test {
 
 BlockCache::Place place(uint32_t column) {
     return {1, 2, column};
@@ -58,5 +57,4 @@ TEST(BlockCache, WhatIsLargerThanAllOfItIsNotKept) {
     EXPECT_EQ(cache.bytes(), 0U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::block_cache_test

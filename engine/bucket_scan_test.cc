@@ -6,8 +6,7 @@
 #include "engine/block_cache.h"
 #include "tests/support/engine_fixture.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::bucket_scan_test {
 
 class BucketScanTest : public EngineTest {
   protected:
@@ -315,5 +314,4 @@ TEST_F(BucketScanTest, RestartsBehindAndAmongBlocks) {
     expect_everywhere();
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::bucket_scan_test

@@ -10,10 +10,6 @@ namespace stepdb {
 
 namespace {
 
-Error precondition(std::string message) {
-    return Error(ErrorCode::kFailedPrecondition, std::move(message));
-}
-
 std::string step_text(Key cut) {
     return fmt::format("step {}", step_of_key(cut));
 }
@@ -184,7 +180,7 @@ Status check_restart(const Catalog& catalog, const Run& run, const RestartRunFra
     const Attempt& newest = run.newest_attempt();
     if (const Attempt* there = run.find_attempt(restart.attempt)) {
         if (there->discarded) {
-            return precondition(
+            return failed_precondition(
                 fmt::format("attempt {} of run {} was discarded", restart.attempt, run.path()));
         }
         const std::optional<Key> its_cut =
@@ -192,7 +188,7 @@ Status check_restart(const Catalog& catalog, const Run& run, const RestartRunFra
         if (its_cut == restart.cut()) {
             return {};
         }
-        return precondition(fmt::format(
+        return failed_precondition(fmt::format(
             "attempt {} of run {} was opened {}, not {}; all ranks restart at the same step, or "
             "take the next attempt, {}",
             restart.attempt, run.path(), restart_text(run, *there),
@@ -200,7 +196,7 @@ Status check_restart(const Catalog& catalog, const Run& run, const RestartRunFra
             newest.number + 1));
     }
     if (restart.attempt < newest.number) {
-        return precondition(fmt::format(
+        return failed_precondition(fmt::format(
             "attempt {} of run {} was skipped and cannot be opened any more; the newest is {}",
             restart.attempt, run.path(), newest.number));
     }
@@ -220,7 +216,7 @@ Status check_discard(const Catalog& catalog, const Run& run, const DiscardAttemp
                           run.path(), discard.attempt, run.newest_attempt().number);
     }
     if (attempt == &run.newest_attempt()) {
-        return precondition(fmt::format(
+        return failed_precondition(fmt::format(
             "attempt {} is the newest of run {} and cannot be discarded; restart the run first, or "
             "delete it as a whole",
             discard.attempt, run.path()));
@@ -237,7 +233,7 @@ Status check_discard(const Catalog& catalog, const Run& run, const DiscardAttemp
     }
     return names.empty()
                ? Status()
-               : Status(precondition(fmt::format(
+               : Status(failed_precondition(fmt::format(
                      "attempt {} of run {} cannot be deleted while these forks of it exist: {}; "
                      "discarding it keeps what they read",
                      discard.attempt, run.path(), names)));
@@ -256,19 +252,19 @@ Status check_no_forks(const Catalog& catalog, const Run& run, std::string_view w
     if (forks.size() > kNamed) {
         names += fmt::format(" and {} more", forks.size() - kNamed);
     }
-    return precondition(
+    return failed_precondition(
         fmt::format("{} cannot be deleted while forks of the run exist: {}", what, names));
 }
 
 Status check_attempt(const Run& run, uint32_t number) {
     const Attempt* attempt = run.find_attempt(number);
     if (attempt == nullptr) {
-        return precondition(fmt::format("run {} has no attempt {}; its newest is {}", run.path(),
-                                        number, run.newest_attempt().number));
+        return failed_precondition(fmt::format("run {} has no attempt {}; its newest is {}",
+                                               run.path(), number, run.newest_attempt().number));
     }
     if (attempt->discarded) {
-        return precondition(fmt::format("attempt {} of run {} was discarded and takes no rows",
-                                        number, run.path()));
+        return failed_precondition(fmt::format(
+            "attempt {} of run {} was discarded and takes no rows", number, run.path()));
     }
     return {};
 }

@@ -10,8 +10,7 @@
 #include "tests/support/engine_fixture.h"
 #include "tests/support/workload.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::compaction_test {
 
 class CompactionTest : public EngineTest {
   protected:
@@ -579,5 +578,4 @@ TEST_F(CompactionTest, AMetricWithoutAValueStaysKnown) {
     expect_sound();
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::compaction_test

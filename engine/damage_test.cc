@@ -5,8 +5,7 @@
 #include "engine/model/life_frame.h"
 #include "tests/support/engine_fixture.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::damage_test {
 
 class DamageTest : public EngineTest {};
 
@@ -260,5 +259,4 @@ TEST_F(DamageTest, WithoutAnyManifestTheFilesTellWhatThereIs) {
     expect_model();
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::damage_test

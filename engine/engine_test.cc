@@ -6,8 +6,7 @@
 
 #include "tests/support/engine_fixture.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::engine_test {
 
 TEST_F(EngineTest, ARowIsSeenOnlyOnceItIsDurable) {
     send(one_row("p/r", loss_, 1, {0.5}));
@@ -440,5 +439,4 @@ TEST_F(EngineTest, ASecondOpeningOfTheSameDirectoryIsRefused) {
     EXPECT_EQ(second.error().code(), ErrorCode::kFailedPrecondition);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::engine_test

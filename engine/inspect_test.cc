@@ -9,8 +9,7 @@
 #include "tests/support/sim_store.h"
 #include "tests/support/workload.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::inspect_test {
 
 using ::testing::HasSubstr;
 
@@ -164,5 +163,4 @@ TEST_F(InspectTest, RefusesWhatIsNoFileOfAStore) {
     EXPECT_THAT(error_, HasSubstr("there is no block 999"));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::inspect_test

@@ -3,8 +3,7 @@
 // opened anew; expect_everywhere() looks at all four.
 #include "tests/support/engine_fixture.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::life_test {
 
 class LifeTest : public EngineTest {
   protected:
@@ -364,5 +363,4 @@ TEST_F(LifeTest, RetentionSparesWhatIsKeptAndParentsOfWhatIsFresh) {
     expect_everywhere();
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::life_test

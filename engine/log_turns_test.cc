@@ -6,8 +6,7 @@
 
 #include "tests/support/sim_executor.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::log_turns_test {
 
 // What was let go, in order.
 class LogTurnsTest : public ::testing::Test {
@@ -90,5 +89,4 @@ TEST(SegmentTurns, AsksThereAndGoesOnHere) {
     EXPECT_TRUE(ended);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::log_turns_test

@@ -10,8 +10,7 @@
 #include "engine/model/life_frame.h"
 #include "tests/support/engine_fixture.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::memory_test {
 
 // A store that may hold little: rows are to flush at half of what it may have.
 class BoundedEngineTest : public ::testing::Test {
@@ -272,5 +271,4 @@ TEST_F(CrowdedSeriesTest, IsReadTheSameInWhateverMemoryOnePieceFitsInto) {
     EXPECT_GT(fitting, 100U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::memory_test

@@ -5,8 +5,7 @@
 
 #include <limits>
 
-namespace stepdb {
-namespace {
+namespace stepdb::query_memory_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -64,5 +63,4 @@ TEST(QueryMemory, AQueryHasABoundOfItsOwn) {
     EXPECT_TRUE(charge_query_memory(most, query_memory_max(*all)));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::query_memory_test

@@ -4,8 +4,7 @@
 
 #include "tests/support/sim_store.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::snapshot_mark_test {
 
 // A store with runs p/parent, p/fork (of it, at step 5) and p/other.
 class SnapshotMarkTest : public ::testing::Test {
@@ -69,5 +68,4 @@ TEST_F(SnapshotMarkTest, OtherRunsOrNoneAreNotTheSame) {
     EXPECT_FALSE(SnapshotMark().shows_the_same(*store_.engine().snapshot({})));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::snapshot_mark_test

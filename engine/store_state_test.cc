@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::store_state_test {
 
 StoredSchema stored(uint64_t id, Axis axis, std::vector<std::string> metrics) {
     return {id, std::make_shared<const Schema>(*Schema::create(axis, std::move(metrics)))};
@@ -52,5 +51,4 @@ TEST(AxisRegistry, TakesLittleForRunsOfTheSameSchemasAndNothingForThoseThatAreGo
     ASSERT_TRUE(axes.use(5, "p/r", stored(3, Axis::kTimed, {"loss"})));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::store_state_test

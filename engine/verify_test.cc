@@ -14,8 +14,7 @@
 #include "tests/support/sim_store.h"
 #include "tests/support/workload.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::verify_test {
 
 using ::testing::HasSubstr;
 
@@ -407,5 +406,4 @@ TEST_F(VerifyTest, TakesTheLockAndNoDirectoryWithoutAStore) {
     EXPECT_FALSE(try_verify("nowhere").has_value());
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::verify_test

@@ -15,13 +15,6 @@ namespace {
 constexpr size_t kHandleBytes = 80;
 constexpr size_t kRunBytes = 1024;
 
-Error invalid(std::string message) {
-    return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-Error precondition(std::string message) {
-    return Error(ErrorCode::kFailedPrecondition, std::move(message));
-}
-
 }  // namespace
 
 WritePath::WritePath(Executor& executor, Clock& clock, StoreState& state,
@@ -117,8 +110,8 @@ Result<WritePath::Accepted> WritePath::accept(Session& session, Bytes frame, Row
             if (is_change(header.type)) {
                 return accept_life(session, header, frame);
             }
-            return invalid(fmt::format("a frame of type {} does not change the store",
-                                       static_cast<unsigned>(header.type)));
+            return invalid_argument(fmt::format("a frame of type {} does not change the store",
+                                                static_cast<unsigned>(header.type)));
     }
 }
 
@@ -177,7 +170,7 @@ Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes fra
         }
         std::vector<std::byte>& bytes = session.partial_bytes;
         if (part.hash != session.partial_schema || part.offset != bytes.size()) {
-            return precondition(
+            return failed_precondition(
                 fmt::format("schema {}: piece at byte {}, expected byte {}; pieces come in order, "
                             "one schema at a time",
                             part.hash.to_hex(), part.offset,
@@ -191,8 +184,8 @@ Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes fra
     }
     TRY_ASSIGN(Schema schema, Schema::decode(content));
     if (schema.hash() != part.hash) {
-        return invalid(fmt::format("schema is named {} but its content has the hash {}",
-                                   part.hash.to_hex(), schema.hash().to_hex()));
+        return invalid_argument(fmt::format("schema is named {} but its content has the hash {}",
+                                            part.hash.to_hex(), schema.hash().to_hex()));
     }
     if (state_.accepted.find_schema(part.project, part.hash) != nullptr) {
         drop_partial_schema(session);
@@ -253,7 +246,7 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
     // A writer that says new and is known lost the answer to its first opening; its numbers tell
     // what has been applied.
     if (resume && writer == nullptr) {
-        return precondition(fmt::format(
+        return failed_precondition(fmt::format(
             "writer {} is not known on run {}/{}, so it cannot resume: its earlier frames may have "
             "been applied and forgotten (they are remembered for 30 days)",
             session.writer.to_hex(), open.project, open.run));
@@ -340,10 +333,11 @@ Result<WritePath::Accepted> WritePath::accept_rows(Session& session, const Frame
 Result<WritePath::Handle*> WritePath::find_handle(Session& session, uint32_t number) const {
     const auto at = session.handles.find(number);
     if (at == session.handles.end()) {
-        return precondition(fmt::format("run handle {} is not open on this connection", number));
+        return failed_precondition(
+            fmt::format("run handle {} is not open on this connection", number));
     }
     if (at->second.writer->session != session.id) {
-        return precondition(fmt::format(
+        return failed_precondition(fmt::format(
             "writer {} has opened run {} on a newer connection; this one is fenced and may write "
             "to it no more",
             session.writer.to_hex(), run_path(at->second.run)));
@@ -378,10 +372,10 @@ Result<std::optional<WritePath::Claim>> WritePath::claim(Session& session, uint3
 Result<bool> WritePath::claim_number(Session& session, Handle& handle, uint64_t number) const {
     WriterState& writer = *handle.writer;
     if (number == 0) {
-        return invalid("frame number 0; frames that change a run are numbered from 1");
+        return invalid_argument("frame number 0; frames that change a run are numbered from 1");
     }
     if (writer.was_refused(number)) {
-        return precondition(
+        return failed_precondition(
             fmt::format("frame {} has been refused before and stays refused; what "
                         "it held can be sent under a new number",
                         number));
@@ -390,7 +384,7 @@ Result<bool> WritePath::claim_number(Session& session, Handle& handle, uint64_t 
         return false;
     }
     if (number != writer.accepted_number + 1) {
-        return precondition(fmt::format(
+        return failed_precondition(fmt::format(
             "numbering gap: frame {} of writer {} on run {} follows frame {}; numbers come without "
             "gaps, or the next one is declared when the run is opened",
             number, session.writer.to_hex(), run_path(handle.run), writer.accepted_number));

@@ -4,8 +4,7 @@
 
 #include "net/testing/session_harness.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::engine_bridge_test {
 
 struct Outcomes : OutcomeSink {
     void on_durable(uint64_t ordinal, uint64_t late_rows) override {
@@ -168,5 +167,4 @@ TEST_F(Bridge, GivingUpIsDoneOnlyWhenTheEngineHasAnsweredEverything) {
     EXPECT_EQ(outcomes.calls, 0);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::engine_bridge_test

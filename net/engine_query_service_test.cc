@@ -10,8 +10,7 @@
 #include "engine/query_memory.h"
 #include "tests/support/sim_store.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::engine_query_service_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -429,5 +428,4 @@ TEST_F(EngineQueryServiceTest, AQueryThatIsGivenUpStopsInTheMiddleOfABlock) {
     EXPECT_EQ(limits.memory->used(), 0U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::engine_query_service_test

@@ -9,8 +9,7 @@
 
 #include "engine/model/limits.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::frame_stream_test {
 
 using ::testing::HasSubstr;
 
@@ -119,5 +118,4 @@ TEST(FrameStream, WrongChecksumIsAnError) {
     EXPECT_THAT(stream.next().error().message(), HasSubstr("checksum"));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::frame_stream_test

@@ -5,9 +5,7 @@
 #include <memory>
 #include <random>
 
-namespace stepdb {
-
-namespace {
+namespace stepdb::lean_queue_test {
 
 TEST(LeanQueue, KeepsTheOrder) {
     std::mt19937_64 random(1);
@@ -40,6 +38,4 @@ TEST(LeanQueue, LetsGoOfWhatItGaveOut) {
     EXPECT_TRUE(queue.empty());
 }
 
-}  // namespace
-
-}  // namespace stepdb
+}  // namespace stepdb::lean_queue_test

@@ -5,8 +5,7 @@
 
 #include <string>
 
-namespace stepdb {
-namespace {
+namespace stepdb::memory_line_test {
 
 // A hundred bytes, of which parts beyond ten leave twenty free.
 class MemoryLineTest : public ::testing::Test {
@@ -74,5 +73,4 @@ TEST_F(MemoryLineTest, WhoLeavesHoldsNobodyUp) {
     EXPECT_EQ(second->reserved(), 0U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::memory_line_test

@@ -9,8 +9,7 @@
 #include "engine/base/float_bits.h"
 #include "engine/model/limits.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::message_test {
 
 using ::testing::HasSubstr;
 
@@ -278,5 +277,4 @@ TEST(Message, ResultUpdateComesBack) {
     check_body(frame, ResultUpdate::decode);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::message_test

@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::query_report_test {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -57,5 +56,4 @@ TEST(QueryReport, TellsLittleOfLongTextsAndOfValues) {
     EXPECT_GT(line.size(), 600U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::query_report_test

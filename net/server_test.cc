@@ -11,8 +11,7 @@
 #include "net/testing/running_server.h"
 #include "net/testing/session_harness.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::server_test {
 
 using ::testing::HasSubstr;
 
@@ -272,5 +271,4 @@ TEST(Client, NamesTheServerItCannotReach) {
     EXPECT_THAT(client.error().message(), HasSubstr(std::to_string(options.port)));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::server_test

@@ -9,8 +9,7 @@
 
 #include "net/testing/session_harness.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::session_test {
 
 using ::testing::HasSubstr;
 
@@ -530,5 +529,4 @@ TEST(Session, RandomDamageNeverCrashes) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::session_test

@@ -6,8 +6,7 @@
 #include "net/session.h"
 #include "net/testing/session_harness.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::session_watch_test {
 
 TEST_F(Logging, AWatchGoesOnUntilItIsCancelled) {
     const auto is = [](const SentFrame& frame, FrameType type) {
@@ -73,5 +72,4 @@ TEST_F(Logging, WatchesEndWithTheConnection) {
     EXPECT_EQ(server.queries.watches(), 0U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::session_watch_test

@@ -6,8 +6,7 @@
 
 #include "tests/support/sim_executor.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::turn_queue_test {
 
 class TurnQueueTest : public ::testing::Test {
   protected:
@@ -57,5 +56,4 @@ TEST_F(TurnQueueTest, TheExecutorsOwnWorkIsNotBehindAllOfIt) {
     EXPECT_EQ(said_, "a!aaa");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::turn_queue_test

@@ -15,8 +15,7 @@
 #include "tests/support/sim_executor.h"
 #include "tests/support/sim_store.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::watches_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -411,5 +410,4 @@ TEST_F(RandomWatches, UpdatesMakeTheAnswerOfAFreshQuery) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::watches_test

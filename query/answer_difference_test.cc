@@ -7,8 +7,7 @@
 
 #include "query/watched_rows.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::answer_difference_test {
 
 struct TestRow {
     std::string name;
@@ -172,5 +171,4 @@ TEST(AnswerDifference, UpdatesMakeTheAnswerAnew) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::answer_difference_test

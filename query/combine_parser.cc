@@ -11,7 +11,7 @@ namespace stepdb {
 
 namespace {
 
-constexpr size_t kKeysMax = 1000;
+constexpr size_t kGroupKeysMax = 1000;
 
 constexpr std::array<std::string_view, 7> kCombinationNames = {"count", "mean", "std", "var",
                                                                "min",   "max",  "sum"};
@@ -59,8 +59,8 @@ Result<CombineStage> CombineParser::parse_group(const Token& name) {
     while (true) {
         TRY_ASSIGN(GroupKey key, parse_key());
         stage.keys.push_back(std::move(key));
-        if (stage.keys.size() > kKeysMax) {
-            return reader_.expected(fmt::format("at most {} keys", kKeysMax));
+        if (stage.keys.size() > kGroupKeysMax) {
+            return reader_.expected(fmt::format("at most {} keys", kGroupKeysMax));
         }
         if (peek().kind != TokenKind::kComma) {
             break;

@@ -2,8 +2,7 @@
 
 #include <gmock/gmock.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::lexer_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -77,5 +76,4 @@ TEST(Diagnostic, SuggestsSlipsOfThePenOnly) {
     EXPECT_EQ(nearest_spelling("", names), std::nullopt);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::lexer_test

@@ -16,10 +16,6 @@ namespace {
 // Beyond this, adding two of them could leave int64.
 constexpr double kMicrosecondsMax = 4.0e18;
 
-Error invalid(std::string message) {
-    return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
@@ -269,14 +265,14 @@ Result<int64_t> parse_date(std::string_view text) {
         }
     }
     if (!reader.finished()) {
-        return invalid(
+        return invalid_argument(
             fmt::format("'{}' is not a time of the form 2026-03-01 or "
                         "2026-03-01T12:30:05.25Z (up to six decimals, then Z or +HH:MM)",
                         printable(text, 80)));
     }
     if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
         minute > 59 || second > 59 || std::abs(zone_minutes) >= int64_t{24} * 60) {
-        return invalid(fmt::format("'{}' is not a time that exists", text));
+        return invalid_argument(fmt::format("'{}' is not a time that exists", text));
     }
     const int64_t minutes =
         (days_from_civil(year, month, day) * 24 + hour) * 60 + minute - zone_minutes;
@@ -296,9 +292,9 @@ Result<double> parse_number(std::string_view text) {
         }
     }
     if (!value) {
-        return invalid(fmt::format("'{}' is not a number such as 500, 2.5, 1e6, 20k or 3M{}",
-                                   printable(text, 80),
-                                   suggest(text, respell_number(text), parse_number)));
+        return invalid_argument(
+            fmt::format("'{}' is not a number such as 500, 2.5, 1e6, 20k or 3M{}",
+                        printable(text, 80), suggest(text, respell_number(text), parse_number)));
     }
     return *value;
 }
@@ -312,8 +308,9 @@ Result<uint64_t> parse_count(std::string_view what, std::string_view text, uint6
         };
         const std::string suggestion =
             number ? std::string() : suggest(text, respell_number(text), parse);
-        return invalid(fmt::format("expected {} as a whole number from 1 to {}, found '{}'{}", what,
-                                   max, printable(text, 80), suggestion));
+        return invalid_argument(
+            fmt::format("expected {} as a whole number from 1 to {}, found '{}'{}", what, max,
+                        printable(text, 80), suggestion));
     }
     return static_cast<uint64_t>(value);
 }
@@ -334,13 +331,14 @@ Result<int64_t> parse_duration(std::string_view text) {
         }
     }
     if (!good) {
-        return invalid(fmt::format(
+        return invalid_argument(fmt::format(
             "'{}' is not a duration such as 90s, 1.5h or 1h30m; units are "
             "us ms s m h d w{}",
             printable(text, 80), suggest(text, respell_duration(text), parse_duration)));
     }
     if (total > kMicrosecondsMax) {
-        return invalid(fmt::format("'{}' is longer than 100,000 years", printable(text, 80)));
+        return invalid_argument(
+            fmt::format("'{}' is longer than 100,000 years", printable(text, 80)));
     }
     return std::llround(total);
 }
@@ -360,18 +358,18 @@ Result<int64_t> parse_moment(std::string_view text) {
         return parse_date(text);
     }
     if (is_year(text)) {
-        return invalid(fmt::format(
+        return invalid_argument(fmt::format(
             "a year alone is no time: write {}-01-01, or {}s for seconds since 1970", text, text));
     }
     if (to_number(text)) {
-        return invalid(
+        return invalid_argument(
             fmt::format("the time '{}' needs a unit, as in {}s (seconds since 1970) or {}us", text,
                         text, text));
     }
     const bool negative = !text.empty() && text.front() == '-';
     const Result<int64_t> since_epoch = parse_duration(text.substr(negative ? 1 : 0));
     if (!since_epoch) {
-        return invalid(
+        return invalid_argument(
             fmt::format("'{}' is not a time such as 2026-03-01, 2026-03-01T12:30:05Z, "
                         "1767225600s or now-1h{}",
                         printable(text, 80), suggest(text, respell_duration(text), parse_moment)));

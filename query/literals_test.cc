@@ -2,8 +2,7 @@
 
 #include <gmock/gmock.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::literals_test {
 
 using ::testing::HasSubstr;
 
@@ -81,5 +80,4 @@ TEST(Literals, RefusesWhatIsNoMoment) {
     EXPECT_THAT(parse_moment("2026").error().message(), HasSubstr("write 2026-01-01"));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::literals_test

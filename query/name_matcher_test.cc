@@ -4,8 +4,7 @@
 
 #include "query/parser.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::name_matcher_test {
 
 bool matches(const std::string& pattern, std::string_view name) {
     const std::string text = pattern + " @ a/b";
@@ -95,5 +94,4 @@ TEST(NameMatcher, IsLinearWhereBacktrackingWouldNotEnd) {
     EXPECT_FALSE(matches("**a**a**a**a**a**a**a**b", std::string(1000, 'a')));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::name_matcher_test

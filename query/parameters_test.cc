@@ -4,8 +4,7 @@
 
 #include "query/parser.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::parameters_test {
 
 using ::testing::HasSubstr;
 
@@ -136,5 +135,4 @@ TEST(Parameters, ThatAreMissingOrUnusedAreNamed) {
                   "number from 1 to 4194304, found '0'"));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::parameters_test

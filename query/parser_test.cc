@@ -7,8 +7,7 @@
 
 #include "query/lexer.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::parser_test {
 
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
@@ -228,5 +227,4 @@ TEST(Parser, SurvivesRandomTexts) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::parser_test

@@ -4,8 +4,7 @@
 
 #include "query/parser.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::plan_test {
 
 struct Planned {
     Query query;  // which the plan looks into
@@ -115,5 +114,4 @@ TEST(Plan, RefusesEndsBeyondNumbersAndTimes) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::plan_test

@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::regex_test {
 
 TEST(Regex, FindsTheFirstMatchFromAPlaceOn) {
     const Result<Regex> regex = Regex::compile("(?P<name>[a-zä]+)(=)(?P<value>\\d+)?");
@@ -33,5 +32,4 @@ TEST(Regex, SaysWhatIsWrongWithIt) {
     EXPECT_NE(regex.error().message().find("'a(b' is not valid: missing )"), std::string::npos);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::regex_test

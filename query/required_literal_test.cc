@@ -6,8 +6,7 @@
 
 #include "query/regex.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::required_literal_test {
 
 TEST(RequiredLiteral, IsTheLongestPieceThatMustBeThere) {
     EXPECT_EQ(required_literal("grad_norm$"), "grad_norm");
@@ -71,5 +70,4 @@ TEST(RequiredLiteral, IsInEveryTextInWhichTheRegexIsFound) {
     EXPECT_GT(found, 1000U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::required_literal_test

@@ -22,7 +22,7 @@ constexpr uint64_t kFirstPointsMax = uint64_t{1} << 53U;
 constexpr uint64_t kLastPointsMax = 4U << 20U;
 constexpr uint64_t kWindowPointsMax = 1U << 20U;
 constexpr uint64_t kRowsMax = uint64_t{1} << 53U;
-constexpr size_t kKeysMax = 1000;
+constexpr size_t kSortKeysMax = 1000;
 
 constexpr std::array<std::string_view, 5> kMovingNames = {"mean", "median", "min", "max", "std"};
 
@@ -492,8 +492,8 @@ Status StageParser::parse_sort() {
         key.span = reader_.take().span;
         TRY_ASSIGN(key.descending, take_order(reader_));
         all_.rows.sort.push_back(std::move(key));
-        if (all_.rows.sort.size() > kKeysMax) {
-            return reader_.expected(fmt::format("at most {} keys", kKeysMax));
+        if (all_.rows.sort.size() > kSortKeysMax) {
+            return reader_.expected(fmt::format("at most {} keys", kSortKeysMax));
         }
         if (peek().kind != TokenKind::kComma) {
             return {};

@@ -5,8 +5,7 @@
 #include <limits>
 #include <vector>
 
-namespace stepdb {
-namespace {
+namespace stepdb::value_test {
 
 constexpr int64_t kTwoTo53 = int64_t{1} << 53U;
 
@@ -82,5 +81,4 @@ TEST(Value, AWordIsReadAsWhatStandsBesideIt) {
     EXPECT_FALSE(read_literal("3", true, 0).number.is_there());
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::value_test

@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::address_test {
 
 TEST(ParseAddress, TakesHostsAndPorts) {
     const auto check = [](std::string_view text, std::string_view host, uint16_t port) {
@@ -51,5 +50,4 @@ TEST(ParseSize, RefusesOthers) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::address_test

@@ -26,12 +26,6 @@ constexpr uint32_t kColdStarts = 5;
 // So many pages are compared of questions that vary.
 constexpr uint32_t kPagesVerified = 3;
 
-int64_t steady_us() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
 std::vector<std::string> texts_of(const std::vector<SuiteQuestion>& page) {
     std::vector<std::string> texts;
     texts.reserve(page.size());

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -27,12 +26,6 @@ struct ExportOptions {
     std::string output;
     OutputFormat format = OutputFormat::kCsv;
 };
-
-int64_t steady_us() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 // Where the table goes: the standard output, or a file that has its name only once all is in it.
 class Destination {

@@ -82,12 +82,6 @@ int64_t modification_time_us(const std::string& path) {
     return system.time_since_epoch().count();
 }
 
-int64_t steady_us() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
 std::unique_ptr<Progress> make_progress(std::string label, std::string unit, uint64_t total) {
     ProgressOptions options;
     options.label = std::move(label);

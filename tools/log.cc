@@ -18,7 +18,7 @@ namespace stepdb {
 
 namespace {
 
-struct LogOptions {
+struct HandLogOptions {
     std::string project;
     std::string run;
     std::string step;
@@ -58,7 +58,7 @@ struct ManualRow {
     std::vector<double> values;
 };
 
-Result<ManualRow> read_row(const LogOptions& options) {
+Result<ManualRow> read_row(const HandLogOptions& options) {
     TRY(check_id("project", options.project));
     TRY(check_id("run", options.run));
     ManualRow row;
@@ -93,7 +93,7 @@ Result<ManualRow> read_row(const LogOptions& options) {
     return row;
 }
 
-Status log_row(const LogOptions& options) {
+Status log_row(const HandLogOptions& options) {
     TRY_ASSIGN(const ManualRow row, read_row(options));
     TRY_ASSIGN(const auto client, connect_to(options.server, random_id()));
     TRY_ASSIGN(ClientRun run,
@@ -111,7 +111,7 @@ Status log_row(const LogOptions& options) {
 }  // namespace
 
 Command add_log(CLI::App& stepdb) {
-    auto options = std::make_shared<LogOptions>();
+    auto options = std::make_shared<HandLogOptions>();
     CLI::App* app = stepdb.add_subcommand("log", "Log one row by hand");
     app->add_option("VALUES", options->values,
                     "A metric and its value; nan, inf and -inf are values")

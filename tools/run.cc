@@ -18,14 +18,10 @@ namespace stepdb {
 
 namespace {
 
-Error invalid(std::string message) {
-    return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-
 Result<double> parse_step(const std::string& text) {
     const std::optional<double> step = parse_value(text);
     if (!step || !std::isfinite(*step)) {
-        return invalid(fmt::format("--at: '{}' is no finite number", printable(text)));
+        return invalid_argument(fmt::format("--at: '{}' is no finite number", printable(text)));
     }
     return *step;
 }
@@ -63,11 +59,11 @@ Result<Fork> parse_fork(const RunOptions& options) {
     }
     fork.parent = *parent;
     if (fork.parent.project != fork.name.project) {
-        return invalid(fmt::format("run {} and its parent {} are of different projects",
-                                   fork.name.path(), fork.parent.path()));
+        return invalid_argument(fmt::format("run {} and its parent {} are of different projects",
+                                            fork.name.path(), fork.parent.path()));
     }
     if (fork.parent.attempt) {
-        return invalid(
+        return invalid_argument(
             fmt::format("--from {}: a fork is pinned to its parent's newest attempt; leave out the "
                         "#{}",
                         options.from, *fork.parent.attempt));
@@ -110,7 +106,7 @@ Result<Restart> parse_restart(const RunOptions& options) {
     Restart restart;
     TRY_ASSIGN(restart.name, parse_run_name(options.run));
     if (restart.name.attempt == 0U) {
-        return invalid(
+        return invalid_argument(
             fmt::format("attempt 0 is what a run begins with; write {0}#1, or {0} for "
                         "the next attempt",
                         restart.name.path()));

@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::run_name_test {
 
 using ::testing::HasSubstr;
 
@@ -53,5 +52,4 @@ TEST(RunName, SaysWhatIsWrongAndWhatToWrite) {
                 HasSubstr("names no attempt; write p/r#0"));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::run_name_test

@@ -31,10 +31,6 @@ struct SetOptions {
     std::string server;
 };
 
-Error invalid(std::string message) {
-    return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-
 // Of a sign that is written out: `+5` is the integer that `5` is.
 std::string_view without_plus(std::string_view text) {
     const bool is_signed =
@@ -53,13 +49,13 @@ Status parse_attribute(const std::string& text, AttributeValue& value) {
         return {};
     }
     if (stop == end && code == std::errc::result_out_of_range) {
-        return invalid(
+        return invalid_argument(
             fmt::format("the integer {} does not fit into 64 bits; write it as a number "
                         "such as 1.8e19, or give --text to keep its digits",
                         text));
     }
     if (!parse_value(text) && parse_logged_number(text)) {
-        return invalid(
+        return invalid_argument(
             fmt::format("the number {} is out of the range of float64; write inf or 0, "
                         "or give --text to keep it as it is",
                         text));
@@ -85,12 +81,12 @@ Status check_named_once(const std::vector<std::string>& names,
     std::set<std::string_view> seen;
     for (const std::string& name : names) {
         if (!seen.insert(name).second) {
-            return invalid(fmt::format("'{}' is {} twice", printable(name), twice));
+            return invalid_argument(fmt::format("'{}' is {} twice", printable(name), twice));
         }
     }
     for (const std::string& name : others) {
         if (seen.contains(name)) {
-            return invalid(fmt::format("'{}' is {}", printable(name), both));
+            return invalid_argument(fmt::format("'{}' is {}", printable(name), both));
         }
     }
     return {};
@@ -99,7 +95,7 @@ Status check_named_once(const std::vector<std::string>& names,
 Status check_tags(const std::vector<std::string>& tags) {
     for (const std::string& tag : tags) {
         if (tag.empty()) {
-            return invalid("a tag cannot be empty");
+            return invalid_argument("a tag cannot be empty");
         }
     }
     return {};
@@ -118,7 +114,7 @@ Status add_values(const SetOptions& options, std::vector<AttributeChange>& chang
     for (const std::string& text : options.values) {
         const size_t equals = text.find('=');
         if (equals == std::string::npos || equals == 0) {
-            return invalid(fmt::format("'{}' is not NAME=VALUE", printable(text)));
+            return invalid_argument(fmt::format("'{}' is not NAME=VALUE", printable(text)));
         }
         AttributeChange& change = changes.emplace_back();
         change.name = text.substr(0, equals);
@@ -153,7 +149,7 @@ Result<SetAttributesFrame> make_frame(const SetOptions& options) {
     change_tags(options.tags, AttributeChange::Kind::kAddToSet, frame);
     change_tags(options.untags, AttributeChange::Kind::kRemoveFromSet, frame);
     if (frame.changes.empty()) {
-        return invalid("nothing to set; give NAME=VALUE, --tag, --untag or --unset");
+        return invalid_argument("nothing to set; give NAME=VALUE, --tag, --untag or --unset");
     }
     for (const AttributeChange& change : frame.changes) {
         TRY(check_attribute_change(change));

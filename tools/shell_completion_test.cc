@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::shell_completion_test {
 
 using Kind = CompletionPoint::Kind;
 using ::testing::ElementsAre;
@@ -101,5 +100,4 @@ TEST(ShellCompletion, TheCommonPrefixEndsBetweenCharacters) {
     EXPECT_EQ(common_prefix({"\xC3\xA4", "\xC3\xB6"}), "");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::shell_completion_test

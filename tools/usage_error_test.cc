@@ -3,8 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::usage_error_test {
 
 // What is said of the command line; "" if nothing is wrong.
 std::string usage_error(std::vector<std::string> arguments) {
@@ -56,5 +55,4 @@ TEST(UsageError, SaysWhatValuesCanBe) {
               "--data and --server exclude each other");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::usage_error_test

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <memory>
 
 #include "engine/io/environment.h"
@@ -21,11 +20,6 @@ struct Options {
     std::string directory;
     std::string format = "table";
 };
-
-int64_t steady_us() {
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
-}
 
 uint64_t problem_count(const VerifyReport& report) {
     return report.problems.size() + report.problems_left_out;

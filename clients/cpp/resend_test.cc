@@ -9,8 +9,7 @@
 #include "clients/cpp/testing/scripted_peer.h"
 #include "clients/cpp/testing/test_client.h"
 
-namespace stepdb::client {
-namespace {
+namespace stepdb::client::resend_test {
 
 using ::testing::HasSubstr;
 
@@ -294,5 +293,4 @@ TEST(ClientWriter, LateRowsAreCounted) {
     EXPECT_EQ(writer->flush()->late_rows, 1U);
 }
 
-}  // namespace
-}  // namespace stepdb::client
+}  // namespace stepdb::client::resend_test

@@ -11,8 +11,7 @@
 #include "clients/cpp/testing/test_client.h"
 #include "engine/model/limits.h"
 
-namespace stepdb::client {
-namespace {
+namespace stepdb::client::writer_test {
 
 using ::testing::HasSubstr;
 
@@ -357,5 +356,4 @@ TEST(ClientWriter, AServerThatStaysAwayIsGivenUp) {
     EXPECT_THAT(writer->flush().error().message(), HasSubstr("may be stored or not: "));
 }
 
-}  // namespace
-}  // namespace stepdb::client
+}  // namespace stepdb::client::writer_test

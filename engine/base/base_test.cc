@@ -11,8 +11,7 @@
 #include "engine/base/task.h"
 #include "engine/base/text.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::base_test {
 
 TEST(Coding, ReadsBackWhatItWrote) {
     ByteWriter writer;
@@ -238,5 +237,4 @@ TEST(LargeBuffer, MovesWithItsMemory) {
     EXPECT_EQ(into.size(), 10U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::base_test

@@ -9,9 +9,7 @@
 
 #include "engine/base/text.h"
 
-namespace stepdb {
-
-namespace {
+namespace stepdb::natural_order_test {
 
 std::vector<uint32_t> sorted_one_by_one(const std::vector<std::string_view>& texts) {
     std::vector<uint32_t> order(texts.size());
@@ -61,6 +59,4 @@ TEST(NaturalOrder, IsThatOfNaturalLessOfAnyTexts) {
     }
 }
 
-}  // namespace
-
-}  // namespace stepdb
+}  // namespace stepdb::natural_order_test

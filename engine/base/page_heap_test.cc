@@ -9,8 +9,7 @@
 
 #include "engine/base/bytes.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::page_heap_test {
 
 constexpr size_t kUnit = PageHeap::kSmallUnitBytes;
 constexpr size_t kMegabyte = 1U << 20U;
@@ -108,5 +107,4 @@ TEST(PageHeap, KeepsWhatIsInUseApart) {
     EXPECT_LE(heap.kept_bytes(), 16 * kMegabyte);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::page_heap_test

@@ -49,6 +49,17 @@ class [[nodiscard]] Error {
     std::string message_;
 };
 
+// The codes that most messages need.
+inline Error invalid_argument(std::string message) {
+    return {ErrorCode::kInvalidArgument, std::move(message)};
+}
+inline Error failed_precondition(std::string message) {
+    return {ErrorCode::kFailedPrecondition, std::move(message)};
+}
+inline Error corruption(std::string message) {
+    return {ErrorCode::kCorruption, std::move(message)};
+}
+
 template <typename... Args>
 Error make_error(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
     return Error(code, fmt::format(format, std::forward<Args>(args)...));

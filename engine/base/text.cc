@@ -98,6 +98,13 @@ bool has_control_characters(std::string_view text) {
     return false;
 }
 
+std::string_view trim(std::string_view text, std::string_view blanks) {
+    const size_t begin = text.find_first_not_of(blanks);
+    return begin == std::string_view::npos
+               ? std::string_view()
+               : text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
+}
+
 std::string printable(std::string_view text, size_t bytes_max) {
     std::string out;
     size_t at = 0;

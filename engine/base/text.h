@@ -18,6 +18,12 @@ bool has_control_characters(std::string_view text);
 // `text` for an error message: control and non-UTF-8 bytes as \xNN, cut after `bytes_max` bytes.
 std::string printable(std::string_view text, size_t bytes_max = 200);
 
+// Blank space within a line that may end in CR LF.
+inline constexpr std::string_view kLineBlanks = " \t\r";
+
+// Without `blanks` at either end.
+std::string_view trim(std::string_view text, std::string_view blanks = " \t");
+
 // Natural order, in which layer 2 comes before layer 10: runs of digits compare by their number,
 // everything else by bytes; ties by bytes.
 bool natural_less(std::string_view a, std::string_view b);

@@ -8,10 +8,6 @@ namespace stepdb {
 
 namespace {
 
-Error corrupt(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
 // With what the allocator and the count of holders add.
 size_t bytes_of(const Run& run) {
     return run.memory_bytes() + 48;
@@ -28,8 +24,8 @@ Result<SharedTree<Entry, Order>> tree_of(std::string_view what, std::vector<Entr
         std::adjacent_find(entries.begin(), entries.end(),
                            [](const Entry& a, const Entry& b) { return !Order()(a, b); });
     if (twice != entries.end()) {
-        return corrupt(fmt::format("catalog: entry {} of {} is the same {} as the one before",
-                                   twice - entries.begin() + 1, entries.size(), what));
+        return corruption(fmt::format("catalog: entry {} of {} is the same {} as the one before",
+                                      twice - entries.begin() + 1, entries.size(), what));
     }
     return SharedTree<Entry, Order>::build(std::move(entries));
 }
@@ -184,7 +180,7 @@ Status Catalog::decode_schemas(ByteReader& reader, Catalog& catalog) {
         const auto length = reader.get<uint32_t>();
         Result<Schema> schema = Schema::decode(reader.get_bytes(length));
         if (!schema) {
-            return corrupt(fmt::format("catalog: schema {}: {}", id, schema.error().message()));
+            return corruption(fmt::format("catalog: schema {}: {}", id, schema.error().message()));
         }
         schemas.push_back({id, std::make_shared<const Schema>(std::move(*schema))});
         catalog.content_bytes_ += bytes_of(*schemas.back().schema);
@@ -204,7 +200,7 @@ Status Catalog::decode_project_schemas(ByteReader& reader, Catalog& catalog) {
         for (uint64_t j = 0; j < count && !reader.failed(); ++j) {
             const auto id = reader.get<uint64_t>();
             if (catalog.find_schema(id) == nullptr) {
-                return corrupt(fmt::format(
+                return corruption(fmt::format(
                     "catalog: project {} names schema {}, which is not there", project, id));
             }
             known.emplace_back(number, id);
@@ -249,14 +245,14 @@ Result<Catalog> Catalog::decode(Bytes bytes, uint32_t version) {
         catalog.set_retention(project, reader.get<int64_t>());
     }
     if (!reader.finished()) {
-        return corrupt(fmt::format("catalog: {} bytes, of which {} do not belong to it",
-                                   bytes.size(), reader.remaining()));
+        return corruption(fmt::format("catalog: {} bytes, of which {} do not belong to it",
+                                      bytes.size(), reader.remaining()));
     }
     for (const StoredSchema& stored : catalog.schemas_) {
         catalog.next_schema_id_ = std::max(catalog.next_schema_id_, stored.id + 1);
     }
     if (catalog.next_run_id_ > next_run || catalog.next_schema_id_ > next_schema) {
-        return corrupt(fmt::format(
+        return corruption(fmt::format(
             "catalog: run ids below {} and schema ids below {} are used, while {} and {} are next",
             catalog.next_run_id_, catalog.next_schema_id_, next_run, next_schema));
     }

@@ -6,8 +6,7 @@
 #include "tests/support/sim_executor.h"
 #include "tests/support/sim_file_system.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::catalog_test {
 
 std::shared_ptr<const Schema> make_schema(Axis axis, std::vector<std::string> metrics) {
     return std::make_shared<const Schema>(*Schema::create(axis, std::move(metrics)));
@@ -132,5 +131,4 @@ TEST(CatalogFile, EveryFlippedByteIsNoticed) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::catalog_test

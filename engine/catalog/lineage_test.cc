@@ -4,8 +4,7 @@
 
 #include <algorithm>
 
-namespace stepdb {
-namespace {
+namespace stepdb::lineage_test {
 
 Key step(double value) {
     return key_of_step(value);
@@ -106,5 +105,4 @@ TEST(Lineage, ForksAreKnownByTheirParentUntilTheyAreDeleted) {
     EXPECT_EQ(catalog.next_run_id(), 4U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::lineage_test

@@ -8,10 +8,6 @@ namespace stepdb {
 
 namespace {
 
-Error corrupt(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
 void encode_attributes(ByteWriter& writer, const Attributes& attributes) {
     writer.put(static_cast<uint32_t>(attributes.size()));
     for (const auto& [name, value] : attributes) {
@@ -30,8 +26,8 @@ Status decode_attributes(ByteReader& reader, Run& run) {
         const std::string name(reader.get_text(kMetricBytesMax));
         const Status decoded = decode_attribute_value(reader, attributes[name]);
         if (!decoded) {
-            return corrupt(fmt::format("catalog: run {}, attribute {}: {}", run.id, i,
-                                       decoded.error().message()));
+            return corruption(fmt::format("catalog: run {}, attribute {}: {}", run.id, i,
+                                          decoded.error().message()));
         }
     }
     run.attributes = std::make_shared<const Attributes>(std::move(attributes));
@@ -123,8 +119,8 @@ Result<std::shared_ptr<const Run>> decode_run(ByteReader& reader, uint32_t versi
     constexpr size_t kAttemptBytes = 32;
     if (reader.failed() || state > static_cast<uint8_t>(RunState::kFailed) || attempts == 0 ||
         attempts > reader.remaining() / kAttemptBytes) {
-        return corrupt(fmt::format("catalog: run {} with state {} and {} attempts in {} bytes",
-                                   run->id, state, attempts, reader.remaining()));
+        return corruption(fmt::format("catalog: run {} with state {} and {} attempts in {} bytes",
+                                      run->id, state, attempts, reader.remaining()));
     }
     run->attempts.reserve(attempts);
     for (uint32_t i = 0; i < attempts; ++i) {
@@ -142,7 +138,7 @@ Result<std::shared_ptr<const Run>> decode_run(ByteReader& reader, uint32_t versi
         decode_deletes(reader, *run);
     }
     if (reader.failed()) {
-        return corrupt(fmt::format("catalog: run {} is cut off", run->id));
+        return corruption(fmt::format("catalog: run {} is cut off", run->id));
     }
     return std::shared_ptr<const Run>(std::move(run));
 }

@@ -6,8 +6,7 @@
 #include <random>
 #include <set>
 
-namespace stepdb {
-namespace {
+namespace stepdb::shared_tree_test {
 
 using Numbers = SharedTree<uint64_t, std::less<>>;
 
@@ -125,5 +124,4 @@ TEST(SharedTree, WhatCopiesHoldIsCharged) {
     EXPECT_EQ(tree.size(), 1U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::shared_tree_test

@@ -13,8 +13,7 @@
 #include "engine/codec/value_codec.h"
 #include "engine/codec/varint.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::codec_test {
 
 uint64_t test_seed() {
     const char* text = std::getenv("STEPDB_SEED");  // NOLINT(concurrency-mt-unsafe)
@@ -441,5 +440,4 @@ TEST(Varint, OverlongAndEndlessOnesAreRefused) {
     EXPECT_FALSE(read_varint(cut, value));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::codec_test

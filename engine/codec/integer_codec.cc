@@ -120,6 +120,23 @@ void encode_integers(std::span<const int64_t> values, std::vector<std::byte>& ou
     }
 }
 
+void append_sized_integers(std::span<const int64_t> values, std::vector<std::byte>& out) {
+    std::vector<std::byte> encoded;
+    encode_integers(values, encoded);
+    append_varint(out, encoded.size());
+    out.insert(out.end(), encoded.begin(), encoded.end());
+}
+
+Result<std::vector<int64_t>> read_sized_integers(ByteReader& reader, size_t count) {
+    uint64_t bytes = 0;
+    if (!read_varint(reader, bytes) || bytes > reader.remaining()) {
+        return make_error(ErrorCode::kCorruption, "bytes end within {} integers", count);
+    }
+    std::vector<int64_t> values(count);
+    TRY(decode_integers(reader.get_bytes(bytes), values));
+    return values;
+}
+
 Status decode_integer_range(Bytes encoded, size_t count, size_t first, std::span<int64_t> values) {
     CHECK(first <= count && values.size() <= count - first, "{} values from {} of {}",
           values.size(), first, count);

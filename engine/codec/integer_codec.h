@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/base/bytes.h"
+#include "engine/base/coding.h"
 #include "engine/base/result.h"
 
 namespace stepdb {
@@ -24,6 +25,10 @@ void encode_integers(std::span<const int64_t> values, std::vector<std::byte>& ou
 // Decodes all of `encoded` into values.size() values; kCorruption if it does not hold exactly
 // these.
 Status decode_integers(Bytes encoded, std::span<int64_t> values);
+
+// The same behind the length of their encoding, for sequences that lie one behind the other.
+void append_sized_integers(std::span<const int64_t> values, std::vector<std::byte>& out);
+Result<std::vector<int64_t>> read_sized_integers(ByteReader& reader, size_t count);
 
 // Values first to first + values.size() - 1 of a sequence of `count`, decoding only the vectors
 // they lie in.

@@ -15,8 +15,7 @@
 #include "engine/codec/bit_packing.h"
 #include "engine/codec/decimal.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::kernels_test {
 
 constexpr size_t kCountMax = 256;
 
@@ -384,5 +383,4 @@ TEST(Kernels, FloatsAndDecimalsAgree) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::kernels_test

@@ -5,8 +5,7 @@
 #include "engine/compaction/merge_plan.h"
 #include "engine/compaction/policy.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::compaction_parts_test {
 
 SegmentStats stats(uint64_t id, uint64_t bytes, uint64_t dead = 0, uint64_t pieces = 1) {
     SegmentStats segment;
@@ -275,5 +274,4 @@ TEST(ColumnBatch, PointsAreSortedAndOfEqualKeysTheLastStays) {
     EXPECT_EQ(points.values, (std::vector<double>{10, 50}));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::compaction_parts_test

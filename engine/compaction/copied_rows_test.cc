@@ -14,8 +14,7 @@
 #include "engine/segment/summary_section.h"
 #include "tests/support/sim_file_system.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::copied_rows_test {
 
 constexpr uint64_t kSchema = 7;
 constexpr uint32_t kWidth = 6;
@@ -423,5 +422,4 @@ TEST_F(CopiedRowsTest, AConstantStaysOne) {
     EXPECT_LE(place->bytes, 9U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::copied_rows_test

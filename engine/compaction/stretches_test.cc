@@ -4,8 +4,7 @@
 
 #include <string>
 
-namespace stepdb {
-namespace {
+namespace stepdb::stretches_test {
 
 constexpr uint64_t kSchema = 5;
 
@@ -103,5 +102,4 @@ TEST(Stretches, SmallBlocksArePackedAnew) {
     EXPECT_EQ(planned({block(0, 20)}), "copy 0");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::stretches_test

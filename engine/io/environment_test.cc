@@ -6,8 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-namespace stepdb {
-namespace {
+namespace stepdb::environment_test {
 
 using testing::HasSubstr;
 
@@ -76,5 +75,4 @@ TEST(Environment, RandomBitsDiffer) {
     EXPECT_NE(random.next(), random.next());
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::environment_test

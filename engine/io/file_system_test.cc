@@ -16,8 +16,7 @@
 #include "engine/io/environment.h"
 #include "tests/support/sim_file_system.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::file_system_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -358,5 +357,4 @@ TEST(Paths, SplitAtTheLastSlash) {
     EXPECT_EQ(directory_of("/c"), "/");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::file_system_test

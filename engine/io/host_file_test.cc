@@ -14,8 +14,7 @@
 
 #include "engine/io/host_error.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::host_file_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -175,5 +174,4 @@ TEST(HostError, MapsNumbersToCodes) {
     EXPECT_EQ(host_error("x", 99'999).message(), "x: error 99999");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::host_file_test

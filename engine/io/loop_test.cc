@@ -12,8 +12,7 @@
 #include "engine/io/posix_loop.h"
 #include "engine/io/uring_loop.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::loop_test {
 
 enum class Kind : uint8_t { kUring, kPosix };
 
@@ -114,5 +113,4 @@ INSTANTIATE_TEST_SUITE_P(Loops, LoopTest, testing::Values(Kind::kUring, Kind::kP
                              return tested.param == Kind::kUring ? "uring" : "posix";
                          });
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::loop_test

@@ -5,8 +5,7 @@
 #include "tests/support/sim_executor.h"
 #include "tests/support/sim_file_system.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::manifest_test {
 
 class ManifestTest : public ::testing::Test {
   protected:
@@ -177,5 +176,4 @@ TEST_F(ManifestTest, CurrentMustNameAManifest) {
     EXPECT_EQ(load().error().code(), ErrorCode::kCorruption);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::manifest_test

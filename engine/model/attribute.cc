@@ -7,10 +7,6 @@ namespace stepdb {
 
 namespace {
 
-Error invalid(std::string message) {
-    return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-
 size_t value_bytes(const AttributeValue& value) {
     if (const auto* text = std::get_if<std::string>(&value)) {
         return text->size();
@@ -29,12 +25,13 @@ constexpr size_t kEntryBytes = sizeof(std::pair<const std::string, AttributeValu
 
 Status check_text(std::string_view name, std::string_view text) {
     if (text.size() > kAttributeTextBytesMax) {
-        return invalid(fmt::format("attribute '{}': a string of {} bytes; at most {} are allowed",
-                                   printable(name), text.size(), kAttributeTextBytesMax));
+        return invalid_argument(
+            fmt::format("attribute '{}': a string of {} bytes; at most {} are allowed",
+                        printable(name), text.size(), kAttributeTextBytesMax));
     }
     if (!is_valid_utf8(text)) {
-        return invalid(fmt::format("attribute '{}': its string is not UTF-8: {}", printable(name),
-                                   printable(text)));
+        return invalid_argument(fmt::format("attribute '{}': its string is not UTF-8: {}",
+                                            printable(name), printable(text)));
     }
     return {};
 }
@@ -42,7 +39,7 @@ Status check_text(std::string_view name, std::string_view text) {
 Status check_name(std::string_view name) {
     if (name.empty() || name.size() > kMetricBytesMax || !is_valid_utf8(name) ||
         has_control_characters(name)) {
-        return invalid(
+        return invalid_argument(
             fmt::format("attribute '{}' of {} bytes: names are 1 to {} bytes of UTF-8 "
                         "without control characters",
                         printable(name), name.size(), kMetricBytesMax));
@@ -57,18 +54,19 @@ Status check_system_change(const AttributeChange& change) {
         return change.kind == Kind::kRemove ||
                        attribute_type(change.value) == AttributeType::kStringSet
                    ? Status()
-                   : Status(
-                         invalid(fmt::format("tags are a string set, not {}",
-                                             attribute_type_name(attribute_type(change.value)))));
+                   : Status(invalid_argument(
+                         fmt::format("tags are a string set, not {}",
+                                     attribute_type_name(attribute_type(change.value)))));
     }
     if (change.name == kNameAttribute || change.name == kOwnerAttribute) {
         const bool fits =
             change.kind == Kind::kRemove ||
             (change.kind == Kind::kSet && attribute_type(change.value) == AttributeType::kString);
         return fits ? Status()
-                    : Status(invalid(fmt::format("attribute '{}' is a string", change.name)));
+                    : Status(
+                          invalid_argument(fmt::format("attribute '{}' is a string", change.name)));
     }
-    return invalid(
+    return invalid_argument(
         fmt::format("attribute '{}': what is under sys/ is kept by the server; only {}, "
                     "{} and {} can be written",
                     printable(change.name), kNameAttribute, kOwnerAttribute, kTagsAttribute));
@@ -143,9 +141,9 @@ Status check_attribute_change(const AttributeChange& change) {
     }
     const bool changes_set = change.kind == Kind::kAddToSet || change.kind == Kind::kRemoveFromSet;
     if (changes_set && members == nullptr) {
-        return invalid(fmt::format("attribute '{}': a set is changed by a string set, not {}",
-                                   printable(change.name),
-                                   attribute_type_name(attribute_type(change.value))));
+        return invalid_argument(
+            fmt::format("attribute '{}': a set is changed by a string set, not {}",
+                        printable(change.name), attribute_type_name(attribute_type(change.value))));
     }
     if (change.name.starts_with(kSystemPrefix)) {
         return check_system_change(change);
@@ -251,7 +249,7 @@ Status decode_attribute_value(ByteReader& reader, AttributeValue& value) {
         case AttributeType::kBool: {
             const auto flag = reader.get<uint8_t>();
             if (flag > 1) {
-                return invalid(fmt::format("a bool of {}; 0 and 1 are known", flag));
+                return invalid_argument(fmt::format("a bool of {}; 0 and 1 are known", flag));
             }
             value.emplace<bool>(flag == 1);
             break;
@@ -274,7 +272,7 @@ Status decode_attribute_value(ByteReader& reader, AttributeValue& value) {
             for (uint32_t i = 0; i < count && !reader.failed(); ++i) {
                 const std::string_view member = reader.get_text(kAttributeTextBytesMax);
                 if (!members.empty() && *members.rbegin() >= member && !reader.failed()) {
-                    return invalid(
+                    return invalid_argument(
                         fmt::format("a string set with '{}' behind '{}'; members are in "
                                     "ascending order",
                                     printable(member), printable(*members.rbegin())));
@@ -285,10 +283,10 @@ Status decode_attribute_value(ByteReader& reader, AttributeValue& value) {
             break;
         }
         default:
-            return invalid(fmt::format("attribute type {}; 0 to 6 are known", type));
+            return invalid_argument(fmt::format("attribute type {}; 0 to 6 are known", type));
     }
     if (reader.failed()) {
-        return invalid("a value that is cut off, or a string longer than is allowed");
+        return invalid_argument("a value that is cut off, or a string longer than is allowed");
     }
     return {};
 }

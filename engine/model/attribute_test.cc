@@ -5,8 +5,7 @@
 #include "engine/model/life_frame.h"
 #include "engine/model/limits.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::attribute_test {
 
 using Kind = AttributeChange::Kind;
 
@@ -137,5 +136,4 @@ TEST(LifeFrames, SurviveEncoding) {
     EXPECT_EQ(round_trip<HandleFrame>(encode_heartbeat_frame(8, 1)).handle, 8U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::attribute_test

@@ -8,8 +8,7 @@
 #include <random>
 #include <vector>
 
-namespace stepdb {
-namespace {
+namespace stepdb::bucket_test {
 
 constexpr double kMax = std::numeric_limits<double>::max();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -151,5 +150,4 @@ TEST(Bucket, PointsFallIntoTheBucketsOfTheirKeys) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::bucket_test

@@ -4,8 +4,7 @@
 
 #include "engine/base/coding.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::file_header_test {
 
 constexpr FileKind kKind{.magic = "STEPDBXX", .name = "test", .version = 2};
 
@@ -75,5 +74,4 @@ TEST(FileHeader, FileOfAnotherStoreOrAnotherIdIsRefused) {
     EXPECT_FALSE(check_file_owner(kKind, header, Id128{}, 41));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::file_header_test

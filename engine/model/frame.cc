@@ -1,4 +1,5 @@
 #include "engine/model/frame.h"
+#include "engine/base/zeros.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,24 +14,16 @@ namespace {
 constexpr size_t kChecksumAt = 8;
 constexpr size_t kCheckedFrom = 16;
 
-Error invalid(std::string message) {
-    return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-
 Error short_body(std::string_view what, size_t bytes) {
-    return invalid(
+    return invalid_argument(
         fmt::format("{} frame: a body of {} bytes ends before its last field, or a text "
                     "in it is longer than allowed",
                     what, bytes));
 }
 
-bool all_zero(Bytes bytes) {
-    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
-}
-
 Status check_reserved(std::string_view what, Bytes reserved) {
-    if (!all_zero(reserved)) {
-        return invalid(fmt::format("{} frame: reserved bytes are not zero", what));
+    if (!is_blank(reserved)) {
+        return invalid_argument(fmt::format("{} frame: reserved bytes are not zero", what));
     }
     return {};
 }
@@ -111,11 +104,11 @@ Result<FrameHeader> parse_frame_header(Bytes bytes) {
     header.checksum = reader.get<uint64_t>();
     header.number = reader.get<uint64_t>();
     if (reader.failed()) {
-        return invalid(
+        return invalid_argument(
             fmt::format("frame header of {} bytes; it has {}", bytes.size(), kFrameHeaderBytes));
     }
     if (header.length < kFrameHeaderBytes || header.length > kFrameBytesMax) {
-        return invalid(
+        return invalid_argument(
             fmt::format("frame of {} bytes; {} to {} are allowed (is the peer speaking "
                         "StepDB's protocol?)",
                         header.length, kFrameHeaderBytes, kFrameBytesMax));
@@ -127,14 +120,14 @@ Result<FrameHeader> parse_frame_header(Bytes bytes) {
     }
     if (checksum_kind != static_cast<uint8_t>(ChecksumKind::kXxh3) &&
         checksum_kind != static_cast<uint8_t>(ChecksumKind::kCrc32)) {
-        return invalid(
+        return invalid_argument(
             fmt::format("frame with checksum kind {}; 1 (XXH3-64) or 2 (CRC-32) are "
                         "known",
                         checksum_kind));
     }
     header.checksum_kind = static_cast<ChecksumKind>(checksum_kind);
     if (header.flags != 0) {
-        return invalid(
+        return invalid_argument(
             fmt::format("frame with flags {:#x}; they are reserved and must be 0", header.flags));
     }
     return header;
@@ -154,7 +147,7 @@ Status verify_frame(const FrameHeader& header, Bytes frame) {
           header.length);
     const uint64_t expected = frame_checksum(header.checksum_kind, frame);
     if (header.checksum != expected) {
-        return invalid(fmt::format(
+        return invalid_argument(fmt::format(
             "{} frame of {} bytes, number {}: checksum {:016x}, expected "
             "{:016x}; it was damaged on the way or summed wrongly",
             frame_type_name(header.type), header.length, header.number, header.checksum, expected));
@@ -193,12 +186,13 @@ Result<SchemaFrame> SchemaFrame::decode(Bytes body) {
     frame.piece = reader.get_bytes(reader.remaining());
     TRY(check_id("project", frame.project));
     if (frame.total_bytes > kSchemaBytesMax) {
-        return invalid(fmt::format("schema {} of {} bytes; at most {} are allowed",
-                                   frame.hash.to_hex(), frame.total_bytes, kSchemaBytesMax));
+        return invalid_argument(fmt::format("schema {} of {} bytes; at most {} are allowed",
+                                            frame.hash.to_hex(), frame.total_bytes,
+                                            kSchemaBytesMax));
     }
     if (frame.piece.empty() || frame.piece.size() > frame.total_bytes ||
         frame.offset > frame.total_bytes - frame.piece.size()) {
-        return invalid(
+        return invalid_argument(
             fmt::format("schema {}: a piece of {} bytes at {} does not lie within its "
                         "{} bytes",
                         frame.hash.to_hex(), frame.piece.size(), frame.offset, frame.total_bytes));
@@ -235,12 +229,12 @@ namespace {
 Status check_fork(const OpenRunFrame& open) {
     TRY(check_id("parent run", open.parent));
     if (!std::isfinite(open.fork_step)) {
-        return invalid(fmt::format("open_run frame of {}/{}: fork step {}; it is finite",
-                                   open.project, open.run, open.fork_step));
+        return invalid_argument(fmt::format("open_run frame of {}/{}: fork step {}; it is finite",
+                                            open.project, open.run, open.fork_step));
     }
     if (open.parent == open.run) {
-        return invalid(fmt::format("open_run frame of {}/{}: a run cannot be its own parent",
-                                   open.project, open.run));
+        return invalid_argument(fmt::format(
+            "open_run frame of {}/{}: a run cannot be its own parent", open.project, open.run));
     }
     return {};
 }
@@ -269,7 +263,7 @@ Result<OpenRunFrame> OpenRunFrame::decode(Bytes body) {
         TRY(check_fork(frame));
     }
     if (parent_kind > 1 || !reader.finished()) {
-        return invalid(
+        return invalid_argument(
             fmt::format("open_run frame of {}/{}: parent kind {} in a body of {} bytes; 0 (none) "
                         "and 1 (a fork: parent run and step) are known, and nothing follows",
                         frame.project, frame.run, parent_kind, body.size()));
@@ -277,15 +271,16 @@ Result<OpenRunFrame> OpenRunFrame::decode(Bytes body) {
     const unsigned mode = frame.mode;
     if (mode > (kCreateIfMissing | kMustCreate | kResume) ||
         (mode & (kMustCreate | kResume)) == (kMustCreate | kResume)) {
-        return invalid(
+        return invalid_argument(
             fmt::format("open_run frame of {}/{}: mode {:#x}; bits 0 (create if "
                         "missing), 1 (must create) and 2 (resume) are known, and 1 and "
                         "2 exclude each other",
                         frame.project, frame.run, mode));
     }
     if (frame.first_number == 0) {
-        return invalid(fmt::format("open_run frame of {}/{}: first number 0; numbers count from 1",
-                                   frame.project, frame.run));
+        return invalid_argument(
+            fmt::format("open_run frame of {}/{}: first number 0; numbers count from 1",
+                        frame.project, frame.run));
     }
     return frame;
 }
@@ -327,12 +322,13 @@ Result<FinishRunFrame> FinishRunFrame::decode(Bytes body) {
     const auto state = reader.get<uint8_t>();
     const Bytes reserved = reader.get_bytes(7);
     if (!reader.finished()) {
-        return invalid(fmt::format("finish_run frame: a body of {} bytes; it has 16", body.size()));
+        return invalid_argument(
+            fmt::format("finish_run frame: a body of {} bytes; it has 16", body.size()));
     }
     TRY(check_reserved("finish_run", reserved));
     if (state != static_cast<uint8_t>(RunState::kFinished) &&
         state != static_cast<uint8_t>(RunState::kFailed)) {
-        return invalid(
+        return invalid_argument(
             fmt::format("finish_run frame: state {}; 1 (finished) or 2 (failed) are known", state));
     }
     frame.state = static_cast<RunState>(state);

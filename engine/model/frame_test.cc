@@ -5,8 +5,7 @@
 
 #include "engine/model/limits.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::frame_test {
 
 using ::testing::HasSubstr;
 
@@ -171,5 +170,4 @@ TEST(SchemaFrame, PieceMustLieWithinTheWhole) {
     EXPECT_THAT(message(0xFFFFFFFF, 0, 5), HasSubstr("at most"));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::frame_test

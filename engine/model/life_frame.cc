@@ -10,19 +10,15 @@ namespace stepdb {
 
 namespace {
 
-Error invalid(std::string message) {
-    return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-
 // A body that must be exactly as long as what was read of it.
 Status check_fixed(const ByteReader& reader, std::string_view frame, size_t bytes, size_t expected,
                    Bytes reserved) {
     if (!reader.finished()) {
-        return invalid(
+        return invalid_argument(
             fmt::format("{} frame: a body of {} bytes; it has {}", frame, bytes, expected));
     }
     if (std::ranges::any_of(reserved, [](std::byte byte) { return byte != std::byte{0}; })) {
-        return invalid(fmt::format("{} frame: reserved bytes are not 0", frame));
+        return invalid_argument(fmt::format("{} frame: reserved bytes are not 0", frame));
     }
     return {};
 }
@@ -50,7 +46,7 @@ Result<SetAttributesFrame> SetAttributesFrame::decode(Bytes body) {
             break;
         }
         if (kind < 1 || kind > static_cast<uint8_t>(AttributeChange::Kind::kRemoveFromSet)) {
-            return invalid(
+            return invalid_argument(
                 fmt::format("set_attributes frame: change {} is of kind {}; 1 to 4 are "
                             "known",
                             i, kind));
@@ -66,8 +62,8 @@ Result<SetAttributesFrame> SetAttributesFrame::decode(Bytes body) {
         frame.changes.push_back(std::move(change));
     }
     if (!reader.finished() || count == 0) {
-        return invalid(fmt::format("set_attributes frame: {} changes in a body of {} bytes", count,
-                                   body.size()));
+        return invalid_argument(fmt::format(
+            "set_attributes frame: {} changes in a body of {} bytes", count, body.size()));
     }
     return frame;
 }
@@ -98,13 +94,14 @@ Result<RestartRunFrame> RestartRunFrame::decode(Bytes body) {
     const auto step = reader.get<double>();
     TRY(check_fixed(reader, "restart_run", body.size(), 24, reserved));
     if (has_step > 1 || !std::isfinite(step) || (has_step == 0 && step != 0)) {
-        return invalid(
+        return invalid_argument(
             fmt::format("restart_run frame: step {} (present: {}); it is finite, and 0 "
                         "if it is not there",
                         step, has_step));
     }
     if (frame.attempt == 0) {
-        return invalid("restart_run frame: attempt 0; a restart opens attempt 1 or a later one");
+        return invalid_argument(
+            "restart_run frame: attempt 0; a restart opens attempt 1 or a later one");
     }
     if (has_step == 1) {
         frame.step = step;
@@ -149,7 +146,7 @@ Result<DiscardAttemptFrame> DiscardAttemptFrame::decode(Bytes body) {
     const Bytes reserved = reader.get_bytes(7);
     TRY(check_fixed(reader, "discard_attempt", body.size(), 16, reserved));
     if (refuse > 1) {
-        return invalid(
+        return invalid_argument(
             fmt::format("discard_attempt frame: flag {} (refuse if forked); 0 or 1", refuse));
     }
     frame.refuse_if_forked = refuse == 1;
@@ -179,7 +176,7 @@ Result<DeleteMetricsFrame> DeleteMetricsFrame::decode(Bytes body) {
         }
         TRY(check_metric(metric));
         if (!frame.metrics.empty() && frame.metrics.back() >= metric) {
-            return invalid(
+            return invalid_argument(
                 fmt::format("delete_metrics frame: '{}' comes after '{}'; paths are in "
                             "ascending order",
                             printable(metric), printable(frame.metrics.back())));
@@ -187,8 +184,8 @@ Result<DeleteMetricsFrame> DeleteMetricsFrame::decode(Bytes body) {
         frame.metrics.emplace_back(metric);
     }
     if (!reader.finished() || count == 0) {
-        return invalid(fmt::format("delete_metrics frame: {} metrics in a body of {} bytes", count,
-                                   body.size()));
+        return invalid_argument(fmt::format(
+            "delete_metrics frame: {} metrics in a body of {} bytes", count, body.size()));
     }
     return frame;
 }
@@ -211,7 +208,7 @@ Result<SetRetentionFrame> SetRetentionFrame::decode(Bytes body) {
     frame.project = reader.get_text(kIdBytesMax);
     frame.age_us = reader.get<int64_t>();
     if (!reader.finished() || frame.age_us < 0) {
-        return invalid(
+        return invalid_argument(
             fmt::format("set_retention frame: an age of {} us in a body of {} bytes; it "
                         "is 0 (keep for ever) or more",
                         frame.age_us, body.size()));

@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::result_columns_test {
 
 TEST(ResultColumns, RepeatedTextsAreOneRun) {
     ColumnCells cells(ColumnType::kText);
@@ -65,5 +64,4 @@ TEST(ResultColumns, BlockKnowsWhenColumnsDiffer) {
     EXPECT_EQ(block.rows(), 2U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::result_columns_test

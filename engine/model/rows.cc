@@ -5,6 +5,7 @@
 
 #include "engine/base/float_bits.h"
 #include "engine/base/lz4.h"
+#include "engine/base/zeros.h"
 #include "engine/model/limits.h"
 
 namespace stepdb {
@@ -19,30 +20,24 @@ constexpr uint8_t kPartPresence = 4;
 // No LZ4 block unpacks to more than 255 times its size, so a larger claim is a lie or damage.
 constexpr size_t kLz4RatioMax = 255;
 
-Error invalid(std::string message) {
-    return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-
 // Reads the next section, or says what was expected and what is there.
 Result<Bytes> take_section(ByteReader& sections, std::string_view what, size_t bytes, uint32_t rows,
                            uint32_t width) {
     if (sections.remaining() < bytes) {
-        return invalid(fmt::format("rows frame: {} of {} rows x {} columns take {} bytes, got {}",
-                                   what, rows, width, bytes, sections.remaining()));
+        return invalid_argument(
+            fmt::format("rows frame: {} of {} rows x {} columns take {} bytes, got {}", what, rows,
+                        width, bytes, sections.remaining()));
     }
     return sections.get_bytes(bytes);
-}
-
-bool all_zero(Bytes bytes) {
-    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
 // A bitmap padded to 8 bytes; returns it without the padding.
 Result<Bytes> take_bitmap(ByteReader& sections, std::string_view what, size_t bytes, uint32_t rows,
                           uint32_t width) {
     TRY_ASSIGN(const Bytes padded, take_section(sections, what, round_up(bytes, 8), rows, width));
-    if (!all_zero(padded.subspan(bytes))) {
-        return invalid(fmt::format("rows frame: the padding after the {} is not zero", what));
+    if (!is_blank(padded.subspan(bytes))) {
+        return invalid_argument(
+            fmt::format("rows frame: the padding after the {} is not zero", what));
     }
     return padded.first(bytes);
 }
@@ -79,13 +74,13 @@ Result<std::vector<std::byte>> unpack(Bytes body) {
     const auto reserved = reader.get<uint32_t>();
     const Bytes packed = reader.get_bytes(reader.remaining());
     if (packed.empty() || reserved != 0) {
-        return invalid(
+        return invalid_argument(
             fmt::format("rows frame: the LZ4 part of {} bytes with reserved field {}; "
                         "it has a length, a zero and a block",
                         body.size(), reserved));
     }
     if (raw_bytes > kFrameBytesMax || raw_bytes > packed.size() * kLz4RatioMax) {
-        return invalid(
+        return invalid_argument(
             fmt::format("rows frame: {} bytes of LZ4 declared to unpack to {}; at most "
                         "{} bytes and {} times the size are possible",
                         packed.size(), raw_bytes, kFrameBytesMax, kLz4RatioMax));
@@ -102,14 +97,14 @@ Status check_axis(const Schema& schema, uint8_t parts, RowPosition& bad) {
     const bool times = (parts & kPartTimes) != 0;
     if (schema.axis() == Axis::kStepped && !steps) {
         bad.row = 0;
-        return invalid(
+        return invalid_argument(
             fmt::format("rows frame: row 0 has no step, but schema {} is stepped (its "
                         "first metric is '{}')",
                         schema.hash().to_hex(), schema.metric(0)));
     }
     if (schema.axis() == Axis::kTimed && (steps || !times)) {
         bad.row = 0;
-        return invalid(fmt::format(
+        return invalid_argument(fmt::format(
             "rows frame: row 0 {}, but schema {} is timed (its first metric "
             "is '{}'): its rows have a time and no step",
             steps ? "has a step" : "has no time", schema.hash().to_hex(), schema.metric(0)));
@@ -122,8 +117,9 @@ Status check_steps(Bytes steps, RowPosition& bad) {
         const auto step = load_le<double>(steps.data() + at);
         if (!std::isfinite(step)) {
             bad.row = static_cast<uint32_t>(at / 8);
-            return invalid(fmt::format("rows frame: row {} has step {}; steps are finite numbers",
-                                       at / 8, format_value(step)));
+            return invalid_argument(
+                fmt::format("rows frame: row {} has step {}; steps are finite numbers", at / 8,
+                            format_value(step)));
         }
     }
     return {};
@@ -144,16 +140,16 @@ Result<RowsView::Head> RowsView::decode_head(Bytes body) {
     const auto compression = reader.get<uint8_t>();
     const auto row_flags = reader.get<uint8_t>();
     if (reader.failed()) {
-        return invalid(fmt::format("rows frame: a body of {} bytes; its head alone has {}",
-                                   body.size(), kHeadBytes));
+        return invalid_argument(fmt::format("rows frame: a body of {} bytes; its head alone has {}",
+                                            body.size(), kHeadBytes));
     }
     if (head.rows == 0 || head.rows > kFrameRowsMax) {
-        return invalid(
+        return invalid_argument(
             fmt::format("rows frame of {} rows; 1 to {} are allowed", head.rows, kFrameRowsMax));
     }
     if (parts > (kPartSteps | kPartTimes | kPartPresence) || layout > 2 || compression > 1 ||
         row_flags != 0) {
-        return invalid(
+        return invalid_argument(
             fmt::format("rows frame with parts {:#x}, values {}, compression {}, row "
                         "flags {}; at most 0x7, 2, 1 and 0 are known",
                         parts, layout, compression, row_flags));
@@ -197,7 +193,7 @@ Status RowsView::read_sections(Bytes sections, uint8_t parts, RowPosition& bad) 
                    take_bitmap(reader, "float64 columns", bitmap_bytes(), rows, width_));
         if (has_bits_beyond(float64_columns_, width_)) {
             bad.column = width_;
-            return invalid(
+            return invalid_argument(
                 fmt::format("rows frame: the float64 columns name one beyond the "
                             "schema's {}",
                             width_));
@@ -219,7 +215,7 @@ Status RowsView::read_sections(Bytes sections, uint8_t parts, RowPosition& bad) 
     }
     TRY_ASSIGN(values_, take_section(reader, "values", value_bytes, rows, width_));
     if (reader.remaining() != 0) {
-        return invalid(
+        return invalid_argument(
             fmt::format("rows frame: values of {} rows x {} columns take {} bytes, got "
                         "{} (is it the right schema?)",
                         rows, width_, value_bytes, value_bytes + reader.remaining()));
@@ -232,7 +228,7 @@ Status RowsView::check_presence(RowPosition& bad) const {
         if (has_bits_beyond(presence_row(row), width_)) {
             bad.row = row;
             bad.column = width_;
-            return invalid(
+            return invalid_argument(
                 fmt::format("rows frame: the presence bits of row {} name a column "
                             "beyond the schema's {}",
                             row, width_));

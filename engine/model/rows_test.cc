@@ -11,8 +11,7 @@
 #include "engine/base/lz4.h"
 #include "engine/model/limits.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::rows_test {
 
 using ::testing::HasSubstr;
 using Row = std::vector<std::optional<double>>;
@@ -381,5 +380,4 @@ TEST(RowsBuilder, IsEmptyAfterFinish) {
     EXPECT_EQ(view.step(0), 2);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::rows_test

@@ -14,23 +14,21 @@ namespace {
 // So few columns are looked through; a list of them by path would be a tenth of the schema.
 constexpr size_t kUnsortedMax = 32;
 
-Error invalid(std::string message) {
-    return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-
 Status check_text(std::string_view what, std::string_view text, size_t bytes_max) {
     if (text.empty()) {
-        return invalid(fmt::format("{} is empty; it needs 1 to {} bytes", what, bytes_max));
+        return invalid_argument(
+            fmt::format("{} is empty; it needs 1 to {} bytes", what, bytes_max));
     }
     if (text.size() > bytes_max) {
-        return invalid(fmt::format("{} '{}' has {} bytes; at most {} are allowed", what,
-                                   printable(text, 60), text.size(), bytes_max));
+        return invalid_argument(fmt::format("{} '{}' has {} bytes; at most {} are allowed", what,
+                                            printable(text, 60), text.size(), bytes_max));
     }
     if (!is_valid_utf8(text)) {
-        return invalid(fmt::format("{} '{}' is not valid UTF-8", what, printable(text)));
+        return invalid_argument(fmt::format("{} '{}' is not valid UTF-8", what, printable(text)));
     }
     if (has_control_characters(text)) {
-        return invalid(fmt::format("{} '{}' has a control character", what, printable(text)));
+        return invalid_argument(
+            fmt::format("{} '{}' has a control character", what, printable(text)));
     }
     return {};
 }
@@ -41,7 +39,7 @@ Status check_id(std::string_view what, std::string_view id) {
     TRY(check_text(fmt::format("{} id", what), id, kIdBytesMax));
     const size_t bad = id.find_first_of("/#* \"'");
     if (bad != std::string_view::npos) {
-        return invalid(
+        return invalid_argument(
             fmt::format("{} id '{}' has '{}' at byte {}; `/`, `#`, `*`, blank and quotes "
                         "are not allowed",
                         what, printable(id), id[bad], bad));
@@ -60,8 +58,8 @@ Result<Schema> Schema::create(Axis axis, std::vector<std::string> metrics) {
 
 Result<Schema> Schema::create(Axis axis, std::span<const std::string_view> metrics) {
     if (metrics.empty() || metrics.size() > kSchemaMetricsMax) {
-        return invalid(fmt::format("a schema of {} metrics; 1 to {} are allowed", metrics.size(),
-                                   kSchemaMetricsMax));
+        return invalid_argument(fmt::format("a schema of {} metrics; 1 to {} are allowed",
+                                            metrics.size(), kSchemaMetricsMax));
     }
     constexpr size_t kCanonicalBytes = 5;  // of the encoding, and four more a metric
     size_t text_bytes = 0;
@@ -74,8 +72,9 @@ Result<Schema> Schema::create(Axis axis, std::span<const std::string_view> metri
     }
     const size_t canonical_bytes = kCanonicalBytes + 4 * metrics.size() + text_bytes;
     if (canonical_bytes > kSchemaBytesMax) {
-        return invalid(fmt::format("schema of {} metrics takes {} bytes; at most {} are allowed",
-                                   metrics.size(), canonical_bytes, kSchemaBytesMax));
+        return invalid_argument(
+            fmt::format("schema of {} metrics takes {} bytes; at most {} are allowed",
+                        metrics.size(), canonical_bytes, kSchemaBytesMax));
     }
     std::vector<uint32_t> sorted(metrics.size());
     std::iota(sorted.begin(), sorted.end(), 0U);
@@ -85,8 +84,9 @@ Result<Schema> Schema::create(Axis axis, std::span<const std::string_view> metri
         const uint32_t a = sorted[i - 1];
         const uint32_t b = sorted[i];
         if (metrics[a] == metrics[b]) {
-            return invalid(fmt::format("schema names metric '{}' twice, in columns {} and {}",
-                                       metrics[a], std::min(a, b), std::max(a, b)));
+            return invalid_argument(
+                fmt::format("schema names metric '{}' twice, in columns {} and {}", metrics[a],
+                            std::min(a, b), std::max(a, b)));
         }
     }
     Schema schema;
@@ -109,14 +109,14 @@ Result<Schema> Schema::decode(Bytes canonical) {
     const auto axis = reader.get<uint8_t>();
     const auto count = reader.get<uint32_t>();
     if (reader.failed() || axis > static_cast<uint8_t>(Axis::kTimed)) {
-        return invalid(
+        return invalid_argument(
             fmt::format("schema encoding of {} bytes with axis {}: axis is 0 (stepped) or "
                         "1 (timed)",
                         canonical.size(), axis));
     }
     // A path takes at least 5 bytes: an absurd count costs no memory.
     if (count > reader.remaining() / 5) {
-        return invalid(
+        return invalid_argument(
             fmt::format("schema declares {} metrics in {} bytes", count, canonical.size()));
     }
     std::vector<std::string_view> metrics;
@@ -125,12 +125,13 @@ Result<Schema> Schema::decode(Bytes canonical) {
         const auto length = reader.get<uint32_t>();
         const Bytes text = reader.get_bytes(length);
         if (reader.failed()) {
-            return invalid(fmt::format("schema encoding ends within metric {} of {}", i, count));
+            return invalid_argument(
+                fmt::format("schema encoding ends within metric {} of {}", i, count));
         }
         metrics.push_back(as_text(text));
     }
     if (!reader.finished()) {
-        return invalid(
+        return invalid_argument(
             fmt::format("schema encoding has {} bytes after its last metric", reader.remaining()));
     }
     return create(static_cast<Axis>(axis), metrics);

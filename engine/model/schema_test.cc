@@ -8,8 +8,7 @@
 #include "engine/base/coding.h"
 #include "engine/model/limits.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::schema_test {
 
 using ::testing::HasSubstr;
 
@@ -90,5 +89,4 @@ TEST(Ids, RefuseWhatWouldBreakPaths) {
     EXPECT_THAT(check_id("project", "a/b").error().message(), HasSubstr("project id 'a/b'"));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::schema_test

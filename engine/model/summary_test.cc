@@ -14,8 +14,7 @@
 #include "engine/base/float_bits.h"
 #include "engine/model/value_loops.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::summary_test {
 
 constexpr double kMax = std::numeric_limits<double>::max();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -300,5 +299,4 @@ TEST(Summary, AddsUpInTheSameOrderOnEveryProcessor) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::summary_test

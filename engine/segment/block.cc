@@ -27,10 +27,6 @@ namespace {
 //   varint n, n bytes   sequences, integers
 constexpr uint8_t kAxisFormat = 1;
 
-Error bad(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
 template <typename T>
 std::vector<T> reordered(std::span<const T> values, const std::vector<uint32_t>& order) {
     if (order.empty()) {
@@ -76,7 +72,7 @@ std::vector<std::byte> encode_axis(const AxisColumns& columns, Axis axis) {
 Result<Bytes> read_part(ByteReader& reader, std::string_view what) {
     uint64_t bytes = 0;
     if (!read_varint(reader, bytes) || bytes > reader.remaining()) {
-        return bad(fmt::format("axis section ends within its {}", what));
+        return corruption(fmt::format("axis section ends within its {}", what));
     }
     return reader.get_bytes(bytes);
 }
@@ -87,7 +83,7 @@ Status check_axis(const AxisColumns& columns, const BlockInfo& info) {
         if (columns.keys[row] < columns.keys[row - 1] ||
             (columns.keys[row] == columns.keys[row - 1] &&
              columns.sequences[row] < columns.sequences[row - 1])) {
-            return bad(fmt::format("row {} sorts before the row above it", row));
+            return corruption(fmt::format("row {} sorts before the row above it", row));
         }
     }
     const auto [time_min, time_max] = std::ranges::minmax(columns.times);
@@ -95,7 +91,7 @@ Status check_axis(const AxisColumns& columns, const BlockInfo& info) {
     if (columns.keys.front() != info.key_min || columns.keys.back() != info.key_max ||
         time_min != info.time_min || time_max != info.time_max ||
         sequence_min != info.sequence_min || sequence_max != info.sequence_max) {
-        return bad(
+        return corruption(
             fmt::format("keys {}..{}, times {}..{}, sequences {}..{}; expected {}..{}, "
                         "{}..{}, {}..{}",
                         columns.keys.front(), columns.keys.back(), time_min, time_max, sequence_min,
@@ -108,7 +104,7 @@ Status check_axis(const AxisColumns& columns, const BlockInfo& info) {
 Status check_size(const BlockInfo& info) {
     if (info.rows == 0 || info.rows > kBlockRowsMax || info.columns == 0 ||
         info.columns > kSchemaMetricsMax) {
-        return bad(
+        return corruption(
             fmt::format("a block of {} rows and {} columns; 1 to {} and 1 to {} are "
                         "possible",
                         info.rows, info.columns, kBlockRowsMax, kSchemaMetricsMax));
@@ -410,8 +406,8 @@ Result<AxisParts> read_axis_parts(Bytes section, const BlockInfo& info) {
                           "axis section has format {}; this program reads {}", format, kAxisFormat);
     }
     if (axis != static_cast<uint8_t>(info.axis) || reserved != 0) {
-        return bad(fmt::format("axis section of {} bytes with axis {}, expected {}", section.size(),
-                               axis, static_cast<unsigned>(info.axis)));
+        return corruption(fmt::format("axis section of {} bytes with axis {}, expected {}",
+                                      section.size(), axis, static_cast<unsigned>(info.axis)));
     }
     AxisParts parts;
     TRY_ASSIGN(parts.keys, read_part(reader, "keys"));
@@ -419,7 +415,8 @@ Result<AxisParts> read_axis_parts(Bytes section, const BlockInfo& info) {
     TRY_ASSIGN(parts.sequences, read_part(reader, "sequences"));
     const bool timed = info.axis == Axis::kTimed;
     if (!reader.finished() || (timed && !parts.times.empty())) {
-        return bad(fmt::format("axis section of {} bytes has more than it should", section.size()));
+        return corruption(
+            fmt::format("axis section of {} bytes has more than it should", section.size()));
     }
     return parts;
 }

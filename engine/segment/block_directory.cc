@@ -15,27 +15,6 @@ namespace {
 constexpr uint8_t kDirectoryFormat = 1;
 constexpr uint8_t kDirectoryOfPartsFormat = 2;
 
-Error bad(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
-void append_sized_integers(std::span<const int64_t> values, std::vector<std::byte>& out) {
-    std::vector<std::byte> encoded;
-    encode_integers(values, encoded);
-    append_varint(out, encoded.size());
-    out.insert(out.end(), encoded.begin(), encoded.end());
-}
-
-Result<std::vector<int64_t>> read_sized_integers(ByteReader& reader, size_t count) {
-    uint64_t bytes = 0;
-    if (!read_varint(reader, bytes) || bytes > reader.remaining()) {
-        return bad("block directory ends within its strips");
-    }
-    std::vector<int64_t> values(count);
-    TRY(decode_integers(reader.get_bytes(bytes), values));
-    return values;
-}
-
 std::vector<std::byte> encode(uint8_t format, std::span<const Strip> strips,
                               std::span<const uint32_t> chunk_bytes) {
     std::vector<int64_t> first_columns;
@@ -98,7 +77,7 @@ Result<BlockDirectory> BlockDirectory::read(Bytes section, const BlockInfo& info
     }
     if (!read_varint(reader, index_bytes) || !read_varint(reader, strip_count) ||
         std::ranges::any_of(reserved, [](std::byte byte) { return byte != std::byte{0}; })) {
-        return bad(fmt::format("block directory of {} bytes is malformed", section.size()));
+        return corruption(fmt::format("block directory of {} bytes is malformed", section.size()));
     }
     if (index_bytes != 0) {
         return make_error(ErrorCode::kUnsupportedVersion,
@@ -107,8 +86,8 @@ Result<BlockDirectory> BlockDirectory::read(Bytes section, const BlockInfo& info
     }
     // A strip takes at least its checksum here.
     if (strip_count > info.columns || strip_count > reader.remaining() / sizeof(uint64_t)) {
-        return bad(fmt::format("block directory declares {} strips for {} columns", strip_count,
-                               info.columns));
+        return corruption(fmt::format("block directory declares {} strips for {} columns",
+                                      strip_count, info.columns));
     }
     TRY_ASSIGN(const auto first_columns, read_sized_integers(reader, strip_count));
     TRY_ASSIGN(const auto strip_bytes, read_sized_integers(reader, strip_count));
@@ -119,8 +98,8 @@ Result<BlockDirectory> BlockDirectory::read(Bytes section, const BlockInfo& info
         if (first_columns[i] <= column || first_columns[i] >= int64_t{info.columns} ||
             strip_bytes[i] <= 0 || strip_bytes[i] > int64_t{UINT32_MAX} ||
             static_cast<uint64_t>(strip_bytes[i]) > info.strips_bytes - offset) {
-            return bad(fmt::format("strip {} of {}: {} bytes from column {} do not fit", i,
-                                   strip_count, strip_bytes[i], first_columns[i]));
+            return corruption(fmt::format("strip {} of {}: {} bytes from column {} do not fit", i,
+                                          strip_count, strip_bytes[i], first_columns[i]));
         }
         column = first_columns[i];
         strips[i].first_column = static_cast<uint32_t>(column);
@@ -130,7 +109,7 @@ Result<BlockDirectory> BlockDirectory::read(Bytes section, const BlockInfo& info
         offset += strips[i].bytes;
     }
     if (reader.failed() || offset != info.strips_bytes) {
-        return bad(
+        return corruption(
             fmt::format("strips of {} bytes in all, expected {}", offset, info.strips_bytes));
     }
     BlockDirectory directory(reader.get_bytes(reader.remaining()), info.columns);
@@ -154,14 +133,14 @@ Status BlockDirectory::check_lengths(size_t strip, std::span<const int64_t> leng
     uint64_t total = 0;
     for (const int64_t length : lengths) {
         if (length < 0 || static_cast<uint64_t>(length) > strips_[strip].bytes - total) {
-            return bad(fmt::format("a chunk of {} bytes in strip {} of {} bytes", length, strip,
-                                   strips_[strip].bytes));
+            return corruption(fmt::format("a chunk of {} bytes in strip {} of {} bytes", length,
+                                          strip, strips_[strip].bytes));
         }
         total += static_cast<uint64_t>(length);
     }
     if (total != strips_[strip].bytes) {
-        return bad(fmt::format("chunks of {} bytes in strip {} of {} bytes", total, strip,
-                               strips_[strip].bytes));
+        return corruption(fmt::format("chunks of {} bytes in strip {} of {} bytes", total, strip,
+                                      strips_[strip].bytes));
     }
     return {};
 }

@@ -21,10 +21,6 @@ bool rises(const IntegerStride& values, uint32_t rows, int64_t limit) {
            static_cast<uint64_t>(values.stride) <= room / (rows - 1);
 }
 
-Error bad(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
 }  // namespace
 
 Result<BlockKeys> BlockKeys::read(const AxisParts& axis, const BlockInfo& info) {
@@ -47,13 +43,13 @@ Result<BlockKeys> BlockKeys::read(const AxisParts& axis, const BlockInfo& info) 
         TRY(info.axis == Axis::kTimed ? decode_integers(axis.keys, keys.keys_)
                                       : decode_steps(axis.keys, keys.keys_));
         if (!std::ranges::is_sorted(keys.keys_)) {
-            return bad("keys of a block are out of order");
+            return corruption("keys of a block are out of order");
         }
         keys.is_distinct_ = std::ranges::adjacent_find(keys.keys_) == keys.keys_.end();
     }
     if (keys[0] != info.key_min || keys[info.rows - 1] != info.key_max) {
-        return bad(fmt::format("keys {}..{}; expected {}..{}", keys[0], keys[info.rows - 1],
-                               info.key_min, info.key_max));
+        return corruption(fmt::format("keys {}..{}; expected {}..{}", keys[0], keys[info.rows - 1],
+                                      info.key_min, info.key_max));
     }
     return keys;
 }

@@ -12,8 +12,7 @@
 #include "engine/segment/block_directory.h"
 #include "engine/segment/chunk.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::block_test {
 
 uint64_t test_seed() {
     const char* text = std::getenv("STEPDB_SEED");  // NOLINT(concurrency-mt-unsafe)
@@ -356,5 +355,4 @@ TEST(Block, GarbledSectionsNeverCrash) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::block_test

@@ -65,20 +65,16 @@ ValueForm append_payload(std::span<const double> values, std::vector<std::byte>&
     return form;
 }
 
-Error bad(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
 // Reads the bitmap into words; returns the number of rows present.
 Result<size_t> read_bitmap(ByteReader& reader, uint32_t rows, std::vector<uint64_t>& presence) {
     const Bytes bitmap = reader.get_bytes(bitmap_bytes(rows));
     if (reader.failed()) {
-        return bad(fmt::format("chunk ends within the bitmap of {} rows", rows));
+        return corruption(fmt::format("chunk ends within the bitmap of {} rows", rows));
     }
     presence.assign((size_t{rows} + 63) / 64, 0);
     std::memcpy(presence.data(), bitmap.data(), bitmap.size());
     if (rows % 64 != 0 && presence.back() >> (rows % 64) != 0) {
-        return bad(fmt::format("chunk's bitmap names rows beyond {}", rows));
+        return corruption(fmt::format("chunk's bitmap names rows beyond {}", rows));
     }
     size_t count = 0;
     for (const uint64_t word : presence) {
@@ -92,7 +88,7 @@ Result<size_t> read_ordinals(ByteReader& reader, uint32_t rows, std::vector<uint
     uint64_t bytes = 0;
     if (!read_varint(reader, count) || !read_varint(reader, bytes) || count > rows ||
         bytes > reader.remaining()) {
-        return bad(fmt::format("chunk names {} of {} rows in {} bytes", count, rows, bytes));
+        return corruption(fmt::format("chunk names {} of {} rows in {} bytes", count, rows, bytes));
     }
     std::vector<int64_t> ordinals(count);
     TRY(decode_integers(reader.get_bytes(bytes), ordinals));
@@ -100,7 +96,8 @@ Result<size_t> read_ordinals(ByteReader& reader, uint32_t rows, std::vector<uint
     int64_t last = -1;
     for (const int64_t ordinal : ordinals) {
         if (ordinal <= last || ordinal >= int64_t{rows}) {
-            return bad(fmt::format("chunk names row {} after row {} of {}", ordinal, last, rows));
+            return corruption(
+                fmt::format("chunk names row {} after row {} of {}", ordinal, last, rows));
         }
         const auto row = static_cast<uint64_t>(ordinal);
         presence[row / 64] |= uint64_t{1} << (row % 64);
@@ -218,7 +215,7 @@ Result<ChunkSections> read_chunk_sections(Bytes chunk, uint32_t rows) {
     ByteReader reader(chunk);
     const auto bits = reader.get<uint8_t>();
     if (reader.failed() || (bits & ~kHeadBits) != 0) {
-        return bad(fmt::format("chunk of {} bytes begins with {:#x}", chunk.size(), bits));
+        return corruption(fmt::format("chunk of {} bytes begins with {:#x}", chunk.size(), bits));
     }
     const uint8_t presence = bits & kPresenceMask;
     ChunkSections sections;
@@ -230,15 +227,15 @@ Result<ChunkSections> read_chunk_sections(Bytes chunk, uint32_t rows) {
     } else if (presence == kOrdinals) {
         TRY_ASSIGN(sections.count, read_ordinals(reader, rows, sections.presence));
     } else if (presence != kAllRows) {
-        return bad(fmt::format("chunk has presence of kind {}", presence));
+        return corruption(fmt::format("chunk has presence of kind {}", presence));
     }
     if (sections.count == 0) {
-        return bad("chunk has no value, and then should not be there");
+        return corruption("chunk has no value, and then should not be there");
     }
     sections.payload = reader.get_bytes(reader.remaining());
     if ((bits & kNodesBit) != 0) {
         if (sections.form.constant) {
-            return bad("chunk of a constant has index nodes");
+            return corruption("chunk of a constant has index nodes");
         }
         TRY_ASSIGN(sections.nodes,
                    ValueNodes::read(sections.payload, sections.form.float64, sections.count));
@@ -248,7 +245,7 @@ Result<ChunkSections> read_chunk_sections(Bytes chunk, uint32_t rows) {
 
 Result<size_t> verify_chunk(Bytes chunk, uint32_t rows) {
     if (chunk.empty()) {
-        return bad(fmt::format("chunk of {} rows has no bytes", rows));
+        return corruption(fmt::format("chunk of {} rows has no bytes", rows));
     }
     std::vector<ChunkPart> parts;
     TRY(append_chunk_parts(chunk, rows, parts));
@@ -262,7 +259,7 @@ Result<size_t> verify_chunk(Bytes chunk, uint32_t rows) {
         values.resize(sections.count);
         TRY(decode_values(sections.form, sections.payload, values));
         if (sections.nodes && !sections.nodes->agrees(values)) {
-            return bad("index nodes of a chunk are not those of its values");
+            return corruption("index nodes of a chunk are not those of its values");
         }
         count += sections.count;
     }

@@ -13,27 +13,6 @@ namespace {
 
 constexpr std::byte kInParts{1U << 4U};
 
-Error bad(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
-void append_sized_integers(std::span<const int64_t> values, std::vector<std::byte>& out) {
-    std::vector<std::byte> encoded;
-    encode_integers(values, encoded);
-    append_varint(out, encoded.size());
-    out.insert(out.end(), encoded.begin(), encoded.end());
-}
-
-Result<std::vector<int64_t>> read_sized_integers(ByteReader& reader, size_t count) {
-    uint64_t bytes = 0;
-    if (!read_varint(reader, bytes) || bytes > reader.remaining()) {
-        return bad("chunk ends before its parts");
-    }
-    std::vector<int64_t> values(count);
-    TRY(decode_integers(reader.get_bytes(bytes), values));
-    return values;
-}
-
 }  // namespace
 
 bool is_in_parts(Bytes chunk) {
@@ -48,7 +27,7 @@ Status append_chunk_parts(Bytes chunk, uint32_t rows, std::vector<ChunkPart>& pa
     ByteReader reader(chunk.subspan(1));
     uint64_t count = 0;
     if (!read_varint(reader, count) || count < 2 || count > rows) {
-        return bad(fmt::format("chunk of {} rows is in {} parts", rows, count));
+        return corruption(fmt::format("chunk of {} rows is in {} parts", rows, count));
     }
     TRY_ASSIGN(const auto part_rows, read_sized_integers(reader, count));
     TRY_ASSIGN(const auto part_bytes, read_sized_integers(reader, count));
@@ -57,22 +36,22 @@ Status append_chunk_parts(Bytes chunk, uint32_t rows, std::vector<ChunkPart>& pa
     for (size_t i = 0; i < count; ++i) {
         if (part_rows[i] < 1 || part_rows[i] > int64_t{rows_left} || part_bytes[i] < 0 ||
             static_cast<uint64_t>(part_bytes[i]) > reader.remaining()) {
-            return bad(fmt::format("part {} of {}: {} rows in {} bytes, {} and {} are left", i,
-                                   count, part_rows[i], part_bytes[i], rows_left,
-                                   reader.remaining()));
+            return corruption(fmt::format("part {} of {}: {} rows in {} bytes, {} and {} are left",
+                                          i, count, part_rows[i], part_bytes[i], rows_left,
+                                          reader.remaining()));
         }
         const ChunkPart part{static_cast<uint32_t>(part_rows[i]),
                              reader.get_bytes(static_cast<size_t>(part_bytes[i]))};
         if (is_in_parts(part.chunk)) {
-            return bad(fmt::format("part {} of {} is in parts itself", i, count));
+            return corruption(fmt::format("part {} of {} is in parts itself", i, count));
         }
         rows_left -= part.rows;
         has_value = has_value || !part.chunk.empty();
         parts.push_back(part);
     }
     if (rows_left != 0 || !reader.finished() || !has_value) {
-        return bad(fmt::format("{} parts leave {} of {} rows and {} bytes over", count, rows_left,
-                               rows, reader.remaining()));
+        return corruption(fmt::format("{} parts leave {} of {} rows and {} bytes over", count,
+                                      rows_left, rows, reader.remaining()));
     }
     return {};
 }

@@ -8,8 +8,7 @@
 #include "engine/base/float_bits.h"
 #include "engine/segment/chunk.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::chunk_parts_test {
 
 std::vector<std::byte> full_chunk(const std::vector<double>& values) {
     std::vector<std::byte> chunk;
@@ -130,5 +129,4 @@ TEST(ChunkParts, WhatDoesNotMakeUpTheChunkIsRefused) {
     EXPECT_TRUE(refused(std::vector<std::byte>{std::byte{16}, std::byte{1}}, 388));  // one part
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::chunk_parts_test

@@ -8,8 +8,7 @@
 #include "engine/segment/chunk_parts.h"
 #include "tests/support/sim_executor.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::column_reader_test {
 
 // A block of one column, and what is in it.
 struct Example {
@@ -221,5 +220,4 @@ TEST(BlockKeys, KeysThatComeTwiceAreTold) {
     EXPECT_FALSE(BlockKeys::read(*read_axis_parts(section, info), info));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::column_reader_test

@@ -10,8 +10,7 @@
 #include "engine/segment/segment_format.h"
 #include "engine/segment/summary_section.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::format_example_test {
 
 // The bytes of the fenced hex dump after "<!-- example: NAME -->": an offset, then pairs of hex
 // digits up to a semicolon. Checks the offsets.
@@ -145,5 +144,4 @@ TEST(FormatExample, FileHeaderIsWhatIsWritten) {
     EXPECT_EQ(load_le<uint64_t>(page.data() + kFileHeaderBytes - 8), 0x63A6E7F6BF325A6BU);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::format_example_test

@@ -7,6 +7,7 @@
 #include "engine/base/coding.h"
 #include "engine/base/lz4.h"
 #include "engine/base/text.h"
+#include "engine/base/zeros.h"
 #include "engine/codec/integer_codec.h"
 #include "engine/codec/varint.h"
 #include "engine/model/limits.h"
@@ -23,14 +24,6 @@ constexpr std::array<size_t, kIndexFormat + 1> kIndexColumnsOf = {0, 15, 17, 19}
 constexpr size_t kIndexColumns = kIndexColumnsOf[kIndexFormat];
 constexpr size_t kNamesPieceBytes = 4U << 20U;
 constexpr size_t kChecksumAt = kPageBytes - 8;
-
-Error bad(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
-bool all_zero(Bytes bytes) {
-    return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
-}
 
 std::array<int64_t, kIndexColumns> fields_of(const SegmentBlock& block) {
     const BlockInfo& info = block.info;
@@ -97,16 +90,16 @@ Status place_blocks(std::vector<SegmentBlock>& blocks, uint64_t end) {
         SegmentBlock& block = blocks[i];
         block.offset = offset;
         if (offset > end || block.info.strips_bytes > end || block.end() > end) {
-            return bad(fmt::format("block {} of {} ends at {}, beyond {}", i, blocks.size(),
-                                   block.end(), end));
+            return corruption(fmt::format("block {} of {} ends at {}, beyond {}", i, blocks.size(),
+                                          block.end(), end));
         }
         if (i > 0 && sorts_before(block.info, blocks[i - 1].info)) {
-            return bad(fmt::format("block {} sorts before block {}", i, i - 1));
+            return corruption(fmt::format("block {} sorts before block {}", i, i - 1));
         }
         offset = block.end();
     }
     if (offset != end) {
-        return bad(fmt::format("blocks end at {}, expected {}", offset, end));
+        return corruption(fmt::format("blocks end at {}, expected {}", offset, end));
     }
     return {};
 }
@@ -119,12 +112,13 @@ Result<std::vector<std::byte>> unpack_names(Bytes section) {
         const auto packed_bytes = reader.get<uint32_t>();
         const Bytes packed = reader.get_bytes(packed_bytes);
         if (reader.failed() || raw_bytes > kNamesPieceBytes) {
-            return bad(fmt::format("a piece of names of {} bytes, packed {}, in a section of {}",
-                                   raw_bytes, packed_bytes, section.size()));
+            return corruption(
+                fmt::format("a piece of names of {} bytes, packed {}, in a section of {}",
+                            raw_bytes, packed_bytes, section.size()));
         }
         const auto piece = lz4_decompress(packed, raw_bytes);
         if (!piece) {
-            return bad(piece.error().message());
+            return corruption(piece.error().message());
         }
         raw.insert(raw.end(), piece->begin(), piece->end());
     }
@@ -185,15 +179,16 @@ Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count
                           kIndexFormat);
     }
     // A block takes at least its two checksums here: an absurd count costs no memory.
-    if (reader.failed() || !all_zero(reserved) || count > index.size() / 16) {
-        return bad(fmt::format("block index of {} bytes for {} blocks", index.size(), count));
+    if (reader.failed() || !is_blank(reserved) || count > index.size() / 16) {
+        return corruption(
+            fmt::format("block index of {} bytes for {} blocks", index.size(), count));
     }
     std::vector<std::array<int64_t, kIndexColumns>> fields(count);
     std::vector<int64_t> column(count);
     for (size_t field = 0; !reader.failed() && field < kIndexColumnsOf[format]; ++field) {
         uint64_t bytes = 0;
         if (!read_varint(reader, bytes) || bytes > reader.remaining()) {
-            return bad(fmt::format("block index ends within its column {}", field));
+            return corruption(fmt::format("block index ends within its column {}", field));
         }
         TRY(decode_integers(reader.get_bytes(bytes), column));
         for (size_t i = 0; i < count; ++i) {
@@ -206,7 +201,7 @@ Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count
             fields[i][16] = fields[i][5];
         }
         if (!read_fields(fields[i], blocks[i].info)) {
-            return bad(fmt::format("block index: entry {} of {} cannot be", i, count));
+            return corruption(fmt::format("block index: entry {} of {} cannot be", i, count));
         }
         blocks[i].axis_checksum = reader.get<uint64_t>();
     }
@@ -228,7 +223,8 @@ Result<std::vector<SegmentBlock>> decode_block_index(Bytes index, uint64_t count
         }
     }
     if (!reader.finished()) {
-        return bad(fmt::format("block index of {} bytes is not {} entries", index.size(), count));
+        return corruption(
+            fmt::format("block index of {} bytes is not {} entries", index.size(), count));
     }
     TRY(place_blocks(blocks, end));
     return blocks;
@@ -275,7 +271,8 @@ Result<SegmentNames> decode_segment_names(Bytes section) {
         run.project = record.get_text(kIdBytesMax);
         run.name = record.get_text(kIdBytesMax);
         if (reader.failed() || record.failed()) {
-            return bad(fmt::format("segment names: run {} of {} is malformed", i, run_count));
+            return corruption(
+                fmt::format("segment names: run {} of {} is malformed", i, run_count));
         }
         names.runs.push_back(std::move(run));
     }
@@ -285,12 +282,13 @@ Result<SegmentNames> decode_segment_names(Bytes section) {
         const std::string_view canonical = reader.get_text(kSchemaBytesMax);
         auto schema = Schema::decode(as_bytes(canonical));
         if (reader.failed() || !schema) {
-            return bad(fmt::format("segment names: schema {} of {} is malformed", i, schema_count));
+            return corruption(
+                fmt::format("segment names: schema {} of {} is malformed", i, schema_count));
         }
         names.schemas.push_back({id, std::make_shared<const Schema>(*std::move(schema))});
     }
     if (!reader.finished()) {
-        return bad(fmt::format("segment names of {} bytes are malformed", raw.size()));
+        return corruption(fmt::format("segment names of {} bytes are malformed", raw.size()));
     }
     return names;
 }
@@ -319,8 +317,9 @@ Result<SegmentFooter> decode_segment_footer(Bytes page, const Id128& store, uint
     ByteReader reader(page.first(kChecksumAt));
     const std::string_view magic = as_text(reader.get_bytes(kFooterMagic.size()));
     if (magic != kFooterMagic || stored != computed) {
-        return bad(fmt::format("footer begins with '{}', checksum {:016x}; expected '{}', {:016x}",
-                               printable(magic), computed, kFooterMagic, stored));
+        return corruption(
+            fmt::format("footer begins with '{}', checksum {:016x}; expected '{}', {:016x}",
+                        printable(magic), computed, kFooterMagic, stored));
     }
     SegmentFooter footer;
     footer.file_bytes = reader.get<uint64_t>();
@@ -339,8 +338,8 @@ Result<SegmentFooter> decode_segment_footer(Bytes page, const Id128& store, uint
                           footer.index_offset == footer.names_offset + footer.names_bytes &&
                           footer.index_bytes <= end - footer.index_offset &&
                           round_up(footer.index_offset + footer.index_bytes, kPageBytes) == end;
-    if (!in_order || reserved != 0 || !all_zero(reader.get_bytes(reader.remaining()))) {
-        return bad(
+    if (!in_order || reserved != 0 || !is_blank(reader.get_bytes(reader.remaining()))) {
+        return corruption(
             fmt::format("footer of a file of {} bytes: file of {}, names at {} of {}, index "
                         "at {} of {} do not fit",
                         file_bytes, footer.file_bytes, footer.names_offset, footer.names_bytes,

@@ -6,8 +6,7 @@
 #include "engine/segment/segment_writer.h"
 #include "tests/support/sim_file_system.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::segment_test {
 
 using testing::HasSubstr;
 
@@ -290,5 +289,4 @@ TEST_F(SegmentTest, FileOfAnotherStoreIdOrLengthIsRefused) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::segment_test

@@ -24,10 +24,6 @@ constexpr std::array<uint64_t Summary::*, 4> kCounts = {
 constexpr std::array<SummaryPoint Summary::*, 4> kPoints = {&Summary::first, &Summary::last,
                                                             &Summary::min, &Summary::max};
 
-Error bad(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
 // Parts of one entry a column, on their way in or out.
 class PartWriter {
   public:
@@ -90,7 +86,7 @@ class PartReader {
     Status get_values(const Set& set) {
         const auto bits = reader_.get<uint8_t>();
         if ((bits & ~(kFloat64Bit | kConstantBit)) != 0) {
-            return bad(fmt::format("summaries: a part of values begins with {:#x}", bits));
+            return corruption(fmt::format("summaries: a part of values begins with {:#x}", bits));
         }
         TRY_ASSIGN(const Bytes part, get_part());
         const ValueForm form{(bits & kFloat64Bit) != 0, (bits & kConstantBit) != 0};
@@ -102,7 +98,7 @@ class PartReader {
     Result<Bytes> get_part() {
         uint64_t bytes = 0;
         if (!read_varint(reader_, bytes) || bytes > reader_.remaining()) {
-            return bad("summaries end within a part");
+            return corruption("summaries end within a part");
         }
         return reader_.get_bytes(bytes);
     }
@@ -177,8 +173,8 @@ Status check(const std::vector<ColumnSummary>& columns, const BlockInfo& info) {
         const uint32_t column = columns[i].column;
         if (!info.may_hold(column) || (i > 0 && column <= columns[i - 1].column) ||
             !can_be(columns[i].summary, info)) {
-            return bad(fmt::format("summary {} of {}, of column {}, cannot be", i, columns.size(),
-                                   column));
+            return corruption(fmt::format("summary {} of {}, of column {}, cannot be", i,
+                                          columns.size(), column));
         }
     }
     return {};
@@ -237,8 +233,8 @@ Result<std::vector<ColumnSummary>> decode_summaries(Bytes section, const BlockIn
     uint64_t count = 0;
     if (reader.failed() || std::ranges::any_of(reserved, [](auto b) { return b != std::byte{}; }) ||
         !read_varint(reader, count) || count == 0 || count > info.columns) {
-        return bad(fmt::format("summaries of {} of {} columns in {} bytes", count, info.columns,
-                               section.size()));
+        return corruption(fmt::format("summaries of {} of {} columns in {} bytes", count,
+                                      info.columns, section.size()));
     }
     std::vector<ColumnSummary> columns(count);
     PartReader parts(reader, columns);
@@ -253,7 +249,8 @@ Result<std::vector<ColumnSummary>> decode_summaries(Bytes section, const BlockIn
     TRY(read_points(parts, info.axis));
     TRY(read_values(parts));
     if (!reader.finished()) {
-        return bad(fmt::format("summaries of {} bytes have more than they should", section.size()));
+        return corruption(
+            fmt::format("summaries of {} bytes have more than they should", section.size()));
     }
     TRY(check(columns, info));
     return columns;

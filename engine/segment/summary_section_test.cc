@@ -7,8 +7,7 @@
 #include <limits>
 #include <random>
 
-namespace stepdb {
-namespace {
+namespace stepdb::summary_section_test {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
@@ -144,5 +143,4 @@ TEST(SummarySection, ASummaryOfOtherValuesDoesNotAgree) {
     EXPECT_FALSE(agrees(stored, other));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::summary_section_test

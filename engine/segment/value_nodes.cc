@@ -111,10 +111,6 @@ std::byte* write(std::span<const T> values, bool float64, std::byte* to) {
     return to + kLengthBytes;
 }
 
-Error bad(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
 }  // namespace
 
 std::byte* write_nodes(std::span<const double> values, bool float64, std::byte* to) {
@@ -138,13 +134,14 @@ void ValueNodes::add_not_finite(size_t vector, ValueNode& node) const {
 Result<ValueNodes> ValueNodes::read(Bytes& bytes, bool float64, size_t count) {
     const size_t fixed_bytes = node_count(count) * node_bytes(float64);
     if (bytes.size() < kLengthBytes) {
-        return bad(fmt::format("chunk ends within the length of its index nodes"));
+        return corruption(fmt::format("chunk ends within the length of its index nodes"));
     }
     const size_t length = load_le<uint32_t>(bytes.last(kLengthBytes).data());
     bytes = bytes.first(bytes.size() - kLengthBytes);
     if (length > bytes.size() || length < fixed_bytes) {
-        return bad(fmt::format("{} bytes of index nodes over {} values, of the {} of a chunk",
-                               length, count, bytes.size()));
+        return corruption(
+            fmt::format("{} bytes of index nodes over {} values, of the {} of a chunk", length,
+                        count, bytes.size()));
     }
     const Bytes section = bytes.last(length);
     bytes = bytes.first(bytes.size() - length);
@@ -158,7 +155,7 @@ Status ValueNodes::read_not_finite(ByteReader& reader) {
     uint64_t listed = 0;
     const size_t vectors = node_count(count_);
     if (!read_varint(reader, listed) || listed > vectors) {
-        return bad(
+        return corruption(
             fmt::format("{} of {} index nodes are of values that are not finite", listed, vectors));
     }
     not_finite_.reserve(listed);
@@ -172,8 +169,8 @@ Status ValueNodes::read_not_finite(ByteReader& reader) {
                               read_varint(reader, positive) && read_varint(reader, negative);
         if (!is_whole || (i > 0 && ahead == 0) || ahead >= vectors - vector ||
             nan > kPackedValuesMax || positive > kPackedValuesMax || negative > kPackedValuesMax) {
-            return bad(fmt::format("index node {} behind {} of {}: {} NaN, {} +Inf, {} -Inf", ahead,
-                                   vector, vectors, nan, positive, negative));
+            return corruption(fmt::format("index node {} behind {} of {}: {} NaN, {} +Inf, {} -Inf",
+                                          ahead, vector, vectors, nan, positive, negative));
         }
         vector += ahead;
         NotFinite found;
@@ -182,13 +179,13 @@ Status ValueNodes::read_not_finite(ByteReader& reader) {
         found.positive_infinity = static_cast<uint32_t>(positive);
         found.negative_infinity = static_cast<uint32_t>(negative);
         if (found.values() == 0 || found.values() > length(vector)) {
-            return bad(fmt::format("index node {} counts {} of {} values as not finite", vector,
-                                   found.values(), length(vector)));
+            return corruption(fmt::format("index node {} counts {} of {} values as not finite",
+                                          vector, found.values(), length(vector)));
         }
         not_finite_.push_back(found);
     }
     if (!reader.finished()) {
-        return bad(fmt::format("{} bytes behind the index nodes", reader.remaining()));
+        return corruption(fmt::format("{} bytes behind the index nodes", reader.remaining()));
     }
     return {};
 }

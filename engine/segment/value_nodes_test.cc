@@ -10,8 +10,7 @@
 #include "engine/segment/chunk.h"
 #include "tests/support/sim_executor.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::value_nodes_test {
 
 constexpr double kMax = std::numeric_limits<double>::max();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -172,5 +171,4 @@ TEST(ValueNodes, AChunkWithNodesOfOtherValuesIsNoChunk) {
     EXPECT_TRUE(decode_chunk_bytes(chunk, 512));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::value_nodes_test

@@ -8,8 +8,7 @@
 #include "engine/tail/transpose.h"
 #include "tests/support/sim_executor.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::tail_test {
 
 struct Cell {
     bool present = false;
@@ -250,5 +249,4 @@ TEST(Transpose, PutsEveryValueInItsColumn) {
     use_wide_transposition(can_transpose_wide());
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::tail_test

@@ -13,10 +13,6 @@ constexpr size_t kRecordChecksumAt = 88;
 static_assert(kGroupChecksumAt + 8 == kGroupHeaderBytes);
 static_assert(kRecordChecksumAt + 8 == kRecordHeaderBytes);
 
-Error corrupt(std::string message) {
-    return Error(ErrorCode::kCorruption, std::move(message));
-}
-
 }  // namespace
 
 void encode_group_header(const GroupHeader& header, const LogPlace& place, uint64_t offset,
@@ -52,13 +48,13 @@ void encode_record_header(const RecordHeader& header, const LogPlace& place, uin
 
 Result<GroupHeader> decode_group_header(Bytes bytes, const LogPlace& place, uint64_t offset) {
     if (bytes.size() < kGroupHeaderBytes || load_le<uint32_t>(bytes.data()) != kGroupMagic) {
-        return corrupt(fmt::format("no group at byte {}", offset));
+        return corruption(fmt::format("no group at byte {}", offset));
     }
     const auto stored = load_le<uint64_t>(bytes.data() + kGroupChecksumAt);
     const uint64_t actual = xxh3(bytes.first(kGroupChecksumAt), place.seed(offset));
     if (stored != actual) {
-        return corrupt(fmt::format("group at byte {}: checksum {:016x}, expected {:016x}", offset,
-                                   actual, stored));
+        return corruption(fmt::format("group at byte {}: checksum {:016x}, expected {:016x}",
+                                      offset, actual, stored));
     }
     GroupHeader header;
     header.bytes = load_le<uint32_t>(bytes.data() + 4);
@@ -71,22 +67,22 @@ Result<GroupHeader> decode_group_header(Bytes bytes, const LogPlace& place, uint
     if (load_le<uint64_t>(bytes.data() + 48) != 0 || header.file_id != place.file_id ||
         header.bytes % kPageBytes != 0 || header.record_count == 0 ||
         uint64_t{header.record_bytes} + kGroupHeaderBytes > header.bytes) {
-        return corrupt(fmt::format("group at byte {}: {} bytes, {} records in {} bytes, file {}",
-                                   offset, header.bytes, header.record_count, header.record_bytes,
-                                   header.file_id));
+        return corruption(fmt::format("group at byte {}: {} bytes, {} records in {} bytes, file {}",
+                                      offset, header.bytes, header.record_count,
+                                      header.record_bytes, header.file_id));
     }
     return header;
 }
 
 Result<RecordHeader> decode_record_header(Bytes bytes, const LogPlace& place, uint64_t offset) {
     if (bytes.size() < kRecordHeaderBytes) {
-        return corrupt(fmt::format("record at byte {}: {} bytes left", offset, bytes.size()));
+        return corruption(fmt::format("record at byte {}: {} bytes left", offset, bytes.size()));
     }
     const auto stored = load_le<uint64_t>(bytes.data() + kRecordChecksumAt);
     const uint64_t actual = xxh3(bytes.first(kRecordChecksumAt), place.seed(offset));
     if (stored != actual) {
-        return corrupt(fmt::format("record at byte {}: checksum {:016x}, expected {:016x}", offset,
-                                   actual, stored));
+        return corruption(fmt::format("record at byte {}: checksum {:016x}, expected {:016x}",
+                                      offset, actual, stored));
     }
     RecordHeader header;
     header.bytes = load_le<uint32_t>(bytes.data());
@@ -102,8 +98,8 @@ Result<RecordHeader> decode_record_header(Bytes bytes, const LogPlace& place, ui
     header.frame_checksum = load_le<uint64_t>(bytes.data() + 80);
     if (load_le<uint32_t>(bytes.data() + 4) != 0 || header.sequence_count == 0 ||
         header.bytes < kRecordHeaderBytes || header.bytes > bytes.size()) {
-        return corrupt(fmt::format("record at byte {}: {} bytes where {} are left, {} sequences",
-                                   offset, header.bytes, bytes.size(), header.sequence_count));
+        return corruption(fmt::format("record at byte {}: {} bytes where {} are left, {} sequences",
+                                      offset, header.bytes, bytes.size(), header.sequence_count));
     }
     return header;
 }

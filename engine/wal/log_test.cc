@@ -6,8 +6,7 @@
 #include "tests/support/sim_executor.h"
 #include "tests/support/sim_file_system.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::log_test {
 
 std::vector<std::byte> frame_of(uint64_t number, size_t body_bytes) {
     FrameBuilder builder(FrameType::kRows, number);
@@ -213,5 +212,4 @@ TEST_F(LogTest, AFailedWriteIsReportedOnceAndNothingAfterItIsDurable) {
     EXPECT_EQ(durable_, 1U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::log_test

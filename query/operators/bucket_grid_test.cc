@@ -9,8 +9,7 @@
 
 #include "engine/model/bucket.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::bucket_grid_test {
 
 constexpr double kMax = std::numeric_limits<double>::max();
 
@@ -124,5 +123,4 @@ TEST(BucketGrid, WatchedTimesAreWholeMicroseconds) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::bucket_grid_test

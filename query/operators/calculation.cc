@@ -23,9 +23,9 @@ bool is_held(const Series& series) {
 }
 
 // The points of an operand one by one, with the last one that was passed.
-class Operand {
+class OperandPoints {
   public:
-    Operand(ExecutionContext& context, const Series& series, KeyRange range)
+    OperandPoints(ExecutionContext& context, const Series& series, KeyRange range)
         : is_held_(stepdb::is_held(series)) {
         // What is held began before the range.
         range.first = is_held_ ? kKeyMin : range.first;
@@ -132,8 +132,8 @@ class Join : public SeriesCursor {
     }
 
     Operator op_;
-    Operand left_;
-    Operand right_;
+    OperandPoints left_;
+    OperandPoints right_;
     KeyRange range_;
 };
 

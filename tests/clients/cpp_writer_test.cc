@@ -12,8 +12,7 @@
 #include "net/server.h"
 #include "tools/open_store.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::cpp_writer_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -177,5 +176,4 @@ TEST_F(ClientCpp, TheNextProcessOfAWriterGoesOnAndFencesTheLast) {
               ErrorCode::kFailedPrecondition);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::cpp_writer_test

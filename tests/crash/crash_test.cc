@@ -8,8 +8,7 @@
 #include "tests/support/sim_store.h"
 #include "tests/support/workload.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::crash_test {
 
 Id128 writer_id(uint64_t n) {
     return sha256_128(as_bytes(fmt::format("writer {}", n)));
@@ -286,5 +285,4 @@ INSTANTIATE_TEST_SUITE_P(Sites, CrashWithoutSync,
                              return name;
                          });
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::crash_test

@@ -10,8 +10,7 @@
 #include "tests/support/sim_store.h"
 #include "tests/support/workload.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::model_test {
 
 constexpr uint64_t kSequences = 5000;  // 20,000 by tests/model/run_long
 constexpr int64_t kRetentionUs = int64_t{3600} * 1'000'000;
@@ -447,5 +446,4 @@ TEST_P(EngineAgainstModel, AgreesAfterEverySequence) {
 
 INSTANTIATE_TEST_SUITE_P(Shards, EngineAgainstModel, ::testing::Range(uint64_t{0}, kShards));
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::model_test

@@ -10,8 +10,7 @@
 #include "tests/support/sim_store.h"
 #include "tools/import/csv_reader.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::real_log_test {
 
 std::string log_path() {
     const char* data = std::getenv("STEPDB_DATA");  // NOLINT(concurrency-mt-unsafe): one thread
@@ -101,5 +100,4 @@ TEST(RealLog, SurvivesEveryStageBitForBit) {
     expect_model("segment from disk");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::real_log_test

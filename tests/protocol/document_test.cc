@@ -12,8 +12,7 @@
 #include "query/parameters.h"
 #include "tests/protocol/transcript.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::document_test {
 
 std::string section(std::string_view title) {
     const std::string document = read_document("docs/protocol.md");
@@ -103,5 +102,4 @@ TEST(ProtocolDocument, ColumnTypesAreThoseOfTheProgram) {
     EXPECT_EQ(types, 5);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::document_test

@@ -8,8 +8,7 @@
 #include "net/testing/raw_socket.h"
 #include "net/testing/running_server.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::transcript_test {
 
 using ::testing::HasSubstr;
 
@@ -76,5 +75,4 @@ TEST(Transcript, ADifferenceIsFound) {
     EXPECT_FALSE(parse_transcript("```transcript\nC: zz\n```\n").has_value());
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::transcript_test

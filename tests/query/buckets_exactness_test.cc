@@ -12,8 +12,7 @@
 #include "tests/query/map_store.h"
 #include "tests/support/sim_executor.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::buckets_exactness_test {
 
 constexpr int kQueries = 2400;
 
@@ -330,5 +329,4 @@ TEST(BucketsExactness, EqualAPlainScanBitForBit) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::buckets_exactness_test

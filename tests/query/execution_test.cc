@@ -7,8 +7,7 @@
 #include "tests/query/map_store.h"
 #include "tests/support/sim_executor.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::execution_test {
 
 using ::testing::AllOf;
 using ::testing::Contains;
@@ -414,5 +413,4 @@ TEST(Execution, FindsTheEndOfARestartAndOfAForkBelowWhatTheyCut) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::execution_test

@@ -16,8 +16,7 @@
 #include "tests/query/map_store.h"
 #include "tests/support/sim_executor.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::expressions_exactness_test {
 
 constexpr int kRuns = 12;
 
@@ -512,5 +511,4 @@ TEST(ExpressionsExactness, AgreeWithAFullScanOfAnEngine) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::expressions_exactness_test

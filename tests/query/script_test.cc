@@ -12,8 +12,7 @@
 #include "tests/query/map_store.h"
 #include "tests/query/query_script.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::script_test {
 
 struct StoreKind {
     std::string name;
@@ -95,5 +94,4 @@ TEST(QueryLanguageDocument, EveryExampleAnswersAsPrinted) {
     run_on_every_store("docs/query-language.md", script);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::script_test

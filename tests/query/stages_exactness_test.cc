@@ -18,8 +18,7 @@
 #include "tests/support/sim_executor.h"
 #include "tools/import/csv_reader.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::stages_exactness_test {
 
 using plain::Cell;
 using plain::Table;
@@ -287,5 +286,4 @@ TEST_P(LongSeriesExactness, AgreesWithPlainEvaluationOfRealLogs) {
 
 INSTANTIATE_TEST_SUITE_P(Shards, LongSeriesExactness, testing::Values(7000, 8000));
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::stages_exactness_test

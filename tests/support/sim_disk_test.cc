@@ -6,8 +6,7 @@
 #include <algorithm>
 #include <set>
 
-namespace stepdb {
-namespace {
+namespace stepdb::sim_disk_test {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -283,5 +282,4 @@ TEST(SimDisk, RandomWritesSyncsAndCutsStayWithinWhatIsPossible) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::sim_disk_test

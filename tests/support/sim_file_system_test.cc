@@ -5,8 +5,7 @@
 
 #include <set>
 
-namespace stepdb {
-namespace {
+namespace stepdb::sim_file_system_test {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -302,5 +301,4 @@ TEST(SimRandom, RepeatsForASeed) {
     EXPECT_EQ(random.next(), 0xE220A8397B1DCDAFULL) << "splitmix64's first output for seed 0";
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::sim_file_system_test

@@ -8,8 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace stepdb {
-namespace {
+namespace stepdb::block_cache_test {
 
 constexpr size_t kBytesMax = 20'000;  // less than a third of what is put
 
@@ -39,5 +38,4 @@ TEST(BlockCache, IsSharedByThreads) {
     EXPECT_GT(cache.bytes(), kBytesMax / 2);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::block_cache_test

@@ -19,8 +19,7 @@
 #include "net/engine_query_service.h"
 #include "net/server.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::load_test {
 
 constexpr int kWriters = 3;
 constexpr size_t kQueryThreads = 3;
@@ -287,5 +286,4 @@ TEST_F(Load, EverythingAtOnceLeavesWhatWasLogged) {
     check();
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::load_test

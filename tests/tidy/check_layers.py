@@ -9,6 +9,7 @@ and fails, naming file and line, on
   - an include that is no allowed edge, or of a library outside its home;
   - a thread, wait, sleep, clock or random call in engine/ outside engine/io/;
   - a source file of more than 600 lines;
+  - a unit test that declares things outside the namespace named after it;
   - a source folder that the map or the edge table leaves out, or a row without a folder;
   - a path named in a document (in backticks) that does not exist;
   - a path of somebody's machine in any file.
@@ -173,6 +174,15 @@ def check_include(rules, path, quote, target):
     return f"<{target}> has no home in ARCHITECTURE.md, Third-party code"
 
 
+def check_test_namespace(path, text):
+    """Builds compile several files as one, and every test has its own Example and kNan."""
+    name = os.path.basename(path)[:-len(".cc")]
+    opened = [line.strip() for line in re.findall(r"^namespace\b[^\n{]*", text, re.M)]
+    if re.search(r"^TEST", text, re.M) and (
+            len(opened) != 1 or not opened[0].endswith("::" + name)):
+        yield f"{path}: its one namespace is stepdb::{name}, not: {'; '.join(opened) or 'none'}"
+
+
 # Guards its lists against other threads for some instructions, as malloc does; nobody waits there
 # for anything to happen.
 ALLOCATOR = ("engine/base/page_heap.h", "engine/base/page_heap.cc")
@@ -185,6 +195,8 @@ def check_cpp(rules, path, text):
             problem = check_include(rules, path, match.group(1), match.group(2))
             if problem:
                 yield f"{path}:{number}: {problem}"
+    if is_unit_test(path):
+        yield from check_test_namespace(path, text)
     if not path.startswith("engine/") or path.startswith("engine/io/"):
         return
     for number, line in enumerate(strip_comments_and_literals(text).splitlines(), 1):

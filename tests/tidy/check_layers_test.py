@@ -97,6 +97,14 @@ class CheckLayers(unittest.TestCase):
         self.assertEqual(self.problems({"engine/wal/a_test.cc": "std::mt19937_64 dice(1);\n"}), [])
         self.expect_caught("engine/wal/a_test.cc", "usleep(5);\n", ":1:", "sleep")
 
+    def test_unit_tests_have_a_namespace_of_their_own(self):
+        test = "TEST(Some, Thing) {}\n"
+        self.assertEqual(self.problems(
+            {"net/a_test.cc": "namespace stepdb::a_test {\n" + test + "}\n"}), [])
+        self.expect_caught("net/a_test.cc", "namespace stepdb {\nnamespace {\n" + test + "}\n}\n",
+                           "stepdb::a_test", "namespace stepdb; namespace")
+        self.expect_caught("net/a_test.cc", test, "stepdb::a_test", "none")
+
     def test_long_file(self):
         self.expect_caught("net/a.cc", "\n" * 601, "601 lines")
 

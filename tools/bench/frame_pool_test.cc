@@ -5,9 +5,7 @@
 #include "engine/model/limits.h"
 #include "engine/model/rows.h"
 
-namespace stepdb {
-
-namespace {
+namespace stepdb::frame_pool_test {
 
 RowsView decode(Bytes frame, const Schema& schema) {
     const Result<FrameHeader> header = parse_frame_header(frame);
@@ -74,6 +72,4 @@ TEST(FramePool, AFrameTooLargeForTheWireIsRefusedByItsOptions) {
               std::string::npos);
 }
 
-}  // namespace
-
-}  // namespace stepdb
+}  // namespace stepdb::frame_pool_test

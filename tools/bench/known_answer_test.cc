@@ -6,9 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace stepdb {
-
-namespace {
+namespace stepdb::known_answer_test {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
@@ -140,6 +138,4 @@ TEST(KnownAnswer, CombinesTheMeansOfSeries) {
               "row 2, count: 1 instead of 2");
 }
 
-}  // namespace
-
-}  // namespace stepdb
+}  // namespace stepdb::known_answer_test

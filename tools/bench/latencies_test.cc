@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-
-namespace {
+namespace stepdb::latencies_test {
 
 TEST(Latencies, PercentilesLieWithinABucket) {
     Latencies all;
@@ -36,6 +34,4 @@ TEST(Latencies, TheGreatestNumberHasABucket) {
     EXPECT_EQ(all.percentile_us(0.5), 0);
 }
 
-}  // namespace
-
-}  // namespace stepdb
+}  // namespace stepdb::latencies_test

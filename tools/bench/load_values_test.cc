@@ -5,9 +5,7 @@
 #include <cmath>
 #include <set>
 
-namespace stepdb {
-
-namespace {
+namespace stepdb::load_values_test {
 
 LoadShape shape_of(LoadData data, bool is_float64) {
     LoadShape shape;
@@ -87,6 +85,4 @@ TEST(LoadValues, DoublesNeedTheirBits) {
     }
 }
 
-}  // namespace
-
-}  // namespace stepdb
+}  // namespace stepdb::load_values_test

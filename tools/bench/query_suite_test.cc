@@ -7,9 +7,7 @@
 
 #include "engine/base/text.h"
 
-namespace stepdb {
-
-namespace {
+namespace stepdb::query_suite_test {
 
 KnownData data_of(KnownNames names, uint32_t runs, uint32_t metrics, uint64_t rows,
                   bool forks = false) {
@@ -92,6 +90,4 @@ TEST(QuerySuite, IsOfFullSizeByItsNames) {
     EXPECT_EQ(suite.data().size(), 2U);
 }
 
-}  // namespace
-
-}  // namespace stepdb
+}  // namespace stepdb::query_suite_test

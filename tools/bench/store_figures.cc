@@ -11,7 +11,7 @@ namespace stepdb {
 
 namespace {
 
-constexpr std::chrono::milliseconds kLookAgain{100};
+constexpr std::chrono::milliseconds kFiguresLookAgain{100};
 constexpr double kSettleSecondsMax = 3600;
 
 }  // namespace
@@ -67,7 +67,7 @@ Result<Settling> wait_until_settled(Client& client) {
                               "the store has not settled for {:.0f} s; `stepdb stats` says what of",
                               settling.seconds);
         }
-        std::this_thread::sleep_for(kLookAgain);
+        std::this_thread::sleep_for(kFiguresLookAgain);
     }
 }
 

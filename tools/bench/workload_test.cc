@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-
-namespace {
+namespace stepdb::workload_test {
 
 TEST(Workload, AllAreTheNamedOnesButIdle) {
     WorkloadChoice choice;
@@ -63,6 +61,4 @@ TEST(Workload, AnUnknownNameIsToldWhatThereIs) {
     }
 }
 
-}  // namespace
-
-}  // namespace stepdb
+}  // namespace stepdb::workload_test

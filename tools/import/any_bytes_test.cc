@@ -14,8 +14,7 @@
 #include "tools/import/trainer_state.h"
 #include "tools/import/wandb_log.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::any_bytes_test {
 
 using testing::bytes_field;
 using testing::number_field;
@@ -182,5 +181,4 @@ TEST_F(AnyBytes, WandbRecordsAndTheirFrames) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::any_bytes_test

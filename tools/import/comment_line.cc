@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/text.h"
+
 namespace stepdb {
 
 namespace {
@@ -16,8 +18,6 @@ constexpr size_t kChunkBytes = 4096;
 constexpr size_t kCommentBytesMax = 1U << 20U;
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr size_t kLeadBytes = kByteOrderMark.size() + 1;  // among them is the `#`
-constexpr std::string_view kBlanks = " \t\r";
-
 // The object of a comment; empty if the line is none.
 std::string_view object_of(std::string_view line) {
     if (line.starts_with(kByteOrderMark)) {
@@ -26,8 +26,8 @@ std::string_view object_of(std::string_view line) {
     if (!line.starts_with('#')) {
         return {};
     }
-    const size_t begin = line.find_first_not_of(kBlanks, 1);
-    const size_t end = line.find_last_not_of(kBlanks);
+    const size_t begin = line.find_first_not_of(kLineBlanks, 1);
+    const size_t end = line.find_last_not_of(kLineBlanks);
     const bool is_object =
         begin != std::string_view::npos && line[begin] == '{' && end > begin && line[end] == '}';
     return is_object ? line.substr(begin, end - begin + 1) : std::string_view();

@@ -6,8 +6,7 @@
 #include <cstring>
 #include <vector>
 
-namespace stepdb {
-namespace {
+namespace stepdb::comment_line_test {
 
 // Hands out `step` bytes a call.
 ByteSource source_of(std::string text, size_t step) {
@@ -66,5 +65,4 @@ TEST(CommentLine, PassesErrorsOn) {
     EXPECT_EQ(taken.error().message(), "broken");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::comment_line_test

@@ -10,16 +10,7 @@
 
 namespace stepdb {
 
-namespace {
-
-std::string_view trim(std::string_view text) {
-    const size_t begin = text.find_first_not_of(" \t");
-    return begin == std::string_view::npos
-               ? std::string_view()
-               : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Result<std::unique_ptr<LogSource>> ConsoleLog::open(const std::string& path,
                                                     const LogOptions& options, uint64_t bytes_max) {

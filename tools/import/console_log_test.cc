@@ -4,8 +4,7 @@
 
 #include "tools/import/testing/log_text.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::console_log_test {
 
 using testing::LogText;
 using testing::read_log;
@@ -121,5 +120,4 @@ TEST_F(ConsoleLogTest, NamesWhatIsWrongWithPatterns) {
               std::string::npos);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::console_log_test

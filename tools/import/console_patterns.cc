@@ -11,14 +11,6 @@ namespace stepdb {
 
 namespace {
 
-std::string_view trim(std::string_view text) {
-    constexpr std::string_view kBlanks = " \t\r";
-    const size_t begin = text.find_first_not_of(kBlanks);
-    return begin == std::string_view::npos
-               ? std::string_view()
-               : text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
-}
-
 std::optional<size_t> group_of(const Regex& regex, std::string_view name) {
     const auto at = std::ranges::find(regex.names(), name);
     return at == regex.names().end()
@@ -55,7 +47,7 @@ Result<PairPattern> make_pairs(std::string_view expression) {
 Status take_pattern(std::string_view text, std::vector<LineKind>& kinds) {
     const size_t blank = std::min(text.find_first_of(" \t"), text.size());
     const std::string_view word = text.substr(0, blank);
-    const std::string_view expression = trim(text.substr(blank));
+    const std::string_view expression = trim(text.substr(blank), kLineBlanks);
     if (word == "line" && !expression.empty()) {
         TRY_ASSIGN(LineKind kind, make_kind(expression));
         kinds.push_back(std::move(kind));
@@ -102,7 +94,7 @@ Result<std::vector<LineKind>> parse_console_patterns(std::string_view text) {
     std::vector<LineKind> kinds;
     for (size_t number = 1; !text.empty(); ++number) {
         const size_t end = std::min(text.find('\n'), text.size());
-        const std::string_view line = trim(text.substr(0, end));
+        const std::string_view line = trim(text.substr(0, end), kLineBlanks);
         text.remove_prefix(std::min(end + 1, text.size()));
         if (line.empty() || line.front() == '#') {
             continue;

@@ -19,14 +19,6 @@ namespace {
 constexpr size_t kNamedCellsMax = 1U << 22U;
 constexpr size_t kUnitBytesMax = 16;
 
-std::string_view trim(std::string_view text) {
-    const size_t begin = text.find_first_not_of(" \t");
-    if (begin == std::string_view::npos) {
-        return {};
-    }
-    return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
 constexpr std::string_view kElapsedColumn = "t";
 constexpr double kElapsedSecondsMax = 1e11;
 

@@ -4,8 +4,7 @@
 
 #include "tools/import/testing/log_text.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::csv_log_test {
 
 using testing::LogText;
 using testing::read_log;
@@ -87,5 +86,4 @@ TEST_F(CsvLogTest, NamesByTheFirstUsualColumn) {
     EXPECT_EQ(read("timestamp,x\n1,2\n", options).rows, (Rows{"- 1000000 x=2"}));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::csv_log_test

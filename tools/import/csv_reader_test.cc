@@ -6,8 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace stepdb {
-namespace {
+namespace stepdb::csv_reader_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -177,5 +176,4 @@ TEST(CsvReader, PassesErrorsOfTheSourceOnAndStops) {
     EXPECT_FALSE(*reader.next(fields));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::csv_reader_test

@@ -7,8 +7,7 @@
 
 #include "tools/import/testing/proto_bytes.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::event_log_test {
 
 using testing::bytes_field;
 using testing::event;
@@ -131,5 +130,4 @@ TEST_F(EventLogTest, IsEmptyIfTheFileIs) {
     EXPECT_EQ(error_, "");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::event_log_test

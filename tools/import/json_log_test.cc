@@ -4,8 +4,7 @@
 
 #include "tools/import/testing/log_text.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::json_log_test {
 
 class JsonLogTest : public testing::LogFiles {
   protected:
@@ -92,5 +91,4 @@ TEST_F(JsonLogTest, AStepThatCannotBeReadIsNoTelemetry) {
     EXPECT_TRUE(both.second.rows.empty());
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::json_log_test

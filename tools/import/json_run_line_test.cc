@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::json_run_line_test {
 
 TEST(JsonRunLine, TellsWhatTheRunIs) {
     LogFacts facts;
@@ -64,5 +63,4 @@ TEST(JsonRunLine, LeavesOutWhatIsWrong) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::json_run_line_test

@@ -6,8 +6,7 @@
 
 #include "engine/base/float_bits.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::json_scanner_test {
 
 // "path=leaf path=leaf", or the error.
 std::string scan(std::string_view text) {
@@ -129,5 +128,4 @@ TEST(JsonScanner, SurvivesAnyBytes) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::json_scanner_test

@@ -4,8 +4,7 @@
 
 #include "tools/import/testing/proto_bytes.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::line_reader_test {
 
 TEST(LineReader, CutsLinesHoweverTheyEnd) {
     for (const size_t piece : {1U, 3U, 1000U}) {
@@ -35,5 +34,4 @@ TEST(LineReader, TakesLongLinesButNoEndlessOnes) {
     EXPECT_NE(more.error().message().find("a.jsonl: line 1 is longer"), std::string::npos);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::line_reader_test

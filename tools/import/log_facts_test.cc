@@ -4,8 +4,7 @@
 
 #include <cmath>
 
-namespace stepdb {
-namespace {
+namespace stepdb::log_facts_test {
 
 AttributeType type_of(const LogFacts& facts, const std::string& name) {
     return attribute_type(facts.attributes().at(name));
@@ -85,5 +84,4 @@ TEST(LogFacts, OfSeveralLogsTheLaterStands) {
     EXPECT_TRUE(LogFacts().empty());
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::log_facts_test

@@ -6,8 +6,7 @@
 
 #include "tools/import/testing/log_text.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::mlflow_log_test {
 
 using testing::LogText;
 using testing::read_log;
@@ -115,5 +114,4 @@ TEST_F(MlflowLogTest, IsNoRunWithoutMetricsOrMeta) {
     EXPECT_TRUE(read().rows.empty());
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::mlflow_log_test

@@ -17,15 +17,6 @@ namespace fs = std::filesystem;
 
 using Yaml = std::map<std::string, std::string, std::less<>>;
 
-constexpr std::string_view kBlanks = " \t\r";
-
-std::string_view trim(std::string_view text) {
-    const size_t begin = text.find_first_not_of(kBlanks);
-    return begin == std::string_view::npos
-               ? std::string_view()
-               : text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
-}
-
 // 'it''s' and "a \"b\"" without their quotes.
 std::string unquoted(std::string_view text) {
     const char quote = text.size() >= 2 && text.front() == text.back() ? text.front() : '\0';
@@ -173,9 +164,10 @@ Yaml parse_flat_yaml(std::string_view text) {
         if (!is_member) {
             continue;
         }
-        const std::string_view value = trim(line.substr(colon + 1));
+        const std::string_view value = trim(line.substr(colon + 1), kLineBlanks);
         if (value != "null" && value != "~" && !value.empty()) {
-            values.insert_or_assign(unquoted(trim(line.substr(0, colon))), unquoted(value));
+            values.insert_or_assign(unquoted(trim(line.substr(0, colon), kLineBlanks)),
+                                    unquoted(value));
         }
     }
     return values;

@@ -5,8 +5,7 @@
 #include "tools/import/run_id.h"
 #include "tools/import/testing/log_text.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::mlflow_run_test {
 
 TEST(FlatYaml, ReadsMembersOfTheTopAlone) {
     const auto values = parse_flat_yaml(
@@ -80,5 +79,4 @@ TEST_F(MlflowRun, TellsParamsTagsAndState) {
     EXPECT_EQ(facts->left_out(), 0U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::mlflow_run_test

@@ -4,8 +4,7 @@
 
 #include "tools/import/testing/log_text.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::points_table_test {
 
 using PointsTables = testing::LogFiles;
 
@@ -62,5 +61,4 @@ TEST(RunIdOfLabel, LeavesOutTheProject) {
     EXPECT_EQ(run_id_of_label("run 1"), "run_1");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::points_table_test

@@ -4,8 +4,7 @@
 
 #include "tools/import/testing/proto_bytes.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::record_reader_test {
 
 using testing::little_endian;
 using testing::record_of;
@@ -97,5 +96,4 @@ TEST(RecordReader, PassesOverWhatIsTooLong) {
     EXPECT_EQ(reader.offset(), large.size() + 16);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::record_reader_test

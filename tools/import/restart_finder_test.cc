@@ -6,8 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace stepdb {
-namespace {
+namespace stepdb::restart_finder_test {
 
 // A log written down as rows of "step: metrics".
 class Log {
@@ -219,5 +218,4 @@ TEST(StepHistory, KnowsTheHighestExactly) {
     EXPECT_EQ(steps.count_above(299'910, 299'900), 0U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::restart_finder_test

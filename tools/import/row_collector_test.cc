@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::row_collector_test {
 
 using Values = std::vector<std::pair<uint32_t, double>>;
 
@@ -40,5 +39,4 @@ TEST(MetricNames, CountsInOrderOfAppearance) {
     EXPECT_EQ(names.all(), (std::vector<std::string>{"b", "a"}));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::row_collector_test

@@ -9,8 +9,7 @@
 
 #include "engine/model/schema.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::run_id_test {
 
 TEST(RunId, ComesFromThePathWithDotsForSlashes) {
     EXPECT_EQ(run_id_of("a.csv"), "a.csv");
@@ -62,5 +61,4 @@ TEST(FindFiles, TakesAFileThatIsNamedTwiceOnce) {
     EXPECT_EQ(found.files[1].path, "/dev/zero");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::run_id_test

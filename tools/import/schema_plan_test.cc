@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::schema_plan_test {
 
 LogRow row_of(const std::vector<uint32_t>& metrics) {
     LogRow row;
@@ -85,5 +84,4 @@ TEST(SchemaPlanner, CarriesMoreSetsThanItCounts) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::schema_plan_test

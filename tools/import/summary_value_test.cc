@@ -8,8 +8,7 @@
 #include "engine/base/float_bits.h"
 #include "tools/import/testing/proto_bytes.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::summary_value_test {
 
 using testing::bytes_field;
 using testing::double_field;
@@ -165,5 +164,4 @@ TEST(SummaryValue, SurvivesAnyBytes) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::summary_value_test

@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::time_text_test {
 
 void check(std::string_view text, std::optional<int64_t> want) {
     EXPECT_EQ(parse_time(text), want) << text;
@@ -45,5 +44,4 @@ TEST(ParseTime, TakesNothingElse) {
     }
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::time_text_test

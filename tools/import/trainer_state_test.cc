@@ -4,8 +4,7 @@
 
 #include "tools/import/testing/log_text.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::trainer_state_test {
 
 using testing::LogText;
 using testing::read_log;
@@ -94,5 +93,4 @@ TEST_F(TrainerStateTest, NamesThePlaceOfWhatIsWrong) {
     check("{a: 1}", "a name in quotes is wanted");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::trainer_state_test

@@ -9,8 +9,7 @@
 #include "tools/import/testing/log_text.h"
 #include "tools/import/testing/proto_bytes.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::unpacked_source_test {
 
 std::string gzip(const std::string& text) {
     z_stream stream = {};
@@ -180,5 +179,4 @@ TEST(WithoutPackingSuffix, TakesOneOff) {
     EXPECT_EQ(without_packing_suffix(".gz"), ".gz");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::unpacked_source_test

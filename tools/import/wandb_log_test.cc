@@ -5,8 +5,7 @@
 #include "tools/import/testing/log_text.h"
 #include "tools/import/testing/wandb_bytes.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::wandb_log_test {
 
 using testing::bytes_field;
 using testing::LogText;
@@ -115,5 +114,4 @@ TEST_F(WandbLogTest, BreaksOffAtWhatIsNoRecord) {
     EXPECT_NE(log.error.find("record 2: "), std::string::npos) << log.error;
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::wandb_log_test

@@ -12,7 +12,7 @@ namespace stepdb {
 namespace {
 
 constexpr size_t kBlockBytes = 32U << 10U;
-constexpr size_t kHeadBytes = 7;                        // of a fragment, and of the file
+constexpr size_t kWandbHeadBytes = 7;                   // of a fragment, and of the file
 constexpr std::string_view kFileHead = ":W&B\xe1\xbe";  // and a version
 constexpr uint8_t kVersion = 0;
 
@@ -46,22 +46,23 @@ Status WandbReader::read_block() {
 }
 
 Status WandbReader::check_header() {
-    const std::string_view head = as_text(Bytes(block_).first(std::min(block_.size(), kHeadBytes)));
-    if (head.size() < kHeadBytes || !head.starts_with(kFileHead)) {
+    const std::string_view head =
+        as_text(Bytes(block_).first(std::min(block_.size(), kWandbHeadBytes)));
+    if (head.size() < kWandbHeadBytes || !head.starts_with(kFileHead)) {
         return error_here("this is no log of W&B");
     }
     if (static_cast<uint8_t>(head.back()) != kVersion) {
         return error_here(fmt::format("a log of version {}; only version {} is known",
                                       static_cast<uint8_t>(head.back()), kVersion));
     }
-    position_ = kHeadBytes;
+    position_ = kWandbHeadBytes;
     return {};
 }
 
 Result<bool> WandbReader::next_fragment(Fragment& fragment) {
     for (;;) {
         const size_t left = block_.size() - position_;
-        if (left >= kHeadBytes) {
+        if (left >= kWandbHeadBytes) {
             break;
         }
         const bool is_last = block_.size() < kBlockBytes;
@@ -73,20 +74,20 @@ Result<bool> WandbReader::next_fragment(Fragment& fragment) {
         TRY(read_block());
     }
     offset_ = block_offset_ + position_;
-    ByteReader head(Bytes(block_).subspan(position_, kHeadBytes));
+    ByteReader head(Bytes(block_).subspan(position_, kWandbHeadBytes));
     const uint32_t crc = head.get<uint32_t>();
     const size_t length = head.get<uint16_t>();
     fragment.type = head.get<uint8_t>();
-    if (length > block_.size() - position_ - kHeadBytes) {
+    if (length > block_.size() - position_ - kWandbHeadBytes) {
         return error_here(block_.size() < kBlockBytes ? "the file ends within this record"
                                                       : "a fragment leaves its block");
     }
-    fragment.data = Bytes(block_).subspan(position_ + kHeadBytes, length);
+    fragment.data = Bytes(block_).subspan(position_ + kWandbHeadBytes, length);
     // Type and data lie side by side.
-    if (crc32(Bytes(block_).subspan(position_ + kHeadBytes - 1, length + 1)) != crc) {
+    if (crc32(Bytes(block_).subspan(position_ + kWandbHeadBytes - 1, length + 1)) != crc) {
         return error_here("the data does not match its checksum");
     }
-    position_ += kHeadBytes + length;
+    position_ += kWandbHeadBytes + length;
     return true;
 }
 

@@ -7,8 +7,7 @@
 
 #include "tools/import/testing/wandb_bytes.h"
 
-namespace stepdb {
-namespace {
+namespace stepdb::wandb_reader_test {
 
 using testing::wandb_bytes;
 using testing::wandb_fragment;
@@ -98,5 +97,4 @@ TEST(WandbReader, NamesWhatIsWrong) {
     check(head + wandb_fragment(2, "x"), "the file ends within this record");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::wandb_reader_test

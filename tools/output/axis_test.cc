@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::axis_test {
 
 using ::testing::ElementsAre;
 
@@ -81,5 +80,4 @@ TEST(TimeTicks, AreDatesOverManyDays) {
                 ElementsAre("2026-11-24", "2026-11-25", "2026-11-26", "2026-11-27"));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::axis_test

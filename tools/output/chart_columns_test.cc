@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::chart_columns_test {
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -102,5 +101,4 @@ TEST(ChartColumns, RefuseTables) {
                 AllOf(HasSubstr("leave `pivot` out"), HasSubstr("mean, min or max")));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::chart_columns_test

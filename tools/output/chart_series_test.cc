@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::chart_series_test {
 
 ChartBucket point(double x, double value) {
     ChartBucket bucket;
@@ -53,5 +52,4 @@ TEST(ChartSeries, MergesPointsAtOnePlaceAndFarApart) {
     EXPECT_EQ(series.buckets.size(), 3U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::chart_series_test

@@ -7,8 +7,7 @@
 #include <cmath>
 #include <utility>
 
-namespace stepdb {
-namespace {
+namespace stepdb::chart_test {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -344,5 +343,4 @@ TEST(Chart, SaysWhatToAskForInstead) {
     EXPECT_THAT(chart.begin({}).error().message(), HasSubstr("buckets 200"));
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::chart_test

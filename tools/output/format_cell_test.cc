@@ -5,8 +5,7 @@
 
 #include <cmath>
 
-namespace stepdb {
-namespace {
+namespace stepdb::format_cell_test {
 
 TEST(FormatTime, WritesIsoInUtcWithTheFractionItNeeds) {
     EXPECT_EQ(format_time(0), "1970-01-01T00:00:00Z");
@@ -57,5 +56,4 @@ TEST(DisplayWidth, CountsCodePoints) {
     EXPECT_EQ(display_width("läyer"), 5U);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::format_cell_test

@@ -5,8 +5,7 @@
 #include <cmath>
 #include <limits>
 
-namespace stepdb {
-namespace {
+namespace stepdb::heat_map_test {
 
 std::vector<ResultColumn> columns_of(const std::vector<std::string>& xs) {
     std::vector<ResultColumn> columns = {{"run", ColumnType::kText}, {"metric", ColumnType::kText}};
@@ -97,5 +96,4 @@ TEST(HeatMap, DrawsWhatIsFlatOrNothing) {
     EXPECT_EQ(draw({"0", "1"}, {}), "no rows\n");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::heat_map_test

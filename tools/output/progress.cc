@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <string_view>
 
@@ -54,6 +55,11 @@ std::string cut_to_width(const std::string& text, int width) {
 }
 
 }  // namespace
+
+int64_t steady_us() {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
 
 Progress::Progress(ProgressOptions options, TextSink sink, std::function<int64_t()> now_us)
     : options_(std::move(options)),

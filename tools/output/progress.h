@@ -19,12 +19,15 @@ struct ProgressOptions {
     int width = 80;         // columns of the terminal
 };
 
+// The clock for it: one that never goes back, in microseconds.
+int64_t steady_us();
+
 // Draws one line again and again, on stderr as a rule. Single-threaded.
 //
 //   importing  ██████████▌           42 %   1.26M of 3M points   350k/s   5 s left
 class Progress {
   public:
-    // `now_us` is a clock that never goes back, in microseconds.
+    // `now_us` is steady_us() but for tests.
     Progress(ProgressOptions options, TextSink sink, std::function<int64_t()> now_us);
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;

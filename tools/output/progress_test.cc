@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace stepdb {
-namespace {
+namespace stepdb::progress_test {
 
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -94,5 +93,4 @@ TEST_F(ProgressTest, TakesItsLineAway) {
     EXPECT_EQ(written_, "");
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::progress_test

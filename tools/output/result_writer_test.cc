@@ -6,8 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace stepdb {
-namespace {
+namespace stepdb::result_writer_test {
 
 const std::vector<ResultColumn> kColumns = {{"run", ColumnType::kText},
                                             {"step", ColumnType::kStep},
@@ -153,5 +152,4 @@ TEST(ResultWriter, FormatsAreKnownByName) {
     EXPECT_EQ(parse_output_format("xml"), std::nullopt);
 }
 
-}  // namespace
-}  // namespace stepdb
+}  // namespace stepdb::result_writer_test

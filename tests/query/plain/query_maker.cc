@@ -10,9 +10,9 @@ namespace {
 
 using Names = std::span<const char* const>;
 
-constexpr std::array<const char*, 8> kStepped = {"loss",   "tok",   "s/1/a", "s/2/a",
-                                                 "s/10/a", "s/1/b", "s/2/b", "s/10/b"};
-constexpr std::array<const char*, 3> kTimed = {"t/1/u", "t/2/u", "t/1/v"};
+constexpr std::array<const char*, 8> kSteppedNames = {"loss",   "tok",   "s/1/a", "s/2/a",
+                                                      "s/10/a", "s/1/b", "s/2/b", "s/10/b"};
+constexpr std::array<const char*, 3> kTimedNames = {"t/1/u", "t/2/u", "t/1/v"};
 constexpr std::array<const char*, 12> kStatistics = {
     "count", "nan", "pinf", "ninf", "min", "max", "mean", "sum", "std", "first", "var", "last"};
 constexpr std::array<const char*, 10> kValueFields = {"count", "nan", "pinf", "ninf",  "min",
@@ -30,7 +30,7 @@ class QueryMaker {
     uint64_t below(uint64_t bound) { return random_.below(bound); }
     bool one_in(uint64_t bound) { return random_.below(bound) == 0; }
     std::string pick(Names names) { return names[below(names.size())]; }
-    std::string any_metric() { return timed_ ? pick(kTimed) : pick(kStepped); }
+    std::string any_metric() { return timed_ ? pick(kTimedNames) : pick(kSteppedNames); }
 
     std::vector<std::string> runs();
     std::string pattern();
@@ -119,13 +119,13 @@ std::vector<std::string> QueryMaker::runs() {
 std::string QueryMaker::pattern() {
     if (timed_) {
         constexpr std::array<const char*, 4> kGlobs = {"t/*/u", "t/{l}/u", "t/1/*", "t/{l}/v"};
-        std::string made = one_in(3) ? pick(kTimed) : pick(kGlobs);
+        std::string made = one_in(3) ? pick(kTimedNames) : pick(kGlobs);
         has_capture_ = has_capture_ || made.find('{') != std::string::npos;
         return made;
     }
     constexpr std::array<const char*, 6> kGlobs = {"s/*/a",  "s/{l}/a", "s/{l}/b",
                                                    "s/1*/b", "s/1/*",   "s/1{l}/a"};
-    std::string made = one_in(2) ? pick(kStepped) : pick(kGlobs);
+    std::string made = one_in(2) ? pick(kSteppedNames) : pick(kGlobs);
     has_capture_ = has_capture_ || made.find('{') != std::string::npos;
     return made;
 }

@@ -11,7 +11,7 @@ namespace stepdb::plain {
 
 namespace {
 
-using Kind = Stage::Kind;
+using StageKind = Stage::Kind;
 
 bool is_finite(const Point& point) {
     return std::isfinite(point.value.value);
@@ -127,13 +127,13 @@ std::vector<Point> zscore(const std::vector<Point>& points, size_t count) {
 std::vector<Point> smooth(const std::vector<Point>& points, const Stage& stage) {
     const auto count = static_cast<size_t>(stage.number);
     switch (stage.kind) {
-        case Kind::kEma:
+        case StageKind::kEma:
             return ema(points, stage.number);
-        case Kind::kMoving:
+        case StageKind::kMoving:
             return moving(points, stage.word, count);
-        case Kind::kDiff:
+        case StageKind::kDiff:
             return differences(points, "");
-        case Kind::kRate:
+        case StageKind::kRate:
             return differences(points, stage.word.empty() ? "time" : stage.word);
         default:
             return zscore(points, count);
@@ -207,31 +207,31 @@ bool reads_step(const Expression& expression) {
 }
 
 void StageRunner::run(const Stage& stage) {
-    const bool looks_up = stage.kind == Kind::kWhen || stage.kind == Kind::kX;
+    const bool looks_up = stage.kind == StageKind::kWhen || stage.kind == StageKind::kX;
     const bool has_taken_x = had_x_ && !pending_x_;
     if (looks_up && reads_metrics(stage.expression) && (was_windowed_ || has_taken_x)) {
         throw Undecidable{"metrics behind windows or another x are an error"};
     }
-    const bool is_per_step = stage.kind == Kind::kRate && stage.word == "step";
+    const bool is_per_step = stage.kind == StageKind::kRate && stage.word == "step";
     if (has_taken_x &&
-        (stage.kind == Kind::kSteps || is_per_step || reads_step(stage.expression))) {
+        (stage.kind == StageKind::kSteps || is_per_step || reads_step(stage.expression))) {
         throw Undecidable{"steps behind another x are an error"};
     }
     switch (stage.kind) {
-        case Kind::kSteps:
-        case Kind::kTime:
+        case StageKind::kSteps:
+        case StageKind::kTime:
             return limit(stage);
-        case Kind::kWhen:
+        case StageKind::kWhen:
             return keep(stage);
-        case Kind::kFirst:
-        case Kind::kLast:
+        case StageKind::kFirst:
+        case StageKind::kLast:
             return cut(stage);
-        case Kind::kEvery:
+        case StageKind::kEvery:
             return window(stage);
-        case Kind::kTop:
-        case Kind::kBottom:
+        case StageKind::kTop:
+        case StageKind::kBottom:
             return rank(stage);
-        case Kind::kX:
+        case StageKind::kX:
             if (had_x_) {
                 throw Undecidable{"a second x is an error"};
             }
@@ -239,7 +239,7 @@ void StageRunner::run(const Stage& stage) {
             pending_x_ = stage.expression;
             return;
         default:
-            if (stage.kind == Kind::kRate && has_lost_key_) {
+            if (stage.kind == StageKind::kRate && has_lost_key_) {
                 throw Undecidable{"the key of a window of another x"};
             }
             for (Series& series : set_.series) {
@@ -264,7 +264,7 @@ void StageRunner::limit(const Stage& stage) {
     if (was_windowed_) {
         throw Undecidable{"a range behind windows"};
     }
-    const bool steps = stage.kind == Kind::kSteps;
+    const bool steps = stage.kind == StageKind::kSteps;
     for (Series& series : set_.series) {
         if (steps && series.timed) {
             throw Undecidable{"steps of telemetry"};
@@ -330,7 +330,7 @@ void StageRunner::cut(const Stage& stage) {
         std::vector<Point>& points = series.points;
         const auto count = std::min(points.size(), static_cast<size_t>(stage.number));
         const auto excess = static_cast<ptrdiff_t>(points.size() - count);
-        if (stage.kind == Kind::kFirst) {
+        if (stage.kind == StageKind::kFirst) {
             points.erase(points.end() - excess, points.end());
         } else {
             points.erase(points.begin(), points.begin() + excess);
@@ -391,7 +391,7 @@ void StageRunner::rank(const Stage& stage) {
             ranked.emplace_back(*rank, std::move(series));
         }
     }
-    const bool top = stage.kind == Kind::kTop;
+    const bool top = stage.kind == StageKind::kTop;
     std::ranges::stable_sort(ranked, [&](const auto& a, const auto& b) {
         return top ? is_less(b.first, a.first) : is_less(a.first, b.first);
     });
