@@ -108,6 +108,12 @@ class StoreAsker final : public Asker {
         return outcome;
     }
 
+    Status watch(const QueryText& /*query*/, const UpdateHandler& /*handler*/) override {
+        return Error(
+            ErrorCode::kInvalidArgument,
+            "to watch a query takes a server: nothing changes in a store that --data opens");
+    }
+
     Status close() override {
         service_.reset();
         return store_->close();
@@ -133,14 +139,21 @@ class ServerAsker final : public Asker {
 
     // A connection that was lost is made again by the next query.
     Result<QueryEnd> ask(const QueryText& query, const AnswerHandler& handler) override {
-        if (client_ == nullptr) {
-            TRY_ASSIGN(client_, connect_to(server_));
-        }
+        TRY(connect());
         Result<QueryEnd> end = client_->query(query.text, handler, query.parameters);
-        if (!end && end.error().code() == ErrorCode::kUnavailable) {
-            client_.reset();
+        if (!end) {
+            let_go_after(end.error());
         }
         return end;
+    }
+
+    Status watch(const QueryText& query, const UpdateHandler& handler) override {
+        TRY(connect());
+        const Status ended = client_->watch(query.text, handler, query.parameters);
+        if (!ended) {
+            let_go_after(ended.error());
+        }
+        return ended;
     }
 
     Status close() override {
@@ -149,6 +162,18 @@ class ServerAsker final : public Asker {
     }
 
   private:
+    Status connect() {
+        if (client_ == nullptr) {
+            TRY_ASSIGN(client_, connect_to(server_));
+        }
+        return {};
+    }
+    void let_go_after(const Error& error) {
+        if (error.code() == ErrorCode::kUnavailable) {
+            client_.reset();
+        }
+    }
+
     std::string server_;
     std::unique_ptr<Client> client_;
 };

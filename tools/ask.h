@@ -50,6 +50,11 @@ class Asker {
     // called on another thread, while this call waits.
     virtual Result<QueryEnd> ask(const QueryText& query, const AnswerHandler& handler) = 0;
 
+    // Watches a query until the handler stops it, which is success, or an error ends it
+    // (Client::watch). kInvalidArgument for a store of one's own: nothing changes in it while it is
+    // open.
+    virtual Status watch(const QueryText& query, const UpdateHandler& handler) = 0;
+
     // Lets go of what was opened; nothing is asked any more.
     virtual Status close() = 0;
 };

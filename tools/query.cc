@@ -20,14 +20,16 @@ struct QueryOptions {
 
 Status watch(const QueryOptions& options, const QueryText& query) {
     TRY_ASSIGN(const auto printer, UpdatePrinter::create(options.print, query));
-    TRY_ASSIGN(const auto client, connect_to(options.asked.server));
+    TRY_ASSIGN(const auto asker, Asker::open(options.asked));
     UpdateHandler handler;
     handler.on_update = [&](const auto& columns, const auto& blocks, const ResultUpdate& update) {
         return printer->update(columns, blocks, update);
     };
     handler.should_stop = is_interrupted;
     catch_interruption();
-    return client->watch(query.text, handler, query.parameters);
+    const Status watched = asker->watch(query, handler);
+    TRY(asker->close());
+    return watched;
 }
 
 }  // namespace

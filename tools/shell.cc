@@ -24,6 +24,7 @@
 #include "tools/pager.h"
 #include "tools/shell_completion.h"
 #include "tools/shell_names.h"
+#include "tools/update_printer.h"
 
 namespace stepdb {
 
@@ -135,6 +136,8 @@ class Shell {
     void help(const std::vector<std::string>& arguments);
     void quit(const std::vector<std::string>& arguments);
     void watch(const std::vector<std::string>& arguments);
+    Status follow();
+    Status ask_every(double seconds);
     void set_format(const std::vector<std::string>& arguments);
     void set_chart(const std::vector<std::string>& arguments);
     void set_pager(const std::vector<std::string>& arguments);
@@ -246,7 +249,9 @@ void Shell::help(const std::vector<std::string>& /*arguments*/) {
         "fields; the arrow keys and Ctrl-R find what was typed before; Ctrl-C gives up a line or\n"
         "an answer.\n"
         "\n"
-        "  \\watch [SECONDS]     the last query again and again (every 2 s), until Ctrl-C\n"
+        "  \\watch [SECONDS]     the last query kept up to date until Ctrl-C, as rows come or "
+        "every\n"
+        "                       so many seconds\n"
         "  \\chart auto|on|off   draw buckets; always, points too; never\n"
         "  \\format FORMAT       table, csv, json or jsonl\n"
         "  \\pager on|off        long answers through $PAGER, or less\n"
@@ -260,33 +265,51 @@ void Shell::quit(const std::vector<std::string>& /*arguments*/) {
 }
 
 void Shell::watch(const std::vector<std::string>& arguments) {
-    const std::optional<double> seconds =
-        arguments.empty() ? std::optional<double>(2) : parse_value(arguments.front());
-    if (arguments.size() > 1 || !seconds || !(*seconds >= 0.1 && *seconds <= 86'400)) {
+    const bool is_followed = arguments.empty();
+    const std::optional<double> seconds = is_followed ? 0 : parse_value(arguments.front());
+    const bool is_interval = seconds && *seconds >= 0.1 && *seconds <= 86'400;
+    if (arguments.size() > 1 || !(is_followed || is_interval)) {
         tell(Error(ErrorCode::kInvalidArgument,
-                   "\\watch takes the seconds between two looks, 0.1 to 86400"));
+                   "\\watch shows what changes as it comes; a number, 0.1 to 86400, has it ask "
+                   "again every so many seconds instead"));
         return;
     }
     if (last_query_.empty()) {
         tell(Error(ErrorCode::kFailedPrecondition,
-                   "\\watch shows the query before it again and "
-                   "again; there has been none"));
+                   "\\watch keeps the query before it up to date; there has been none"));
         return;
     }
     const InterruptNoted interrupt;
-    while (!InterruptNoted::is_set()) {
-        if (is_terminal_) {
-            fmt::print("\033[H\033[2J{}   every {:g} s; Ctrl-C ends it\n\n", last_query_, *seconds);
-        }
-        const Status shown = query(last_query_, false);
-        if (!shown) {
-            tell(shown.error().code() == ErrorCode::kCancelled ? Status() : shown);
-            break;
-        }
-        // Ends early at a signal, which is what the loop asks for.
-        poll(nullptr, 0, static_cast<int>(*seconds * 1000));
+    const Status watched = is_followed ? follow() : ask_every(*seconds);
+    if (!watched && watched.error().code() != ErrorCode::kCancelled) {
+        tell(watched);
     }
     fmt::print("\n");
+}
+
+Status Shell::follow() {
+    const QueryText asked(last_query_);
+    TRY_ASSIGN(
+        const auto printer,
+        UpdatePrinter::create(print_, asked, fmt::format("{}   Ctrl-C ends it\n\n", last_query_)));
+    UpdateHandler handler;
+    handler.on_update = [&](const auto& columns, const auto& blocks, const ResultUpdate& update) {
+        return printer->update(columns, blocks, update);
+    };
+    handler.should_stop = InterruptNoted::is_set;
+    return asker_.watch(asked, handler);
+}
+
+Status Shell::ask_every(double seconds) {
+    while (!InterruptNoted::is_set()) {
+        if (is_terminal_) {
+            fmt::print("\033[H\033[2J{}   every {:g} s; Ctrl-C ends it\n\n", last_query_, seconds);
+        }
+        TRY(query(last_query_, false));
+        // Ends early at a signal, which is what the loop asks for.
+        poll(nullptr, 0, static_cast<int>(seconds * 1000));
+    }
+    return {};
 }
 
 void Shell::set_format(const std::vector<std::string>& arguments) {

@@ -13,8 +13,8 @@ namespace {
 
 class WholePrinter final : public UpdatePrinter {
   public:
-    WholePrinter(PrintOptions options, QueryText query)
-        : options_(options), query_(std::move(query)) {}
+    WholePrinter(PrintOptions options, QueryText query, std::string heading)
+        : options_(options), query_(std::move(query)), heading_(std::move(heading)) {}
 
     Status update(const std::vector<ResultColumn>& columns, const std::vector<ResultBlock>& blocks,
                   const ResultUpdate& update) override {
@@ -24,7 +24,7 @@ class WholePrinter final : public UpdatePrinter {
         }
         TRY(rows_.apply(blocks, update.is_reset, update.rows));
         // In one piece: a screen that is cleared long before it is full again flickers.
-        std::string text = is_terminal(STDOUT_FILENO) ? "\x1b[H\x1b[2J" : "";
+        std::string text = is_terminal(STDOUT_FILENO) ? "\x1b[H\x1b[2J" + heading_ : "";
         AnswerPrinter printer(options_, query_, [&text](std::string_view piece) { text += piece; });
         printer.columns(of_answer);
         if (rows_.rows().rows() > 0) {
@@ -44,6 +44,7 @@ class WholePrinter final : public UpdatePrinter {
   private:
     PrintOptions options_;
     QueryText query_;
+    std::string heading_;
     WatchedRows rows_;
     std::vector<std::string> notes_;  // that were told last
 };
@@ -94,11 +95,11 @@ class ChangePrinter final : public UpdatePrinter {
 
 }  // namespace
 
-Result<std::unique_ptr<UpdatePrinter>> UpdatePrinter::create(PrintOptions options,
-                                                             QueryText query) {
+Result<std::unique_ptr<UpdatePrinter>> UpdatePrinter::create(PrintOptions options, QueryText query,
+                                                             std::string heading) {
     if (options.has_format && options.format == OutputFormat::kJson) {
         return Error(ErrorCode::kInvalidArgument,
-                     "--format json is one array, and a watch has no end; use jsonl");
+                     "json is one array, and a watch has no end; use the format jsonl");
     }
     const bool is_piped = !is_terminal(STDOUT_FILENO) && !options.has_format && !options.chart;
     const OutputFormat format = is_piped ? OutputFormat::kJsonl : options.format;
@@ -106,7 +107,7 @@ Result<std::unique_ptr<UpdatePrinter>> UpdatePrinter::create(PrintOptions option
         return std::unique_ptr<UpdatePrinter>(std::make_unique<ChangePrinter>(format));
     }
     return std::unique_ptr<UpdatePrinter>(
-        std::make_unique<WholePrinter>(options, std::move(query)));
+        std::make_unique<WholePrinter>(options, std::move(query), std::move(heading)));
 }
 
 }  // namespace stepdb

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "net/message.h"
@@ -16,8 +17,10 @@ class UpdatePrinter {
   public:
     // As a table or a chart the answer is printed whole, on a terminal in place of the one before;
     // otherwise a row for each that has changed, with columns `change` and `place` before the
-    // answer's. kInvalidArgument for what cannot be printed again and again.
-    static Result<std::unique_ptr<UpdatePrinter>> create(PrintOptions options, QueryText query);
+    // answer's. On a terminal `heading` stands above the whole answer. kInvalidArgument for what
+    // cannot be printed again and again.
+    static Result<std::unique_ptr<UpdatePrinter>> create(PrintOptions options, QueryText query,
+                                                         std::string heading = {});
     virtual ~UpdatePrinter() = default;
 
     // An update, as UpdateHandler::on_update has it.
