@@ -149,7 +149,7 @@ class ServerAsker final : public Asker {
 
     Status watch(const QueryText& query, const UpdateHandler& handler) override {
         TRY(connect());
-        const Status ended = client_->watch(query.text, handler, query.parameters);
+        Status ended = client_->watch(query.text, handler, query.parameters);
         if (!ended) {
             let_go_after(ended.error());
         }

@@ -27,7 +27,7 @@ Status watch(const QueryOptions& options, const QueryText& query) {
     };
     handler.should_stop = is_interrupted;
     catch_interruption();
-    const Status watched = asker->watch(query, handler);
+    Status watched = asker->watch(query, handler);
     TRY(asker->close());
     return watched;
 }
