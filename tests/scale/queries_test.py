@@ -5,6 +5,7 @@ refused.
 
   queries_test.py                        1.2 million points (as a test)
   queries_test.py --rounds N             the hundred again and again
+  queries_test.py --connections N        fewer or more than a hundred
   queries_test.py --report-only          figures; says what is out of bounds, exits 0
 """
 
@@ -35,7 +36,6 @@ HEAVY = {
     "group by": "m/{{l}} @ load/r* | buckets 1k | group by l mean, p95, std",
     "sort": "m/{run} @ load/r{run} | sort value desc | limit 1k",
 }
-CONNECTIONS = 100
 CHART = "m/0 @ load/r0 | buckets 200"
 # How an error must read that is about memory or time and nothing else.
 CLEAR = ("s for memory, and others still have", "of memory, and of the", "of memory, and one query may take", "has taken longer than",
@@ -201,18 +201,17 @@ def peak_bytes(server):
     raise AssertionError("no VmHWM of the server")
 
 
-def heavy_texts():
+def heavy_texts(count):
     kinds = list(HEAVY)
     return [(kind, HEAVY[kind].format(run=number // len(kinds) % RUNS))
-            for number, kind in ((number, kinds[number % len(kinds)])
-                                 for number in range(CONNECTIONS))]
+            for number, kind in ((number, kinds[number % len(kinds)]) for number in range(count))]
 
 
-def ask_alone(server):
+def ask_alone(server, texts):
     """The answers of one query at a time; of some of them what they must be is plain."""
     connection = wire.Connection(server.port, bytes(16))
     answers = {text: ask(connection, text, Digest()).whole()
-               for text in [CHART, *sorted({text for _, text in heavy_texts()})]}
+               for text in [CHART, *sorted({text for _, text in texts})]}
     raw = connection.ask("m/3 @ load/r2")
     assert list(raw["step"]) == list(map(float, range(STEPS)))
     assert list(raw["value"]) == [value_at(2, 3, step) for step in range(STEPS)]
@@ -229,12 +228,13 @@ def ask_alone(server):
     return answers
 
 
-def measure(server, rounds):
+def measure(server, connections, rounds):
+    texts = heavy_texts(connections)
     load(server)
-    answers = ask_alone(server)
-    together = threading.Barrier(CONNECTIONS)
+    answers = ask_alone(server, texts)
+    together = threading.Barrier(connections)
     askers = [Asker(server, kind, text, answers[text], rounds, together)
-              for kind, text in heavy_texts()]
+              for kind, text in texts]
     writer, chart = Writer(server), Chart(server, answers[CHART])
     began = time.monotonic()
     for thread in [writer, chart, *askers]:
@@ -283,6 +283,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--connections", type=int, default=100)
     parser.add_argument("--report-only", dest="is_judged", action="store_false",
                         help="do not fail for memory, as under a sanitizer")
     options = parser.parse_args()
@@ -290,9 +291,9 @@ def main():
     server = None
     try:
         server = Server(os.path.join(directory, "store"), "--memory", "256M", "--slow-query", "off")
-        askers, writer, chart, seconds = measure(server, options.rounds)
+        askers, writer, chart, seconds = measure(server, options.connections, options.rounds)
         peak = peak_bytes(server)
-        print(f"{CONNECTIONS} heavy queries at a time, {options.rounds} times: {seconds:.1f} s, "
+        print(f"{options.connections} heavy queries at a time, {options.rounds} times: {seconds:.1f} s, "
               f"peak memory {peak / 2**20:.0f} MiB")
         wrong = judge(askers, chart, options.rounds, peak)
         times = sorted(chart.seconds)
