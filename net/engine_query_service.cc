@@ -38,6 +38,13 @@ class SinkReceiver final : public AnswerReceiver {
         });
         return {};
     }
+    bool gives_back(uint32_t wanted) override {
+        on_net_side([wanted](ResultSink& sink) { sink.on_blocks_returned(wanted); });
+        return true;
+    }
+    void resumes() override {
+        on_net_side([](ResultSink& sink) { sink.on_resumed(); });
+    }
     void ended(const QueryExecution& execution, uint64_t rows) override {
         QueryEnd end;
         end.rows = rows;

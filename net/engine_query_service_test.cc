@@ -25,6 +25,11 @@ struct Answer : ResultSink {
         ++blocks;
         last_block = std::move(block);
     }
+    void on_blocks_returned(uint32_t blocks_wanted) override { returned += blocks_wanted; }
+    void on_resumed() override {
+        is_resumed = true;
+        query->want(static_cast<uint32_t>(returned));
+    }
     void on_end(QueryEnd) override { ended = true; }
     void on_error(Error its_error) override { error = std::move(its_error); }
     const void* asker() const override { return whose; }
@@ -34,6 +39,9 @@ struct Answer : ResultSink {
     uint64_t rows = 0;
     uint64_t blocks = 0;
     ResultBlock last_block;
+    RunningQuery* query = nullptr;
+    uint64_t returned = 0;  // blocks that were wanted
+    bool is_resumed = false;
     bool ended = false;
     std::optional<Error> error;
 };
@@ -107,6 +115,7 @@ class EngineQueryServiceTest : public ::testing::Test {
     }
     RunningQuery& start(std::string text, Answer& answer) {
         running_.push_back(service_->start(QueryText(std::move(text)), answer));
+        answer.query = running_.back().get();
         return *running_.back();
     }
 
@@ -233,6 +242,8 @@ TEST_F(EngineQueryServiceTest, WhoFindsNoMemoryWaitsForOthersAndBeginsAnew) {
     store_.run();
     EXPECT_TRUE(small.ended) << "one that stays small finds room meanwhile";
     EXPECT_FALSE(waits.ended);
+    EXPECT_EQ(waits.returned, 1'000U) << "whoever keeps room for blocks can give it to others";
+    EXPECT_FALSE(waits.is_resumed);
     EXPECT_EQ(stats()["queries waiting for memory"], 1);
     EXPECT_EQ(stats()["query memory bytes"], query_memory_max(*limits.memory));
     holder->release();
@@ -240,6 +251,7 @@ TEST_F(EngineQueryServiceTest, WhoFindsNoMemoryWaitsForOthersAndBeginsAnew) {
     Answer another;
     read(start("m @ p/r | buckets 10", another));
     store_.run();
+    EXPECT_TRUE(waits.is_resumed);
     EXPECT_TRUE(waits.ended);
     EXPECT_EQ(waits.rows, 5'000U);
     EXPECT_EQ(waits.columns, 1U);

@@ -110,6 +110,9 @@ void QueryJob::begin() {
 void QueryJob::want(uint32_t blocks) {
     on_query_side([this, blocks] {
         wanted_ += blocks;
+        if (waits_for_memory()) {
+            return give_back_wanted();
+        }
         make_block();
     });
 }
@@ -269,6 +272,7 @@ void QueryJob::stop_or_wait(const Error& error) {
 void QueryJob::wait_for_memory(size_t bytes) {
     waited_bytes_ = std::min(std::max(bytes, 2 * waited_bytes_), memory_->bytes_max());
     waiting_since_us_ = microseconds_since(begun_).count();
+    give_back_wanted();
     on_query_side([this, bytes = waited_bytes_] {
         release();
         if (cancelled_) {
@@ -284,9 +288,17 @@ void QueryJob::wait_for_memory(size_t bytes) {
     });
 }
 
+// Those who have the memory may be waiting for just this room.
+void QueryJob::give_back_wanted() {
+    if (wanted_ > 0 && receiver_->gives_back(static_cast<uint32_t>(wanted_))) {
+        wanted_ = 0;
+    }
+}
+
 void QueryJob::begin_anew() {
     memory_wait_us_ = memory_wait().count();
     waiting_since_us_ = -1;
+    receiver_->resumes();
     memory_->set_wanted(0);
     begin();
 }

@@ -68,6 +68,10 @@ class AnswerReceiver {
                                 QueryExecution& execution) = 0;
     virtual void prepared(const QueryExecution& execution) = 0;
     virtual Status takes(ResultBlock block) = 0;
+    // The job waits for memory. True: it need not make the blocks that were wanted, for which room
+    // is kept; they are wanted again after resumes().
+    virtual bool gives_back(uint32_t /*wanted*/) { return false; }
+    virtual void resumes() {}
     virtual void ended(const QueryExecution& execution, uint64_t rows) = 0;
     virtual void failed(Error error) = 0;
 };
@@ -106,6 +110,7 @@ class QueryJob : public std::enable_shared_from_this<QueryJob> {
     void end();
     void stop_or_wait(const Error& error);
     void wait_for_memory(size_t bytes);
+    void give_back_wanted();
     void begin_anew();
     void fail(Error error);
     void report(QueryOutcome outcome, const std::string& error);

@@ -3,6 +3,7 @@
 // posts back (Server::executor()).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,12 @@ class ResultSink {
     virtual void on_columns(std::vector<ResultColumn> columns) = 0;
     // At most as many as were wanted; at most kResultBlockRowsMax rows each.
     virtual void on_block(ResultBlock block) = 0;
+    // The query waits for memory that others have, and so many of the blocks that were wanted are
+    // not any more: who keeps room for them gives it to those others, which could not go on and
+    // end otherwise.
+    virtual void on_blocks_returned(uint32_t blocks) = 0;
+    // It goes on, and blocks are to be wanted again.
+    virtual void on_resumed() = 0;
     virtual void on_end(QueryEnd end) = 0;
     virtual void on_error(Error error) = 0;
     // On whose behalf, told apart by address: askers take turns with each other, whatever number of

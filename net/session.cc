@@ -39,7 +39,8 @@ class Session::Reply final : public ResultSink, public UpdateSink {
     // Whether it has a use for another block. A watch that is not read gets none: what it gets once
     // it is read again is all that has changed since.
     bool can_take_block() const {
-        return is_watch() ? is_waiting_ && unsent == 0 : unsent < kQueryBlocksUnsentMax;
+        return is_watch() ? is_waiting_ && unsent == 0
+                          : !is_short_ && unsent < kQueryBlocksUnsentMax;
     }
     void want_block() {
         ++granted_;
@@ -72,12 +73,24 @@ class Session::Reply final : public ResultSink, public UpdateSink {
         Result<std::vector<std::byte>> frame = encode_result_block(block, request_);
         if (!frame) {
             --unsent;
-            --session_.blocks_unsent_;
-            session_.release_send(kBlockReserveBytes);
+            session_.take_back_blocks(1);
             on_error(frame.error());
             return;
         }
         put(std::move(frame).value(), true);
+    }
+    void on_blocks_returned(uint32_t blocks) override {
+        CHECK(blocks <= granted_, "{} blocks returned of {}", blocks, granted_);
+        is_short_ = true;
+        granted_ -= blocks;
+        unsent -= blocks;
+        session_.take_back_blocks(blocks);
+        session_.grant_blocks();
+    }
+    void on_resumed() override {
+        is_short_ = false;
+        session_.list_wanting(request_);
+        session_.grant_blocks();
     }
     void on_update(ResultUpdate update) override {
         // Of an update without rows it is what was wanted.
@@ -108,6 +121,7 @@ class Session::Reply final : public ResultSink, public UpdateSink {
     uint64_t serial_;
     uint32_t granted_ = 0;
     bool is_waiting_ = false;  // a watch: there is something to tell
+    bool is_short_ = false;    // a query: it waits for memory
     std::unique_ptr<RunningQuery> query_;
     std::unique_ptr<RunningWatch> watch_;
 };
@@ -401,9 +415,7 @@ void Session::end_query(uint64_t request, std::vector<std::byte> last_frame) {
     const auto at = queries_.find(request);
     CHECK(at != queries_.end(), "the answer of request {} goes on after its end", request);
     // Blocks that were wanted and will not come any more.
-    const uint32_t granted = at->second->granted();
-    blocks_unsent_ -= granted;
-    release_send(granted * kBlockReserveBytes);
+    take_back_blocks(at->second->granted());
     ended_.push_back(std::move(at->second));
     queries_.erase(at);
     ResultFrame frame;
@@ -520,6 +532,12 @@ void Session::output_sent() {
 void Session::charge_send(size_t bytes) {
     send_bytes_ += bytes;
     services_.send.charge(bytes);
+}
+
+// Of those that were granted and do not come.
+void Session::take_back_blocks(uint32_t blocks) {
+    blocks_unsent_ -= blocks;
+    release_send(blocks * kBlockReserveBytes);
 }
 
 void Session::release_send(size_t bytes) {

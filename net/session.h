@@ -139,6 +139,7 @@ class Session : private OutcomeSink {
     void end_query(uint64_t request, std::vector<std::byte> last_frame);
     void cancel_query(uint64_t request, const Error& error);
     void grant_blocks();
+    void take_back_blocks(uint32_t blocks);
     void charge_send(size_t bytes);
     void release_send(size_t bytes);
     void finish_if_idle();

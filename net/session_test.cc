@@ -361,6 +361,34 @@ TEST(Session, AnswersOfAllConnectionsShareOneBudget) {
     EXPECT_EQ(server.send.used(), 0U);
 }
 
+TEST(Session, WhatWaitsForMemoryKeepsNoRoomFromOthers) {
+    TestServer server(kReceiveBytesMax, 2 * kBlockReserveBytes);
+    std::vector<std::unique_ptr<TestPeer>> waiting;
+    for (int i = 0; i < 4; ++i) {
+        waiting.push_back(std::make_unique<TestPeer>(server));
+        waiting.back()->say_hello();
+        waiting.back()->send(encode_query("wait 10", 1));
+        server.run();
+    }
+    EXPECT_EQ(server.send.used(), 0U);
+    const auto count_ends = [](TestPeer& peer) {
+        return std::ranges::count_if(peer.receive(), [](const SentFrame& frame) {
+            return frame.header.type == FrameType::kResultEnd;
+        });
+    };
+    // Those who have the memory get the room, end, and give the memory back.
+    TestPeer other(server);
+    other.say_hello();
+    other.send(encode_query("rows 10", 1));
+    EXPECT_EQ(count_ends(other), 1);
+    server.queries.end_waiting();
+    server.run();
+    for (const auto& peer : waiting) {
+        EXPECT_EQ(count_ends(*peer), 1);
+    }
+    EXPECT_EQ(server.send.used(), 0U);
+}
+
 TEST(Session, AbandonedSessionsGiveTheirRoomBack) {
     TestServer server;
     {

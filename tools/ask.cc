@@ -47,6 +47,8 @@ class LocalSink : public ResultSink {
             ended_.set_value(Error(ErrorCode::kCancelled, "cancelled as asked"));
         }
     }
+    void on_blocks_returned(uint32_t blocks) override { returned_ += blocks; }
+    void on_resumed() override { query_->want(std::exchange(returned_, 0)); }
     void on_end(QueryEnd end) override {
         if (!is_stopped_) {
             ended_.set_value(std::move(end));
@@ -62,6 +64,7 @@ class LocalSink : public ResultSink {
     const AnswerHandler& handler_;
     std::unique_ptr<RunningQuery> query_;
     bool is_stopped_ = false;
+    uint32_t returned_ = 0;  // blocks, until it goes on
     std::promise<Result<QueryEnd>> ended_;
 };
 

@@ -58,6 +58,16 @@ class FakeQueryService : public QueryService {
                 ResultColumn("value", ColumnType::kFloat64)};
     }
 
+    // Queries "wait N" have waited for memory so far, and go on as "rows N".
+    void end_waiting() {
+        for (const std::shared_ptr<State>& state : std::exchange(waiting_, {})) {
+            state->text.replace(0, 4, "rows");
+            if (state->sink != nullptr) {
+                state->sink->on_resumed();
+            }
+        }
+    }
+
   private:
     struct State {
         ResultSink* sink = nullptr;  // null when given up
@@ -75,6 +85,9 @@ class FakeQueryService : public QueryService {
             : service_(service), state_(std::make_shared<State>()) {
             state_->sink = &sink;
             state_->text = std::move(text);
+            if (state_->text.starts_with("wait ")) {
+                service_.waiting_.push_back(state_);
+            }
             ++service_.running_;
         }
         ~Query() override {
@@ -167,6 +180,10 @@ class FakeQueryService : public QueryService {
         if (state.sink == nullptr || state.has_ended || state.text == "hang") {
             return;
         }
+        if (state.text.starts_with("wait ")) {
+            state.sink->on_blocks_returned(std::exchange(state.wanted, 0));
+            return;
+        }
         if (const auto prepared = prepared_.find(state.text); prepared != prepared_.end()) {
             state.has_ended = true;
             state.sink->on_columns(prepared->second.columns);
@@ -221,6 +238,7 @@ class FakeQueryService : public QueryService {
     Executor& net_side_;
     std::map<std::string, Prepared> prepared_;
     std::set<Watch*> watches_;
+    std::vector<std::shared_ptr<State>> waiting_;
     uint64_t changes_ = 0;
     int ticks_ = 0;
     int running_ = 0;

@@ -266,8 +266,9 @@ def judge(askers, chart, rounds, peak):
     right = collections.Counter()
     for asker in askers:
         right[asker.kind] += asker.right
-    if right.total() < sum(rounds for _ in askers) / 4:
+    if right.total() < sum(rounds for _ in askers) / 2:
         wrong.append(f"only {right.total()} were answered")
+    wrong += [f"no '{kind}' was answered" for kind in HEAVY if right[kind] == 0]
     if peak > MEMORY:
         wrong.append(f"peak memory {peak >> 20} MiB of {MEMORY >> 20} MiB")
     for kind in HEAVY:
