@@ -127,10 +127,11 @@ void append_sized_integers(std::span<const int64_t> values, std::vector<std::byt
     out.insert(out.end(), encoded.begin(), encoded.end());
 }
 
-Result<std::vector<int64_t>> read_sized_integers(ByteReader& reader, size_t count) {
+Result<std::vector<int64_t>> read_sized_integers(ByteReader& reader, size_t count,
+                                                 std::string_view when_short) {
     uint64_t bytes = 0;
     if (!read_varint(reader, bytes) || bytes > reader.remaining()) {
-        return make_error(ErrorCode::kCorruption, "bytes end within {} integers", count);
+        return corruption(std::string(when_short));
     }
     std::vector<int64_t> values(count);
     TRY(decode_integers(reader.get_bytes(bytes), values));

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/bytes.h"
@@ -26,9 +27,11 @@ void encode_integers(std::span<const int64_t> values, std::vector<std::byte>& ou
 // these.
 Status decode_integers(Bytes encoded, std::span<int64_t> values);
 
-// The same behind the length of their encoding, for sequences that lie one behind the other.
+// The same behind the length of their encoding, for sequences that lie one behind the other. Bytes
+// that are too few are kCorruption with the message `when_short`; `count` is checked by the caller.
 void append_sized_integers(std::span<const int64_t> values, std::vector<std::byte>& out);
-Result<std::vector<int64_t>> read_sized_integers(ByteReader& reader, size_t count);
+Result<std::vector<int64_t>> read_sized_integers(ByteReader& reader, size_t count,
+                                                 std::string_view when_short);
 
 // Values first to first + values.size() - 1 of a sequence of `count`, decoding only the vectors
 // they lie in.

@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint8_t kDirectoryFormat = 1;
 constexpr uint8_t kDirectoryOfPartsFormat = 2;
+constexpr std::string_view kTooShort = "block directory ends within its strips";
 
 std::vector<std::byte> encode(uint8_t format, std::span<const Strip> strips,
                               std::span<const uint32_t> chunk_bytes) {
@@ -89,8 +90,8 @@ Result<BlockDirectory> BlockDirectory::read(Bytes section, const BlockInfo& info
         return corruption(fmt::format("block directory declares {} strips for {} columns",
                                       strip_count, info.columns));
     }
-    TRY_ASSIGN(const auto first_columns, read_sized_integers(reader, strip_count));
-    TRY_ASSIGN(const auto strip_bytes, read_sized_integers(reader, strip_count));
+    TRY_ASSIGN(const auto first_columns, read_sized_integers(reader, strip_count, kTooShort));
+    TRY_ASSIGN(const auto strip_bytes, read_sized_integers(reader, strip_count, kTooShort));
     std::vector<Strip> strips(strip_count);
     uint64_t offset = 0;
     int64_t column = -1;

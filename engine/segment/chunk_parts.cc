@@ -12,6 +12,7 @@ namespace stepdb {
 namespace {
 
 constexpr std::byte kInParts{1U << 4U};
+constexpr std::string_view kEndsEarly = "chunk ends before its parts";
 
 }  // namespace
 
@@ -29,8 +30,8 @@ Status append_chunk_parts(Bytes chunk, uint32_t rows, std::vector<ChunkPart>& pa
     if (!read_varint(reader, count) || count < 2 || count > rows) {
         return corruption(fmt::format("chunk of {} rows is in {} parts", rows, count));
     }
-    TRY_ASSIGN(const auto part_rows, read_sized_integers(reader, count));
-    TRY_ASSIGN(const auto part_bytes, read_sized_integers(reader, count));
+    TRY_ASSIGN(const auto part_rows, read_sized_integers(reader, count, kEndsEarly));
+    TRY_ASSIGN(const auto part_bytes, read_sized_integers(reader, count, kEndsEarly));
     uint32_t rows_left = rows;
     bool has_value = false;
     for (size_t i = 0; i < count; ++i) {

@@ -18,6 +18,7 @@ constexpr size_t kChunkBytes = 4096;
 constexpr size_t kCommentBytesMax = 1U << 20U;
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr size_t kLeadBytes = kByteOrderMark.size() + 1;  // among them is the `#`
+
 // The object of a comment; empty if the line is none.
 std::string_view object_of(std::string_view line) {
     if (line.starts_with(kByteOrderMark)) {

@@ -10,8 +10,6 @@
 
 namespace stepdb {
 
-namespace {}  // namespace
-
 Result<std::unique_ptr<LogSource>> ConsoleLog::open(const std::string& path,
                                                     const LogOptions& options, uint64_t bytes_max) {
     TRY_ASSIGN(std::vector<LineKind> kinds, load_console_patterns(options.patterns));
