@@ -419,11 +419,11 @@ TEST_F(EngineQueryServiceTest, AQueryThatIsGivenUpStopsInTheMiddleOfABlock) {
     QueryLimits limits;
     limits.memory = std::make_shared<MemoryBudget>();
     begin_on(1, limits);
-    const std::string text = heavy(" | buckets 10");
+    const std::string text = heavy(" | buckets 5");
     Answer whole;
     read(start(text, whole));
     EXPECT_GT(count_steps(), 8U);
-    EXPECT_EQ(whole.rows, 2'000U);
+    EXPECT_EQ(whole.rows, 1'000U);
     EXPECT_EQ(whole.blocks, 1U);
 
     Answer given_up;

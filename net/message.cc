@@ -332,7 +332,7 @@ class CellsReader {
 
   private:
     Status read_texts(uint32_t runs);
-    Status read_numbers(ColumnType type);
+    Status read_numbers();
     // Appends rows [from, to) of the column, nulls by the bitmap.
     template <typename Append>
     void append_where_there(uint32_t from, uint32_t to, const Append& append);
@@ -348,6 +348,9 @@ class CellsReader {
 
 template <typename Append>
 void CellsReader::append_where_there(uint32_t from, uint32_t to, const Append& append) {
+    if (valid_.empty() && from != to) {
+        return append(from, to);
+    }
     for (uint32_t row = from; row < to;) {
         uint32_t end = row + 1;
         while (end < to && is_there(end) == is_there(row)) {
@@ -383,22 +386,14 @@ Status CellsReader::read_texts(uint32_t runs) {
     return check_zeros("result_block", reader_.get_bytes(round_up(bytes, 8) - bytes));
 }
 
-Status CellsReader::read_numbers(ColumnType type) {
+Status CellsReader::read_numbers() {
     const Bytes bytes = reader_.get_bytes(size_t{rows_} * 8);
     if (reader_.failed()) {
         return malformed("result_block", reader_.position());
     }
-    const auto at = [&](uint32_t row) { return bytes.data() + size_t{row} * 8; };
+    cells_->reserve(rows_);
     append_where_there(0, rows_, [&](uint32_t from, uint32_t to) {
-        for (uint32_t row = from; row < to; ++row) {
-            if (type == ColumnType::kTime) {
-                cells_->append_time(load_le<int64_t>(at(row)));
-            } else if (type == ColumnType::kUint64) {
-                cells_->append_uint64(load_le<uint64_t>(at(row)));
-            } else {
-                cells_->append_double(load_le<double>(at(row)));
-            }
-        }
+        cells_->append_numbers(bytes.subspan(size_t{from} * 8, size_t{to - from} * 8));
     });
     return {};
 }
@@ -416,7 +411,7 @@ Result<ColumnCells> CellsReader::read(ColumnType type) {
         return malformed("result_block", reader_.position());
     }
     cells_.emplace(type);
-    TRY(type == ColumnType::kText ? read_texts(runs) : read_numbers(type));
+    TRY(type == ColumnType::kText ? read_texts(runs) : read_numbers());
     return std::move(*cells_);
 }
 
@@ -442,6 +437,7 @@ Result<std::vector<std::byte>> encode_result_block(const ResultBlock& block, uin
     }
     FrameBuilder builder(FrameType::kResultBlock, request);
     ByteWriter& writer = builder.writer();
+    writer.reserve(bytes);
     writer.put(block.rows());
     writer.put(static_cast<uint32_t>(block.width()));
     for (size_t i = 0; i < block.width(); ++i) {

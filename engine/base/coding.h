@@ -38,6 +38,7 @@ void store_le(std::byte* to, T value) {
 
 class ByteWriter {
   public:
+    void reserve(size_t bytes) { bytes_.reserve(bytes); }
     template <FixedWidth T>
     void put(T value) {
         const size_t at = bytes_.size();

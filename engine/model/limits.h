@@ -91,7 +91,9 @@ inline constexpr uint64_t kMergedBytesMax = 1U << 30U;
 inline constexpr uint32_t kBucketsMax = 1U << 20U;
 // A query ends then, so that its snapshot does not pin memory for ever.
 inline constexpr int64_t kQueryTimeMaxUs = int64_t{600} * 1'000'000;
-inline constexpr uint32_t kResultBatchRows = 8192;  // rows a result block aims at
+// What a result block aims at: the one reads it while the other makes the next, and both in cache.
+inline constexpr uint32_t kResultBatchRows = 8192;
+inline constexpr uint32_t kResultBatchBytes = 128U << 10U;  // of numbers, if many are asked for
 // Rows of a result block that a client must take, since a batch may end a little late.
 inline constexpr uint32_t kResultBlockRowsMax = 1U << 16U;
 inline constexpr uint32_t kReadsInFlightMax = 64;  // reads a query keeps in the ring

@@ -1,6 +1,8 @@
 #include "engine/model/result_columns.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 namespace stepdb {
 
@@ -24,6 +26,23 @@ void ColumnCells::note_valid(uint32_t count) {
     rows_ += count;
     if (!valid_.empty()) {
         valid_.resize(rows_, 1);
+    }
+}
+
+void ColumnCells::reserve(uint32_t rows) {
+    switch (type_) {
+        case ColumnType::kText:
+            break;
+        case ColumnType::kFloat64:
+        case ColumnType::kStep:
+            doubles_.reserve(rows);
+            break;
+        case ColumnType::kTime:
+            times_.reserve(rows);
+            break;
+        case ColumnType::kUint64:
+            uint64s_.reserve(rows);
+            break;
     }
 }
 
@@ -71,6 +90,34 @@ void ColumnCells::append_uint64s(std::span<const uint64_t> values) {
     note_valid(static_cast<uint32_t>(values.size()));
 }
 
+void ColumnCells::append_numbers(Bytes numbers) {
+    static_assert(std::endian::native == std::endian::little);
+    CHECK(numbers.size() % sizeof(double) == 0, "{} bytes of numbers", numbers.size());
+    const auto append_to = [&](auto& storage) {
+        const size_t before = storage.size();
+        storage.resize(before + numbers.size() / sizeof(double));
+        if (!numbers.empty()) {
+            std::memcpy(storage.data() + before, numbers.data(), numbers.size());
+        }
+    };
+    switch (type_) {
+        case ColumnType::kText:
+            CHECK(numbers.empty(), "{} bytes of numbers into a text column", numbers.size());
+            break;
+        case ColumnType::kFloat64:
+        case ColumnType::kStep:
+            append_to(doubles_);
+            break;
+        case ColumnType::kTime:
+            append_to(times_);
+            break;
+        case ColumnType::kUint64:
+            append_to(uint64s_);
+            break;
+    }
+    note_valid(static_cast<uint32_t>(numbers.size() / sizeof(double)));
+}
+
 void ColumnCells::append_null(uint32_t count) {
     if (count == 0) {
         return;
@@ -116,10 +163,10 @@ size_t ColumnCells::memory_bytes() const {
     return bytes;
 }
 
-ResultBlock::ResultBlock(std::span<const ResultColumn> columns) {
+ResultBlock::ResultBlock(std::span<const ResultColumn> columns, uint32_t rows) {
     columns_.reserve(columns.size());
     for (const ResultColumn& column : columns) {
-        columns_.emplace_back(column.type);
+        columns_.emplace_back(column.type).reserve(rows);
     }
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/bytes.h"
 #include "engine/base/check.h"
 
 namespace stepdb {
@@ -48,6 +49,9 @@ class ColumnCells {
     ColumnType type() const { return type_; }
     uint32_t rows() const { return rows_; }
 
+    // Makes room for so many rows, of numbers; else storage grows as they come.
+    void reserve(uint32_t rows);
+
     void append_text(std::string_view text, uint32_t count = 1);
     // kFloat64 and kStep.
     void append_double(double value);
@@ -58,6 +62,9 @@ class ColumnCells {
     // kUint64.
     void append_uint64(uint64_t value);
     void append_uint64s(std::span<const uint64_t> values);
+    // Numbers of the column's type as they lie in memory and on the wire: 8 bytes each,
+    // little-endian.
+    void append_numbers(Bytes numbers);
     // Nothing there, such as the min of an empty bucket. The cell of the type's own storage holds
     // zero or an empty text.
     void append_null(uint32_t count = 1);
@@ -93,7 +100,8 @@ class ColumnCells {
 class ResultBlock {
   public:
     ResultBlock() = default;
-    explicit ResultBlock(std::span<const ResultColumn> columns);
+    // With room for `rows` rows.
+    explicit ResultBlock(std::span<const ResultColumn> columns, uint32_t rows = 0);
 
     uint32_t rows() const { return columns_.empty() ? 0 : columns_.front().rows(); }
     size_t width() const { return columns_.size(); }

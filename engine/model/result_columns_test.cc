@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "engine/base/float_bits.h"
+
 namespace stepdb::result_columns_test {
 
 TEST(ResultColumns, RepeatedTextsAreOneRun) {
@@ -49,6 +53,27 @@ TEST(ResultColumns, NullsKeepTheirPlace) {
         }
         EXPECT_EQ(nulls, (std::vector<bool>{false, true, true, false, true}));
     }
+}
+
+TEST(ResultColumns, NumbersAreTakenAsTheyLieInMemory) {
+    std::vector<std::byte> bytes(1);  // at no address for a double
+    const std::vector<double> values = {1.5, -0.0, std::nan("7")};
+    const Bytes numbers = std::as_bytes(std::span(values));
+    bytes.insert(bytes.end(), numbers.begin(), numbers.end());
+    ColumnCells cells(ColumnType::kFloat64);
+    cells.append_null();
+    cells.append_numbers(Bytes(bytes).subspan(1));
+    cells.append_numbers({});
+    EXPECT_EQ(cells.rows(), 4U);
+    EXPECT_TRUE(cells.is_null(0));
+    for (uint32_t row = 1; row < 4; ++row) {
+        EXPECT_FALSE(cells.is_null(row));
+        EXPECT_TRUE(same_bits(cells.doubles()[row], values[row - 1]));
+    }
+    ColumnCells times(ColumnType::kTime);
+    times.append_numbers(std::as_bytes(std::span(std::vector<int64_t>{-3, 4})));
+    EXPECT_EQ(times.times()[0], -3);
+    EXPECT_EQ(times.times()[1], 4);
 }
 
 TEST(ResultColumns, BlockKnowsWhenColumnsDiffer) {

@@ -35,24 +35,36 @@ Key key_of(const Bucket& bucket, Statistic statistic) {
     }
 }
 
+namespace {
+
+// Calls `use` with what takes the statistic, a number, from a bucket: chosen once for many buckets.
+template <typename Use>
+void with_number_of(Statistic statistic, const Use& use) {
+    switch (statistic) {
+        case Statistic::kMin:
+            return use([](const Bucket& bucket) { return bucket.min; });
+        case Statistic::kMax:
+            return use([](const Bucket& bucket) { return bucket.max; });
+        case Statistic::kSum:
+            return use([](const Bucket& bucket) { return bucket.sum.sum(); });
+        case Statistic::kMean:
+            return use([](const Bucket& bucket) { return bucket.mean(); });
+        case Statistic::kFirst:
+            return use([](const Bucket& bucket) { return bucket.first; });
+        default:
+            return use([](const Bucket& bucket) { return bucket.last; });
+    }
+}
+
+}  // namespace
+
 double value_of(const Bucket& bucket, Statistic statistic) {
     if (is_count(statistic)) {
         return static_cast<double>(count_of(bucket, statistic));
     }
-    switch (statistic) {
-        case Statistic::kMin:
-            return bucket.min;
-        case Statistic::kMax:
-            return bucket.max;
-        case Statistic::kSum:
-            return bucket.sum.sum();
-        case Statistic::kMean:
-            return bucket.mean();
-        case Statistic::kFirst:
-            return bucket.first;
-        default:
-            return bucket.last;
-    }
+    double value = 0;
+    with_number_of(statistic, [&](const auto& number_of) { value = number_of(bucket); });
+    return value;
 }
 
 namespace {
@@ -115,9 +127,9 @@ void append_statistic(ColumnCells& cells, std::span<const Bucket> buckets, Stati
             [&](const Bucket& bucket) { return step_of_key(key_of(bucket, statistic)); },
             append_doubles);
     } else {
-        append_each<double>(
-            cells, buckets, needs_finite,
-            [&](const Bucket& bucket) { return value_of(bucket, statistic); }, append_doubles);
+        with_number_of(statistic, [&](const auto& number_of) {
+            append_each<double>(cells, buckets, needs_finite, number_of, append_doubles);
+        });
     }
 }
 

@@ -12,7 +12,8 @@ namespace stepdb {
 
 namespace {
 
-constexpr size_t kFixedColumns = 4;  // run, metric, lo, hi
+constexpr size_t kLabelColumns = 2;                  // run, metric
+constexpr size_t kFixedColumns = kLabelColumns + 2;  // lo, hi
 
 class BucketsAnswer : public Answer {
   public:
@@ -29,6 +30,9 @@ class BucketsAnswer : public Answer {
                                                         : ColumnType::kFloat64;
             columns_.emplace_back(std::string(statistic_name(statistic)), type);
         }
+        const auto rows_of_batch = static_cast<uint32_t>(
+            kResultBatchBytes / (sizeof(double) * (columns_.size() - kLabelColumns)));
+        block_rows_max_ = std::min(kResultBatchRows, rows_of_batch);
     }
 
     const std::vector<ResultColumn>& columns() const override { return columns_; }
@@ -42,9 +46,9 @@ class BucketsAnswer : public Answer {
             }
             is_prepared_ = true;
         }
-        block = ResultBlock(columns_);
         const std::vector<Series>& all = context_.selection.series;
-        while (series_buckets_.has_grid() && block.rows() < kResultBatchRows) {
+        block = ResultBlock(columns_, rows_of_next());
+        while (series_buckets_.has_grid() && block.rows() < block_rows_max_) {
             if (row_ == buckets_.size()) {
                 if (series_ == all.size()) {
                     break;
@@ -61,12 +65,19 @@ class BucketsAnswer : public Answer {
     }
 
   private:
+    // At most, as far as a block may go.
+    uint32_t rows_of_next() const {
+        const size_t series = context_.selection.series.size() - series_;
+        const size_t rows = buckets_.size() - row_ + series * shape_.buckets;
+        return static_cast<uint32_t>(std::min<size_t>(rows, block_rows_max_));
+    }
+
     void append_rows(ResultBlock& block) {
         const Series& series = context_.selection.series[series_ - 1];
         const BucketGrid& grid = series_buckets_.grid();
         const XColumn x = series_buckets_.column();
         const size_t count =
-            std::min<size_t>(buckets_.size() - row_, kResultBatchRows - block.rows());
+            std::min<size_t>(buckets_.size() - row_, block_rows_max_ - block.rows());
         const auto rows = static_cast<uint32_t>(count);
         block.column(0).append_text(run_label(context_.bound, series), rows);
         block.column(1).append_text(series.shown_metric(), rows);
@@ -83,6 +94,7 @@ class BucketsAnswer : public Answer {
     const BucketsShape& shape_;
     SeriesBuckets series_buckets_;
     std::vector<ResultColumn> columns_;
+    uint32_t block_rows_max_ = 0;
     bool is_prepared_ = false;
     size_t series_ = 0;            // next to fill
     std::vector<Bucket> buckets_;  // of the series before
