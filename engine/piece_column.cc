@@ -168,6 +168,9 @@ Status PieceColumn::take_column(std::shared_ptr<const std::vector<std::byte>> st
     column->chunk = Bytes(*strip).subspan(place.offset - place.strip_offset, place.bytes);
     column->strip = std::move(strip);
     TRY_ASSIGN(column->parts, ColumnParts::read(column->chunk, info_of(piece_).rows));
+    if (place.bytes == place.strip_bytes) {
+        column->parts.gather_nodes();  // it is kept
+    }
     column_ = std::move(column);
     return {};
 }

@@ -41,10 +41,42 @@ Result<ColumnParts> ColumnParts::read(Bytes chunk, uint32_t rows) {
     column.parts_.reserve(chunks.size());
     uint32_t row = 0;
     for (const ChunkPart& part : chunks) {
-        column.parts_.push_back({row, row + part.rows, part.chunk});
+        column.parts_.push_back({row, row + part.rows, kNoNodes, part.chunk});
         row += part.rows;
     }
     return column;
+}
+
+void ColumnParts::gather_nodes() {
+    size_t most = 0;
+    for (const Part& part : parts_) {
+        most += part.chunk.empty() ? 0 : node_count(part.end_row - part.first_row);
+    }
+    nodes_.reserve(most);
+    for (Part& part : parts_) {
+        const uint32_t rows = part.end_row - part.first_row;
+        if (part.chunk.empty()) {
+            continue;
+        }
+        const Result<ChunkSections> sections = read_chunk_sections(part.chunk, rows);
+        if (!sections || !sections->nodes || sections->count != rows) {
+            continue;
+        }
+        part.first_node = static_cast<uint32_t>(nodes_.size());
+        for (size_t vector = 0; vector < node_count(rows); ++vector) {
+            Node& gathered = nodes_.emplace_back();
+            const std::optional<ValueNode> node = sections->nodes->node(vector);
+            const size_t length = std::min(kPackedValuesMax, rows - vector * kPackedValuesMax);
+            if (node && node->count == length) {
+                gathered = {node->min,
+                            node->max,
+                            node->sum,
+                            static_cast<uint16_t>(node->count),
+                            static_cast<uint8_t>(node->min_at),
+                            static_cast<uint8_t>(node->max_at)};
+            }
+        }
+    }
 }
 
 Status ColumnReader::add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys,
@@ -52,10 +84,16 @@ Status ColumnReader::add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& 
     std::optional<Place> last;
     for (size_t part = part_of(begin); begin < end; begin = parts_[part++].end_row) {
         const ColumnParts::Part& here = parts_[part];
-        if (!here.chunk.empty()) {
+        if (here.chunk.empty()) {
+            continue;
+        }
+        near_part_ = part;
+        const uint32_t stop = std::min(end, here.end_row) - here.first_row;
+        if (here.first_node != ColumnParts::kNoNodes) {
+            TRY(add_gathered(bucket, needs, keys, part, begin - here.first_row, stop, last));
+        } else {
             TRY(open(part));
-            TRY(add_part(bucket, needs, keys, begin - here.first_row,
-                         std::min(end, here.end_row) - here.first_row, last));
+            TRY(add_part(bucket, needs, keys, begin - here.first_row, stop, last));
         }
     }
     owed_.reset();
@@ -96,6 +134,32 @@ Status ColumnReader::pay_last(Bucket& bucket, const BlockKeys& keys) {
     const Place place = *owed_;
     owed_.reset();
     return set_last(bucket, keys, place);
+}
+
+Status ColumnReader::add_gathered(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys,
+                                  size_t part, uint32_t begin, uint32_t end,
+                                  std::optional<Place>& last) {
+    const ColumnParts::Part& here = parts_[part];
+    for (uint32_t at = begin; at < end;) {
+        const uint32_t vector = at / kPackedValuesMax;
+        const ColumnParts::Node& node = nodes_gathered_[here.first_node + vector];
+        const bool is_whole = at % kPackedValuesMax == 0 && node.count != 0 &&
+                              end - at >= node.count && !(needs.ends && bucket.points() == 0);
+        if (is_whole) {
+            const auto key_of = [&](uint32_t i) { return keys[here.first_row + at + i]; };
+            bucket.add(node.value_node(), key_of, needs);
+            last = Place{part, vector};
+            ++nodes_used_;
+            at += node.count;
+            continue;
+        }
+        const auto vector_end = static_cast<uint32_t>((vector + 1) * kPackedValuesMax);
+        const uint32_t stop = std::min(end, vector_end);
+        TRY(open(part));
+        TRY(add_part(bucket, needs, keys, at, stop, last));
+        at = stop;
+    }
+    return {};
 }
 
 // Of the open part, rows counted from its first.
@@ -212,8 +276,14 @@ Result<std::optional<uint32_t>> ColumnReader::last_present(uint32_t row) {
 
 // The part that a row is in.
 size_t ColumnReader::part_of(uint32_t row) const {
-    if (open_ < parts_.size() && parts_[open_].first_row <= row && row < parts_[open_].end_row) {
-        return open_;
+    constexpr size_t kNearParts = 4;
+    const size_t near_end = std::min(near_part_ + kNearParts, parts_.size());
+    if (parts_[near_part_].first_row <= row && row < parts_[near_end - 1].end_row) {
+        size_t part = near_part_;
+        while (parts_[part].end_row <= row) {
+            ++part;
+        }
+        return part;
     }
     const auto after = std::ranges::upper_bound(parts_, row, {}, &ColumnParts::Part::first_row);
     return static_cast<size_t>(after - parts_.begin()) - 1;
@@ -234,19 +304,28 @@ Status ColumnReader::open(size_t part) {
     open_ = part;
     is_decoded_ = false;
     near_begin_ = near_end_ = 0;
-    if (part + 1 < parts_.size()) {
+    if (part + 1 < parts_.size() && parts_[part + 1].first_node == ColumnParts::kNoNodes) {
         prefetch_part(part + 1);
     }
     return {};
 }
 
 void ColumnReader::prefetch(uint32_t row) const {
-    if (open_ >= parts_.size() || !rows_.empty()) {
+    if (row >= parts_.back().end_row) {
         return;
     }
-    const ColumnParts::Part& here = parts_[open_];
-    if (here.first_row <= row && row < here.end_row) {
-        vectors_->prefetch((row - here.first_row) / kPackedValuesMax);
+    const size_t part = part_of(row);
+    const ColumnParts::Part& here = parts_[part];
+    const size_t vector = (row - here.first_row) / kPackedValuesMax;
+    if (part == open_) {
+        if (rows_.empty()) {
+            vectors_->prefetch(vector);
+        }
+    } else if (here.first_node != ColumnParts::kNoNodes) {
+        // Of a part that is not open: its head, and about where the vector lies.
+        const size_t bytes = here.chunk.size() / node_count(here.end_row - here.first_row);
+        prefetch_bytes(here.chunk.first(std::min(here.chunk.size(), kCacheLine)));
+        prefetch_bytes(here.chunk.subspan(vector * bytes, bytes));
     }
 }
 

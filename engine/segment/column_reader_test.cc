@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 
 #include "engine/segment/chunk.h"
@@ -73,7 +74,9 @@ Example draw_example(std::mt19937_64& random) {
         for (uint32_t row = 0; row < rows; ++row) {
             if (absent == 0 || (row == 0 && part == 0) || random() % absent != 0) {
                 const auto drawn = static_cast<float>(random() % 100000) / 777;
-                values[row] = is_constant ? 4.25 : static_cast<double>(drawn);
+                values[row] = is_constant           ? 4.25
+                              : random() % 400 == 0 ? std::nan("")
+                                                    : static_cast<double>(drawn);
             }
         }
         if (part > 0 && random() % 8 == 0) {
@@ -134,8 +137,11 @@ TEST(ColumnReader, RangesOfRowsAreWhatWasEncoded) {
             BlockKeys::read(*read_axis_parts(example.axis, example.info), example.info);
         ASSERT_TRUE(keys) << keys.error().to_string();
         ASSERT_NO_FATAL_FAILURE(check_keys(example, *keys, random));
-        const auto parts = ColumnParts::read(example.chunk, rows);
+        auto parts = ColumnParts::read(example.chunk, rows);
         ASSERT_TRUE(parts) << parts.error().to_string();
+        if (round % 2 == 0) {
+            parts->gather_nodes();
+        }
         ColumnReader column(*parts);
         for (int range = 0; range < 20; ++range) {
             const auto begin = static_cast<uint32_t>(random() % rows);
@@ -149,6 +155,7 @@ TEST(ColumnReader, RangesOfRowsAreWhatWasEncoded) {
                 }
             }
             ASSERT_EQ(bucket.count, expected.count) << "rows " << begin << " to " << end;
+            ASSERT_EQ(bucket.nan, expected.nan);
             ASSERT_EQ(bucket.min, expected.min);
             ASSERT_EQ(bucket.max, expected.max);
             ASSERT_EQ(bucket.min_key, expected.min_key);

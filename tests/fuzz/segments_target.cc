@@ -223,16 +223,10 @@ BlockKeys keys_of(uint32_t rows) {
 }
 
 // Buckets of a chunk, by its nodes and vector by vector: those of its values, if its nodes are.
-void bucket_chunk(Bytes chunk, uint32_t rows, const Result<ColumnValues>& whole) {
-    const bool is_sound = verify_chunk(chunk, rows).has_value();
-    CHECK(!is_sound || whole, "{} rows", rows);
-    const auto parts = ColumnParts::read(chunk, rows);
-    if (!parts) {
-        CHECK(!whole, "{} rows of no parts", rows);
-        return;
-    }
+void bucket_parts(const ColumnParts& parts, uint32_t rows, bool is_sound,
+                  const Result<ColumnValues>& whole) {
     const BlockKeys keys = keys_of(rows);
-    ColumnReader column(*parts);
+    ColumnReader column(parts);
     size_t value = 0;
     for (uint32_t begin = 0; begin < rows;) {
         const uint32_t end = std::min(rows, begin + 1 + rows / 3);
@@ -256,6 +250,20 @@ void bucket_chunk(Bytes chunk, uint32_t rows, const Result<ColumnValues>& whole)
               expected.points());
         begin = end;
     }
+}
+
+// With nodes where they lie, and with nodes gathered.
+void bucket_chunk(Bytes chunk, uint32_t rows, const Result<ColumnValues>& whole) {
+    const bool is_sound = verify_chunk(chunk, rows).has_value();
+    CHECK(!is_sound || whole, "{} rows", rows);
+    auto parts = ColumnParts::read(chunk, rows);
+    if (!parts) {
+        CHECK(!whole, "{} rows of no parts", rows);
+        return;
+    }
+    bucket_parts(*parts, rows, is_sound, whole);
+    parts->gather_nodes();
+    bucket_parts(*parts, rows, is_sound, whole);
 }
 
 void read_chunk(ByteReader& reader) {
