@@ -70,8 +70,9 @@ TEST(ResultColumns, NumbersAreTakenAsTheyLieInMemory) {
         EXPECT_FALSE(cells.is_null(row));
         EXPECT_TRUE(same_bits(cells.doubles()[row], values[row - 1]));
     }
+    const std::vector<int64_t> some = {-3, 4};
     ColumnCells times(ColumnType::kTime);
-    times.append_numbers(std::as_bytes(std::span(std::vector<int64_t>{-3, 4})));
+    times.append_numbers(std::as_bytes(std::span(some)));
     EXPECT_EQ(times.times()[0], -3);
     EXPECT_EQ(times.times()[1], 4);
 }
