@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -30,6 +31,9 @@ struct ValueNode {
     uint32_t max_at = 0;
     double sum = 0;
 
+    uint64_t points() const {
+        return uint64_t{count} + nan + positive_infinity + negative_infinity;
+    }
     bool operator==(const ValueNode&) const = default;
 };
 
@@ -181,12 +185,25 @@ std::optional<Bucket::Extremes> Bucket::look_at_few(std::span<const T> values) {
     Extremes found;
     auto min = image_of(values.front());
     auto max = min;
-    for (const T value : values) {
-        found.plain_sum += plain_number_of(value);
+    // In four sums, so that no addition waits for the one before.
+    constexpr size_t kSums = 4;
+    std::array<double, kSums> sums{};
+    const auto take = [&](T value, double& sum) {
+        sum += plain_number_of(value);
         const auto image = image_of(value);
         min = std::min(min, image);
         max = std::max(max, image);
+    };
+    size_t at = 0;
+    for (; at + kSums <= values.size(); at += kSums) {
+        for (size_t i = 0; i < kSums; ++i) {
+            take(values[at + i], sums[i]);
+        }
     }
+    for (size_t i = 0; at + i < values.size(); ++i) {
+        take(values[at + i], sums[i]);
+    }
+    found.plain_sum = (sums[0] + sums[2]) + (sums[1] + sums[3]);
     found.min = number_of_image(min);
     found.max = number_of_image(max);
     // What is not finite lies beyond all that is; and then the sum means nothing.

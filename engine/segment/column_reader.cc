@@ -41,13 +41,16 @@ Result<ColumnParts> ColumnParts::read(Bytes chunk, uint32_t rows) {
     column.parts_.reserve(chunks.size());
     uint32_t row = 0;
     for (const ChunkPart& part : chunks) {
-        column.parts_.push_back({row, row + part.rows, kNoNodes, part.chunk});
+        Part& added = column.parts_.emplace_back();
+        added.first_row = row;
+        added.end_row = row + part.rows;
+        added.chunk = part.chunk;
         row += part.rows;
     }
     return column;
 }
 
-void ColumnParts::gather_nodes() {
+void ColumnParts::gather() {
     size_t most = 0;
     for (const Part& part : parts_) {
         most += part.chunk.empty() ? 0 : node_count(part.end_row - part.first_row);
@@ -62,19 +65,12 @@ void ColumnParts::gather_nodes() {
         if (!sections || !sections->nodes || sections->count != rows) {
             continue;
         }
+        part.is_gathered = true;
+        part.form = sections->form;
+        part.payload = sections->payload;
         part.first_node = static_cast<uint32_t>(nodes_.size());
         for (size_t vector = 0; vector < node_count(rows); ++vector) {
-            Node& gathered = nodes_.emplace_back();
-            const std::optional<ValueNode> node = sections->nodes->node(vector);
-            const size_t length = std::min(kPackedValuesMax, rows - vector * kPackedValuesMax);
-            if (node && node->count == length) {
-                gathered = {node->min,
-                            node->max,
-                            node->sum,
-                            static_cast<uint16_t>(node->count),
-                            static_cast<uint8_t>(node->min_at),
-                            static_cast<uint8_t>(node->max_at)};
-            }
+            nodes_.push_back(sections->nodes->node(vector).value_or(ValueNode()));
         }
     }
 }
@@ -89,7 +85,7 @@ Status ColumnReader::add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& 
         }
         near_part_ = part;
         const uint32_t stop = std::min(end, here.end_row) - here.first_row;
-        if (here.first_node != ColumnParts::kNoNodes) {
+        if (here.is_gathered) {
             TRY(add_gathered(bucket, needs, keys, part, begin - here.first_row, stop, last));
         } else {
             TRY(open(part));
@@ -140,23 +136,27 @@ Status ColumnReader::add_gathered(Bucket& bucket, BucketNeeds needs, const Block
                                   size_t part, uint32_t begin, uint32_t end,
                                   std::optional<Place>& last) {
     const ColumnParts::Part& here = parts_[part];
+    const uint32_t rows = here.end_row - here.first_row;
     for (uint32_t at = begin; at < end;) {
         const uint32_t vector = at / kPackedValuesMax;
-        const ColumnParts::Node& node = nodes_gathered_[here.first_node + vector];
-        const bool is_whole = at % kPackedValuesMax == 0 && node.count != 0 &&
-                              end - at >= node.count && !(needs.ends && bucket.points() == 0);
-        if (is_whole) {
-            const auto key_of = [&](uint32_t i) { return keys[here.first_row + at + i]; };
-            bucket.add(node.value_node(), key_of, needs);
+        const uint32_t from = vector * kPackedValuesMax;
+        const uint32_t vector_end = std::min(rows, from + uint32_t{kPackedValuesMax});
+        const uint32_t stop = std::min(end, vector_end);
+        const auto key_of = [&](size_t i) {
+            return keys[here.first_row + at + static_cast<uint32_t>(i)];
+        };
+        const ValueNode& node = gathered_nodes_[here.first_node + vector];
+        if (at == from && stop == vector_end && node.points() != 0 &&
+            !(needs.ends && bucket.points() == 0)) {
+            bucket.add(node, key_of, needs);
             last = Place{part, vector};
             ++nodes_used_;
-            at += node.count;
-            continue;
+        } else {
+            TRY(open(part));
+            TRY(decode(vector));
+            add_values(bucket, needs, at - from, stop - from, key_of);
+            last.reset();
         }
-        const auto vector_end = static_cast<uint32_t>((vector + 1) * kPackedValuesMax);
-        const uint32_t stop = std::min(end, vector_end);
-        TRY(open(part));
-        TRY(add_part(bucket, needs, keys, at, stop, last));
         at = stop;
     }
     return {};
@@ -295,16 +295,24 @@ Status ColumnReader::open(size_t part) {
     }
     const ColumnParts::Part& here = parts_[part];
     const uint32_t rows = here.end_row - here.first_row;
-    TRY_ASSIGN(const ChunkSections sections, read_chunk_sections(here.chunk, rows));
-    TRY_ASSIGN(vectors_, ValueVectors::read(sections.form, sections.payload, sections.count));
-    TRY_ASSIGN(constant_, vectors_->constant());
-    nodes_ = sections.nodes;
-    count_ = sections.count;
-    rows_ = count_ == rows ? std::vector<uint32_t>() : rows_in(sections.presence, count_);
+    if (here.is_gathered) {
+        TRY_ASSIGN(vectors_, ValueVectors::read(here.form, here.payload, rows));
+        constant_.reset();
+        nodes_.reset();
+        count_ = rows;
+        rows_.clear();
+    } else {
+        TRY_ASSIGN(const ChunkSections sections, read_chunk_sections(here.chunk, rows));
+        TRY_ASSIGN(vectors_, ValueVectors::read(sections.form, sections.payload, sections.count));
+        TRY_ASSIGN(constant_, vectors_->constant());
+        nodes_ = sections.nodes;
+        count_ = sections.count;
+        rows_ = count_ == rows ? std::vector<uint32_t>() : rows_in(sections.presence, count_);
+    }
     open_ = part;
     is_decoded_ = false;
     near_begin_ = near_end_ = 0;
-    if (part + 1 < parts_.size() && parts_[part + 1].first_node == ColumnParts::kNoNodes) {
+    if (part + 1 < parts_.size() && !parts_[part + 1].is_gathered) {
         prefetch_part(part + 1);
     }
     return {};
@@ -321,7 +329,7 @@ void ColumnReader::prefetch(uint32_t row) const {
         if (rows_.empty()) {
             vectors_->prefetch(vector);
         }
-    } else if (here.first_node != ColumnParts::kNoNodes) {
+    } else if (here.is_gathered) {
         // Of a part that is not open: its head, and about where the vector lies.
         const size_t bytes = here.chunk.size() / node_count(here.end_row - here.first_row);
         prefetch_bytes(here.chunk.first(std::min(here.chunk.size(), kCacheLine)));

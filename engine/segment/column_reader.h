@@ -20,42 +20,35 @@ namespace stepdb {
 // The parts of a chunk, found once for all its readers. Views of it.
 class ColumnParts {
   public:
-    static constexpr uint32_t kNoNodes = UINT32_MAX;
     struct Part {
         uint32_t first_row = 0;
         uint32_t end_row = 0;
-        uint32_t first_node = kNoNodes;  // of those gathered: one a vector
-        Bytes chunk;                     // empty: none of the rows has a value
-    };
-    // An index node (value_nodes.h) of a vector whose values are all finite.
-    struct Node {
-        double min = 0;
-        double max = 0;
-        double sum = 0;
-        uint16_t count = 0;  // 0: the chunk has to be asked
-        uint8_t min_at = 0;
-        uint8_t max_at = 0;
-
-        ValueNode value_node() const { return {count, 0, 0, 0, min, max, min_at, max_at, sum}; }
+        Bytes chunk;  // empty: none of the rows has a value
+        // Of a part that is gathered.
+        bool is_gathered = false;
+        ValueForm form;
+        uint32_t first_node = 0;
+        Bytes payload;
     };
 
     // Over `rows` rows. kCorruption as decode_chunk; within the parts nothing is looked at.
     static Result<ColumnParts> read(Bytes chunk, uint32_t rows);
 
-    // Puts the index nodes of all parts of which every row has a value one behind the other, so
-    // that a bucket over many parts need not look into each: for columns that are kept. What is
+    // Puts the index nodes of the parts of which every row has a value one behind the other, so
+    // that a bucket over many of them need not look into each: for columns that are kept. What is
     // wrong in a part is left to who opens it.
-    void gather_nodes();
+    void gather();
 
     const std::vector<Part>& parts() const { return parts_; }
-    const std::vector<Node>& nodes() const { return nodes_; }
+    // Of the gathered parts, one a vector; without a value if the vector has to be looked at.
+    const std::vector<ValueNode>& nodes() const { return nodes_; }
     size_t memory_bytes() const {
-        return parts_.capacity() * sizeof(Part) + nodes_.capacity() * sizeof(Node);
+        return parts_.capacity() * sizeof(Part) + nodes_.capacity() * sizeof(ValueNode);
     }
 
   private:
     std::vector<Part> parts_;
-    std::vector<Node> nodes_;
+    std::vector<ValueNode> nodes_;
 };
 
 // Rows up to `end` (exclusive) that go into one bucket.
@@ -69,7 +62,7 @@ class ColumnReader {
     // The parts outlive this. kCorruption as decode_chunk, here and below, once what is wrong is
     // looked at.
     explicit ColumnReader(const ColumnParts& column)
-        : parts_(column.parts()), nodes_gathered_(column.nodes()) {}
+        : parts_(column.parts()), gathered_nodes_(column.nodes()) {}
 
     // Adds the values in rows [begin, end), of which some may have none, with their keys. With
     // `may_owe` the bucket's last value may be left as it was, for points may follow that make
@@ -126,7 +119,7 @@ class ColumnReader {
     uint32_t row_of(size_t value) const;
 
     const std::vector<ColumnParts::Part>& parts_;
-    const std::vector<ColumnParts::Node>& nodes_gathered_;
+    const std::vector<ValueNode>& gathered_nodes_;
     size_t near_part_ = 0;  // added of last: mostly the next row is there, or not far behind
     size_t vectors_decoded_ = 0;
     size_t values_decoded_ = 0;

@@ -140,7 +140,7 @@ TEST(ColumnReader, RangesOfRowsAreWhatWasEncoded) {
         auto parts = ColumnParts::read(example.chunk, rows);
         ASSERT_TRUE(parts) << parts.error().to_string();
         if (round % 2 == 0) {
-            parts->gather_nodes();
+            parts->gather();
         }
         ColumnReader column(*parts);
         for (int range = 0; range < 20; ++range) {

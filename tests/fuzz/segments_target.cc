@@ -262,7 +262,7 @@ void bucket_chunk(Bytes chunk, uint32_t rows, const Result<ColumnValues>& whole)
         return;
     }
     bucket_parts(*parts, rows, is_sound, whole);
-    parts->gather_nodes();
+    parts->gather();
     bucket_parts(*parts, rows, is_sound, whole);
 }
 
