@@ -176,7 +176,7 @@ std::optional<double> elapsed_seconds(std::optional<int64_t> start_us, int64_t t
                : std::nullopt;
 }
 
-Value ExpressionEvaluator::compute(uint32_t at, const ExpressionRow& row,
+Value ExpressionEvaluator::compute(uint32_t at, ExpressionRow& row,
                                    std::optional<uint32_t>& wanted) {
     const BoundNode& node = plan_.nodes()[at];
     const SelectedRun& selected = context_.bound.runs[row.run];
@@ -204,11 +204,11 @@ Value ExpressionEvaluator::compute(uint32_t at, const ExpressionRow& row,
         case BoundNode::Kind::kStatistic:
             break;
     }
-    if (node.source >= row.summaries.size() || !row.summaries[node.source]) {
+    if (row.find_summary(node.source) == nullptr && !find_kept(node.source, row)) {
         wanted = wanted.value_or(node.source);
         return {};
     }
-    const SeriesSummary& found = *row.summaries[node.source];
+    const SeriesSummary& found = *row.find_summary(node.source);
     return statistic_value(found.summary, found.axis, node);
 }
 
@@ -260,7 +260,7 @@ Value ExpressionEvaluator::count_metrics(const SelectedRun& selected) {
     return {};
 }
 
-Value ExpressionEvaluator::compute_operator(const BoundNode& node, const ExpressionRow& row,
+Value ExpressionEvaluator::compute_operator(const BoundNode& node, ExpressionRow& row,
                                             std::optional<uint32_t>& wanted) {
     if (node.op < Operator::kAdd) {
         return compute_condition(node, row, wanted);
@@ -270,7 +270,7 @@ Value ExpressionEvaluator::compute_operator(const BoundNode& node, const Express
     return calculate(node.op, left, right);
 }
 
-Value ExpressionEvaluator::compute_condition(const BoundNode& node, const ExpressionRow& row,
+Value ExpressionEvaluator::compute_condition(const BoundNode& node, ExpressionRow& row,
                                              std::optional<uint32_t>& wanted) {
     if (node.op == Operator::kOr || node.op == Operator::kAnd) {
         const bool ends_it = node.op == Operator::kOr;
@@ -332,9 +332,6 @@ Task<Result<Value>> ExpressionEvaluator::evaluate(uint32_t root, ExpressionRow& 
         if (!wanted) {
             co_return value;
         }
-        if (find_kept(*wanted, row)) {
-            continue;
-        }
         row.summaries.resize(plan_.sources().size());
         SeriesSummary& found = row.summaries[*wanted].emplace();
         const Status fetched = co_await fetch(plan_.sources()[*wanted], row, found);
@@ -348,16 +345,9 @@ std::optional<Value> ExpressionEvaluator::evaluate_at_once(uint32_t root, Expres
     if (context_.cancelled.load(std::memory_order_relaxed)) {
         return std::nullopt;
     }
-    while (true) {
-        std::optional<uint32_t> wanted;
-        Value value = compute(root, row, wanted);
-        if (!wanted) {
-            return value;
-        }
-        if (!find_kept(*wanted, row)) {
-            return std::nullopt;
-        }
-    }
+    std::optional<uint32_t> wanted;
+    Value value = compute(root, row, wanted);
+    return wanted ? std::nullopt : std::optional(std::move(value));
 }
 
 // Whether what is wanted of a source is known without asking the store to read.
@@ -369,7 +359,7 @@ bool ExpressionEvaluator::find_kept(uint32_t wanted, ExpressionRow& row) {
         return false;
     }
     const SelectedRun& selected = context_.bound.runs[row.run];
-    std::optional<SeriesSummary> kept =
+    const std::optional<SeriesSummary> kept =
         is_own || source.has_captures
             ? context_.source.kept_summary(selected.view(),
                                            is_own ? row.series->metric : metric_of(source, row))

@@ -1,6 +1,7 @@
 // Expressions of a plan, evaluated for a run, a series or a point.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -22,6 +23,17 @@ struct ExpressionRow {
     // Of a run, or of one of its series, which outlives the row.
     explicit ExpressionRow(size_t its_run, const Series* its_series = nullptr)
         : run(its_run), series(its_series) {}
+
+    // Becomes that of another run or series, without allocating anew.
+    void go_on_to(size_t its_run, const Series* its_series = nullptr) {
+        run = its_run;
+        series = its_series;
+        std::ranges::fill(summaries, std::nullopt);
+    }
+    // Null if it has not been asked for.
+    const SeriesSummary* find_summary(uint32_t source) const {
+        return source < summaries.size() && summaries[source] ? &*summaries[source] : nullptr;
+    }
 
     size_t run = 0;                  // in the bound query
     const Series* series = nullptr;  // null: a run's row
@@ -82,13 +94,14 @@ class ExpressionEvaluator {
         size_t runs = 0;
     };
 
-    // Sets `wanted` to the first source without which there is no value.
-    Value compute(uint32_t node, const ExpressionRow& row, std::optional<uint32_t>& wanted);
+    // Takes what is known of sources into the row. Sets `wanted` to the first source without which
+    // there is no value.
+    Value compute(uint32_t node, ExpressionRow& row, std::optional<uint32_t>& wanted);
     Value compute_field(RowField field, const ExpressionRow& row);
     Value count_metrics(const SelectedRun& selected);
-    Value compute_operator(const BoundNode& node, const ExpressionRow& row,
+    Value compute_operator(const BoundNode& node, ExpressionRow& row,
                            std::optional<uint32_t>& wanted);
-    Value compute_condition(const BoundNode& node, const ExpressionRow& row,
+    Value compute_condition(const BoundNode& node, ExpressionRow& row,
                             std::optional<uint32_t>& wanted);
 
     bool find_kept(uint32_t source, ExpressionRow& row);

@@ -69,12 +69,13 @@ class TableAnswer : public Answer {
     size_t all_rows() const {
         return is_of_series() ? context_.selection.series.size() : context_.bound.runs.size();
     }
-    ExpressionRow make_row(size_t number) const {
+    void go_on_to(ExpressionRow& row, size_t number) const {
         if (!is_of_series()) {
-            return ExpressionRow(number);
+            row.go_on_to(number);
+            return;
         }
         const Series& series = context_.selection.series[number];
-        return ExpressionRow(series.run, &series);
+        row.go_on_to(series.run, &series);
     }
 
     Status bind(std::span<const RowField> usual) {
@@ -110,8 +111,9 @@ class TableAnswer : public Answer {
     Task<Status> sort() {
         const size_t width = keys_.size();
         size_t bytes = charge_.bytes();
+        ExpressionRow row;
         for (size_t number = 0; number < order_.size(); ++number) {
-            ExpressionRow row = make_row(number);
+            go_on_to(row, number);
             for (const uint32_t key : keys_) {
                 Result<Value> value = Value();
                 if (std::optional<Value> known = evaluator_.evaluate_at_once(key, row)) {
@@ -201,13 +203,17 @@ class TableAnswer : public Answer {
             const auto column = static_cast<size_t>(key - keys_.begin());
             co_return key_values_[number * keys_.size() + column];
         }
-        ExpressionRow made = make_row(number);
+        ExpressionRow made;
+        if (row == nullptr) {
+            go_on_to(made, number);
+        }
         ExpressionRow& used = row == nullptr ? made : *row;
         co_return co_await evaluator_.evaluate(root, used);
     }
 
     Task<Status> append_row(uint32_t number, ResultBlock& block) {
-        ExpressionRow row = make_row(number);
+        ExpressionRow row;
+        go_on_to(row, number);
         block.column(0).append_text(context_.bound.runs[row.run].label);
         if (is_of_series()) {
             block.column(1).append_text(row.series->metric);

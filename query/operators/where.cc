@@ -7,10 +7,10 @@ namespace stepdb {
 
 namespace {
 
-// Which of the rows stay.
-template <typename MakeRow>
+// Which of the rows stay; go_on_to(row, i) makes it that of number i.
+template <typename GoOnTo>
 Task<Status> choose(ExecutionContext& context, const Expression& condition, ExpressionScope scope,
-                    MakeRow make_row, std::vector<bool>& stays) {
+                    GoOnTo go_on_to, std::vector<bool>& stays) {
     ExpressionPlan plan(context.bound.query.text, context.now_us);
     const Result<uint32_t> root = plan.add(condition, scope);
     if (!root) {
@@ -21,8 +21,9 @@ Task<Status> choose(ExecutionContext& context, const Expression& condition, Expr
         co_return named;
     }
     ExpressionEvaluator evaluator(context, plan);
+    ExpressionRow row;
     for (size_t i = 0; i < stays.size(); ++i) {
-        ExpressionRow row = make_row(i);
+        go_on_to(row, i);
         if (const std::optional<Value> known = evaluator.evaluate_at_once(*root, row)) {
             stays[i] = known->is_true();
             co_await context.turns.after(kRowWork);
@@ -51,8 +52,8 @@ Task<Status> filter_runs(ExecutionContext& context, const Expression& condition,
     BoundQuery& bound = context.bound;
     const RunScope before = bound.scopes[scope];
     std::vector<bool> stays(before.count);
-    const auto make_row = [&](size_t at) { return ExpressionRow(before.first + at); };
-    Status chosen = co_await choose(context, condition, ExpressionScope::kRun, make_row, stays);
+    const auto go_on_to = [&](ExpressionRow& row, size_t at) { row.go_on_to(before.first + at); };
+    Status chosen = co_await choose(context, condition, ExpressionScope::kRun, go_on_to, stays);
     if (!chosen) {
         co_return chosen;
     }
@@ -75,10 +76,10 @@ Task<Status> filter_runs(ExecutionContext& context, const Expression& condition,
 Task<Status> filter_series(ExecutionContext& context, const Expression& condition) {
     std::vector<Series>& series = context.selection.series;
     std::vector<bool> stays(series.size());
-    const auto make_row = [&series](size_t at) {
-        return ExpressionRow(series[at].run, &series[at]);
+    const auto go_on_to = [&series](ExpressionRow& row, size_t at) {
+        row.go_on_to(series[at].run, &series[at]);
     };
-    Status chosen = co_await choose(context, condition, ExpressionScope::kSeries, make_row, stays);
+    Status chosen = co_await choose(context, condition, ExpressionScope::kSeries, go_on_to, stays);
     if (!chosen) {
         co_return chosen;
     }
