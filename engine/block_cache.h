@@ -27,7 +27,7 @@ class BlockCache {
     // A part of a block: one of its columns, or one of these. File ids are never used twice.
     static constexpr uint32_t kAxis = UINT32_MAX;
     static constexpr uint32_t kDirectory = UINT32_MAX - 1;
-    static constexpr uint32_t kSummaries = uint32_t{1} << 30U;  // plus the column
+    static constexpr uint32_t kSummaries = uint32_t{1} << 30U;  // plus the column; block: the page
     static constexpr uint32_t kStrips = uint32_t{1} << 31U;     // plus the number of the strip
     struct Place {
         uint64_t file_id = 0;

@@ -18,6 +18,7 @@
 #include "engine/open_blocks.h"
 #include "engine/pieces.h"
 #include "engine/snapshot.h"
+#include "engine/summary_pages.h"
 
 namespace stepdb {
 
@@ -27,15 +28,18 @@ class SegmentFiles {
     // Without a cache nothing is kept beyond this.
     SegmentFiles(FileSystem& files, std::shared_ptr<BlockCache> cache)
         : files_(files),
-          cache_(cache != nullptr ? std::move(cache) : std::make_shared<BlockCache>(0)) {}
+          cache_(cache != nullptr ? std::move(cache) : std::make_shared<BlockCache>(0)),
+          summary_pages_(*cache_) {}
     Task<Result<File*>> get(const SegmentMeta& segment);
     BlockCache& cache() { return *cache_; }
+    SummaryPages& summary_pages() { return summary_pages_; }
     OpenBlocks& open_blocks() { return open_blocks_; }
     BucketStretches& stretches() { return stretches_; }
 
   private:
     FileSystem& files_;
     std::shared_ptr<BlockCache> cache_;
+    SummaryPages summary_pages_;
     OpenBlocks open_blocks_;
     BucketStretches stretches_;
     std::map<uint64_t, std::unique_ptr<File>> open_;

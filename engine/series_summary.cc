@@ -14,7 +14,6 @@ namespace {
 // Some 1.5 MB of summaries, those of a few blocks.
 constexpr size_t kKeptColumnsMax = 8192;
 
-static_assert(kSchemaMetricsMax < BlockCache::kSummaries);
 // Of more pieces than these what has no summary is read together.
 constexpr size_t kPiecesAlone = 4;
 
@@ -39,22 +38,18 @@ bool is_whole(const SeriesPiece& piece) {
            info_of(*piece.segment_block).sequence_min > piece.deleted_through;
 }
 
-BlockCache::Place place_of(uint64_t file_id, size_t block, uint32_t column) {
-    return {file_id, block, BlockCache::kSummaries + column};
-}
-
-std::shared_ptr<const Summary> find_kept(SegmentFiles& files, const SeriesPiece& piece) {
+// Null if it is not known; stays until the next one is looked for.
+const Summary* find_kept(SegmentFiles& files, const SeriesPiece& piece) {
     if (!is_whole(piece)) {
         return nullptr;
     }
     const SegmentPiece& block = *piece.segment_block;
-    return find_kept_summary(files, block.segment->file_id(), block.block, piece.column);
+    return files.summary_pages().find(*block.segment, block.block, piece.column);
 }
 
 void keep(SegmentFiles& files, const SeriesPiece& piece, const Summary& summary) {
     const SegmentPiece& block = *piece.segment_block;
-    files.cache().put(place_of(block.segment->file_id(), block.block, piece.column),
-                      std::make_shared<const Summary>(summary), sizeof(Summary));
+    files.summary_pages().keep(*block.segment, block.block, piece.column, summary);
 }
 
 class Summarizer {
@@ -92,7 +87,7 @@ class Summarizer {
     Task<Status> read_summaries() {
         for (size_t at = 0; at < pieces_.size(); ++at) {
             const SeriesPiece& piece = pieces_[at];
-            if (const auto kept = find_kept(files_, piece)) {
+            if (const Summary* const kept = find_kept(files_, piece)) {
                 take(piece, *kept, false);
                 continue;
             }
@@ -256,7 +251,7 @@ std::optional<Summary> find_at_once(SegmentFiles& files, std::span<const SeriesP
     if (pieces.size() != 1) {
         return std::nullopt;
     }
-    const std::shared_ptr<const Summary> kept = find_kept(files, pieces.front());
+    const Summary* const kept = find_kept(files, pieces.front());
     const bool is_all = kept != nullptr && kept->points() > 0 &&
                         pieces.front().range.contains(kept->first.key) &&
                         pieces.front().range.contains(kept->last.key);
@@ -272,11 +267,6 @@ Task<Result<Summary>> run_summarizer(std::unique_ptr<Summarizer> summarizer) {
 }
 
 }  // namespace
-
-std::shared_ptr<const Summary> find_kept_summary(SegmentFiles& files, uint64_t file_id,
-                                                 size_t block, uint32_t column) {
-    return files.cache().find<Summary>(place_of(file_id, block, column));
-}
 
 Task<Result<std::shared_ptr<const std::vector<ColumnSummary>>>> BlockSummaries::get(
     SegmentPiece piece, ReadCost& cost) {

@@ -36,10 +36,6 @@ class BlockSummaries {
     std::map<std::pair<uint64_t, size_t>, std::shared_ptr<const std::vector<ColumnSummary>>> kept_;
 };
 
-// What a query has found out of a chunk before; null if none has, or not for long.
-std::shared_ptr<const Summary> find_kept_summary(SegmentFiles& files, uint64_t file_id,
-                                                 size_t block, uint32_t column);
-
 // `pieces` are those of find_pieces for one metric. The references live until the task has ended.
 Task<Result<Summary>> summarize_series(SegmentFiles& files, BlockSummaries& summaries,
                                        ReadCost& cost, std::vector<SeriesPiece> pieces,

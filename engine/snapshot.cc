@@ -231,8 +231,8 @@ std::optional<SeriesSummary> SnapshotReader::kept_summary(RunView view, std::str
         if (!column || !info.may_hold(*column)) {
             continue;
         }
-        const std::shared_ptr<const Summary> kept =
-            find_kept_summary(state_->files, segment.file_id(), settled->blocks[at], *column);
+        const Summary* const kept =
+            state_->files.summary_pages().find(segment, settled->blocks[at], *column);
         if (found || kept == nullptr) {
             return std::nullopt;
         }

@@ -150,7 +150,7 @@ void QueryJob::bind(const std::shared_ptr<const Catalog>& catalog) {
     if (!query) {
         return fail(query.error());
     }
-    Result<BoundQuery> bound = bind_query(*std::move(query), catalog->runs());
+    Result<BoundQuery> bound = bind_query(*std::move(query), catalog, shared_.known_runs);
     if (!bound) {
         return fail(bound.error());
     }

@@ -53,6 +53,7 @@ struct QueryShared {
     const std::function<std::chrono::steady_clock::time_point()> steady_now;
     const QueryLimits limits;
     QueryCounts counts;
+    KnownRuns known_runs;
     MemoryLine memory_line;
     QuerySides sides;  // the first to go: it waits for the queries
 };

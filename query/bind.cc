@@ -233,9 +233,9 @@ void sort_naturally(std::vector<SelectedRun>& runs, size_t first) {
     std::ranges::move(sorted, runs.begin() + static_cast<std::ptrdiff_t>(first));
 }
 
-// Adds the runs that the patterns select as the scope of that number.
-Status bind_runs(const std::vector<RunPattern>& patterns, const Catalog::RunMap& runs, size_t scope,
-                 BoundQuery& bound) {
+// Adds the runs that the patterns select, in natural order and each once.
+Status add_runs(const std::vector<RunPattern>& patterns, const Catalog::RunMap& runs,
+                BoundQuery& bound) {
     const size_t first = bound.runs.size();
     for (const RunPattern& pattern : patterns) {
         const size_t before = bound.runs.size();
@@ -253,9 +253,63 @@ Status bind_runs(const std::vector<RunPattern>& patterns, const Catalog::RunMap&
     const auto from = bound.runs.begin() + static_cast<std::ptrdiff_t>(first);
     const auto same = [](const SelectedRun& a, const SelectedRun& b) { return a.label == b.label; };
     bound.runs.erase(std::unique(from, bound.runs.end(), same), bound.runs.end());
+    return {};
+}
+
+// What queries are bound to.
+struct BoundTo {
+    const Catalog::RunMap& runs;
+    std::shared_ptr<const Catalog> catalog;  // null: of no catalog, and then nothing is known
+    KnownRuns* known = nullptr;
+};
+
+// The same, of what is known already if it is.
+Status find_runs(const std::vector<RunPattern>& patterns, const BoundTo& to, BoundQuery& bound) {
+    const size_t first = bound.runs.size();
+    if (to.known == nullptr || first != 0) {
+        return add_runs(patterns, to.runs, bound);
+    }
+    if (const KnownRuns::Runs known = to.known->find(to.catalog, patterns)) {
+        bound.runs = known->runs();
+        bound.list = known;
+        return {};
+    }
+    const size_t notes = bound.notes.size();
+    TRY(add_runs(patterns, to.runs, bound));
+    if (bound.notes.size() == notes && KnownRuns::is_worth_keeping(bound.runs.size())) {
+        to.known->keep(to.catalog, patterns, std::make_shared<const RunList>(bound.runs));
+    }
+    return {};
+}
+
+// As the scope of that number.
+Status bind_runs(const std::vector<RunPattern>& patterns, const BoundTo& to, size_t scope,
+                 BoundQuery& bound) {
+    const size_t first = bound.runs.size();
+    TRY(find_runs(patterns, to, bound));
     bound.scopes.resize(std::max(bound.scopes.size(), scope + 1));
     bound.scopes[scope] = {first, bound.runs.size() - first};
     return {};
+}
+
+Result<BoundQuery> bind_to(Query query, const BoundTo& to) {
+    BoundQuery bound;
+    bound.query = std::move(query);
+    const auto* series = std::get_if<SeriesQuery>(&bound.query.what);
+    if (series == nullptr) {
+        const auto& patterns =
+            std::visit([](const auto& what) -> const std::vector<RunPattern>& { return what.runs; },
+                       bound.query.what);
+        TRY(bind_runs(patterns, to, 0, bound));
+        return bound;
+    }
+    Status done;
+    for_each_query(*series, [&](const SeriesQuery& each) {
+        if (done) {
+            done = bind_runs(each.runs, to, each.scope, bound);
+        }
+    });
+    return done ? Result<BoundQuery>(std::move(bound)) : done.error();
 }
 
 }  // namespace
@@ -272,23 +326,12 @@ std::vector<uint64_t> BoundQuery::run_ids() const {
 }
 
 Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs) {
-    BoundQuery bound;
-    bound.query = std::move(query);
-    const auto* series = std::get_if<SeriesQuery>(&bound.query.what);
-    if (series == nullptr) {
-        const auto& patterns =
-            std::visit([](const auto& what) -> const std::vector<RunPattern>& { return what.runs; },
-                       bound.query.what);
-        TRY(bind_runs(patterns, runs, 0, bound));
-        return bound;
-    }
-    Status done;
-    for_each_query(*series, [&](const SeriesQuery& each) {
-        if (done) {
-            done = bind_runs(each.runs, runs, each.scope, bound);
-        }
-    });
-    return done ? Result<BoundQuery>(std::move(bound)) : done.error();
+    return bind_to(std::move(query), {runs, nullptr, nullptr});
+}
+
+Result<BoundQuery> bind_query(Query query, const std::shared_ptr<const Catalog>& catalog,
+                              KnownRuns& known) {
+    return bind_to(std::move(query), {catalog->runs(), catalog, &known});
 }
 
 Status resolve_fork(BoundQuery& bound) {

@@ -91,7 +91,7 @@ std::vector<uint32_t> natural_order(std::span<const std::string_view> texts) {
     for (uint32_t number = 0; number < texts.size(); ++number) {
         ranked.push_back({LeadingWords(texts[number].substr(prefix)), number});
     }
-    std::ranges::sort(ranked, [texts](const Ranked& a, const Ranked& b) {
+    const auto stands_before = [texts](const Ranked& a, const Ranked& b) {
         if (a.words != b.words) {
             return a.words < b.words;
         }
@@ -99,7 +99,11 @@ std::vector<uint32_t> natural_order(std::span<const std::string_view> texts) {
             return true;
         }
         return a.number < b.number && !natural_less(texts[b.number], texts[a.number]);
-    });
+    };
+    // Names whose numbers all have as many digits come in order from the catalog.
+    if (!std::ranges::is_sorted(ranked, stands_before)) {
+        std::ranges::sort(ranked, stands_before);
+    }
     for (const Ranked& each : ranked) {
         order.push_back(each.number);
     }

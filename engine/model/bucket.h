@@ -188,8 +188,8 @@ std::optional<Bucket::Extremes> Bucket::look_at_few(std::span<const T> values) {
     // In four sums, so that no addition waits for the one before.
     constexpr size_t kSums = 4;
     std::array<double, kSums> sums{};
-    const auto take = [&](T value, double& sum) {
-        sum += plain_number_of(value);
+    const auto take = [&](T value, double& part) {
+        part += plain_number_of(value);
         const auto image = image_of(value);
         min = std::min(min, image);
         max = std::max(max, image);

@@ -186,7 +186,7 @@ Value ExpressionEvaluator::compute(uint32_t at, ExpressionRow& row,
         case BoundNode::Kind::kField:
             return compute_field(node.field, row);
         case BoundNode::Kind::kAttribute:
-            return find_attribute(selected, node.attribute, context_.source, context_.now_us);
+            return compute_attribute(at, selected);
         case BoundNode::Kind::kPoint:
             return place_value(row.axis, row.key, row.time_us, row.value, node.part);
         case BoundNode::Kind::kElapsed: {
@@ -210,6 +210,24 @@ Value ExpressionEvaluator::compute(uint32_t at, ExpressionRow& row,
     }
     const SeriesSummary& found = *row.find_summary(node.source);
     return statistic_value(found.summary, found.axis, node);
+}
+
+// Of very many runs from the column that the list of them has.
+Value ExpressionEvaluator::compute_attribute(uint32_t node, const SelectedRun& selected) {
+    const std::string& name = plan_.nodes()[node].attribute;
+    const RunList* const list = context_.bound.list.get();
+    if (selected.place != SelectedRun::kNoPlace && !name.starts_with(kSystemPrefix)) {
+        CHECK(list != nullptr, "run {} has place {} in no list", selected.label, selected.place);
+        columns_.resize(plan_.nodes().size());
+        if (columns_[node] == nullptr) {
+            columns_[node] = list->column(name);
+        }
+        if (columns_[node] != nullptr) {
+            const AttributeValue* const value = (*columns_[node])[selected.place];
+            return value == nullptr ? Value() : Value::of_attribute(*value);
+        }
+    }
+    return find_attribute(selected, name, context_.source, context_.now_us);
 }
 
 Value ExpressionEvaluator::compute_field(RowField field, const ExpressionRow& row) {

@@ -97,6 +97,7 @@ class ExpressionEvaluator {
     // Takes what is known of sources into the row. Sets `wanted` to the first source without which
     // there is no value.
     Value compute(uint32_t node, ExpressionRow& row, std::optional<uint32_t>& wanted);
+    Value compute_attribute(uint32_t node, const SelectedRun& selected);
     Value compute_field(RowField field, const ExpressionRow& row);
     Value count_metrics(const SelectedRun& selected);
     Value compute_operator(const BoundNode& node, ExpressionRow& row,
@@ -116,6 +117,8 @@ class ExpressionEvaluator {
     const Plan* own_plan_ = nullptr;
     const Plan* others_plan_ = nullptr;
     std::map<std::string, Uncounted> uncounted_;
+    // By node, of attributes in the bound query's list, once they have been asked for.
+    std::vector<std::shared_ptr<const RunList::AttributeColumn>> columns_;
 };
 
 }  // namespace stepdb

@@ -1,0 +1,112 @@
+#include "query/known_runs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "query/bind.h"
+#include "query/parser.h"
+
+namespace stepdb::known_runs_test {
+
+using ::testing::ElementsAreArray;
+
+std::shared_ptr<const Run> make_run(uint64_t id, const std::string& name) {
+    auto run = std::make_shared<Run>();
+    run->id = id;
+    run->project = "p";
+    run->name = name;
+    run->attempts.resize(1);
+    if (id % 3 != 0) {
+        Attributes attributes;
+        attributes["config/id"] = static_cast<int64_t>(id);
+        run->attributes = std::make_shared<const Attributes>(std::move(attributes));
+    }
+    return run;
+}
+
+std::shared_ptr<const Catalog> make_catalog(uint64_t runs) {
+    Catalog catalog;
+    for (uint64_t id = 1; id <= runs; ++id) {
+        catalog.put_run(make_run(id, fmt::format("r{}", id)));
+    }
+    return std::make_shared<const Catalog>(std::move(catalog));
+}
+
+std::vector<std::string> labels_of(const BoundQuery& bound) {
+    std::vector<std::string> labels;
+    for (const SelectedRun& selected : bound.runs) {
+        labels.push_back(selected.label);
+    }
+    return labels;
+}
+
+BoundQuery bind_known(std::string_view text, const std::shared_ptr<const Catalog>& catalog,
+                      KnownRuns& known) {
+    Result<Query> query = parse_query(std::string(text));
+    CHECK(query.has_value(), "{}", text);
+    Result<BoundQuery> bound = bind_query(*std::move(query), catalog, known);
+    CHECK(bound.has_value(), "{}", text);
+    return *std::move(bound);
+}
+
+TEST(KnownRuns, AreThoseThatPatternsSelect) {
+    const auto catalog = make_catalog(600);
+    KnownRuns known;
+    for (const std::string text :
+         {"runs p/*", "runs p/r1*, p/r2*, p/r3*, p/r11", "loss @ own(p/*) | last 1"}) {
+        const Result<BoundQuery> plain = bind_query(parse_query(text).value(), catalog->runs());
+        ASSERT_TRUE(plain) << plain.error().to_string();
+        for (const bool is_known : {false, true}) {
+            const BoundQuery bound = bind_known(text, catalog, known);
+            EXPECT_THAT(labels_of(bound), ElementsAreArray(labels_of(*plain))) << text;
+            EXPECT_EQ(bound.list != nullptr, is_known) << text;
+            EXPECT_EQ(bound.scopes[0].count, bound.runs.size());
+            for (size_t i = 0; i < bound.runs.size(); ++i) {
+                EXPECT_EQ(bound.runs[i].order, plain->runs[i].order);
+                EXPECT_EQ(bound.runs[i].own, plain->runs[i].own);
+                EXPECT_EQ(bound.runs[i].place, is_known ? i : SelectedRun::kNoPlace);
+            }
+        }
+    }
+    EXPECT_NE(bind_known("loss @ p/* | last 1", catalog, known).list, nullptr);
+    EXPECT_EQ(bind_known("runs p/r55*", catalog, known).runs.size(), 11U);
+    EXPECT_EQ(bind_known("runs p/r55*", catalog, known).list, nullptr) << "these are few";
+}
+
+TEST(KnownRuns, AreOfOneCatalog) {
+    const auto catalog = make_catalog(300);
+    KnownRuns known;
+    bind_known("runs p/*", catalog, known);
+    EXPECT_NE(bind_known("runs p/*", catalog, known).list, nullptr);
+    Catalog changed = *catalog;
+    changed.put_run(make_run(301, "r2b"));
+    const auto later = std::make_shared<const Catalog>(std::move(changed));
+    EXPECT_EQ(bind_known("runs p/*", later, known).list, nullptr);
+    EXPECT_EQ(bind_known("runs p/*", later, known).runs.size(), 301U);
+    EXPECT_NE(bind_known("runs p/*", later, known).list, nullptr);
+    EXPECT_EQ(bind_known("runs p/*", catalog, known).runs.size(), 300U);
+}
+
+TEST(KnownRuns, AttributesOfAListAreThoseOfItsRuns) {
+    const auto catalog = make_catalog(300);
+    KnownRuns known;
+    bind_known("runs p/*", catalog, known);
+    const BoundQuery bound = bind_known("runs p/*", catalog, known);
+    ASSERT_NE(bound.list, nullptr);
+    const auto column = bound.list->column("config/id");
+    ASSERT_NE(column, nullptr);
+    EXPECT_EQ(bound.list->column("config/id"), column);
+    for (const SelectedRun& selected : bound.runs) {
+        const Attributes& all = selected.run->all_attributes();
+        const auto at = all.find("config/id");
+        EXPECT_EQ((*column)[selected.place], at == all.end() ? nullptr : &at->second);
+    }
+    size_t columns = 1;
+    while (columns < 1000 && bound.list->column(fmt::format("config/{}", columns)) != nullptr) {
+        ++columns;
+    }
+    EXPECT_LT(columns, 1000U) << "names have no end, what is kept has";
+    EXPECT_EQ(bound.list->column("config/id"), column);
+}
+
+}  // namespace stepdb::known_runs_test
