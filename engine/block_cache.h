@@ -43,8 +43,8 @@ class BlockCache {
         return std::static_pointer_cast<const T>(find_any(place));
     }
     // What is put is read by any number of threads from then on, and must not change: no part of it
-    // that is worked out when it is asked for. Of two that were read at the same time the first
-    // stays.
+    // that is worked out when it is asked for, unless it is made for that (summary_pages.h). Of two
+    // that were read at the same time the first stays.
     template <typename T>
     void put(const Place& place, std::shared_ptr<const T> item, size_t bytes) {
         put_any(place, std::move(item), bytes);

@@ -169,7 +169,7 @@ Status PieceColumn::take_column(std::shared_ptr<const std::vector<std::byte>> st
     column->strip = std::move(strip);
     TRY_ASSIGN(column->parts, ColumnParts::read(column->chunk, info_of(piece_).rows));
     if (place.bytes == place.strip_bytes) {
-        column->parts.gather();  // it is kept
+        column->parts.gather();  // others may be about to use it
     }
     column_ = std::move(column);
     return {};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/pieces.h"
 #include "engine/snapshot.h"
 #include "tests/support/engine_fixture.h"
 #include "tests/support/workload.h"
@@ -50,6 +51,8 @@ TEST_F(SummaryPagesTest, ShortRunsOfASegmentAreToldApart) {
         ids.push_back(run->id);
     }
     const auto snapshot = store_.engine().snapshot(ids);
+    const GroupPieces& group = snapshot->pieces().find(ids.front())->groups.front();
+    ASSERT_GE(group.segment_blocks.front().segment->blocks().size(), 256U) << "no pages are shared";
     const auto cache = std::make_shared<BlockCache>(4U << 20U);
     for (const bool is_kept : {false, true}) {
         SnapshotReader reader(store_.files(), snapshot, nullptr, cache);

@@ -266,7 +266,7 @@ struct BoundTo {
 // The same, of what is known already if it is.
 Status find_runs(const std::vector<RunPattern>& patterns, const BoundTo& to, BoundQuery& bound) {
     const size_t first = bound.runs.size();
-    if (to.known == nullptr || first != 0) {
+    if (to.known == nullptr || first != 0) {  // places are in one list
         return add_runs(patterns, to.runs, bound);
     }
     if (const KnownRuns::Runs known = to.known->find(to.catalog, patterns)) {
@@ -276,7 +276,7 @@ Status find_runs(const std::vector<RunPattern>& patterns, const BoundTo& to, Bou
     }
     const size_t notes = bound.notes.size();
     TRY(add_runs(patterns, to.runs, bound));
-    if (bound.notes.size() == notes && KnownRuns::is_worth_keeping(bound.runs.size())) {
+    if (bound.notes.size() == notes && to.known->are_enough(bound.runs.size())) {
         to.known->keep(to.catalog, patterns, std::make_shared<const RunList>(bound.runs));
     }
     return {};

@@ -24,25 +24,41 @@ std::string written(const std::vector<RunPattern>& patterns) {
     return text;
 }
 
+// Without holding it: whoever holds a catalog last frees all of it.
+bool is_of(const std::weak_ptr<const Catalog>& of, const std::shared_ptr<const Catalog>& catalog) {
+    return !of.owner_before(catalog) && !catalog.owner_before(of);
+}
+
+size_t memory_of(const SelectedRun& selected) {
+    size_t bytes = sizeof(SelectedRun) + selected.label.capacity();
+    for (const Capture& capture : selected.captures) {
+        bytes += sizeof(Capture) + capture.name.capacity() + capture.text.capacity();
+    }
+    return bytes;
+}
+
 }  // namespace
 
 RunList::RunList(std::vector<SelectedRun> runs) : runs_(std::move(runs)) {
+    memory_bytes_ = kColumnsMax * runs_.size() * sizeof(const AttributeValue*);
     for (size_t i = 0; i < runs_.size(); ++i) {
         runs_[i].place = static_cast<uint32_t>(i);
+        memory_bytes_ += memory_of(runs_[i]);
     }
 }
 
 RunList::~RunList() = default;
 
-std::shared_ptr<const RunList::AttributeColumn> RunList::column(const std::string& name) const {
-    const auto find = [&](const Columns& columns) {
+std::shared_ptr<const RunList::AttributeColumn> RunList::find_column(
+    const std::string& name) const {
+    return columns_.with([&](const Columns& columns) {
         const auto at = columns.find(name);
-        return std::pair(at == columns.end() ? nullptr : at->second, columns.size() < kColumnsMax);
-    };
-    const auto [known, has_room] = columns_.with(find);
-    if (known != nullptr || !has_room) {
-        return known;
-    }
+        return at == columns.end() ? nullptr : at->second;
+    });
+}
+
+std::shared_ptr<const RunList::AttributeColumn> RunList::make_column(
+    const std::string& name) const {
     auto made = std::make_shared<AttributeColumn>();
     made->reserve(runs_.size());
     for (const SelectedRun& selected : runs_) {
@@ -50,41 +66,52 @@ std::shared_ptr<const RunList::AttributeColumn> RunList::column(const std::strin
         const auto at = all.find(name);
         made->push_back(at == all.end() ? nullptr : &at->second);
     }
-    return columns_.with(
-        [&](Columns& columns) { return columns.try_emplace(name, std::move(made)).first->second; });
+    Columns gone;  // freed when nobody is kept waiting
+    return columns_.with([&](Columns& columns) {
+        if (columns.size() == kColumnsMax && !columns.contains(name)) {
+            gone.insert(columns.extract(columns.begin()));
+        }
+        return columns.try_emplace(name, std::move(made)).first->second;
+    });
 }
 
 KnownRuns::Runs KnownRuns::find(const std::shared_ptr<const Catalog>& catalog,
                                 const std::vector<RunPattern>& patterns) {
     const std::string text = written(patterns);
+    std::list<Entry> gone;
     return entries_.with([&](std::list<Entry>& entries) -> Runs {
-        const auto at = std::ranges::find_if(entries, [&](const Entry& entry) {
-            return entry.patterns == text && entry.catalog.lock() == catalog;
-        });
-        if (at == entries.end()) {
-            return nullptr;
+        Runs found;
+        for (auto at = entries.begin(); at != entries.end();) {
+            const auto next = std::next(at);
+            if (!is_of(at->catalog, catalog)) {
+                gone.splice(gone.end(), entries, at);
+            } else if (at->patterns == text) {
+                found = at->runs;
+                entries.splice(entries.begin(), entries, at);
+            }
+            at = next;
         }
-        entries.splice(entries.begin(), entries, at);
-        return at->runs;
+        return found;
     });
 }
 
 void KnownRuns::keep(const std::shared_ptr<const Catalog>& catalog,
                      const std::vector<RunPattern>& patterns, Runs runs) {
-    CHECK(is_worth_keeping(runs->runs().size()), "{} runs", runs->runs().size());
     std::list<Entry> added(1);
     added.front() = {catalog, written(patterns), std::move(runs)};
-    std::list<Entry> gone;  // freed when nobody is kept waiting
+    size_t kept_bytes = added.front().memory_bytes();
+    if (!are_enough(added.front().runs->runs().size()) || kept_bytes > kBytesMax) {
+        return;
+    }
+    std::list<Entry> gone;
     entries_.with([&](std::list<Entry>& entries) {
-        size_t kept = added.front().runs->runs().size();
         for (auto at = entries.begin(); at != entries.end();) {
             const auto next = std::next(at);
             const bool is_same = at->patterns == added.front().patterns;
-            if (is_same || at->catalog.lock() != catalog ||
-                kept + at->runs->runs().size() > kRunsMax) {
+            if (is_same || kept_bytes + at->memory_bytes() > kBytesMax) {
                 gone.splice(gone.end(), entries, at);
             } else {
-                kept += at->runs->runs().size();
+                kept_bytes += at->memory_bytes();
             }
             at = next;
         }

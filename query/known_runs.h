@@ -31,16 +31,21 @@ class RunList {
     RunList& operator=(const RunList&) = delete;
 
     const std::vector<SelectedRun>& runs() const { return runs_; }
+    // With as many columns as it may get, without what the catalog has of the runs.
+    size_t memory_bytes() const { return memory_bytes_; }
 
     // Of the runs' own attributes, not of those that the server works out; stays as long as the
-    // list. Looked up in each run once; null for more names than are kept.
-    std::shared_ptr<const AttributeColumn> column(const std::string& name) const;
+    // list. Null if it is not known yet.
+    std::shared_ptr<const AttributeColumn> find_column(const std::string& name) const;
+    // Looks into each run, and keeps what it finds in place of that of another name.
+    std::shared_ptr<const AttributeColumn> make_column(const std::string& name) const;
 
   private:
     static constexpr size_t kColumnsMax = 8;
     using Columns = std::map<std::string, std::shared_ptr<const AttributeColumn>>;
 
     std::vector<SelectedRun> runs_;
+    size_t memory_bytes_ = 0;
     mutable Guarded<Columns> columns_;
 };
 
@@ -50,15 +55,18 @@ class KnownRuns {
 
     // Fewer are found as quickly as they are copied.
     static constexpr size_t kRunsMin = 256;
-    // Of all that is kept together, a fifth of a kilobyte each.
-    static constexpr size_t kRunsMax = 128U << 10U;
+    explicit KnownRuns(size_t runs_min = kRunsMin) : runs_min_(runs_min) {}
 
-    static bool is_worth_keeping(size_t runs) { return kRunsMin <= runs && runs <= kRunsMax; }
+    bool are_enough(size_t runs) const { return runs >= runs_min_; }
 
-    // Null if they are not known of this catalog.
+    // Of all lists together: those of some hundred thousand runs.
+    static constexpr size_t kBytesMax = 32U << 20U;
+
+    // Null if they are not known of this catalog. Lets go of what is of another: every query comes
+    // here, and runs that were deleted shall not stay for their lists.
     Runs find(const std::shared_ptr<const Catalog>& catalog,
               const std::vector<RunPattern>& patterns);
-    // In place of what is of another catalog, or was used longest ago. `runs` are worth keeping.
+    // In place of those used longest ago; not if they are too few, or too many.
     void keep(const std::shared_ptr<const Catalog>& catalog,
               const std::vector<RunPattern>& patterns, Runs runs);
 
@@ -67,8 +75,11 @@ class KnownRuns {
         std::weak_ptr<const Catalog> catalog;
         std::string patterns;
         Runs runs;
+
+        size_t memory_bytes() const { return patterns.capacity() + runs->memory_bytes(); }
     };
 
+    const size_t runs_min_;
     Guarded<std::list<Entry>> entries_;  // those used last first
 };
 

@@ -93,20 +93,64 @@ TEST(KnownRuns, AttributesOfAListAreThoseOfItsRuns) {
     bind_known("runs p/*", catalog, known);
     const BoundQuery bound = bind_known("runs p/*", catalog, known);
     ASSERT_NE(bound.list, nullptr);
-    const auto column = bound.list->column("config/id");
+    EXPECT_EQ(bound.list->find_column("config/id"), nullptr);
+    const auto column = bound.list->make_column("config/id");
     ASSERT_NE(column, nullptr);
-    EXPECT_EQ(bound.list->column("config/id"), column);
+    EXPECT_EQ(bound.list->find_column("config/id"), column);
+    EXPECT_EQ(bound.list->make_column("config/id"), column);
     for (const SelectedRun& selected : bound.runs) {
         const Attributes& all = selected.run->all_attributes();
         const auto at = all.find("config/id");
         EXPECT_EQ((*column)[selected.place], at == all.end() ? nullptr : &at->second);
     }
-    size_t columns = 1;
-    while (columns < 1000 && bound.list->column(fmt::format("config/{}", columns)) != nullptr) {
-        ++columns;
+    // Names have no end, what is kept has.
+    size_t columns = 0;
+    for (int name = 0; name < 100; ++name) {
+        bound.list->make_column(fmt::format("config/{}", name));
     }
-    EXPECT_LT(columns, 1000U) << "names have no end, what is kept has";
-    EXPECT_EQ(bound.list->column("config/id"), column);
+    for (int name = 0; name < 100; ++name) {
+        columns += bound.list->find_column(fmt::format("config/{}", name)) == nullptr ? 0U : 1U;
+    }
+    EXPECT_GT(columns, 0U);
+    EXPECT_LT(columns, 20U);
+    EXPECT_NE(bound.list->find_column("config/99"), nullptr);
+}
+
+TEST(KnownRuns, ListsOfAnotherCatalogGoAtTheNextQuery) {
+    KnownRuns known(1);
+    std::weak_ptr<const stepdb::Run> run;  // not the test's Run()
+    {
+        const auto catalog = make_catalog(3);
+        run = catalog->find_run(1);
+        bind_known("runs p/*", catalog, known);
+    }
+    EXPECT_FALSE(run.expired());
+    bind_known("runs p/none*", make_catalog(1), known);
+    EXPECT_TRUE(run.expired());
+}
+
+TEST(KnownRuns, ManyListsAreBoundedTogether) {
+    const auto catalog = make_catalog(2);
+    KnownRuns known(1);
+    // Each of them holds a text of tens of thousands of bytes.
+    const auto text = [](int number) {
+        return fmt::format("runs p/r*, p/{}{}*", std::string(60'000, 'x'), number);
+    };
+    constexpr int kTexts = 1000;
+    for (int number = 0; number < kTexts; ++number) {
+        Result<Query> query = parse_query(text(number));
+        ASSERT_TRUE(query);
+        BoundQuery bound = bind_query(*query, catalog->runs()).value();
+        known.keep(catalog, std::get<RunsQuery>(query->what).runs,
+                   std::make_shared<const RunList>(std::move(bound.runs)));
+    }
+    const auto is_known = [&](int number) {
+        const Result<Query> query = parse_query(text(number));
+        return known.find(catalog, std::get<RunsQuery>(query->what).runs) != nullptr;
+    };
+    EXPECT_FALSE(is_known(0));
+    EXPECT_TRUE(is_known(kTexts - 1));
+    EXPECT_TRUE(is_known(kTexts - 100));
 }
 
 }  // namespace stepdb::known_runs_test

@@ -80,10 +80,12 @@ void tell_store(const Engine& engine, const QueryFacts& queries, PreparedQuery& 
     }
 }
 
-Result<PreparedQuery> prepare_query(Query query, const Engine& engine) {
+Result<PreparedQuery> prepare_query(Query query, const Engine& engine, KnownRuns* known) {
     PreparedQuery prepared;
     prepared.catalog = engine.catalog();
-    TRY_ASSIGN(prepared.bound, bind_query(std::move(query), prepared.catalog->runs()));
+    TRY_ASSIGN(prepared.bound, known == nullptr
+                                   ? bind_query(std::move(query), prepared.catalog->runs())
+                                   : bind_query(std::move(query), prepared.catalog, *known));
     prepared.snapshot = engine.snapshot(prepared.bound.run_ids());
     tell_store(engine, QueryFacts(), prepared);
     return prepared;

@@ -26,8 +26,8 @@ struct PreparedQuery {
 void tell_store(const Engine& engine, const QueryFacts& queries, PreparedQuery& prepared);
 
 // Finds the query's runs and takes a snapshot of them. On the engine's executor. Errors are those
-// of bind_query().
-Result<PreparedQuery> prepare_query(Query query, const Engine& engine);
+// of bind_query(), which looks into `known` if it is there.
+Result<PreparedQuery> prepare_query(Query query, const Engine& engine, KnownRuns* known = nullptr);
 
 // Snapshot, reader and execution under one roof.
 class SnapshotQuery {

@@ -51,11 +51,7 @@ Result<ColumnParts> ColumnParts::read(Bytes chunk, uint32_t rows) {
 }
 
 void ColumnParts::gather() {
-    size_t most = 0;
-    for (const Part& part : parts_) {
-        most += part.chunk.empty() ? 0 : node_count(part.end_row - part.first_row);
-    }
-    nodes_.reserve(most);
+    nodes_.reserve(node_count(parts_.back().end_row));
     for (Part& part : parts_) {
         const uint32_t rows = part.end_row - part.first_row;
         if (part.chunk.empty()) {
@@ -73,6 +69,7 @@ void ColumnParts::gather() {
             nodes_.push_back(sections->nodes->node(vector).value_or(ValueNode()));
         }
     }
+    nodes_.shrink_to_fit();  // there are none of constants and of what is not in every row
 }
 
 Status ColumnReader::add_to(Bucket& bucket, BucketNeeds needs, const BlockKeys& keys,

@@ -130,6 +130,7 @@ void check_keys(const Example& example, const BlockKeys& keys, std::mt19937_64& 
 
 TEST(ColumnReader, RangesOfRowsAreWhatWasEncoded) {
     std::mt19937_64 random(test_seed(20261129));
+    size_t gathered = 0;
     for (int round = 0; round < 200; ++round) {
         const Example example = draw_example(random);
         const auto rows = static_cast<uint32_t>(example.values.size());
@@ -141,6 +142,7 @@ TEST(ColumnReader, RangesOfRowsAreWhatWasEncoded) {
         ASSERT_TRUE(parts) << parts.error().to_string();
         if (round % 2 == 0) {
             parts->gather();
+            gathered += parts->nodes().size();
         }
         ColumnReader column(*parts);
         for (int range = 0; range < 20; ++range) {
@@ -175,6 +177,7 @@ TEST(ColumnReader, RangesOfRowsAreWhatWasEncoded) {
         }
         ASSERT_FALSE(HasFailure()) << "round " << round;
     }
+    EXPECT_GT(gathered, 100U);
 }
 
 TEST(ColumnReader, AscendingRangesDecodeNoVectorTwice) {

@@ -212,22 +212,36 @@ Value ExpressionEvaluator::compute(uint32_t at, ExpressionRow& row,
     return statistic_value(found.summary, found.axis, node);
 }
 
-// Of very many runs from the column that the list of them has.
-Value ExpressionEvaluator::compute_attribute(uint32_t node, const SelectedRun& selected) {
+// The column of an attribute of very many runs; null if there is none, and looking into this run is
+// what is to be done. It is made for whoever asks about a good part of the runs, not for a few
+// rows.
+const RunList::AttributeColumn* ExpressionEvaluator::find_column(uint32_t node,
+                                                                 const SelectedRun& selected) {
+    constexpr size_t kShareAsked = 16;
     const std::string& name = plan_.nodes()[node].attribute;
-    const RunList* const list = context_.bound.list.get();
-    if (selected.place != SelectedRun::kNoPlace && !name.starts_with(kSystemPrefix)) {
-        CHECK(list != nullptr, "run {} has place {} in no list", selected.label, selected.place);
-        columns_.resize(plan_.nodes().size());
-        if (columns_[node] == nullptr) {
-            columns_[node] = list->column(name);
-        }
-        if (columns_[node] != nullptr) {
-            const AttributeValue* const value = (*columns_[node])[selected.place];
-            return value == nullptr ? Value() : Value::of_attribute(*value);
-        }
+    if (selected.place == SelectedRun::kNoPlace || name.starts_with(kSystemPrefix)) {
+        return nullptr;
     }
-    return find_attribute(selected, name, context_.source, context_.now_us);
+    const RunList* const list = context_.bound.list.get();
+    CHECK(list != nullptr, "run {} has place {} in no list", selected.label, selected.place);
+    listed_.resize(plan_.nodes().size());
+    ListedAttribute& listed = listed_[node];
+    if (listed.asked++ == 0) {
+        listed.column = list->find_column(name);
+    }
+    if (listed.column == nullptr && listed.asked * kShareAsked > list->runs().size()) {
+        listed.column = list->make_column(name);
+    }
+    return listed.column.get();
+}
+
+Value ExpressionEvaluator::compute_attribute(uint32_t node, const SelectedRun& selected) {
+    if (const RunList::AttributeColumn* const column = find_column(node, selected)) {
+        const AttributeValue* const value = (*column)[selected.place];
+        return value == nullptr ? Value() : Value::of_attribute(*value);
+    }
+    return find_attribute(selected, plan_.nodes()[node].attribute, context_.source,
+                          context_.now_us);
 }
 
 Value ExpressionEvaluator::compute_field(RowField field, const ExpressionRow& row) {
@@ -284,6 +298,9 @@ Value ExpressionEvaluator::compute_operator(const BoundNode& node, ExpressionRow
         return compute_condition(node, row, wanted);
     }
     const Value left = compute(node.operands[0], row, wanted);
+    if (wanted) {
+        return {};
+    }
     const Value right = compute(node.operands[1], row, wanted);
     return calculate(node.op, left, right);
 }

@@ -98,6 +98,7 @@ class ExpressionEvaluator {
     // there is no value.
     Value compute(uint32_t node, ExpressionRow& row, std::optional<uint32_t>& wanted);
     Value compute_attribute(uint32_t node, const SelectedRun& selected);
+    const RunList::AttributeColumn* find_column(uint32_t node, const SelectedRun& selected);
     Value compute_field(RowField field, const ExpressionRow& row);
     Value count_metrics(const SelectedRun& selected);
     Value compute_operator(const BoundNode& node, ExpressionRow& row,
@@ -117,8 +118,12 @@ class ExpressionEvaluator {
     const Plan* own_plan_ = nullptr;
     const Plan* others_plan_ = nullptr;
     std::map<std::string, Uncounted> uncounted_;
-    // By node, of attributes in the bound query's list, once they have been asked for.
-    std::vector<std::shared_ptr<const RunList::AttributeColumn>> columns_;
+    // Of an attribute of runs in the bound query's list.
+    struct ListedAttribute {
+        std::shared_ptr<const RunList::AttributeColumn> column;  // null: not known
+        size_t asked = 0;
+    };
+    std::vector<ListedAttribute> listed_;  // by node
 };
 
 }  // namespace stepdb

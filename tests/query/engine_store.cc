@@ -132,7 +132,7 @@ Result<AnswerLines> EngineStore::ask(const QueryText& asked, int64_t now_us) {
         TRY(store_.compact());
     }
     TRY_ASSIGN(Query parsed, parse_query(asked.text, asked.parameters));
-    TRY_ASSIGN(PreparedQuery prepared, prepare_query(std::move(parsed), store_.engine()));
+    TRY_ASSIGN(PreparedQuery prepared, prepare_query(std::move(parsed), store_.engine(), &known_));
     const auto running =
         SnapshotQuery::create(std::move(prepared), store_.files(), now_us, &store_.executor());
     return run_task(store_.executor(), collect_lines(running->execution()));

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "query/known_runs.h"
 #include "tests/query/script_store.h"
 #include "tests/support/sim_store.h"
 
@@ -37,6 +38,7 @@ class EngineStore final : public ScriptStore {
 
     SimDisk disk_;
     SimStore store_;
+    KnownRuns known_{1};  // also of a single run
     Reopening reopening_;
     std::unique_ptr<TestWriter> writer_;
     ModelChange pending_;
