@@ -133,11 +133,12 @@ Status ColumnReader::add_gathered(Bucket& bucket, BucketNeeds needs, const Block
                                   size_t part, uint32_t begin, uint32_t end,
                                   std::optional<Place>& last) {
     const ColumnParts::Part& here = parts_[part];
+    constexpr uint32_t kVectorRows = kPackedValuesMax;
     const uint32_t rows = here.end_row - here.first_row;
     for (uint32_t at = begin; at < end;) {
-        const uint32_t vector = at / kPackedValuesMax;
-        const uint32_t from = vector * kPackedValuesMax;
-        const uint32_t vector_end = std::min(rows, from + uint32_t{kPackedValuesMax});
+        const uint32_t vector = at / kVectorRows;
+        const uint32_t from = vector * kVectorRows;
+        const uint32_t vector_end = std::min(rows, from + kVectorRows);
         const uint32_t stop = std::min(end, vector_end);
         const auto key_of = [&](size_t i) {
             return keys[here.first_row + at + static_cast<uint32_t>(i)];
