@@ -209,10 +209,15 @@ def run_session(blocks):
     return judge(blocks, status, printed, said)
 
 
+def as_seen(text):
+    """What a terminal shows of a line in the end: a line of progress is cleared for what follows."""
+    return text.rsplit("\r\x1b[K", 1)[-1]
+
+
 def judge(blocks, status, printed, said):
     path = blocks[0].path
     outputs, line, failed = {}, 0, None
-    for text in printed.split("\n"):
+    for text in map(as_seen, printed.split("\n")):
         if text.startswith(MARK + "at "):
             line = int(text[4:])
             outputs[line] = []
@@ -301,6 +306,12 @@ class TheTestItself(unittest.TestCase):
         self.assertIn("x.md:2:", self.session("```console\n$ echo one\ntwo\n```\n"))
         self.assertIn("x.md:2:", self.session("```console\n$ echo one\n```\n"))
         self.assertIn("x.md:2:", self.session("```console\n$ true\none\n```\n"))
+        # A bar of progress, which a slow machine draws and a fast one does not, leaves nothing.
+        for last in ("two\\n", ""):
+            command = f"printf '\\r\\033[Kone\\r\\033[K{last}'"
+            seen = last.replace("\\n", "\n")
+            self.assertEqual(self.session(f"```console\n$ {command}\n{seen}$ echo 3\n3\n```\n"), "")
+            self.assertIn("x.md:2:", self.session(f"```console\n$ {command}\none\n```\n"))
 
     def test_a_command_may_take_lines(self):
         self.assertEqual(self.session("```console\n$ echo one \\\n    two\none two\n```\n"), "")
