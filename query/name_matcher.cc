@@ -6,11 +6,19 @@
 #include <vector>
 
 #include "engine/base/text.h"
-#include "query/required_literal.h"
 
 namespace stepdb {
 
 namespace {
+
+bool is_shorter(std::string_view a, std::string_view b) {
+    return a.size() < b.size();
+}
+
+std::string longest_of(const std::vector<std::string>& pieces) {
+    const auto longest = std::ranges::max_element(pieces, is_shorter);
+    return longest == pieces.end() ? std::string() : *longest;
+}
 
 bool is_capture_name(std::string_view name) {
     const auto good = [](char c) {
@@ -99,6 +107,7 @@ Result<NameMatcher> NameMatcher::compile(const Pattern& pattern, std::string_vie
     if (pattern.kind == PatternKind::kExact) {
         matcher.is_exact_ = true;
         matcher.prefix_ = text;
+        matcher.literal_ = text;
         return matcher;
     }
     if (pattern.kind == PatternKind::kGlob) {
@@ -112,6 +121,7 @@ Result<NameMatcher> NameMatcher::compile(const Pattern& pattern, std::string_vie
                               !(crosses && after.starts_with('/'));
         if (is_plain && special < text.size() && text[special] == '*') {
             matcher.one_star_ = OneStar{std::string(after), crosses};
+            matcher.literal_ = std::max(matcher.prefix_, matcher.one_star_->after, is_shorter);
             return matcher;
         }
     }
@@ -133,7 +143,8 @@ Status NameMatcher::compile_regex(const Pattern& pattern, std::string_view query
         return query_error(query_text, pattern.span,
                            fmt::format("the regex is not valid: {}", printable(regex_->error())));
     }
-    literal_ = required_literal(regex);
+    literals_ = required_literals(regex);
+    literal_ = longest_of(literals_);
     for (const auto& [name, group] : regex_->NamedCapturingGroups()) {
         capture_names_.push_back(name);
         capture_groups_.push_back(group);

@@ -9,6 +9,7 @@
 
 #include "engine/base/result.h"
 #include "query/ast.h"
+#include "query/required_literals.h"
 
 namespace re2 {
 class RE2;
@@ -43,6 +44,8 @@ class NameMatcher {
     const std::string* exact() const { return is_exact_ ? &text_ : nullptr; }
     // What every name begins with that it matches.
     const std::string& prefix() const { return prefix_; }
+    // The longest piece known that every name holds that it matches; may be empty.
+    const std::string& literal() const { return literal_; }
 
   private:
     // A glob whose only star stands between two pieces of text: most are so, and few words of code
@@ -55,16 +58,15 @@ class NameMatcher {
     explicit NameMatcher(std::string text);
     Status compile_regex(const Pattern& pattern, std::string_view query_text);
     bool matches_star(std::string_view name) const;
-    bool may_match_regex(std::string_view name) const {
-        return literal_.empty() || name.find(literal_) != std::string_view::npos;
-    }
+    bool may_match_regex(std::string_view name) const { return has_in_order(name, literals_); }
 
     std::string text_;
     bool is_exact_ = false;
     std::string prefix_;
-    std::optional<OneStar> one_star_;  // instead of a regex
-    std::unique_ptr<re2::RE2> regex_;  // anchored for globs
-    std::string literal_;              // what every name holds that it matches
+    std::optional<OneStar> one_star_;    // instead of a regex
+    std::unique_ptr<re2::RE2> regex_;    // anchored for globs
+    std::vector<std::string> literals_;  // what every name holds that the regex matches
+    std::string literal_;
     bool search_ = false;
     std::vector<std::string> capture_names_;  // in byte order
     std::vector<int> capture_groups_;         // of the regex, by capture

@@ -6,11 +6,15 @@
 
 namespace stepdb::name_matcher_test {
 
-bool matches(const std::string& pattern, std::string_view name) {
+NameMatcher matcher_of(const std::string& pattern) {
     const std::string text = pattern + " @ a/b";
     const Result<Query> query = parse_query(text);
     const auto& series = std::get<SeriesQuery>(query.value().what);
-    return NameMatcher::compile(*series.terms[0].pattern(), text).value().matches(name);
+    return NameMatcher::compile(*series.terms[0].pattern(), text).value();
+}
+
+bool matches(const std::string& pattern, std::string_view name) {
+    return matcher_of(pattern).matches(name);
 }
 
 struct Case {
@@ -61,16 +65,17 @@ TEST(NameMatcher, MatchesAsTheLanguageSays) {
         {"é*", "éclair", true},
     };
     for (const Case& each : cases) {
-        EXPECT_EQ(matches(each.pattern, each.name), each.want)
-            << each.pattern << " on " << each.name;
+        const NameMatcher matcher = matcher_of(each.pattern);
+        EXPECT_EQ(matcher.matches(each.name), each.want) << each.pattern << " on " << each.name;
+        if (each.want) {
+            EXPECT_NE(std::string_view(each.name).find(matcher.literal()), std::string_view::npos)
+                << each.pattern << " on " << each.name;
+        }
     }
 }
 
 std::string prefix_of(const std::string& pattern) {
-    const std::string text = pattern + " @ a/b";
-    const Result<Query> query = parse_query(text);
-    const auto& series = std::get<SeriesQuery>(query.value().what);
-    return NameMatcher::compile(*series.terms[0].pattern(), text).value().prefix();
+    return matcher_of(pattern).prefix();
 }
 
 TEST(NameMatcher, KnowsWhatNamesBeginWith) {
@@ -80,6 +85,17 @@ TEST(NameMatcher, KnowsWhatNamesBeginWith) {
     EXPECT_EQ(prefix_of("a/**/z"), "a/");
     EXPECT_EQ(prefix_of("**"), "");
     EXPECT_EQ(prefix_of("~\"^train\""), "");
+}
+
+TEST(NameMatcher, KnowsWhatNamesHold) {
+    EXPECT_EQ(matcher_of("train/loss").literal(), "train/loss");
+    EXPECT_EQ(matcher_of("train/*").literal(), "train/");
+    EXPECT_EQ(matcher_of("a/**loss").literal(), "loss");
+    EXPECT_EQ(matcher_of("layers/{i}/attn*/w").literal(), "layers/");
+    EXPECT_EQ(matcher_of("a/**/loss").literal(), "loss");
+    EXPECT_EQ(matcher_of("~'layers/\\d*7/attn/[qk]/grad_norm$'").literal(), "/grad_norm");
+    EXPECT_EQ(matcher_of("**").literal(), "");
+    EXPECT_EQ(matcher_of("~'loss|norm'").literal(), "");
 }
 
 TEST(NameMatcher, RefusesARegexThatWouldTakeTooMuchMemory) {

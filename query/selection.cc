@@ -147,8 +147,13 @@ const std::vector<Selector::Match>& Selector::matches_of(const Schemas& schemas)
     std::vector<Match> found;
     std::vector<Capture> captured;
     for (const Schema* schema : schemas) {
-        for (const std::string_view metric : schema->metrics()) {
-            for (size_t i = 0; i < matchers_.size(); ++i) {
+        for (size_t i = 0; i < matchers_.size(); ++i) {
+            const std::string& literal = matchers_[i].literal();
+            const auto next = [&](uint32_t column) {
+                return literal.empty() ? column : schema->find_holding(literal, column);
+            };
+            for (uint32_t at = next(0); at < schema->width(); at = next(at + 1)) {
+                const std::string_view metric = schema->metric(at);
                 if (matchers_[i].matches(metric, captured)) {
                     matched_[i] = true;
                     found.push_back({metric, schema->axis(), i, captured});

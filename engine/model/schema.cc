@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "engine/base/coding.h"
+#include "engine/base/find_text.h"
 #include "engine/base/text.h"
 #include "engine/model/limits.h"
 
@@ -163,6 +164,22 @@ std::optional<uint32_t> Schema::find(std::string_view metric) const {
         return std::nullopt;
     }
     return *at;
+}
+
+uint32_t Schema::find_holding(std::string_view text, uint32_t column) const {
+    size_t from = column == 0 ? 0 : ends_[column - 1];
+    while (true) {
+        const size_t at = find_text(text_, text, from);
+        if (at == std::string::npos) {
+            return width();
+        }
+        const auto end = std::upper_bound(ends_.begin() + column, ends_.end(), at);
+        column = static_cast<uint32_t>(end - ends_.begin());
+        if (at + text.size() <= *end) {
+            return column;
+        }
+        from = at + 1;  // it begins in one path and ends in the next
+    }
 }
 
 size_t Schema::memory_bytes() const {

@@ -48,6 +48,10 @@ class Schema {
     // Column of a metric, if it has one.
     std::optional<uint32_t> find(std::string_view metric) const;
 
+    // The first column from `column` on whose path holds this text, which is not empty; width() if
+    // none does. All paths are searched as one text, at some gigabytes a second.
+    uint32_t find_holding(std::string_view text, uint32_t column) const;
+
     size_t memory_bytes() const;
 
   private:

@@ -10,7 +10,9 @@
 
 namespace stepdb::schema_test {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 TEST(Schema, IsNamedByItsContent) {
     const Schema a = Schema::create(Axis::kStepped, {"train/loss", "lr"}).value();
@@ -47,6 +49,28 @@ TEST(Schema, FindsColumnsByPath) {
     EXPECT_EQ(schema.find("a"), 1U);
     EXPECT_EQ(schema.find("m"), 2U);
     EXPECT_FALSE(schema.find("b").has_value());
+}
+
+TEST(Schema, FindsPathsThatHoldAText) {
+    const Schema schema = *Schema::create(
+        Axis::kStepped, {std::string("layers/0/loss"), "layers/1/loss", "loss", "slow", "loss/x"});
+    const auto all = [&](std::string_view text) {
+        std::vector<uint32_t> columns;
+        for (uint32_t at = schema.find_holding(text, 0); at < schema.width();
+             at = schema.find_holding(text, at + 1)) {
+            columns.push_back(at);
+        }
+        return columns;
+    };
+    EXPECT_THAT(all("loss"), ElementsAre(0, 1, 2, 4));
+    EXPECT_THAT(all("s"), ElementsAre(0, 1, 2, 3, 4));
+    EXPECT_THAT(all("/loss"), ElementsAre(0, 1));
+    EXPECT_THAT(all("loss/x"), ElementsAre(4));
+    EXPECT_THAT(all("x"), ElementsAre(4));
+    // Where one path ends and the next begins: "loss" + "slow", "slow" + "loss/x".
+    EXPECT_THAT(all("sslow"), IsEmpty());
+    EXPECT_THAT(all("wloss"), IsEmpty());
+    EXPECT_EQ(schema.find_holding("loss", 5), 5U);
 }
 
 TEST(Schema, RefusalNamesMetricAndPosition) {

@@ -1,6 +1,7 @@
-#include "query/required_literal.h"
+#include "query/required_literals.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace stepdb {
 
@@ -16,12 +17,12 @@ class LiteralReader {
   public:
     explicit LiteralReader(std::string_view regex) : regex_(regex) {}
 
-    std::string read() {
+    std::vector<std::string> read() {
         while (at_ < regex_.size() && !is_too_hard_) {
             read_one();
         }
         end_piece();
-        return is_too_hard_ ? std::string() : longest_;
+        return is_too_hard_ ? std::vector<std::string>() : std::move(pieces_);
     }
 
   private:
@@ -65,10 +66,9 @@ class LiteralReader {
     }
 
     void end_piece() {
-        if (piece_.size() > longest_.size()) {
-            longest_ = piece_;
+        if (!piece_.empty()) {
+            pieces_.push_back(std::exchange(piece_, {}));
         }
-        piece_.clear();
     }
 
     // The last character of the piece, which a repetition may leave out.
@@ -147,14 +147,25 @@ class LiteralReader {
     std::string_view regex_;
     size_t at_ = 0;
     std::string piece_;
-    std::string longest_;
+    std::vector<std::string> pieces_;
     bool is_too_hard_ = false;
 };
 
 }  // namespace
 
-std::string required_literal(std::string_view regex) {
+std::vector<std::string> required_literals(std::string_view regex) {
     return LiteralReader(regex).read();
+}
+
+bool has_in_order(std::string_view text, std::span<const std::string> pieces) {
+    for (const std::string& piece : pieces) {
+        const size_t at = text.find(piece);
+        if (at == std::string_view::npos) {
+            return false;
+        }
+        text.remove_prefix(at + piece.size());
+    }
+    return true;
 }
 
 }  // namespace stepdb
