@@ -198,7 +198,16 @@ class Engine {
                                                       EngineOptions options);
 
     // `sink` outlives the session, the engine outlives it too. `writer` is the client process's id.
-    virtual std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink) = 0;
+    // Of two sessions of one writer that open the same run, the one with the higher `connection`
+    // may write to it, whichever opens it last: what a connection that was lost had sent may come
+    // after what its successor sends. Connections count from 1 in the order in which they were
+    // made.
+    virtual std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink,
+                                                       uint64_t connection) = 0;
+    // The newest of all so far.
+    std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink) {
+        return open_session(writer, sink, 0);
+    }
 
     // The runs and schemas as published. Cheap: shared until the catalog changes.
     virtual std::shared_ptr<const Catalog> catalog() const = 0;

@@ -18,8 +18,8 @@ namespace {
 // What openers of a session hold.
 class CoreSession final : public WriteSession {
   public:
-    CoreSession(WritePath& write_path, const Id128& writer, OutcomeSink& sink)
-        : write_path_(write_path), session_(write_path.open_session(writer, sink)) {}
+    CoreSession(WritePath& write_path, const Id128& writer, OutcomeSink& sink, uint64_t connection)
+        : write_path_(write_path), session_(write_path.open_session(writer, sink, connection)) {}
     ~CoreSession() override { write_path_.close_session(*session_); }
 
     uint64_t submit(Bytes frame) override { return write_path_.submit(session_, frame); }
@@ -70,8 +70,9 @@ EngineCore::~EngineCore() {
     CHECK(background_ == 0, "{} pieces of background work are under way", background_);
 }
 
-std::unique_ptr<WriteSession> EngineCore::open_session(const Id128& writer, OutcomeSink& sink) {
-    return std::make_unique<CoreSession>(write_path_, writer, sink);
+std::unique_ptr<WriteSession> EngineCore::open_session(const Id128& writer, OutcomeSink& sink,
+                                                       uint64_t connection) {
+    return std::make_unique<CoreSession>(write_path_, writer, sink, connection);
 }
 
 std::shared_ptr<const Catalog> EngineCore::catalog() const {

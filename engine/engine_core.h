@@ -44,7 +44,9 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     // Must be waited for before an engine that was not opened goes.
     Task<void> all_blocks_made();
 
-    std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink) override;
+    using Engine::open_session;
+    std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink,
+                                               uint64_t connection) override;
     std::shared_ptr<const Catalog> catalog() const override;
     std::shared_ptr<const Snapshot> snapshot(std::span<const uint64_t> runs) const override;
     Task<Status> flush() override;

@@ -204,6 +204,32 @@ TEST_F(EngineTest, ANewConnectionFencesTheOldOne) {
     EXPECT_EQ(store_.contents()->at({"p/r", "loss"}).size(), 1U);
 }
 
+// What a lost connection had sent before may arrive behind what its successor sends.
+TEST_F(EngineTest, AnOldConnectionDoesNotFenceTheNewOne) {
+    const Id128 writer = sha256_128(as_bytes("writer"));
+    TestWriter late(writer);
+    TestWriter next(writer);
+    store_.set_sessions(
+        [&, connection = uint64_t{2}](const Id128& id, OutcomeSink& sink) mutable {
+            return store_.engine().open_session(id, sink, connection--);
+        },
+        {});
+    next.connect(store_);  // the second connection that was made
+    next.send(one_row("p/r", loss_, 1, {1.0}));
+    store_.run();
+    late.connect(store_);  // the first
+    late.send(one_row("p/r", loss_, 1, {7.0}));
+    next.send(one_row("p/r", loss_, 2, {2.0}));
+    store_.run();
+    EXPECT_TRUE(next.refusals().empty());
+    ASSERT_FALSE(late.refusals().empty());
+    EXPECT_NE(late.refusals().front().second.error.message().find("fenced"), std::string::npos);
+    const ReferenceModel::Series series = store_.contents()->at({"p/r", "loss"});
+    EXPECT_EQ(series.size(), 2U);
+    EXPECT_EQ(series.begin()->second.value_bits, bits_of(1.0));
+    store_.set_sessions({}, {});
+}
+
 TEST_F(EngineTest, AResumingWriterMustBeKnown) {
     OpenRunFrame open;
     open.handle = 1;

@@ -137,6 +137,11 @@ Task<Status> EngineCore::flush_locked() {
         }
         co_return written;
     }
+    // If a sync of the log has failed meanwhile, those of this flush may have saved nothing and
+    // said that all is well; the log's files stay.
+    if (write_path_.latched()) {
+        co_return *write_path_.latched();
+    }
     log_files_->plan_release(checkpoint, edit);
     const Status recorded = co_await manifest_->append(edit);
     if (!recorded) {

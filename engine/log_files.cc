@@ -89,11 +89,13 @@ Task<Result<std::shared_ptr<LogFile>>> LogFiles::prepare_and_register(uint64_t d
     edit.durable_sequence = durable_sequence;
     const Status registered = co_await manifest_.append(std::move(edit));
     if (!registered) {
-        // Nothing names the file; another is made when there is room.
         file->reset();
         live_.pop_back();
-        const Status removed = co_await files_.remove(path(file_id));
-        static_cast<void>(removed);
+        if (registered.error().code() == ErrorCode::kResourceExhausted) {
+            // Nothing names the file; another is made when there is room.
+            const Status removed = co_await files_.remove(path(file_id));
+            static_cast<void>(removed);
+        }
         co_return registered.error();
     }
     co_return file;

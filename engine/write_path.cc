@@ -25,9 +25,11 @@ WritePath::~WritePath() {
     *alive_ = false;
 }
 
-std::shared_ptr<WritePath::Session> WritePath::open_session(const Id128& writer,
-                                                            OutcomeSink& sink) {
-    return std::make_shared<Session>(next_session_++, writer, sink);
+std::shared_ptr<WritePath::Session> WritePath::open_session(const Id128& writer, OutcomeSink& sink,
+                                                            uint64_t connection) {
+    const uint64_t id = connection == 0 ? next_session_ : connection;
+    next_session_ = std::max(next_session_, id + 1);
+    return std::make_shared<Session>(id, writer, sink);
 }
 
 void WritePath::close_session(Session& session) {
@@ -251,6 +253,9 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
             "been applied and forgotten (they are remembered for 30 days)",
             session.writer.to_hex(), open.project, open.run));
     }
+    if (writer != nullptr && writer->session > session.id) {
+        return fenced(session, run_id);
+    }
     if (open.is_fork()) {
         TRY(check_fork(state_.accepted, open, known));
     }
@@ -337,12 +342,16 @@ Result<WritePath::Handle*> WritePath::find_handle(Session& session, uint32_t num
             fmt::format("run handle {} is not open on this connection", number));
     }
     if (at->second.writer->session != session.id) {
-        return failed_precondition(fmt::format(
-            "writer {} has opened run {} on a newer connection; this one is fenced and may write "
-            "to it no more",
-            session.writer.to_hex(), run_path(at->second.run)));
+        return fenced(session, at->second.run);
     }
     return &at->second;
+}
+
+Error WritePath::fenced(const Session& session, uint64_t run) const {
+    return failed_precondition(
+        fmt::format("writer {} has opened run {} on a newer connection; this one is fenced and may "
+                    "write to it no more",
+                    session.writer.to_hex(), run_path(run)));
 }
 
 std::string WritePath::run_path(uint64_t id) const {

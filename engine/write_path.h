@@ -35,7 +35,8 @@ class WritePath {
         published_sequence_ = published_sequence;
     }
 
-    std::shared_ptr<Session> open_session(const Id128& writer, OutcomeSink& sink);
+    std::shared_ptr<Session> open_session(const Id128& writer, OutcomeSink& sink,
+                                          uint64_t connection);
     // The session's frames stay; its outcomes go nowhere from now on.
     void close_session(Session& session);
     uint64_t submit(const std::shared_ptr<Session>& session, Bytes frame);
@@ -105,6 +106,7 @@ class WritePath {
     // before.
     Result<std::optional<Claim>> claim(Session& session, uint32_t handle, uint64_t number) const;
     std::string run_path(uint64_t id) const;
+    Error fenced(const Session& session, uint64_t run) const;
     // The handle, if it is open and not fenced.
     Result<Handle*> find_handle(Session& session, uint32_t number) const;
     Result<bool> claim_number(Session& session, Handle& handle, uint64_t number) const;

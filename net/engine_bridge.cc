@@ -35,8 +35,9 @@ using Outcome = std::variant<Durable, Refused, Opened>;
 class EngineBridge::Crossing : public OutcomeSink,
                                public std::enable_shared_from_this<EngineBridge::Crossing> {
   public:
-    Crossing(const EngineBridge& bridge, const Id128& writer, OutcomeSink& sink)
-        : bridge_(bridge), writer_(writer), sink_(&sink) {}
+    Crossing(const EngineBridge& bridge, const Id128& writer, OutcomeSink& sink,
+             uint64_t connection)
+        : bridge_(bridge), writer_(writer), connection_(connection), sink_(&sink) {}
 
     // --- Net thread ---
 
@@ -109,7 +110,7 @@ class EngineBridge::Crossing : public OutcomeSink,
     // it, so that no frame is held twice for long.
     void submit_taken() {
         if (!session_) {
-            session_ = bridge_.engine_.open_session(writer_, *this);
+            session_ = bridge_.engine_.open_session(writer_, *this, connection_);
             self_ = shared_from_this();
         }
         while (!taken_.empty()) {
@@ -182,6 +183,7 @@ class EngineBridge::Crossing : public OutcomeSink,
 
     const EngineBridge& bridge_;
     const Id128 writer_;
+    const uint64_t connection_;
     OutcomeSink* sink_;           // net thread; null once the channel is given up
     std::function<void()> done_;  // set on the net thread before the engine's hears of it
 
@@ -230,8 +232,9 @@ class EngineBridge::Channel : public WriteChannel {
     bool is_given_up_ = false;
 };
 
-std::unique_ptr<WriteChannel> EngineBridge::open(const Id128& writer, OutcomeSink& sink) {
-    return std::make_unique<Channel>(std::make_shared<Crossing>(*this, writer, sink));
+std::unique_ptr<WriteChannel> EngineBridge::open(const Id128& writer, OutcomeSink& sink,
+                                                 uint64_t connection) {
+    return std::make_unique<Channel>(std::make_shared<Crossing>(*this, writer, sink, connection));
 }
 
 }  // namespace stepdb

@@ -127,7 +127,9 @@ class Session::Reply final : public ResultSink, public UpdateSink {
 };
 
 Session::Session(const SessionServices& services, std::function<void()> wake)
-    : services_(services), wake_(std::move(wake)) {}
+    : services_(services),
+      connection_(services.channels.number_connection()),
+      wake_(std::move(wake)) {}
 
 Session::~Session() {
     abandon();
@@ -243,7 +245,7 @@ void Session::handle_change(ReceivedFrame frame) {
         return;
     }
     if (!channel_) {
-        channel_ = services_.channels.open(writer_, *this);
+        channel_ = services_.channels.open(writer_, *this, connection_);
     }
     const size_t bytes = frame.header.length + kFrameOverheadBytes;
     // What was reserved becomes what is charged.

@@ -145,6 +145,7 @@ class Session : private OutcomeSink {
     void finish_if_idle();
 
     const SessionServices& services_;
+    const uint64_t connection_;
     std::function<void()> wake_;
     State state_ = State::kAwaitingHello;
     bool has_input_ended_ = false;

@@ -26,8 +26,16 @@ class WriteChannel {
 class WriteChannels {
   public:
     virtual ~WriteChannels() = default;
-    // `sink` outlives the channel and is not called within open, submit or flush.
-    virtual std::unique_ptr<WriteChannel> open(const Id128& writer, OutcomeSink& sink) = 0;
+    // `sink` outlives the channel and is not called within open, submit or flush. `connection` as
+    // for Engine::open_session.
+    virtual std::unique_ptr<WriteChannel> open(const Id128& writer, OutcomeSink& sink,
+                                               uint64_t connection) = 0;
+
+    // Of a connection that has just been made.
+    uint64_t number_connection() { return ++connections_; }
+
+  private:
+    uint64_t connections_ = 0;
 };
 
 }  // namespace stepdb

@@ -33,7 +33,7 @@ struct WriterState {
     uint64_t accepted_number = 0;   // last number taken, durable or not
     uint64_t published_number = 0;  // last number in the durable log
     int64_t last_frame_us = 0;      // receive time of its last durable frame
-    uint64_t session = 0;           // the only connection that may write; 0 after a restart
+    uint64_t session = 0;           // the newest of its connections, which alone may write; or 0
     uint32_t handles = 0;           // of connections, fenced ones too, that point here
     bool published = false;         // its opening is in the durable log
     // Numbers used up by refused frames, the newest kRefusedMax of them: sent again they must be

@@ -109,7 +109,9 @@ class FileSystem {
     virtual Task<Status> rename(std::string from, std::string to) = 0;
     virtual Task<Status> remove(std::string path) = 0;
 
-    // Makes creations, renames and removals in this directory durable.
+    // Makes creations, renames and removals in this directory durable. Once it has failed, it fails
+    // for this directory until the process ends: the kernel may have forgotten what it could not
+    // write, and would call the next sync a success.
     virtual Task<Status> sync_directory(std::string directory, SyncSite site) = 0;
 
     // An exclusive lock on `path` (created if missing) against other processes and other opens;

@@ -119,9 +119,14 @@ Task<Status> HostFileSystem::sync_directory_now(std::string directory) {
         co_await IoCall(*loop_, request);
     } while (request.result == -EINTR || request.result == -EAGAIN);
     if (request.result < 0) {
-        co_return host_error("sync directory " + directory, static_cast<int>(-request.result));
+        const Error why =
+            host_error("sync directory " + directory, static_cast<int>(-request.result));
+        failed_directories_.insert_or_assign(directory, why);
+        co_return why;
     }
-    co_return Status();
+    // One that failed while this one was under way counts for both.
+    const auto failed = failed_directories_.find(directory);
+    co_return failed == failed_directories_.end() ? Status() : Status(failed->second);
 }
 
 Task<Result<std::unique_ptr<FileLock>>> HostFileSystem::lock(std::string path) {

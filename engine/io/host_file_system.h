@@ -14,6 +14,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,6 +45,7 @@ class HostFileSystem final : public FileSystem {
 
     Loop* loop_;
     std::string_view backend_;
+    std::map<std::string, Error, std::less<>> failed_directories_;  // whose sync has failed
 };
 
 }  // namespace stepdb

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/io/host_error.h"
+#include "engine/io/host_file_system.h"
 
 namespace stepdb::host_file_test {
 
@@ -164,6 +165,20 @@ TEST_F(HostFileTest, FullDiskIsResourceExhausted) {
     ASSERT_FALSE(status.has_value());
     EXPECT_EQ(status.error().code(), ErrorCode::kResourceExhausted);
     EXPECT_THAT(status.error().message(), HasSubstr("write d/f: No space left on device"));
+}
+
+TEST(HostDirectory, FailedSyncFailsFromThenOn) {
+    ScriptedLoop loop({{0}, {-EIO}, {0}, {0}});
+    HostFileSystem files(loop, "scripted");
+    const std::string directory = testing::TempDir();
+    EXPECT_TRUE(loop.run(files.sync_directory(directory, SyncSite::kLogDirectory)).has_value());
+    for (int again = 0; again < 2; ++again) {
+        const Status failed = loop.run(files.sync_directory(directory, SyncSite::kLogDirectory));
+        ASSERT_FALSE(failed.has_value());
+        EXPECT_EQ(failed.error().code(), ErrorCode::kIoError);
+        EXPECT_THAT(failed.error().message(), HasSubstr("sync directory " + directory));
+    }
+    EXPECT_TRUE(loop.run(files.sync_directory("/", SyncSite::kLogDirectory)).has_value());
 }
 
 TEST(HostError, MapsNumbersToCodes) {

@@ -394,7 +394,15 @@ Task<Status> Manifest::begin(ManifestState state) {
 
 Task<Status> Manifest::append(ManifestEdit edit) {
     co_await mutex_.lock();
-    const Status status = co_await append_locked(std::move(edit));
+    Status status;
+    if (failed_) {
+        status = *failed_;
+    } else {
+        status = co_await append_locked(std::move(edit));
+    }
+    if (!status && status.error().code() != ErrorCode::kResourceExhausted) {
+        failed_ = status.error();
+    }
     mutex_.unlock();
     if (!status) {
         co_return status.error().within("manifest");

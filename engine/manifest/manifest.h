@@ -124,7 +124,8 @@ class Manifest {
 
     // Appends an edit and syncs; the state changes when that is done. kResourceExhausted if there
     // was no room for it: nothing was written and nothing has changed. After any other error it is
-    // not known what the disk holds, and the caller stops writing.
+    // not known what the disk holds: every later append fails likewise, whoever makes it, and no
+    // file that an edit has named may be removed.
     Task<Status> append(ManifestEdit edit);
 
     const ManifestState& state() const { return state_; }
@@ -156,6 +157,7 @@ class Manifest {
     uint64_t end_ = 0;
     uint64_t allocated_ = 0;  // writes below cannot run out of room
     uint64_t edits_ = 0;
+    std::optional<Error> failed_;  // since then it is not known what the disk holds
 };
 
 }  // namespace stepdb

@@ -123,6 +123,37 @@ TEST_F(ManifestTest, AnEditWithoutRoomChangesNothingAndOneWithItFollows) {
     EXPECT_EQ((*load())->state.segments.size(), 1 + 100 * edits);
 }
 
+// Neither that CURRENT names the new file nor that it does not: what comes after must not build on
+// either.
+TEST_F(ManifestTest, AfterAFailureWhoseOutcomeIsNotKnownNothingIsAppended) {
+    ManifestEdit edit;
+    edit.add_segments[9] = 4096;
+    constexpr uint64_t kOperations = 11;  // of an edit that begins another file, as each one does
+    for (uint64_t failing = 1; failing <= kOperations; ++failing) {
+        files_ = std::make_unique<SimFileSystem>(disk_, executor_);
+        Manifest broken(*files_, "d", store_, 1);
+        broken.skip_file_ids(100 * (failing + 1));
+        ASSERT_TRUE(run_task(executor_, broken.begin(sample_state())));
+        files_->fail_operation(files_->count_operations() + failing,
+                               make_error(ErrorCode::kIoError, "Input/output error"));
+        const Status failed = run_task(executor_, broken.append(edit));
+        if (failing == kOperations) {
+            EXPECT_TRUE(failed) << "only what nothing names any more could not be removed";
+            continue;
+        }
+        ASSERT_FALSE(failed) << "operation " << failing;
+        EXPECT_EQ(failed.error().code(), ErrorCode::kIoError);
+        ManifestEdit later;
+        later.add_segments[10] = 4096;
+        const Status refused = run_task(executor_, broken.append(later));
+        ASSERT_FALSE(refused) << "operation " << failing;
+        EXPECT_EQ(refused.error().message(), failed.error().message());
+        const auto loaded = load();
+        ASSERT_TRUE(loaded.has_value()) << loaded.error().to_string();
+        EXPECT_FALSE((*loaded)->state.segments.contains(10));
+    }
+}
+
 TEST_F(ManifestTest, WithoutRoomForAnotherFileTheOldOneGoesOn) {
     Manifest manifest(*files_, "d", store_, kFileHeaderBytes + 300);
     ASSERT_TRUE(run_task(executor_, manifest.begin(sample_state())));

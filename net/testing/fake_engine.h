@@ -47,7 +47,9 @@ class FakeEngine : public Engine {
 
     // --- Engine ---
 
-    std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink) override {
+    using Engine::open_session;
+    std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink,
+                                               uint64_t /*connection*/) override {
         return std::make_unique<FakeSession>(*this, writer, sink);
     }
     std::shared_ptr<const Catalog> catalog() const override { return nullptr; }

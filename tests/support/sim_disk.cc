@@ -1,7 +1,10 @@
 #include "tests/support/sim_disk.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include "engine/base/checksum.h"
 
 namespace stepdb {
 
@@ -36,13 +39,16 @@ void apply_to(std::map<std::string, uint64_t, std::less<>>& names, const SimName
 
 // Any subset of the sectors that the write touches, each as a write of its own; the size follows
 // the last sector kept or, by the toss of a coin, the whole write.
-std::vector<SimWrite> torn(const SimWrite& write, SimRandom& random) {
+std::vector<SimWrite> torn(const SimWrite& write, Fate& fate) {
     std::vector<SimWrite> parts;
     const uint64_t end = write.offset + write.bytes.size();
+    const uint64_t first_sector = write.offset / SimDisk::kSectorBytes;
+    const std::vector<bool> kept =
+        fate.sectors((end + SimDisk::kSectorBytes - 1) / SimDisk::kSectorBytes - first_sector);
     for (uint64_t at = write.offset; at < end;) {
-        const uint64_t next =
-            std::min(end, (at / SimDisk::kSectorBytes + 1) * SimDisk::kSectorBytes);
-        if (random.coin()) {
+        const uint64_t sector = at / SimDisk::kSectorBytes;
+        const uint64_t next = std::min(end, (sector + 1) * SimDisk::kSectorBytes);
+        if (kept[sector - first_sector]) {
             SimWrite part;
             part.file = write.file;
             part.offset = at;
@@ -52,7 +58,7 @@ std::vector<SimWrite> torn(const SimWrite& write, SimRandom& random) {
         }
         at = next;
     }
-    if (random.coin()) {
+    if (fate.coin()) {
         SimWrite size_only;
         size_only.file = write.file;
         size_only.size_min = std::max(write.size_min, end);
@@ -62,12 +68,13 @@ std::vector<SimWrite> torn(const SimWrite& write, SimRandom& random) {
 }
 
 // What is left of a write that nothing protected.
-std::vector<SimWrite> survivors(const SimWrite& write, SimRandom& random) {
-    switch (random.below(4)) {
+std::vector<SimWrite> survivors(const SimWrite& write, Fate& fate) {
+    // A growth without bytes is there or not.
+    switch (fate.below(write.bytes.empty() ? 2 : 4)) {
         case 0:
-            return {write};
-        case 1:
             return {};
+        case 1:
+            return {write};
         case 2: {
             SimWrite size_only;
             size_only.file = write.file;
@@ -75,7 +82,7 @@ std::vector<SimWrite> survivors(const SimWrite& write, SimRandom& random) {
             return {std::move(size_only)};
         }
         default:
-            return torn(write, random);
+            return torn(write, fate);
     }
 }
 
@@ -140,7 +147,7 @@ std::optional<std::vector<std::byte>> SimDisk::contents(std::string_view path) c
     if (!file.has_value()) {
         return std::nullopt;
     }
-    return file_state(*file).visible;
+    return file_state(*file).visible.get();
 }
 
 std::optional<std::vector<std::byte>> SimDisk::durable_contents(std::string_view path) const {
@@ -148,7 +155,7 @@ std::optional<std::vector<std::byte>> SimDisk::durable_contents(std::string_view
     if (!file.has_value()) {
         return std::nullopt;
     }
-    return file_state(*file).durable;
+    return file_state(*file).durable.get();
 }
 
 bool SimDisk::flip_byte(std::string_view path, uint64_t offset, std::byte mask) {
@@ -157,12 +164,12 @@ bool SimDisk::flip_byte(std::string_view path, uint64_t offset, std::byte mask) 
         return false;
     }
     FileState& state = file_state(*file);
-    if (offset >= state.visible.size()) {
+    if (offset >= state.visible.get().size()) {
         return false;
     }
-    state.visible[offset] ^= mask;
-    if (offset < state.durable.size()) {
-        state.durable[offset] ^= mask;
+    state.visible.edit()[offset] ^= mask;
+    if (offset < state.durable.get().size()) {
+        state.durable.edit()[offset] ^= mask;
     }
     for (SimWrite& write : state.unsynced) {
         if (offset >= write.offset && offset - write.offset < write.bytes.size()) {
@@ -176,7 +183,7 @@ void SimDisk::put_file(std::string_view path, Bytes contents) {
     make_directory(directory_of(path));
     const uint64_t file = new_file();
     FileState& state = file_state(file);
-    state.visible.assign(contents.begin(), contents.end());
+    state.visible.edit().assign(contents.begin(), contents.end());
     state.durable = state.visible;
     DirectoryState& directory = directory_state(directory_of(path));
     directory.visible[std::string(name_of(path))] = file;
@@ -238,13 +245,13 @@ uint64_t SimDisk::new_file() {
 
 uint64_t SimDisk::file_size(uint64_t file) const {
     const auto found = files_.find(file);
-    return found == files_.end() ? 0 : found->second.visible.size();
+    return found == files_.end() ? 0 : found->second.visible.get().size();
 }
 
 void SimDisk::read(uint64_t file, uint64_t offset, MutableBytes into) const {
-    const FileState& state = file_state(file);
-    CHECK(offset <= state.visible.size() && into.size() <= state.visible.size() - offset);
-    std::copy_n(state.visible.begin() + static_cast<ptrdiff_t>(offset), into.size(), into.begin());
+    const std::vector<std::byte>& bytes = file_state(file).visible.get();
+    CHECK(offset <= bytes.size() && into.size() <= bytes.size() - offset);
+    std::copy_n(bytes.begin() + static_cast<ptrdiff_t>(offset), into.size(), into.begin());
 }
 
 bool SimDisk::has_room(const SimWrite& write) const {
@@ -260,7 +267,7 @@ bool SimDisk::has_room(const SimWrite& write) const {
 void SimDisk::apply(SimWrite write) {
     write.sequence = ++sequence_;
     FileState& state = file_state(write.file);
-    apply_to(state.visible, write);
+    apply_to(state.visible.edit(), write);
     state.unsynced.push_back(std::move(write));
 }
 
@@ -275,7 +282,7 @@ void SimDisk::sync_file(uint64_t file, uint64_t up_to) {
     FileState& state = file_state(file);
     auto at = state.unsynced.begin();
     for (; at != state.unsynced.end() && at->sequence <= up_to; ++at) {
-        apply_to(state.durable, *at);
+        apply_to(state.durable.edit(), *at);
     }
     state.unsynced.erase(state.unsynced.begin(), at);
 }
@@ -290,29 +297,35 @@ void SimDisk::sync_directory(std::string_view directory, uint64_t up_to) {
 }
 
 void SimDisk::crash(CrashKind kind, const std::vector<SimWrite>& writes,
-                    const std::vector<SimNameChange>& names, SimRandom& random) {
+                    const std::vector<SimNameChange>& names, Fate& fate) {
+    // To a power cut what was in flight is as what had ended: it decides about both.
+    const bool is_power_cut = kind == CrashKind::kPowerCut;
     for (const SimWrite& write : writes) {
-        for (SimWrite& part : survivors(write, random)) {
+        if (is_power_cut) {
+            apply(write);
+            continue;
+        }
+        for (SimWrite& part : survivors(write, fate)) {
             apply(std::move(part));
         }
     }
     for (const SimNameChange& change : names) {
-        if (random.coin()) {
+        if (is_power_cut || fate.coin()) {
             apply(change);
         }
     }
     locks_.clear();
-    if (kind == CrashKind::kPowerCut) {
-        cut_power(random);
+    if (is_power_cut) {
+        cut_power(fate);
     }
     forget_files_without_name();
 }
 
-void SimDisk::cut_power(SimRandom& random) {
+void SimDisk::cut_power(Fate& fate) {
     for (auto& [id, file] : files_) {
         for (const SimWrite& write : file.unsynced) {
-            for (const SimWrite& part : survivors(write, random)) {
-                apply_to(file.durable, part);
+            for (const SimWrite& part : survivors(write, fate)) {
+                apply_to(file.durable.edit(), part);
             }
         }
         file.unsynced.clear();
@@ -320,13 +333,46 @@ void SimDisk::cut_power(SimRandom& random) {
     }
     for (auto& [path, directory] : directories_) {
         for (const SimNameChange& change : directory.unsynced) {
-            if (random.coin()) {
+            if (fate.coin()) {
                 apply_to(directory.durable, change);
             }
         }
         directory.unsynced.clear();
         directory.visible = directory.durable;
     }
+}
+
+uint64_t SimDisk::fingerprint() const {
+    // As text, in which every piece says how long it is.
+    std::string all;
+    const auto add_bytes = [&all](Bytes bytes) {
+        fmt::format_to(std::back_inserter(all), "{} {:x} ", bytes.size(), xxh3(bytes, 0));
+    };
+    const auto add_names = [&all](const Names& names) {
+        for (const auto& [name, file] : names) {
+            fmt::format_to(std::back_inserter(all), "{}={} ", name, file);
+        }
+        all += '\n';
+    };
+    for (const auto& [path, directory] : directories_) {
+        all += path + ": ";
+        add_names(directory.visible);
+        add_names(directory.durable);
+        for (const SimNameChange& change : directory.unsynced) {
+            fmt::format_to(std::back_inserter(all), "{} {} {} {};", static_cast<int>(change.kind),
+                           change.name, change.new_name, change.file);
+        }
+    }
+    for (const auto& [id, file] : files_) {
+        fmt::format_to(std::back_inserter(all), "\n{}: ", id);
+        add_bytes(file.visible.get());
+        add_bytes(file.durable.get());
+        for (const SimWrite& write : file.unsynced) {
+            fmt::format_to(std::back_inserter(all), "{} {} ", write.offset, write.size_min);
+            add_bytes(write.bytes);
+        }
+    }
+    return xxh3(as_bytes(all), 0);
 }
 
 void SimDisk::forget_files_without_name() {

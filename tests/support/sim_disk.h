@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,6 +60,22 @@ struct SimNameChange {
     uint64_t sequence = 0;
 };
 
+// Bytes that copies share until one of them is changed: a test looks at thousands of disks that are
+// nearly the same.
+class SharedBytes {
+  public:
+    const std::vector<std::byte>& get() const { return *bytes_; }
+    std::vector<std::byte>& edit() {
+        if (bytes_.use_count() > 1) {
+            bytes_ = std::make_shared<std::vector<std::byte>>(*bytes_);
+        }
+        return *bytes_;
+    }
+
+  private:
+    std::shared_ptr<std::vector<std::byte>> bytes_ = std::make_shared<std::vector<std::byte>>();
+};
+
 class SimDisk {
   public:
     static constexpr size_t kSectorBytes = 512;
@@ -66,10 +83,13 @@ class SimDisk {
     // A disk with one empty directory for each of `directories`.
     explicit SimDisk(std::vector<std::string> directories = {});
 
-    // Faults that last. A disabled site syncs nothing and reports success. Capacity counts the
-    // visible sizes of the files that have a name.
+    // Faults that last. A disabled site syncs nothing and reports success; a deferred one syncs
+    // when the next sync of a directory begins, behind what was renamed meanwhile. Capacity counts
+    // the visible sizes of the files that have a name.
     void disable_site(SyncSite site) { disabled_[static_cast<size_t>(site)] = true; }
     bool site_disabled(SyncSite site) const { return disabled_[static_cast<size_t>(site)]; }
+    void defer_site(SyncSite site) { deferred_[static_cast<size_t>(site)] = true; }
+    bool site_deferred(SyncSite site) const { return deferred_[static_cast<size_t>(site)]; }
     void set_capacity(uint64_t bytes) { capacity_ = bytes; }
     uint64_t used_bytes() const;
 
@@ -108,15 +128,18 @@ class SimDisk {
 
     // Makes what a crash would leave, in place, given what was in flight.
     void crash(CrashKind kind, const std::vector<SimWrite>& writes,
-               const std::vector<SimNameChange>& names, SimRandom& random);
+               const std::vector<SimNameChange>& names, Fate& fate);
+
+    // Two disks with the same fingerprint look and behave alike from now on, whatever crashes come.
+    uint64_t fingerprint() const;
 
     bool take_lock(const std::string& path);
     void release_lock(const std::string& path) { locks_.erase(path); }
 
   private:
     struct FileState {
-        std::vector<std::byte> visible;
-        std::vector<std::byte> durable;
+        SharedBytes visible;
+        SharedBytes durable;
         std::vector<SimWrite> unsynced;
     };
     using Names = std::map<std::string, uint64_t, std::less<>>;
@@ -130,13 +153,14 @@ class SimDisk {
     const FileState& file_state(uint64_t file) const;
     DirectoryState& directory_state(std::string_view directory);
     std::optional<uint64_t> find_durable(std::string_view path) const;
-    void cut_power(SimRandom& random);
+    void cut_power(Fate& fate);
     void forget_files_without_name();
 
     std::map<std::string, DirectoryState, std::less<>> directories_;
     std::map<uint64_t, FileState> files_;
     std::map<std::string, bool> locks_;
     std::array<bool, kSyncSiteCount> disabled_{};
+    std::array<bool, kSyncSiteCount> deferred_{};
     uint64_t capacity_ = std::numeric_limits<uint64_t>::max();
     uint64_t sequence_ = 0;
     uint64_t file_next_ = 1;

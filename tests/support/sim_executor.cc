@@ -14,9 +14,17 @@ uint64_t SimRandom::next() {
     return z ^ (z >> 31U);
 }
 
-uint64_t SimRandom::below(uint64_t bound) {
-    CHECK(bound > 0);
-    return next() % bound;
+uint64_t SimRandom::below(uint64_t outcomes) {
+    CHECK(outcomes > 0);
+    return next() % outcomes;
+}
+
+std::vector<bool> SimRandom::sectors(size_t count) {
+    std::vector<bool> kept(count);
+    for (size_t i = 0; i < count; ++i) {
+        kept[i] = coin();
+    }
+    return kept;
 }
 
 uint64_t test_seed(uint64_t fallback) {
@@ -29,10 +37,14 @@ uint64_t test_seed(uint64_t fallback) {
 }
 
 uint64_t scaled(uint64_t rounds) {
+    return is_sanitized() ? rounds / 10 : rounds;
+}
+
+bool is_sanitized() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return rounds / 10;
+    return true;
 #else
-    return rounds;
+    return false;
 #endif
 }
 

@@ -15,16 +15,29 @@
 
 namespace stepdb {
 
+// What decides where the machine is free to do one thing or another, such as what is left of a
+// write when the power goes: chance, or a test that wants to see every outcome.
+class Fate {
+  public:
+    virtual ~Fate() = default;
+    // One of so many outcomes: 0 <= result < outcomes, of which there is at least one.
+    virtual uint64_t below(uint64_t outcomes) = 0;
+    // Which of the sectors of a torn write have reached the disk.
+    virtual std::vector<bool> sectors(size_t count) = 0;
+    virtual bool coin() { return below(2) != 0; }
+};
+
 // splitmix64: the same numbers for the same seed on every machine.
-class SimRandom final : public Random {
+class SimRandom final : public Random, public Fate {
   public:
     explicit SimRandom(uint64_t seed) : state_(seed) {}
 
     uint64_t next() override;
 
-    // Uniform enough for tests: 0 <= result < bound. `bound` is not 0.
-    uint64_t below(uint64_t bound);
-    bool coin() { return (next() >> 63U) != 0; }
+    // Uniform enough for tests.
+    uint64_t below(uint64_t outcomes) override;
+    bool coin() override { return (next() >> 63U) != 0; }
+    std::vector<bool> sectors(size_t count) override;
 
   private:
     uint64_t state_;
@@ -37,6 +50,8 @@ uint64_t test_seed(uint64_t fallback);
 // How many rounds of a long random test to make: `rounds` in an ordinary build, a tenth under a
 // sanitizer, which is there for what the rounds do and not for their number.
 uint64_t scaled(uint64_t rounds);
+// Whether this is such a build. Tests of what other tests find are not repeated there.
+bool is_sanitized();
 
 class SimClock final : public Clock {
   public:

@@ -129,6 +129,9 @@ uint64_t SimFileSystem::begin() {
         return 0;
     }
     ++operations_;
+    if (on_begin_) {
+        on_begin_(operations_);
+    }
     powered_off_ = operations_ >= crash_at_;
     return operations_;
 }
@@ -138,7 +141,11 @@ Status SimFileSystem::outcome(uint64_t operation, std::string_view what) {
         return powered_off_error(what);
     }
     const auto failure = failures_.find(operation);
-    return failure == failures_.end() ? Status() : Status(failure->second.within(what));
+    if (failure == failures_.end()) {
+        return {};
+    }
+    failed_.emplace_back(what);
+    return failure->second.within(what);
 }
 
 Task<Status> SimFileSystem::write(std::string path, SimWrite change, Bytes source) {
@@ -187,7 +194,9 @@ Task<Status> SimFileSystem::sync(std::string path, uint64_t file, SyncSite site)
         co_return status;
     }
     ++syncs_[static_cast<size_t>(site)];
-    if (!disk_->site_disabled(site) && !broken_files_.contains(file)) {
+    if (disk_->site_deferred(site)) {
+        deferred_.emplace_back(file, covered);
+    } else if (!disk_->site_disabled(site) && !broken_files_.contains(file)) {
         disk_->sync_file(file, covered);
     }
     co_return status;
@@ -196,6 +205,9 @@ Task<Status> SimFileSystem::sync(std::string path, uint64_t file, SyncSite site)
 Task<Status> SimFileSystem::sync_directory(std::string directory, SyncSite site) {
     const UnderWay under_way(under_way_);
     const uint64_t operation = begin();
+    for (const auto& [file, up_to] : std::exchange(deferred_, {})) {
+        disk_->sync_file(file, up_to);
+    }
     const uint64_t covered = disk_->sequence();
     co_await executor_->completion();
     Status status = outcome(operation, fmt::format("sync directory {}", directory));
@@ -206,11 +218,15 @@ Task<Status> SimFileSystem::sync_directory(std::string directory, SyncSite site)
         co_return not_found("sync directory " + directory);
     }
     if (!status.has_value()) {
-        broken_directories_.insert(directory);
+        broken_directories_.insert_or_assign(directory, status.error());
         co_return status;
     }
+    if (const auto broken = broken_directories_.find(directory);
+        broken != broken_directories_.end()) {
+        co_return broken->second;
+    }
     ++syncs_[static_cast<size_t>(site)];
-    if (!disk_->site_disabled(site) && !broken_directories_.contains(directory)) {
+    if (!disk_->site_disabled(site)) {
         disk_->sync_directory(directory, covered);
     }
     co_return status;
@@ -358,7 +374,7 @@ Task<Result<std::unique_ptr<FileLock>>> SimFileSystem::lock(std::string path) {
     co_return std::make_unique<SimFileLock>(*this, std::move(path));
 }
 
-SimDisk SimFileSystem::after_crash(CrashKind kind, SimRandom& random) const {
+SimDisk SimFileSystem::after_crash(CrashKind kind, Fate& fate) const {
     std::vector<SimWrite> writes;
     for (const auto& [operation, write] : writes_) {
         writes.push_back(write);
@@ -368,13 +384,13 @@ SimDisk SimFileSystem::after_crash(CrashKind kind, SimRandom& random) const {
         names.push_back(change);
     }
     SimDisk left = *disk_;
-    left.crash(kind, writes, names, random);
+    left.crash(kind, writes, names, fate);
     return left;
 }
 
-void SimFileSystem::crash(CrashKind kind, SimRandom& random) {
+void SimFileSystem::crash(CrashKind kind, Fate& fate) {
     CHECK(!crashed_, "a file system crashes once");
-    *disk_ = after_crash(kind, random);
+    *disk_ = after_crash(kind, fate);
     powered_off_ = true;
     crashed_ = true;
 }

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -55,18 +56,29 @@ class SimFileSystem final : public FileSystem {
     // ended are in flight at the cut. crash() then says what is left of them.
     void crash_at_operation(uint64_t n) { crash_at_ = n; }
 
+    // Is called as each operation begins, before it is in flight, while the power is on: for those
+    // who look at what a crash would leave between any two.
+    void watch_operations(std::function<void(uint64_t operation)> on_begin) {
+        on_begin_ = std::move(on_begin);
+    }
+
     // The n-th operation ends with `error`. Half of a failed write is written; after a failed sync
     // later syncs of the same file report success and save nothing until the next life, as the
-    // page cache may do after a failed fsync.
+    // page cache may do after a failed fsync. Later ones of a directory fail, as FileSystem says.
     void fail_operation(uint64_t n, Error error) {
         failures_.insert_or_assign(n, std::move(error));
     }
 
+    // Failures that have not come yet do not come.
+    void forget_failures() { failures_.clear(); }
+    // Which operations have failed because of that: "write store/log-000001".
+    const std::vector<std::string>& failed_operations() const { return failed_; }
+
     // Ends this life and leaves in the disk what survives it. Once only.
-    void crash(CrashKind kind, SimRandom& random);
+    void crash(CrashKind kind, Fate& fate);
 
     // What crash() would leave at this moment, on a disk of its own; this life goes on.
-    SimDisk after_crash(CrashKind kind, SimRandom& random) const;
+    SimDisk after_crash(CrashKind kind, Fate& fate) const;
 
     bool powered_off() const { return powered_off_; }
 
@@ -90,6 +102,7 @@ class SimFileSystem final : public FileSystem {
     SimExecutor* executor_;
     uint64_t operations_ = 0;
     uint64_t crash_at_ = std::numeric_limits<uint64_t>::max();
+    std::function<void(uint64_t)> on_begin_;
     bool powered_off_ = false;
     bool crashed_ = false;
     uint64_t under_way_ = 0;
@@ -97,8 +110,10 @@ class SimFileSystem final : public FileSystem {
     std::map<uint64_t, SimWrite> writes_;
     std::map<uint64_t, SimNameChange> names_;
     std::map<uint64_t, Error> failures_;
+    std::vector<std::string> failed_;
     std::set<uint64_t> broken_files_;
-    std::set<std::string> broken_directories_;
+    std::vector<std::pair<uint64_t, uint64_t>> deferred_;  // syncs still to be made: file, up to
+    std::map<std::string, Error> broken_directories_;
     std::array<uint64_t, kSyncSiteCount> syncs_{};
 };
 

@@ -209,6 +209,17 @@ TEST_F(SimFileSystemTest, FailedSyncSavesNothingAndLaterOnesLie) {
     EXPECT_EQ(disk_.durable_contents("d/f"), filled(0, 0));
 }
 
+TEST_F(SimFileSystemTest, FailedSyncOfADirectoryFailsFromThenOn) {
+    SimFileSystem files(disk_, executor_);
+    auto file = create(files, "d/f");
+    files.fail_operation(2, Error(ErrorCode::kIoError, "Input/output error"));
+    EXPECT_FALSE(run_task(executor_, files.sync_directory("d", kSite)).has_value());
+    const Status again = run_task(executor_, files.sync_directory("d", kSite));
+    ASSERT_FALSE(again.has_value());
+    EXPECT_THAT(again.error().message(), HasSubstr("sync directory d"));
+    EXPECT_TRUE(disk_.durable_files().empty());
+}
+
 TEST_F(SimFileSystemTest, FullDiskRefusesGrowthButNotRewrites) {
     SimFileSystem files(disk_, executor_);
     disk_.set_capacity(4096);

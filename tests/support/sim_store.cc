@@ -237,6 +237,7 @@ Status SimStore::open() {
     if (const uint64_t at = std::exchange(crash_open_at_, 0); at != 0) {
         files_->crash_at_operation(at);
     }
+    files_->watch_operations(on_begin_);
     const EngineEnvironment environment(*executor_, *files_, clock_, random_);
     Result<std::unique_ptr<Engine>> engine =
         run_task(*executor_, Engine::open(environment, options_));
@@ -266,6 +267,9 @@ void SimStore::crash(CrashKind kind) {
 void SimStore::discard_engine() {
     while (!writers_.empty()) {
         (*writers_.begin())->disconnect();
+    }
+    if (before_end_ && engine_ != nullptr) {
+        before_end_();
     }
     engine_.reset();
     files_.reset();
@@ -359,7 +363,7 @@ void TestWriter::connect(SimStore& store) {
     disconnect();
     store_ = &store;
     store.add_writer(*this);
-    session_ = store.engine().open_session(writer_, *this);
+    session_ = store.open_session(writer_, *this);
     announced_.clear();
     ordinals_.clear();
     opening_.clear();

@@ -132,6 +132,10 @@ class SimStore {
     Status open();
     // The next open() loses power as its n-th operation begins.
     void crash_next_open_at(uint64_t n) { crash_open_at_ = n; }
+    // From the next open() on is called as each operation on the files begins.
+    void watch_operations(std::function<void(uint64_t operation)> on_begin) {
+        on_begin_ = std::move(on_begin);
+    }
     // Closes it in order.
     Status close();
     // Ends this life of process or machine; the engine is gone and open() begins the next.
@@ -145,6 +149,17 @@ class SimStore {
     SimExecutor& executor() { return *executor_; }
     SimClock& clock() { return clock_; }
     SimRandom& random() { return random_; }
+
+    // How writers get a session, if not from the engine itself; and what is to be done before the
+    // engine goes, in order or by a crash, when they have lost theirs.
+    using OpenSession = std::function<std::unique_ptr<WriteSession>(const Id128&, OutcomeSink&)>;
+    void set_sessions(OpenSession open, std::function<void()> before_end) {
+        open_session_ = std::move(open);
+        before_end_ = std::move(before_end);
+    }
+    std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink) {
+        return open_session_ ? open_session_(writer, sink) : engine_->open_session(writer, sink);
+    }
 
     // Writers with a session; they lose it before the engine goes.
     void add_writer(TestWriter& writer) { writers_.insert(&writer); }
@@ -161,7 +176,8 @@ class SimStore {
 
     // From now on contents() reads points alone, and does not compare summaries and buckets with
     // them: for those who look for lost points in thousands of stores.
-    void read_points_alone() { reads_all_ = false; }
+    void read_points_alone(bool alone = true) { reads_all_ = !alone; }
+    bool reads_points_alone() const { return !reads_all_; }
 
     // Every point of every run and attempt, read through a snapshot.
     Result<ReferenceModel::Contents> contents();
@@ -185,6 +201,9 @@ class SimStore {
     SimClock clock_;
     EngineOptions options_;
     uint64_t crash_open_at_ = 0;
+    std::function<void(uint64_t)> on_begin_;
+    OpenSession open_session_;
+    std::function<void()> before_end_;
     std::shared_ptr<BlockCache> cache_;  // of one life of the process
     std::set<TestWriter*> writers_;
     std::unique_ptr<SimExecutor> executor_;

@@ -1,0 +1,69 @@
+// Some worlds of each run of the tests; `tests/simulation/run_long` plays a million crashes.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/simulation/world.h"
+
+namespace stepdb::simulation_test {
+
+constexpr uint64_t kWorlds = 2000;
+constexpr uint64_t kShards = 4;
+
+class Simulation : public ::testing::TestWithParam<uint64_t> {};
+
+TEST_P(Simulation, LosesNothing) {
+    const uint64_t seed = test_seed(1);
+    SimulationCounts counts;
+    for (uint64_t i = GetParam(); i < scaled(kWorlds); i += kShards) {
+        const uint64_t of_world = seed * 1'000'000 + i;
+        World world(of_world);
+        ASSERT_EQ(world.run(), "") << "world " << i << " of seed " << seed;
+        counts.add(world.counts());
+    }
+    fmt::print("{}\n", counts.to_string());
+    RecordProperty("crashes", static_cast<int>(counts.recoveries()));
+}
+
+// What is wrong in one of the first worlds of a store that is broken on purpose.
+std::string find_in_broken_worlds(const std::function<void(SimDisk&)>& breaks) {
+    constexpr uint64_t kWorldsMax = 3000;
+    for (uint64_t seed = 1; seed <= kWorldsMax; ++seed) {
+        World world(seed, breaks);
+        std::string found = world.run();
+        if (!found.empty()) {
+            return fmt::format("world {}: {}", seed, found);
+        }
+    }
+    return "";
+}
+
+class SimulationWithoutSync : public ::testing::TestWithParam<int> {};
+
+TEST_P(SimulationWithoutSync, FindsTheLoss) {
+    const auto site = static_cast<SyncSite>(GetParam());
+    const std::string found =
+        find_in_broken_worlds([site](SimDisk& disk) { disk.disable_site(site); });
+    fmt::print("{}\n", found);
+    EXPECT_NE(found, "") << sync_site_name(site) << " can be left out without a loss";
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SimulationWithoutSync);
+INSTANTIATE_TEST_SUITE_P(Sites, SimulationWithoutSync,
+                         ::testing::Range(0, is_sanitized() ? 0 : static_cast<int>(kSyncSiteCount)),
+                         [](const auto& site) {
+                             std::string name(sync_site_name(static_cast<SyncSite>(site.param)));
+                             std::replace(name.begin(), name.end(), ' ', '_');
+                             return name;
+                         });
+
+TEST(SimulationOfABrokenStore, FindsARenameBeforeTheSync) {
+    const std::string found =
+        find_in_broken_worlds([](SimDisk& disk) { disk.defer_site(SyncSite::kCurrentData); });
+    fmt::print("{}\n", found);
+    EXPECT_NE(found, "") << "CURRENT can be renamed before it is synced";
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, Simulation, ::testing::Range(uint64_t{0}, kShards));
+
+}  // namespace stepdb::simulation_test
