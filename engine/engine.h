@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/backup.h"
 #include "engine/base/checksum.h"
 #include "engine/base/result.h"
 #include "engine/base/task.h"
@@ -224,6 +225,10 @@ class Engine {
     // not. kResourceExhausted if the disk has no room for the new segment; nothing has changed
     // then.
     virtual Task<Status> compact() = 0;
+
+    // Makes the directory a backup of the store as it is now, with everything acknowledged so far;
+    // see backup.h. Log, flushes and merges go on meanwhile.
+    virtual Task<Result<BackupReport>> backup(BackupOptions options) = 0;
 
     // Waits until everything submitted has its outcome, flushes if there is much to replay, and
     // stops. Nothing may be submitted afterwards. The engine may be destroyed when it is done.

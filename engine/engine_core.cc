@@ -62,7 +62,11 @@ EngineCore::EngineCore(EngineEnvironment environment, EngineOptions options)
           environment.executor, [this](std::string file) { remove_later(std::move(file)); })),
       segment_turns_(
           *environment.merge_executor, environment.executor,
-          [this](std::function<void()> go) { log_turns_.ask(log_is_busy(), std::move(go)); }) {
+          [this](std::function<void()> go) { log_turns_.ask(log_is_busy(), std::move(go)); }),
+      backup_turns_(*environment.merge_executor, environment.executor,
+                    [this](std::function<void()> go) {
+                        log_turns_.ask_behind(log_is_busy(), std::move(go));
+                    }) {
     state_.rows.set_make_blocks([this](SealedList sealed) { make_blocks(std::move(sealed)); });
 }
 

@@ -51,6 +51,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::shared_ptr<const Snapshot> snapshot(std::span<const uint64_t> runs) const override;
     Task<Status> flush() override;
     Task<Status> compact() override;
+    Task<Result<BackupReport>> backup(BackupOptions options) override;
     Task<Status> close() override;
     bool has_room() const override;
     void when_room(std::function<void()> call) override;
@@ -126,6 +127,13 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     bool settled() const;
     void remove_later(std::string file);
 
+    // backup.cc
+    struct BackupPin;
+    Task<Result<BackupReport>> backup_now(BackupOptions options);
+    Task<Status> pin_for_backup(BackupPin* pin);
+    bool checkpoint_covers_merges() const;
+    Task<void> unpin_catalog(uint64_t file_id);
+
     std::string path(std::string_view name) const {
         return options_.directory + "/" + std::string(name);
     }
@@ -180,8 +188,10 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     TaskMutex flush_mutex_;
     TaskMutex merge_mutex_;
     bool merging_by_itself_ = false;
-    uint64_t checkpoint_schemas_end_ = 0;  // the catalog's file knows the schemas below
-    bool merge_due_ = true;                // segments have changed since none had to be merged
+    uint64_t checkpoint_schemas_end_ = 0;      // the catalog's file knows the schemas below
+    uint64_t checkpoint_runs_ = 0;             // in the catalog's file
+    std::multiset<uint64_t> pinned_catalogs_;  // files that backups copy
+    bool merge_due_ = true;                    // segments have changed since none had to be merged
     uint64_t sequence_settled_ = 0;
     int64_t settled_since_us_ = 0;
     bool settled_considered_ = false;
@@ -209,6 +219,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Signal blocks_made_;
     LogTurns log_turns_;
     SegmentTurns segment_turns_;
+    SegmentTurns backup_turns_;
     Signal quiet_;  // fired when background work or pending frames run out while closing
 };
 

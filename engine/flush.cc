@@ -117,6 +117,7 @@ Task<Status> EngineCore::flush_locked() {
     }
     const uint64_t old_catalog = manifest_->state().catalog_file;
     const uint64_t schemas_end = state_.published.get().next_schema_id();
+    const uint64_t runs = state_.published.get().runs().size();
     // All of one moment.
     FlushContents contents;
     contents.checkpoint = checkpoint;
@@ -161,6 +162,7 @@ Task<Status> EngineCore::flush_locked() {
     }
     ++flushes_;
     checkpoint_schemas_end_ = schemas_end;
+    checkpoint_runs_ = runs;
     const Status released = co_await log_files_->release(edit);
     if (!released) {
         co_return released;
@@ -168,7 +170,7 @@ Task<Status> EngineCore::flush_locked() {
     if (write_path_.full() && !log_->idle()) {
         log_->want_file();  // there are files to recycle now
     }
-    if (old_catalog != 0) {
+    if (old_catalog != 0 && !pinned_catalogs_.contains(old_catalog)) {
         co_return co_await environment_.file_system.remove(path(catalog_file_name(old_catalog)));
     }
     co_return Status();

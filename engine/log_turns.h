@@ -28,18 +28,42 @@ class LogTurns {
             go();
         }
     }
+    // The same for what has time, a backup: a turn in kGroupsBehind groups of a busy log. At the
+    // full rate of rows that is within the noise: 47 and 52 M points/s, 49 and 50 without.
+    void ask_behind(bool log_is_busy, std::function<void()> go) {
+        if (log_is_busy) {
+            behind_.push_back(std::move(go));
+        } else {
+            go();
+        }
+    }
     // To be called whenever groups have ended, and when the log will end no more.
     void give(size_t groups, bool log_is_busy) {
-        size_t turns = log_is_busy ? groups * kPiecesAGroup : waiting_.size();
-        for (; turns > 0 && !waiting_.empty(); --turns) {
-            const std::function<void()> go = std::move(waiting_.front());
-            waiting_.pop_front();
-            go();
+        let_go(waiting_, log_is_busy ? groups * kPiecesAGroup : waiting_.size());
+        groups_without_ = behind_.empty() ? 0 : groups_without_ + groups;
+        const size_t due = log_is_busy ? groups_without_ / kGroupsBehind : behind_.size();
+        if (due != 0) {
+            let_go(behind_, due);
+            groups_without_ = 0;
         }
     }
 
   private:
-    std::deque<std::function<void()>> waiting_;
+    static constexpr size_t kGroupsBehind = 4;
+
+    using Line = std::deque<std::function<void()>>;
+
+    static void let_go(Line& line, size_t turns) {
+        for (; turns > 0 && !line.empty(); --turns) {
+            const std::function<void()> go = std::move(line.front());
+            line.pop_front();
+            go();
+        }
+    }
+
+    Line waiting_;
+    Line behind_;
+    size_t groups_without_ = 0;  // that have ended since one of behind_ was let go
 };
 
 // The side of who writes a segment, on executor `here`; asks on the engine's, `there`.

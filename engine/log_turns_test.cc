@@ -69,6 +69,30 @@ TEST_F(LogTurnsTest, WhoAsksAgainWaitsBehindTheOthers) {
     EXPECT_EQ(gone_, "abcA");
 }
 
+TEST_F(LogTurnsTest, WhatStandsBehindGetsATurnInFourGroups) {
+    const auto ask_behind = [&](char name) {
+        turns_.ask_behind(true, [this, name] { gone_ += name; });
+    };
+    for (const char name : std::string("BCDEF")) {
+        ask_behind(name);
+    }
+    for (int group = 0; group < 3; ++group) {
+        turns_.give(1, true);
+    }
+    EXPECT_EQ(gone_, "");
+    for (const char name : std::string("abc")) {
+        ask(name, true);
+    }
+    turns_.give(1, true);
+    EXPECT_EQ(gone_, "abB") << "those before it lose nothing";
+    turns_.give(8, true);
+    EXPECT_EQ(gone_, "abBcCD");
+    turns_.give(1, false);
+    EXPECT_EQ(gone_, "abBcCDEF") << "the log has nothing under way";
+    turns_.ask_behind(false, [this] { gone_ += 'x'; });
+    EXPECT_EQ(gone_, "abBcCDEFx");
+}
+
 TEST(SegmentTurns, AsksThereAndGoesOnHere) {
     SimExecutor here;
     SimExecutor there;

@@ -201,6 +201,7 @@ Task<void> EngineCore::load_checkpoint(ManifestState state) {
             state_.writers = std::move(checkpoint->writers);
             state_.activities = std::move(checkpoint->activities);
             checkpoint_schemas_end_ = state_.published.get().next_schema_id();
+            checkpoint_runs_ = state_.published.get().runs().size();
             take_highest_keys(*checkpoint);
             count_as_written_now(*checkpoint);
         } else {

@@ -395,7 +395,8 @@ void StoreVerifier::sum_up() {
 void StoreVerifier::note_unnamed() {
     const std::vector<std::string> named = named_files();
     for (const std::string& name : names_) {
-        if (name == kLockName || std::find(named.begin(), named.end(), name) != named.end()) {
+        if (name == kLockName || name == kBackupMarkName ||
+            std::find(named.begin(), named.end(), name) != named.end()) {
             continue;
         }
         const bool ours = is_store_file(name) || name == kCurrentTemporaryName;

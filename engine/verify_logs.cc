@@ -8,6 +8,7 @@
 #include "engine/catalog/lineage.h"
 #include "engine/catalog_changes.h"
 #include "engine/salvage.h"
+#include "engine/store_copy.h"
 #include "engine/store_verifier.h"
 
 namespace stepdb {
@@ -75,6 +76,9 @@ Task<void> StoreVerifier::verify_logs() {
     }
     const bool is_unread = !pending_.empty();
     judge_pending(manifest_.closed ? manifest_.durable_sequence : 0);
+    if (!from_files_ && is_without_log(manifest_)) {
+        co_return;  // as backups are
+    }
     if (manifest_.logs.empty()) {
         problem(from_files_ ? "log" : manifest_file_name(manifest_file_), std::nullopt,
                 from_files_ ? "there is no log file" : "names no log file",

@@ -50,10 +50,13 @@ Result<CatalogCheckpoint> decode_body(Bytes body, uint32_t version) {
     return checkpoint;
 }
 
-}  // namespace
+// What a file holds behind its header, verified.
+struct PackedBody {
+    Bytes compressed;
+    uint64_t raw_bytes = 0;
+};
 
-Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, uint64_t file_id,
-                                              uint32_t version) {
+Result<PackedBody> find_body(Bytes file, const Id128& store, uint64_t file_id) {
     if (file.size() < kFileHeaderBytes + kPrefixBytes) {
         return make_error(ErrorCode::kCorruption, "{} bytes; at least {} are there in a whole one",
                           file.size(), kFileHeaderBytes + kPrefixBytes);
@@ -76,7 +79,33 @@ Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, ui
                           "byte {}: body checksum {:016x}, expected {:016x}", kFileHeaderBytes,
                           actual, checksum);
     }
-    const Result<std::vector<std::byte>> raw = lz4_decompress(compressed, raw_bytes);
+    return PackedBody{compressed, raw_bytes};
+}
+
+// The header of this file.
+Result<FileHeader> check_header(Bytes file, const Id128& store, uint64_t file_id) {
+    if (file.size() < kFileHeaderBytes) {
+        return make_error(ErrorCode::kCorruption, "{} bytes; its header alone has {}", file.size(),
+                          kFileHeaderBytes);
+    }
+    TRY_ASSIGN(const FileHeader header,
+               decode_file_header(kCatalogKind, file.first(kFileHeaderBytes)));
+    TRY(check_file_owner(kCatalogKind, header, store, file_id));
+    return header;
+}
+
+}  // namespace
+
+Status check_catalog_file(Bytes file, const Id128& store, uint64_t file_id) {
+    TRY(check_header(file, store, file_id));
+    TRY(find_body(file, store, file_id));
+    return {};
+}
+
+Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, uint64_t file_id,
+                                              uint32_t version) {
+    TRY_ASSIGN(const PackedBody body, find_body(file, store, file_id));
+    const Result<std::vector<std::byte>> raw = lz4_decompress(body.compressed, body.raw_bytes);
     if (!raw) {
         return Error(ErrorCode::kCorruption, raw.error().message());
     }
@@ -85,13 +114,7 @@ Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, ui
 
 Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, uint64_t file_id,
                                               uint64_t* sequence) {
-    if (file.size() < kFileHeaderBytes) {
-        return make_error(ErrorCode::kCorruption, "{} bytes; its header alone has {}", file.size(),
-                          kFileHeaderBytes);
-    }
-    TRY_ASSIGN(const FileHeader header,
-               decode_file_header(kCatalogKind, file.first(kFileHeaderBytes)));
-    TRY(check_file_owner(kCatalogKind, header, store, file_id));
+    TRY_ASSIGN(const FileHeader header, check_header(file, store, file_id));
     if (sequence != nullptr) {
         *sequence = header.details[0];
     }

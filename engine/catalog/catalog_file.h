@@ -60,6 +60,8 @@ Task<Result<CatalogCheckpoint>> read_catalog_file(FileSystem& files, std::string
 // the checkpoint's sequence when the header is intact.
 Result<CatalogCheckpoint> decode_catalog_file(Bytes file, const Id128& store, uint64_t file_id,
                                               uint64_t* sequence = nullptr);
+// That every byte of it is as written. Nothing is unpacked.
+Status check_catalog_file(Bytes file, const Id128& store, uint64_t file_id);
 // The part of such a file behind its header, which says `version`.
 Result<CatalogCheckpoint> decode_catalog_body(Bytes file, const Id128& store, uint64_t file_id,
                                               uint32_t version);

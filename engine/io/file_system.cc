@@ -32,6 +32,12 @@ std::string_view sync_site_name(SyncSite site) {
             return "current data";
         case SyncSite::kCurrentDirectory:
             return "current directory";
+        case SyncSite::kBackupMark:
+            return "backup mark";
+        case SyncSite::kBackupMarkDirectory:
+            return "backup mark directory";
+        case SyncSite::kBackupData:
+            return "backup data";
     }
     return "unknown site";
 }

@@ -41,8 +41,14 @@ enum class SyncSite : uint8_t {
     kManifestDirectory,   // its name, likewise
     kCurrentData,         // CURRENT's new contents, before the rename
     kCurrentDirectory,    // the rename, before the store acknowledges anything
+    // Of backups, with the four before; engine/backup_crash_test.cc leaves these out one by one.
+    kBackupMark,           // what says whose backups a directory takes, before it has its name
+    kBackupMarkDirectory,  // that name, before anything else lies there
+    kBackupData,           // a copied file, before it has its name
 };
-inline constexpr size_t kSyncSiteCount = 14;
+inline constexpr size_t kSyncSiteCount = 17;
+// Of a store by itself, without backups: the first so many.
+inline constexpr size_t kStoreSyncSiteCount = 14;
 
 std::string_view sync_site_name(SyncSite site);
 

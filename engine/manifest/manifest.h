@@ -28,6 +28,8 @@ inline constexpr FileKind kManifestKind{"STEPDBMF", "manifest"};
 inline constexpr std::string_view kCurrentName = "CURRENT";
 inline constexpr std::string_view kCurrentTemporaryName = "CURRENT.new";
 inline constexpr std::string_view kLockName = "LOCK";
+// Marks a directory that takes backups; engine/backup.h.
+inline constexpr std::string_view kBackupMarkName = "BACKUP";
 std::string log_file_name(uint64_t file_id);
 std::string segment_file_name(uint64_t file_id);
 std::string catalog_file_name(uint64_t file_id);

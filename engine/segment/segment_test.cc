@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/codec/varint.h"
+#include "engine/segment/segment_copy.h"
 #include "engine/segment/segment_reader.h"
 #include "engine/segment/segment_writer.h"
 #include "tests/support/sim_file_system.h"
@@ -287,6 +288,75 @@ TEST_F(SegmentTest, FileOfAnotherStoreIdOrLengthIsRefused) {
         ASSERT_FALSE(opened) << length;
         EXPECT_EQ(opened.error().code(), ErrorCode::kCorruption) << length;
     }
+}
+
+// Lets every piece be written, or none.
+struct Pace final : WritePace {
+    Task<Status> next(size_t bytes) override {
+        written += bytes;
+        co_return status;
+    }
+
+    Status status;
+    size_t written = 0;
+};
+
+Task<Status> copy_to(FileSystem& files, std::string path, WritePace& pace) {
+    const Result<std::shared_ptr<const SegmentMeta>> segment =
+        co_await open_segment(files, kPath, store_id(), kFileId);
+    if (!segment) {
+        co_return segment.error();
+    }
+    const Result<std::unique_ptr<File>> from = co_await files.open(kPath, OpenMode::kRead);
+    const Result<std::unique_ptr<File>> to = co_await files.open(path, OpenMode::kCreate);
+    if (!from || !to) {
+        co_return Error(ErrorCode::kNotFound, "cannot be opened");
+    }
+    PacedWriter writer(**to, pace, kPageBytes);
+    const Status copied = co_await copy_segment(**from, **segment, writer);
+    if (!copied) {
+        co_return copied;
+    }
+    co_return co_await writer.finish();
+}
+
+TEST_F(SegmentTest, ACopyIsTheSameBytes) {
+    SimFileSystem files(disk_, executor_);
+    std::vector<std::shared_ptr<const EncodedBlock>> blocks = small_blocks();
+    blocks.push_back(make_block(3, 0, 7, 3000, 4, 1000, 100));
+    write(files, std::move(blocks));
+    Pace pace;
+    const Status copied = run_task(executor_, copy_to(files, "d/copy", pace));
+    ASSERT_TRUE(copied) << copied.error().to_string();
+    EXPECT_EQ(disk_.contents("d/copy"), disk_.contents(kPath));
+    EXPECT_EQ(pace.written, disk_.contents(kPath)->size());
+    pace.status = Error(ErrorCode::kCancelled, "as asked");
+    const Status ended = run_task(executor_, copy_to(files, "d/none", pace));
+    ASSERT_FALSE(ended);
+    EXPECT_EQ(ended.error().code(), ErrorCode::kCancelled);
+}
+
+// Whatever byte is damaged, it is found before it is written, or it is padding, which is made good.
+TEST_F(SegmentTest, NoDamagedByteIsCopied) {
+    SimFileSystem files(disk_, executor_);
+    write(files, small_blocks());
+    const std::vector<std::byte> whole = *disk_.contents(kPath);
+    size_t found = 0;
+    for (size_t offset = 0; offset < whole.size(); offset += 3) {
+        ASSERT_TRUE(disk_.flip_byte(kPath, offset));
+        Pace pace;
+        const std::string to = fmt::format("d/copy-{}", offset);
+        const Status copied = run_task(executor_, copy_to(files, to, pace));
+        if (copied) {
+            ASSERT_EQ(*disk_.contents(to), whole) << offset;
+        } else {
+            ++found;
+            ASSERT_EQ(copied.error().code(), ErrorCode::kCorruption) << copied.error().to_string();
+            ASSERT_THAT(copied.error().message(), HasSubstr(kPath));
+        }
+        ASSERT_TRUE(disk_.flip_byte(kPath, offset));
+    }
+    EXPECT_GT(found, 2 * kPageBytes / 3);
 }
 
 }  // namespace stepdb::segment_test

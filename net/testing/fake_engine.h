@@ -58,6 +58,12 @@ class FakeEngine : public Engine {
     }
     Task<Status> flush() override { co_return Status(); }
     Task<Status> compact() override { co_return Status(); }
+    Task<Result<BackupReport>> backup(BackupOptions options) override {
+        if (options.on_progress) {
+            options.on_progress(backup_);
+        }
+        co_return backup_;
+    }
     Task<Status> close() override { co_return Status(); }
     bool has_room() const override { return has_room_; }
     void when_room(std::function<void()> call) override { when_room_.push_back(std::move(call)); }
@@ -257,6 +263,7 @@ class FakeEngine : public Engine {
     Executor& executor_;
     std::function<void(const std::string&, const RowsView&)> on_rows_;
     Id128 store_;
+    BackupReport backup_;
     RecoveryReport recovery_;
     std::map<SchemaHash, std::shared_ptr<const Schema>> schemas_;
     std::map<std::string, FakeRun> runs_;

@@ -278,7 +278,7 @@ TEST_P(CrashWithoutSync, IsFound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sites, CrashWithoutSync,
-                         ::testing::Range(0, static_cast<int>(kSyncSiteCount)),
+                         ::testing::Range(0, static_cast<int>(kStoreSyncSiteCount)),
                          [](const auto& site) {
                              std::string name(sync_site_name(static_cast<SyncSite>(site.param)));
                              std::replace(name.begin(), name.end(), ' ', '_');
