@@ -150,10 +150,25 @@ Status check_text(std::string_view text) {
 Result<QueryEnd> Client::query(std::string_view text, const AnswerHandler& handler,
                                const QueryParameters& parameters) {
     TRY(check_text(text));
+    return ask([&](uint64_t request) { return encode_query(text, request, parameters); }, handler);
+}
+
+Result<QueryEnd> Client::backup(std::string_view directory, const AnswerHandler& handler) {
+    if ((server().features & kFeatureBackup) == 0) {
+        return make_error(ErrorCode::kUnavailable,
+                          "the server ({}) is older than `backup`; stop it and back its data up "
+                          "without it, or update it",
+                          server().server);
+    }
+    return ask([&](uint64_t request) { return encode_backup(directory, request); }, handler);
+}
+
+Result<QueryEnd> Client::ask(const std::function<std::vector<std::byte>(uint64_t request)>& encode,
+                             const AnswerHandler& handler) {
     query_.emplace();
     query_->request = next_request_++;
     query_->handler = &handler;
-    TRY(connection_->send(encode_query(text, query_->request, parameters)));
+    TRY(connection_->send(encode(query_->request)));
     while (!query_->outcome) {
         TRY(wait());
         if (!query_->outcome && !query_->is_cancelled && handler.should_stop &&

@@ -125,6 +125,10 @@ class Client final : private ClientEvents {
     Status watch(std::string_view text, const UpdateHandler& handler,
                  const QueryParameters& parameters = QueryParameters());
 
+    // Has the server make `directory`, of its machine, a backup of its store; blocks tell how it
+    // comes on (net/backup_request.h). kUnavailable if the server cannot.
+    Result<QueryEnd> backup(std::string_view directory, const AnswerHandler& handler);
+
   private:
     struct OpenQuery {
         OpenQuery() {}  // provided: clang 14 cannot use a default one in optional here
@@ -142,6 +146,9 @@ class Client final : private ClientEvents {
     explicit Client(ClientOptions options) : options_(std::move(options)) {}
 
     Result<ClientRun> open(OpenRunFrame open);
+    // A request from its frame, which is made for its number, to its end.
+    Result<QueryEnd> ask(const std::function<std::vector<std::byte>(uint64_t request)>& encode,
+                         const AnswerHandler& handler);
     Status take_update(Bytes body);
     Status cancel();
     // Waits until bytes came, or can be sent if some are to be sent; takes in what came.

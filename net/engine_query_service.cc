@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/base/text.h"
+#include "net/backup_request.h"
 #include "net/query_job.h"
 #include "net/watches.h"
 
@@ -157,6 +158,11 @@ std::unique_ptr<RunningQuery> EngineQueryService::start(QueryText query, ResultS
 
 std::unique_ptr<RunningWatch> EngineQueryService::watch(QueryText query, UpdateSink& sink) {
     return watches_->start(std::move(query), sink);
+}
+
+std::unique_ptr<RunningQuery> EngineQueryService::backup(std::string directory, ResultSink& sink) {
+    return start_backup(shared_->engine, shared_->engine_side, shared_->net_side,
+                        std::move(directory), sink);
 }
 
 // Whoever waits is told before a person would have given up.

@@ -255,6 +255,28 @@ std::vector<std::byte> encode_watch(std::string_view text, uint64_t request,
     return encode_question(FrameType::kWatch, text, request, parameters);
 }
 
+Result<std::string> decode_backup(Bytes body) {
+    ByteReader reader(body);
+    const std::string_view directory = reader.get_text(kBackupPathBytesMax);
+    if (!reader.finished()) {
+        return malformed("backup", body.size());
+    }
+    // Where a server was started is no place that its clients know.
+    if (!directory.starts_with('/') || directory.find('\0') != std::string_view::npos) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "backup to '{}': a directory of the server's machine is named from its "
+                          "root, as in /backups/a",
+                          printable(directory));
+    }
+    return std::string(directory);
+}
+
+std::vector<std::byte> encode_backup(std::string_view directory, uint64_t request) {
+    FrameBuilder builder(FrameType::kBackup, request);
+    builder.writer().put_text(directory);
+    return builder.finish();
+}
+
 std::vector<std::byte> encode_cancel(uint64_t request) {
     return FrameBuilder(FrameType::kCancel, request).finish();
 }

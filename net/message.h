@@ -24,8 +24,9 @@ inline constexpr size_t kErrorMessageBytesMax = 16U << 10U;  // longer ones are 
 inline constexpr size_t kNotesMax = 1024;
 
 // Feature bits of hello and hello_ok: what both sides know.
-inline constexpr uint64_t kFeatureWatch = 1;  // the frames watch and result_update
-inline constexpr uint64_t kFeaturesKnown = kFeatureWatch;
+inline constexpr uint64_t kFeatureWatch = 1;   // the frames watch and result_update
+inline constexpr uint64_t kFeatureBackup = 2;  // the frame backup
+inline constexpr uint64_t kFeaturesKnown = kFeatureWatch | kFeatureBackup;
 
 // The level of an acknowledgement. One is defined: on stable storage, and visible to queries.
 enum class Durability : uint8_t { kDurable = 1 };
@@ -107,6 +108,11 @@ std::vector<std::byte> encode_query(std::string_view text, uint64_t request,
 // The body of a query; the answer goes on in updates until the request is cancelled.
 std::vector<std::byte> encode_watch(std::string_view text, uint64_t request,
                                     const QueryParameters& parameters = QueryParameters());
+
+// body: text directory, on the server's machine. The frame's number is the request id; what is
+// answered tells how the backup comes on.
+Result<std::string> decode_backup(Bytes body);
+std::vector<std::byte> encode_backup(std::string_view directory, uint64_t request);
 
 // Empty body; the number is the request to give up.
 std::vector<std::byte> encode_cancel(uint64_t request);

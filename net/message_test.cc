@@ -109,6 +109,17 @@ TEST(Message, QueriesComeBackOrAreRefused) {
     EXPECT_FALSE(decode_query(frame_body(long_frame)).has_value());
 }
 
+TEST(Message, BackupsNameADirectoryFromTheRoot) {
+    const auto frame = encode_backup("/backups/a", 8);
+    EXPECT_EQ(parse_frame_header(frame)->number, 8U);
+    EXPECT_EQ(*decode_backup(frame_body(frame)), "/backups/a");
+    check_body(frame, decode_backup);
+    for (const std::string& wrong : {std::string("backups"), std::string(), std::string("/a\0b", 4),
+                                     "/" + std::string(kBackupPathBytesMax, 'x')}) {
+        EXPECT_FALSE(decode_backup(frame_body(encode_backup(wrong, 1)))) << wrong;
+    }
+}
+
 TEST(Message, ParametersOfQueriesComeBack) {
     QueryParameters parameters;
     ASSERT_TRUE(parameters.add("lr", "3e-4").has_value());

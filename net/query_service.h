@@ -80,6 +80,10 @@ class QueryService {
     virtual std::unique_ptr<RunningQuery> start(QueryText query, ResultSink& sink) = 0;
     // Likewise.
     virtual std::unique_ptr<RunningWatch> watch(QueryText query, UpdateSink& sink) = 0;
+    // Makes `directory` a backup of the store. Each block has a row that says how it comes on
+    // (backup_columns); that of the last one, which comes before on_end, how it has ended. Giving
+    // it up leaves the last backup in the directory as it was.
+    virtual std::unique_ptr<RunningQuery> backup(std::string directory, ResultSink& sink) = 0;
     // Called now and then: ends queries that have passed a limit.
     virtual void tick() = 0;
 };

@@ -19,12 +19,17 @@ class Session::Reply final : public ResultSink, public UpdateSink {
 
     uint64_t serial() const { return serial_; }
     bool is_watch() const { return watch_ != nullptr; }
+    bool is_backup() const { return is_backup_; }
 
     void start(QueryService& service, QueryText query) {
         query_ = service.start(std::move(query), *this);
     }
     void watch(QueryService& service, QueryText query) {
         watch_ = service.watch(std::move(query), *this);
+    }
+    void back_up(QueryService& service, std::string directory) {
+        is_backup_ = true;
+        query_ = service.backup(std::move(directory), *this);
     }
     void stop() {
         query_.reset();
@@ -122,6 +127,7 @@ class Session::Reply final : public ResultSink, public UpdateSink {
     uint32_t granted_ = 0;
     bool is_waiting_ = false;  // a watch: there is something to tell
     bool is_short_ = false;    // a query: it waits for memory
+    bool is_backup_ = false;
     std::unique_ptr<RunningQuery> query_;
     std::unique_ptr<RunningWatch> watch_;
 };
@@ -196,8 +202,9 @@ void Session::handle(ReceivedFrame frame) {
         handle_hello(frame);
     } else if (is_change(type)) {
         handle_change(std::move(frame));
-    } else if (type == FrameType::kQuery || type == FrameType::kWatch) {
-        handle_query(frame);
+    } else if (type == FrameType::kQuery || type == FrameType::kWatch ||
+               type == FrameType::kBackup) {
+        handle_request(frame);
     } else if (type == FrameType::kCancel) {
         if (queries_.contains(number)) {
             cancel_query(number, Error(ErrorCode::kCancelled, "cancelled as asked"));
@@ -258,7 +265,7 @@ void Session::handle_change(ReceivedFrame frame) {
     channel_->submit(std::move(frame));
 }
 
-void Session::handle_query(const ReceivedFrame& frame) {
+void Session::handle_request(const ReceivedFrame& frame) {
     const uint64_t request = frame.header.number;
     if (queries_.contains(request)) {
         // Its answer could not be told from the first one's, so it is no answer of that request.
@@ -274,19 +281,34 @@ void Session::handle_query(const ReceivedFrame& frame) {
                           queries_.size()));
         return;
     }
-    Result<QueryText> query = decode_query(frame_body(frame.bytes));
-    if (!query) {
-        refuse(ErrorScope::kRequest, request, query.error());
+    const Status started = start_request(frame);
+    if (!started) {
+        refuse(ErrorScope::kRequest, request, started.error());
         return;
     }
-    auto& reply = queries_[request];
-    reply = std::make_unique<Reply>(*this, request, ++queries_started_);
-    if (frame.header.type == FrameType::kWatch) {
-        reply->watch(services_.queries, std::move(query).value());
-    } else {
-        reply->start(services_.queries, std::move(query).value());
-    }
     list_wanting(request);
+}
+
+Status Session::start_request(const ReceivedFrame& frame) {
+    const Bytes body = frame_body(frame.bytes);
+    const uint64_t request = frame.header.number;
+    const auto add_reply = [&]() -> Reply& {
+        auto& reply = queries_[request];
+        reply = std::make_unique<Reply>(*this, request, ++queries_started_);
+        return *reply;
+    };
+    if (frame.header.type == FrameType::kBackup) {
+        TRY_ASSIGN(std::string directory, decode_backup(body));
+        add_reply().back_up(services_.queries, std::move(directory));
+        return {};
+    }
+    TRY_ASSIGN(QueryText query, decode_query(body));
+    if (frame.header.type == FrameType::kWatch) {
+        add_reply().watch(services_.queries, std::move(query));
+    } else {
+        add_reply().start(services_.queries, std::move(query));
+    }
+    return {};
 }
 
 void Session::refuse(ErrorScope scope, uint64_t number, const Error& error) {
@@ -315,7 +337,9 @@ void Session::end_input() {
                                  "the connection ended within a frame, after {} bytes of it",
                                  stream_.partial_bytes());
     }
-    cancel_watches(Error(ErrorCode::kCancelled, "the client has closed its sending side"));
+    // They would go on for ever.
+    cancel_those(&Reply::is_watch,
+                 Error(ErrorCode::kCancelled, "the client has closed its sending side"));
     finish_if_idle();
 }
 
@@ -334,7 +358,9 @@ void Session::shut_down(Error reason) {
     }
     state_ = State::kClosing;
     last_words_ = std::move(reason);
-    cancel_watches(*last_words_);
+    // They would go on for ever, or for longer than anybody waits for a server to end.
+    cancel_those(&Reply::is_watch, *last_words_);
+    cancel_those(&Reply::is_backup, *last_words_);
     finish_if_idle();
 }
 
@@ -431,15 +457,14 @@ void Session::cancel_query(uint64_t request, const Error& error) {
     end_query(request, encode_error(ErrorMessage(ErrorScope::kRequest, error), request));
 }
 
-// They would go on for ever.
-void Session::cancel_watches(const Error& error) {
-    std::vector<uint64_t> watches;
+void Session::cancel_those(bool (Reply::*is_one)() const, const Error& error) {
+    std::vector<uint64_t> those;
     for (const auto& [request, reply] : queries_) {
-        if (reply->is_watch()) {
-            watches.push_back(request);
+        if (((*reply).*is_one)()) {
+            those.push_back(request);
         }
     }
-    for (const uint64_t request : watches) {
+    for (const uint64_t request : those) {
         cancel_query(request, error);
     }
 }

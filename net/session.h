@@ -126,9 +126,11 @@ class Session : private OutcomeSink {
     void handle(ReceivedFrame frame);
     void handle_hello(const ReceivedFrame& frame);
     void handle_change(ReceivedFrame frame);
-    void handle_query(const ReceivedFrame& frame);
+    // Of a query, a watch or a backup.
+    void handle_request(const ReceivedFrame& frame);
+    Status start_request(const ReceivedFrame& frame);
     void list_wanting(uint64_t request);
-    void cancel_watches(const Error& error);
+    void cancel_those(bool (Reply::*is_one)() const, const Error& error);
     void refuse(ErrorScope scope, uint64_t number, const Error& error);
     void fail(Error error);
 

@@ -136,7 +136,7 @@ TEST(Session, HelloOfANewerVersionIsAnswered) {
     ASSERT_EQ(frames.size(), 1U);
     const HelloOkMessage answer = HelloOkMessage::decode(frames[0].body()).value();
     EXPECT_EQ(answer.version, 1U);
-    EXPECT_EQ(answer.features, kFeatureWatch);
+    EXPECT_EQ(answer.features, kFeaturesKnown);
 }
 
 TEST(Session, ReadersNeedNoWriter) {

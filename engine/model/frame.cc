@@ -73,6 +73,8 @@ std::string frame_type_name(FrameType type) {
             return "cancel";
         case FrameType::kWatch:
             return "watch";
+        case FrameType::kBackup:
+            return "backup";
         case FrameType::kHelloOk:
             return "hello_ok";
         case FrameType::kAck:

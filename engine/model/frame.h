@@ -51,6 +51,7 @@ enum class FrameType : uint8_t {
     kQuery = 16,
     kCancel = 17,
     kWatch = 18,
+    kBackup = 19,
     // from the server
     kHelloOk = 129,
     kAck = 130,

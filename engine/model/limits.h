@@ -28,6 +28,7 @@ inline constexpr uint32_t kFrameBytesMax = 32U << 20U;
 inline constexpr uint32_t kSchemaBytesMax = kFrameBytesMax - 4096;
 inline constexpr uint32_t kFrameRowsMax = 1U << 16U;  // rows in one frame
 inline constexpr uint32_t kQueryTextBytesMax = 64U << 10U;
+inline constexpr uint32_t kBackupPathBytesMax = 4096;  // as of the kernel: PATH_MAX
 
 // --- Server ---
 

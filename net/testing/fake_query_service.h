@@ -42,6 +42,10 @@ class FakeQueryService : public QueryService {
     std::unique_ptr<RunningWatch> watch(QueryText query, UpdateSink& sink) override {
         return std::make_unique<Watch>(*this, std::move(query.text), sink);
     }
+    // Like start(), with the directory behind its first slash as its text.
+    std::unique_ptr<RunningQuery> backup(std::string directory, ResultSink& sink) override {
+        return std::make_unique<Query>(*this, directory.substr(1), sink);
+    }
     // Each watch has something new to tell.
     void change() {
         ++changes_;

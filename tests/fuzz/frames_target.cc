@@ -180,6 +180,11 @@ void decode_body(FrameType type, Bytes body) {
                       "a query of {} bytes comes back otherwise", body.size());
             }
             return;
+        case FrameType::kBackup:
+            if (const auto directory = decode_backup(body)) {
+                check_same(body, encode_backup(*directory, 1));
+            }
+            return;
         case FrameType::kHelloOk:
             static_cast<void>(HelloOkMessage::decode(body).has_value());
             return;

@@ -55,6 +55,7 @@ TEST(ProtocolDocument, LimitsAreThoseOfTheProgram) {
         {"kSchemaMetricsMax", kSchemaMetricsMax},
         {"kSchemaBytesMax", kSchemaBytesMax},
         {"kQueryTextBytesMax", kQueryTextBytesMax},
+        {"kBackupPathBytesMax", kBackupPathBytesMax},
         {"kQueryParametersMax", kQueryParametersMax},
         {"kQueryParameterBytesMax", kQueryParameterBytesMax},
         {"kQueriesPerConnectionMax", kQueriesPerConnectionMax},
@@ -74,7 +75,7 @@ TEST(ProtocolDocument, LimitsAreThoseOfTheProgram) {
 TEST(ProtocolDocument, FrameTypesAreThoseOfTheProgram) {
     const auto lines = lines_of(section("Frame"));
     const auto rows = matching_lines(lines, R"(^\| (\d+) \| `(\w+)` \|)");
-    EXPECT_EQ(rows.size(), 23U);
+    EXPECT_EQ(rows.size(), 24U);
     for (const std::smatch& row : rows) {
         EXPECT_EQ(frame_type_name(static_cast<FrameType>(std::stoi(row[1]))), row[2].str());
     }
