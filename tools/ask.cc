@@ -1,6 +1,5 @@
 #include "tools/ask.h"
 
-#include <filesystem>
 #include <future>
 #include <memory>
 
@@ -69,23 +68,10 @@ class LocalSink : public ResultSink {
 };
 
 Result<std::unique_ptr<OpenStore>> open_to_read(const std::string& directory) {
-    std::error_code ignored;
-    if (!std::filesystem::is_directory(directory, ignored)) {
-        return make_error(ErrorCode::kNotFound,
-                          "there is no directory {}; --data wants that of a store, as "
-                          "`stepdb serve --data` makes it",
-                          directory);
-    }
     EngineOptions engine;
     engine.directory = directory;
-    engine.create_if_missing = false;
     engine.read_only = true;
-    auto store = OpenStore::open(std::move(engine));
-    if (!store && store.error().code() == ErrorCode::kFailedPrecondition) {
-        return make_error(ErrorCode::kFailedPrecondition,
-                          "{}; if it is a server, ask it by --server", store.error().message());
-    }
-    return store;
+    return OpenStore::open_existing(std::move(engine));
 }
 
 class StoreAsker final : public Asker {

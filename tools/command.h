@@ -36,6 +36,8 @@ Command add_export(CLI::App& stepdb);
 Command add_stats(CLI::App& stepdb);
 Command add_inspect(CLI::App& stepdb);
 Command add_verify(CLI::App& stepdb);
+Command add_backup(CLI::App& stepdb);
+Command add_restore(CLI::App& stepdb);
 Command add_bench(CLI::App& stepdb);
 
 // "--server HOST:PORT", for whoever talks to one; its default is $STEPDB_SERVER, if set.

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <future>
 
 namespace stepdb {
@@ -28,6 +29,23 @@ Result<std::unique_ptr<OpenStore>> OpenStore::open(EngineOptions options) {
                block_on(store->io_->loop(), Engine::open(environment, std::move(options))));
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
     store->seconds_to_open_ = taken.count();
+    return store;
+}
+
+Result<std::unique_ptr<OpenStore>> OpenStore::open_existing(EngineOptions options) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(options.directory, ignored)) {
+        return make_error(ErrorCode::kNotFound,
+                          "there is no directory {}; --data wants that of a store, as "
+                          "`stepdb serve --data` makes it",
+                          options.directory);
+    }
+    options.create_if_missing = false;
+    auto store = open(std::move(options));
+    if (!store && store.error().code() == ErrorCode::kFailedPrecondition) {
+        return make_error(ErrorCode::kFailedPrecondition,
+                          "{}; if it is a server, ask it by --server", store.error().message());
+    }
     return store;
 }
 

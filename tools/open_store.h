@@ -17,6 +17,9 @@ class OpenStore {
   public:
     // Blocks until everything acknowledged is there again.
     static Result<std::unique_ptr<OpenStore>> open(EngineOptions options);
+    // The same of the store that --data names, which must be there; says what to do if a server has
+    // it.
+    static Result<std::unique_ptr<OpenStore>> open_existing(EngineOptions options);
     // Closes the store if that has not happened.
     ~OpenStore();
     OpenStore(const OpenStore&) = delete;

@@ -6,10 +6,11 @@ import socket
 import struct
 import zlib
 
-HELLO, SCHEMA, OPEN_RUN, ROWS, FINISH_RUN, QUERY, CANCEL, WATCH = 1, 2, 3, 4, 5, 16, 17, 18
+HELLO, SCHEMA, OPEN_RUN, ROWS, FINISH_RUN = 1, 2, 3, 4, 5
+QUERY, CANCEL, WATCH, BACKUP = 16, 17, 18, 19
 HELLO_OK, ACK, RUN_OPENED, ERROR = 129, 130, 131, 132
 RESULT_COLUMNS, RESULT_BLOCK, RESULT_END, RESULT_UPDATE = 144, 145, 146, 147
-FEATURE_WATCH = 1
+FEATURE_WATCH, FEATURE_BACKUP = 1, 2
 STEPPED, TIMED = 0, 1
 CRC32 = 2
 CREATE_IF_MISSING, RESUME = 1, 4
@@ -88,6 +89,10 @@ def query(request, content, parameters=(), kind=QUERY):
 
 def watch(request, content, parameters=()):
     return query(request, content, parameters, WATCH)
+
+
+def backup(request, directory):
+    return frame(BACKUP, request, text(directory))
 
 
 def cancel(request):
