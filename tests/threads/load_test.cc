@@ -1,8 +1,8 @@
 // The whole server in this process with everything it has threads for at once: several writers of
-// the C++ library, charts and lists on several query threads, flushes and merges, restarts and
-// deletes, with bounds so small that rows have to wait for room, the log for its turns, and what
-// queries keep for each other for a place. For the thread sanitizer above all;
-// what is there afterwards is compared with what was logged.
+// the C++ library, charts and lists on several query threads, flushes and merges, backups, restarts
+// and deletes, with bounds so small that rows have to wait for room, the log for its turns, and
+// what queries keep for each other for a place. For the thread sanitizer above all; what is there
+// afterwards is compared with what was logged.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "engine/io/environment.h"
 #include "engine/model/life_frame.h"
+#include "engine/verify.h"
 #include "net/client.h"
 #include "net/engine_query_service.h"
 #include "net/server.h"
@@ -53,6 +54,7 @@ class Load : public ::testing::Test {
         close();
         LargeBuffer::set_limits(64 * kMebi, 64 * kMebi);  // as they were
         std::filesystem::remove_all(directory_);
+        std::filesystem::remove_all(backup_directory_);
     }
     Load(const Load&) = delete;
     Load& operator=(const Load&) = delete;
@@ -216,6 +218,30 @@ class Load : public ::testing::Test {
         }
     }
 
+    // Each is sound, and so it is after one that was given up.
+    void back_up() const {
+        const auto io = IoEnvironment::create().value();
+        uint64_t round = 0;
+        while (!writers_are_done_.load() || round < 2) {
+            const auto client = connect();
+            AnswerHandler handler;
+            handler.on_block = [&](const ResultBlock&) { return round % 3 != 2; };
+            const auto made = client->backup(backup_directory_, handler);
+            // The one before, if it was given up, may have the directory yet.
+            EXPECT_TRUE(made.has_value() || made.error().code() == ErrorCode::kCancelled ||
+                        made.error().code() == ErrorCode::kFailedPrecondition)
+                << made.error().to_string();
+            if (made.has_value()) {
+                VerifyOptions options;
+                options.directory = backup_directory_;
+                const auto report = block_on(io->loop(), verify_store(io->files(), options));
+                ASSERT_TRUE(report.has_value()) << report.error().to_string();
+                EXPECT_TRUE(report->good()) << report->problems.front().what;
+            }
+            ++round;
+        }
+    }
+
     void check() const {
         const auto client = connect();
         for (int writer = 0; writer < kWriters; ++writer) {
@@ -242,6 +268,7 @@ class Load : public ::testing::Test {
     }
 
     const std::string directory_ = testing::TempDir() + "stepdb-load-" + std::to_string(getpid());
+    const std::string backup_directory_ = directory_ + "-backup";
     std::vector<std::string> names_;
     std::unique_ptr<IoEnvironment> io_;
     std::unique_ptr<IoEnvironment> seal_io_;
@@ -264,11 +291,12 @@ TEST_F(Load, EverythingAtOnceLeavesWhatWasLogged) {
     }
     writers.emplace_back([this] { make_and_delete(); });
     std::vector<std::thread> others;
-    others.reserve(kReaders + 1);
+    others.reserve(kReaders + 2);
     for (int reader = 0; reader < kReaders; ++reader) {
         others.emplace_back([this] { read(); });
     }
     others.emplace_back([this] { flush_and_merge(); });
+    others.emplace_back([this] { back_up(); });
     for (std::thread& writer : writers) {
         writer.join();
     }
