@@ -50,7 +50,9 @@ TEST_P(SimulationWithoutSync, FindsTheLoss) {
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SimulationWithoutSync);
 INSTANTIATE_TEST_SUITE_P(Sites, SimulationWithoutSync,
-                         ::testing::Range(0, is_sanitized() ? 0 : static_cast<int>(kSyncSiteCount)),
+                         ::testing::Range(0, is_sanitized()
+                                                 ? 0
+                                                 : static_cast<int>(kStoreSyncSiteCount)),
                          [](const auto& site) {
                              std::string name(sync_site_name(static_cast<SyncSite>(site.param)));
                              std::replace(name.begin(), name.end(), ' ', '_');
