@@ -66,11 +66,14 @@ class StoreVerifier {
     void verify_damaged_block(const OpenSegment& segment, size_t index, Bytes bytes);
     void verify_block(const OpenSegment& segment, size_t index, Bytes bytes);
     void check_block_owner(const OpenSegment& segment, size_t index);
-    void check_block_axis(const OpenSegment& segment, size_t index, Bytes section);
+    std::optional<AxisColumns> check_block_axis(const OpenSegment& segment, size_t index,
+                                                Bytes section);
+    void check_rows_come_once(const OpenSegment& segment, size_t index, uint32_t column,
+                              Bytes chunk, const AxisColumns& axis);
     void check_block_summaries(const OpenSegment& segment, size_t index, Bytes bytes,
                                bool can_compare);
-    void check_block_strips(const OpenSegment& segment, size_t index, Bytes directory,
-                            Bytes strips);
+    void check_block_strips(const OpenSegment& segment, size_t index, Bytes directory, Bytes strips,
+                            const std::optional<AxisColumns>& rows);
     void count_rows(const BlockInfo& info, const AxisColumns& axis);
 
     // verify_logs.cc
@@ -132,8 +135,7 @@ class StoreVerifier {
     std::set<uint64_t> seen_schemas_;
     WriterTable writers_;
     AxisRegistry axes_;
-    // Of segments. The columns of a row may be in several blocks, of other schemas or with other
-    // first columns: by schema and first column.
+    // Of segments, of rows that have a value in a column: by schema and column.
     std::map<std::pair<uint64_t, uint32_t>, SequenceSet> sequences_;
     // Of segments and log, so that a row whose columns are in several blocks counts once.
     SequenceSet counted_;

@@ -294,13 +294,14 @@ void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes
     const uint64_t axis_computed =
         xxh3(axis, block.section_seed(segment.store, segment.id, block.offset));
     const bool axis_intact = axis_computed == block.axis_checksum;
+    std::optional<AxisColumns> rows;
     if (!axis_intact) {
         problem(segment.name, block.offset,
                 segment.describe(index) + " " +
                     checksum_words("axis", block.axis_checksum, axis_computed),
                 kRestoreSegment);
     } else {
-        check_block_axis(segment, index, axis);
+        rows = check_block_axis(segment, index, axis);
     }
     const uint64_t at = block.directory_offset();
     const uint64_t directory_computed =
@@ -314,31 +315,53 @@ void StoreVerifier::verify_block(const OpenSegment& segment, size_t index, Bytes
                 kRestoreSegment);
         return;
     }
-    check_block_strips(segment, index, directory, strips);
+    check_block_strips(segment, index, directory, strips, rows);
 }
 
-// decode_axis checks order and ranges; no row may be twice in the store.
-void StoreVerifier::check_block_axis(const OpenSegment& segment, size_t index, Bytes section) {
+// decode_axis checks order and ranges. None if there is no telling.
+std::optional<AxisColumns> StoreVerifier::check_block_axis(const OpenSegment& segment, size_t index,
+                                                           Bytes section) {
     const SegmentBlock& block = segment.blocks[index];
-    const Result<AxisColumns> axis = decode_axis(section, block.info);
+    Result<AxisColumns> axis = decode_axis(section, block.info);
     if (!axis) {
         problem(segment.name, block.offset,
                 fmt::format("{}: {}", segment.describe(index), axis.error().message()),
                 kRestoreSegment);
-        return;
+        return std::nullopt;
     }
     count_rows(block.info, *axis);
+    if (std::ranges::find(axis->sequences, uint64_t{0}) != axis->sequences.end()) {
+        problem(segment.name, block.offset,
+                segment.describe(index) + ": a row of sequence 0, which no row has",
+                kRestoreSegment);
+        return std::nullopt;
+    }
+    return *std::move(axis);
+}
+
+// No value may be twice in the store. A row may be in several blocks, of other columns or where
+// merges have left out what was deleted; so the first column of the block that has values stands
+// for all, by which the same block or a copy of its rows is found again.
+void StoreVerifier::check_rows_come_once(const OpenSegment& segment, size_t index, uint32_t column,
+                                         Bytes chunk, const AxisColumns& axis) {
+    const SegmentBlock& block = segment.blocks[index];
     if (from_files_ || block.info.sequence_max > manifest_.checkpoint_sequence) {
         // Reported, and no bound for a set of them. Without a manifest, what a flush that was cut
         // short left cannot be told from what it was then written to again.
         return;
     }
-    SequenceSet& seen = sequences_[{block.info.schema, block.info.first_column}];
-    for (const uint64_t sequence : axis->sequences) {
-        if (sequence == 0 || !seen.insert(sequence)) {
+    const Result<ColumnValues> values = decode_chunk(chunk, block.info);
+    if (!values) {
+        return;  // told with the chunk
+    }
+    SequenceSet& seen = sequences_[{block.info.schema, column}];
+    for (size_t row = 0; row < axis.sequences.size(); ++row) {
+        const bool is_present =
+            values->presence.empty() || ((values->presence[row / 64] >> (row % 64)) & 1U) != 0;
+        if (is_present && !seen.insert(axis.sequences[row])) {
             problem(segment.name, block.offset,
                     fmt::format("{}: sequence {} is in the store before", segment.describe(index),
-                                sequence),
+                                axis.sequences[row]),
                     kRestoreSegment);
             return;
         }
@@ -406,8 +429,9 @@ void StoreVerifier::count_rows(const BlockInfo& info, const AxisColumns& axis) {
 }
 
 void StoreVerifier::check_block_strips(const OpenSegment& segment, size_t index, Bytes section,
-                                       Bytes strips) {
+                                       Bytes strips, const std::optional<AxisColumns>& rows) {
     const SegmentBlock& block = segment.blocks[index];
+    bool is_first = true;  // of the columns that have values
     const auto wrong = [&](uint64_t offset, std::string what) {
         problem(segment.name, offset, fmt::format("{}: {}", segment.describe(index), what),
                 kRestoreSegment);
@@ -438,8 +462,12 @@ void StoreVerifier::check_block_strips(const OpenSegment& segment, size_t index,
             if (place.bytes == 0) {
                 continue;
             }
-            const Result<size_t> values =
-                verify_chunk(strips.subspan(place.offset, place.bytes), block.info.rows);
+            const Bytes chunk = strips.subspan(place.offset, place.bytes);
+            if (std::exchange(is_first, false) && rows) {
+                const auto number = static_cast<uint32_t>(strip.first_column + column);
+                check_rows_come_once(segment, index, number, chunk, *rows);
+            }
+            const Result<size_t> values = verify_chunk(chunk, block.info.rows);
             if (!values) {
                 wrong(block.strips_offset() + place.offset,
                       fmt::format("column {}: {}", strip.first_column + column,

@@ -12,11 +12,30 @@
 #include "engine/wal/log_format.h"
 #include "tests/support/engine_fixture.h"
 #include "tests/support/sim_store.h"
+#include "tests/support/tracked_client.h"
 #include "tests/support/workload.h"
 
 namespace stepdb::verify_test {
 
 using ::testing::HasSubstr;
+
+// A live store of one metric beside its files.
+class EngineVerifyTest : public EngineTest {
+  protected:
+    VerifyReport verify() {
+        SimExecutor executor;
+        SimFileSystem files(disk_, executor);
+        VerifyOptions options;
+        options.directory = "store";
+        return run_task(executor, verify_store(files, options)).value();
+    }
+    ManifestState state() {
+        SimExecutor executor;
+        SimDisk copy = disk_;
+        SimFileSystem files(copy, executor);
+        return run_task(executor, load_manifest(files, "store")).value()->state;
+    }
+};
 
 class VerifyTest : public ::testing::Test {
   protected:
@@ -404,6 +423,94 @@ TEST_F(VerifyTest, TakesTheLockAndNoDirectoryWithoutAStore) {
     EXPECT_EQ(try_verify("empty").error().code(), ErrorCode::kNotFound);
     EXPECT_TRUE(disk_.names("empty").empty());
     EXPECT_FALSE(try_verify("nowhere").has_value());
+}
+
+// A segment that a merge has replaced, named again beside the one that replaced it.
+TEST_F(EngineVerifyTest, RowsThatAreInTheStoreTwiceAreTold) {
+    for (int step = 0; step < 40; ++step) {
+        send(one_row("p/r", loss_, step, {0.5 * step}));
+        if (step % 20 == 19) {
+            store_.run();
+            ASSERT_TRUE(store_.flush());
+        }
+    }
+    const SimDisk before = disk_;
+    const ManifestState old = state();
+    const Id128 store = store_.engine().store_id();
+    ASSERT_TRUE(store_.compact());
+    store_.run();
+    ASSERT_EQ(store_.verify(), "");
+    store_.crash(CrashKind::kProcessKill);
+    ManifestState both = state();
+    ASSERT_EQ(both.segments.size(), 1U);
+    const uint64_t again = old.segments.begin()->first;
+    both.segments[again] = old.segments.at(again);
+    both.segment_runs[again] = old.segment_runs.at(again);
+    const std::string name = "store/" + segment_file_name(again);
+    disk_.put_file(name, *before.contents(name));
+    {
+        SimExecutor executor;
+        SimFileSystem files(disk_, executor);
+        Manifest manifest(files, "store", store, 1U << 20U);
+        manifest.skip_file_ids(both.next_file_id);
+        ASSERT_TRUE(run_task(executor, manifest.begin(both)));
+    }
+    const VerifyReport report = verify();
+    ASSERT_FALSE(report.problems.empty());
+    EXPECT_THAT(report.problems.front().what, HasSubstr("is in the store before"));
+}
+
+// Rows whose columns were deleted at different times come into blocks of other columns, and a block
+// may say of a row that it has no value in a column where another block has one.
+TEST(EngineVerify, RowsWhoseColumnsLieInSeveralBlocksAreNoProblem) {
+    for (const uint64_t seed : {uint64_t{72}, uint64_t{1}, uint64_t{2}}) {
+        SimDisk disk;
+        SimRandom random(seed);
+        EngineOptions options = SimStore::small_options();
+        options.merge_automatically = random.coin();
+        SimStore store(disk, seed, options);
+        ASSERT_TRUE(store.open());
+        TrackedClient client(store, sha256_128(as_bytes("w")), [&] {
+            for (uint64_t turns = random.below(12); turns > 0; --turns) {
+                store.executor().run_one();
+            }
+        });
+        std::vector<std::string> metrics;
+        for (int i = 0; i < 60; ++i) {
+            metrics.push_back(fmt::format("m/{:02}", i));
+        }
+        const auto schema =
+            std::make_shared<const Schema>(*Schema::create(Axis::kStepped, metrics));
+        int step = 0;
+        for (uint64_t round = 0; round < 40; ++round) {
+            ModelChange change;
+            change.run = "p/r";
+            change.schema = schema;
+            for (uint64_t rows = 1 + random.below(12); rows > 0; --rows) {
+                ModelRow& row = change.rows.emplace_back();
+                row.step = random.below(4) == 0 ? static_cast<double>(random.below(50)) : step++;
+                row.time_us = 1'700'000'000'000'000 + step;
+                for (int i = 0; i < 60; ++i) {
+                    row.values.emplace_back(step * 0.1 + i);
+                }
+            }
+            client.send(change);
+            if (random.below(3) != 0) {
+                client.delete_metrics("p/r", {metrics[round]});
+            }
+            if (random.coin()) {
+                store.run();
+                ASSERT_TRUE(store.flush());
+            }
+            if (random.below(3) == 0) {
+                start(store.engine().compact(), [](const Status&) {});
+            }
+            if (random.below(6) == 0) {
+                store.run();
+                ASSERT_EQ(store.verify(), "") << "seed " << seed << ", round " << round;
+            }
+        }
+    }
 }
 
 }  // namespace stepdb::verify_test
