@@ -357,10 +357,11 @@ void Session::shut_down(Error reason) {
         return;
     }
     state_ = State::kClosing;
-    last_words_ = std::move(reason);
+    const Error why = std::move(reason);
+    last_words_ = why;  // they are gone when nothing is open any more
     // They would go on for ever, or for longer than anybody waits for a server to end.
-    cancel_those(&Reply::is_watch, *last_words_);
-    cancel_those(&Reply::is_backup, *last_words_);
+    cancel_those(&Reply::is_watch, why);
+    cancel_those(&Reply::is_backup, why);
     finish_if_idle();
 }
 
