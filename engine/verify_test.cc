@@ -475,9 +475,9 @@ TEST(EngineVerify, RowsWhoseColumnsLieInSeveralBlocksAreNoProblem) {
                 store.executor().run_one();
             }
         });
-        std::vector<std::string> metrics;
-        for (int i = 0; i < 60; ++i) {
-            metrics.push_back(fmt::format("m/{:02}", i));
+        std::vector<std::string> metrics(60);
+        for (size_t i = 0; i < metrics.size(); ++i) {
+            metrics[i] = fmt::format("m/{:02}", i);
         }
         const auto schema =
             std::make_shared<const Schema>(*Schema::create(Axis::kStepped, metrics));
