@@ -79,7 +79,7 @@ bool CrashEnumeration::play_with_failure(uint64_t operation, ErrorCode code) {
     store.run();
     const bool is_there = store.files().count_operations() >= failing;
     const size_t least = client.acknowledged();
-    ++counts_.operations;
+    counts_.operations += is_there ? 1U : 0U;
     for (const CrashKind kind : {CrashKind::kPowerCut, CrashKind::kProcessKill}) {
         const std::string when =
             fmt::format("{} at the end of {}, in which operation {} ({}) failed",

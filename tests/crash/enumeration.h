@@ -17,7 +17,7 @@
 namespace stepdb {
 
 struct EnumerationCounts {
-    uint64_t operations = 0;    // of the script: places where it is cut
+    uint64_t operations = 0;    // of the script: places where it is cut, or those that failed
     uint64_t crashes = 0;       // what was left at them, of script and recoveries
     uint64_t disks = 0;         // of these, different ones: each was recovered from
     uint64_t sampled_cuts = 0;  // places with too many combinations to try all

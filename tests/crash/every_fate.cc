@@ -59,15 +59,6 @@ bool EveryFate::next() {
     return true;
 }
 
-uint64_t EveryFate::combinations() const {
-    constexpr uint64_t kMax = uint64_t{1} << 63U;
-    uint64_t product = 1;
-    for (const Answer& answer : answers_) {
-        product = product > kMax / answer.outcomes ? kMax : product * answer.outcomes;
-    }
-    return product;
-}
-
 uint64_t OneApartFate::below(uint64_t outcomes) {
     outcomes_.push_back(outcomes);
     const uint64_t usual = std::min(usual_, outcomes - 1);

@@ -25,10 +25,6 @@ class EveryFate final : public Fate {
     // Begins anew with other answers; false if there are none that have not been given.
     bool next();
 
-    // How many sequences of answers there are at most, by the questions of this time; what is
-    // beyond 2^63 counts as that.
-    uint64_t combinations() const;
-
   private:
     struct Answer {
         uint64_t outcomes = 0;

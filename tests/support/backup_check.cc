@@ -7,16 +7,7 @@ std::string verify_directory(SimDisk& disk, const std::string& directory) {
     SimFileSystem files(disk, executor);
     VerifyOptions options;
     options.directory = directory;
-    const Result<VerifyReport> report = run_task(executor, verify_store(files, options));
-    if (!report) {
-        return report.error().to_string();
-    }
-    std::string words;
-    for (const StoreProblem& problem : report->problems) {
-        words +=
-            fmt::format("{} byte {}: {}\n", problem.file, problem.offset.value_or(0), problem.what);
-    }
-    return words;
+    return describe_problems(run_task(executor, verify_store(files, options)));
 }
 
 Result<BackupReport> restore_backup(SimDisk& disk, const std::string& directory,

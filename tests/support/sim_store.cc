@@ -285,7 +285,10 @@ Result<VerifyReport> SimStore::verify_report() {
 }
 
 std::string SimStore::verify() {
-    const Result<VerifyReport> report = verify_report();
+    return describe_problems(verify_report());
+}
+
+std::string describe_problems(const Result<VerifyReport>& report) {
     if (!report) {
         return report.error().to_string();
     }

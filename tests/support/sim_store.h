@@ -20,6 +20,9 @@
 
 namespace stepdb {
 
+// What verify_store finds wrong, in words; "" if nothing is.
+std::string describe_problems(const Result<VerifyReport>& report);
+
 // --- The reference model ---
 
 struct ModelPoint {
