@@ -544,12 +544,14 @@ void World::look_at_damaged(const std::string& file, std::string_view how) {
     const bool reads_alone = store_.reads_points_alone();
     store_.read_points_alone(true);
     const Result<ReferenceModel::Contents> contents = store_.contents();
-    const bool is_told = !store_.engine().recovery().damage.empty() ||
-                         !store_.engine().recovery().notes.empty() || !contents ||
-                         !store_.verify().empty();
+    const RecoveryReport& recovery = store_.engine().recovery();
+    const bool may_lack = !recovery.damage.empty() || !recovery.damaged_segments.empty();
+    const bool is_told =
+        may_lack || !recovery.notes.empty() || !contents || !store_.verify().empty();
     store_.read_points_alone(reads_alone);
     counts_.damages_told += is_told ? 1U : 0U;
-    if (contents && !is_told) {
+    // Also where verify has told of something: what is read without an error is right.
+    if (contents && !may_lack) {
         StoreView there;
         there.contents = *contents;
         there.facts = store_.facts();
