@@ -39,6 +39,11 @@ if(STEPDB_SANITIZE)
     # Everywhere, third-party static code included, else the runtimes disagree.
     add_compile_options(-fsanitize=${STEPDB_SANITIZE} -fno-sanitize-recover=all -g1)
     add_link_options(-fsanitize=${STEPDB_SANITIZE})
+    if(STEPDB_SANITIZE STREQUAL "address,undefined")
+        # ASan ends at an access through a null pointer by itself; UBSan's own check of it before every
+        # access to a member is a fifth of the time to compile.
+        add_compile_options(-fno-sanitize=null)
+    endif()
     if(STEPDB_SANITIZE MATCHES "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         # What describes globals and checks is 70 MB of `stepdb` full of addresses. Where they are fixed,
         # none is relocated at start: 100 ms instead of 180, and the tests start thousands of processes.
