@@ -36,6 +36,9 @@ class BlockCache {
 
         bool operator==(const Place&) const = default;
     };
+    struct HashPlace {
+        size_t operator()(const Place& place) const;
+    };
 
     // Null if it is not kept. T is what was put at such a place.
     template <typename T>
@@ -69,9 +72,6 @@ class BlockCache {
         bool was_used = false;
     };
     using Items = std::list<Item>;
-    struct HashPlace {
-        size_t operator()(const Place& place) const;
-    };
     struct Kept {
         Items items;  // those that came or were spared last first
         std::unordered_map<Place, Items::iterator, HashPlace> places;

@@ -107,7 +107,8 @@ std::vector<uint64_t> with_ancestors(const Catalog& catalog, std::span<const uin
 }  // namespace
 
 std::shared_ptr<const Snapshot> EngineCore::snapshot(std::span<const uint64_t> runs) const {
-    // Of more runs than these, and than have anything in memory, what all have there is taken.
+    // Of more runs than these, and than have anything in memory, what all have there is taken, and
+    // when all were heard of: this is the thread that takes rows.
     constexpr size_t kLookedUpMax = 1024;
     SnapshotPieces::Parts parts;
     parts.catalog = state_.published.share();
@@ -115,19 +116,20 @@ std::shared_ptr<const Snapshot> EngineCore::snapshot(std::span<const uint64_t> r
     parts.damaged = state_.rows.damaged();
     if (runs.size() > std::max(kLookedUpMax, state_.rows.groups_in_memory())) {
         parts.memory = state_.rows.all_memory();
+        parts.all_activities = state_.activities.share();
     } else {
         parts.runs = with_ancestors(*parts.catalog, runs);
         for (const uint64_t run : *parts.runs) {
             state_.rows.append_memory(run, parts.memory);
         }
-    }
-    parts.activities.reserve(runs.size());
-    for (const uint64_t run : runs) {
-        parts.activities.emplace_back(run, state_.activities.find(run));
-    }
-    const auto by_run = [](const auto& activity) { return activity.first; };
-    if (!std::ranges::is_sorted(parts.activities, {}, by_run)) {
-        std::ranges::sort(parts.activities, {}, by_run);
+        parts.activities.reserve(runs.size());
+        for (const uint64_t run : runs) {
+            parts.activities.emplace_back(run, state_.activities.find(run));
+        }
+        const auto by_run = [](const auto& activity) { return activity.first; };
+        if (!std::ranges::is_sorted(parts.activities, {}, by_run)) {
+            std::ranges::sort(parts.activities, {}, by_run);
+        }
     }
     return std::make_shared<const Snapshot>(
         std::vector<uint64_t>(runs.begin(), runs.end()),

@@ -71,11 +71,14 @@ const RunPieces* SnapshotPieces::find(uint64_t run) const {
 }
 
 std::optional<SettledBlocks> SnapshotPieces::find_settled(uint64_t run) const {
-    if (!is_asked_for(run) || has_damage() || !memory_of(run).empty()) {
-        return std::nullopt;
-    }
+    return !is_asked_for(run) || has_damage() || is_in_memory(run)
+               ? std::nullopt
+               : find_in_segments(*parts_.segments, run);
+}
+
+std::optional<SettledBlocks> find_in_segments(const SegmentList& segments, uint64_t run) {
     SettledBlocks found;
-    for (const auto& segment : *parts_.segments) {
+    for (const auto& segment : segments) {
         const auto [first, last] = segment->blocks_of_run(run);
         if (last - first > SettledBlocks::kMax - found.count) {
             return std::nullopt;
@@ -90,6 +93,9 @@ std::optional<SettledBlocks> SnapshotPieces::find_settled(uint64_t run) const {
 }
 
 RunActivity SnapshotPieces::activity(uint64_t run) const {
+    if (parts_.all_activities != nullptr) {
+        return parts_.all_activities->find(run);
+    }
     const auto at = std::ranges::lower_bound(parts_.activities, run, {},
                                              &std::pair<uint64_t, RunActivity>::first);
     return at == parts_.activities.end() || at->first != run ? RunActivity() : at->second;

@@ -81,7 +81,7 @@ struct RunPieces {
     std::shared_ptr<const Error> damage;
 };
 
-// The blocks of a run that is at rest.
+// The blocks of a run that has few.
 struct SettledBlocks {
     static constexpr size_t kMax = 4;
 
@@ -89,6 +89,9 @@ struct SettledBlocks {
     std::array<size_t, kMax> blocks = {};  // index into those of the segment
     size_t count = 0;
 };
+
+// None if it has more.
+std::optional<SettledBlocks> find_in_segments(const SegmentList& segments, uint64_t run);
 
 class SnapshotPieces {
   public:
@@ -102,6 +105,8 @@ class SnapshotPieces {
         std::optional<std::vector<uint64_t>> runs;
         std::vector<MemoryPieces> memory;                          // by (run, attempt, schema)
         std::vector<std::pair<uint64_t, RunActivity>> activities;  // by run
+        // Those of all runs, in place of these.
+        std::shared_ptr<const SharedRunActivities> all_activities;
     };
 
     explicit SnapshotPieces(Parts parts) : parts_(std::move(parts)) {}
@@ -113,8 +118,12 @@ class SnapshotPieces {
     // The same of a run of which nothing is in memory and little in segments, without keeping
     // anything for the next time: none if it is another. For queries over all runs of a store.
     std::optional<SettledBlocks> find_settled(uint64_t run) const;
-    // When the run was last heard of; all zero if it was not asked for.
+    // Of runs that were asked for, when they were last heard of.
     RunActivity activity(uint64_t run) const;
+    const std::shared_ptr<const SegmentList>& segments() const { return parts_.segments; }
+    // Whether a run that was asked for has rows in memory; whether any has.
+    bool is_in_memory(uint64_t run) const { return !memory_of(run).empty(); }
+    bool has_memory() const { return !parts_.memory.empty(); }
     // Whether there is damage, of any run.
     bool has_damage() const { return !parts_.damaged->empty(); }
 

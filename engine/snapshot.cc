@@ -5,6 +5,7 @@
 
 #include "engine/base/natural_order.h"
 #include "engine/bucket_scan.h"
+#include "engine/kept_summaries.h"
 #include "engine/piece_column.h"
 #include "engine/pieces.h"
 #include "engine/series_cursor.h"
@@ -242,6 +243,24 @@ std::optional<SeriesSummary> SnapshotReader::kept_summary(RunView view, std::str
         ++state_->cost.summaries_used;
     }
     return found;
+}
+
+std::shared_ptr<const SummaryPlaces> SnapshotReader::find_summary_places(
+    std::span<const RunView> views, std::string_view metric) {
+    const SnapshotPieces& all = snapshot_->pieces();
+    return !state_->views_are_current || all.has_damage()
+               ? nullptr
+               : std::make_shared<const SummaryPlaces>(views, metric, all.catalog(),
+                                                       all.segments());
+}
+
+std::unique_ptr<KeptSummaries> SnapshotReader::kept_summaries(
+    std::shared_ptr<const SummaryPlaces> places) {
+    const SnapshotPieces& all = snapshot_->pieces();
+    return !state_->views_are_current || all.has_damage() || !places->are_of(all.segments())
+               ? nullptr
+               : std::make_unique<KeptSummaries>(std::move(places), all, state_->files.cache(),
+                                                 state_->cost);
 }
 
 namespace {

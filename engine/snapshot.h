@@ -70,6 +70,8 @@ struct ReadCost {
 };
 
 class BlockCache;      // engine/block_cache.h
+class KeptSummaries;   // engine/kept_summaries.h
+class SummaryPlaces;   // engine/kept_summaries.h
 class SnapshotPieces;  // engine/pieces.h
 
 class Snapshot {
@@ -169,6 +171,13 @@ class SnapshotReader {
     // Of the whole series, if that is known without reading or waiting: as it is of settled series
     // that were asked about before. Else nothing, also of a metric that is not there.
     std::optional<SeriesSummary> kept_summary(RunView view, std::string_view metric);
+
+    // The same for very many runs. Where they lie is null if the runs are not of the snapshot's
+    // catalog, see take_views_of(), or if anything is damaged; it can be kept for other readers,
+    // and what lies there is null for a reader of other segments.
+    std::shared_ptr<const SummaryPlaces> find_summary_places(std::span<const RunView> views,
+                                                             std::string_view metric);
+    std::unique_ptr<KeptSummaries> kept_summaries(std::shared_ptr<const SummaryPlaces> places);
 
     // The smallest and largest key of the series as read, if it has a point: what `start` and `end`
     // mean. Exact, at the cost of looking into the first and last pieces. Widened by `known`, such

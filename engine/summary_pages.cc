@@ -8,13 +8,12 @@ namespace {
 
 static_assert(kSchemaMetricsMax < BlockCache::kSummaries);
 
-// Segments with as many blocks have pages, of so many blocks each; of others each summary has one
-// of its own, as they are of wide rows, and who asks for one may ask for no other.
+// Segments with as many blocks have pages, of kPageBlocks each; of others each summary has one of
+// its own, as they are of wide rows, and who asks for one may ask for no other.
 constexpr size_t kBlocksWithPages = 256;
-constexpr size_t kPageBlocks = 16;
 
 size_t page_blocks(const SegmentMeta& segment) {
-    return segment.blocks().size() >= kBlocksWithPages ? kPageBlocks : 1;
+    return segment.blocks().size() >= kBlocksWithPages ? SummaryPages::kPageBlocks : 1;
 }
 
 }  // namespace
@@ -37,25 +36,29 @@ std::shared_ptr<const SummaryPage>& SummaryPages::look_up(const BlockCache::Plac
     return recent.page;
 }
 
-const Summary* SummaryPages::find(const SegmentMeta& segment, size_t block, uint32_t column) {
+std::pair<BlockCache::Place, uint32_t> SummaryPages::place_of(const SegmentMeta& segment,
+                                                              size_t block, uint32_t column) {
     const size_t blocks = page_blocks(segment);
-    const auto& page =
-        look_up({segment.file_id(), block / blocks, BlockCache::kSummaries + column});
-    return page == nullptr ? nullptr : page->find(block % blocks);
+    return {{segment.file_id(), block / blocks, BlockCache::kSummaries + column},
+            static_cast<uint32_t>(block % blocks)};
+}
+
+const Summary* SummaryPages::find(const SegmentMeta& segment, size_t block, uint32_t column) {
+    const auto [place, at] = place_of(segment, block, column);
+    const auto& page = look_up(place);
+    return page == nullptr ? nullptr : page->find(at);
 }
 
 void SummaryPages::keep(const SegmentMeta& segment, size_t block, uint32_t column,
                         const Summary& summary) {
-    const size_t blocks = page_blocks(segment);
-    const BlockCache::Place place{segment.file_id(), block / blocks,
-                                  BlockCache::kSummaries + column};
+    const auto [place, at] = place_of(segment, block, column);
     if (look_up(place) == nullptr) {
-        const auto made = std::make_shared<const SummaryPage>(blocks);
+        const auto made = std::make_shared<const SummaryPage>(page_blocks(segment));
         cache_.put(place, made, made->memory_bytes());
     }
     // Another reader may have been quicker, or the cache too small.
     if (const auto& page = look_up(place)) {
-        page->put(block % blocks, summary);
+        page->put(at, summary);
     }
 }
 

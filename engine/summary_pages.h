@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "engine/block_cache.h"
@@ -26,6 +27,11 @@ class SummaryPage {
         const Slot& slot = slots_[at];
         return slot.state.load(std::memory_order_acquire) == State::kThere ? &slot.summary
                                                                            : nullptr;
+    }
+    void prefetch(size_t at) const {
+        // A summary has two lines of the processor's cache, and its state.
+        __builtin_prefetch(&slots_[at]);
+        __builtin_prefetch(&slots_[at].summary.last);
     }
     // Of two that come at the same time the first stays. Const, since pages are kept in a cache of
     // what does not change: what is there does not.
@@ -47,6 +53,12 @@ class SummaryPage {
 class SummaryPages {
   public:
     explicit SummaryPages(BlockCache& cache) : cache_(cache) {}
+
+    static constexpr size_t kPageBlocks = 32;
+
+    // The page of a block's column, and where in it.
+    static std::pair<BlockCache::Place, uint32_t> place_of(const SegmentMeta& segment, size_t block,
+                                                           uint32_t column);
 
     // Null if it is not kept. What is found stays until the next call.
     const Summary* find(const SegmentMeta& segment, size_t block, uint32_t column);

@@ -104,19 +104,19 @@ std::optional<SelectedRun> parent_of(const SelectedRun& selected, const Catalog:
 // Each of these runs becomes what it was forked from; those go that were not, or from an attempt
 // that was discarded. If none is left, the first of them says why.
 Status take_parents(const RunPattern& pattern, size_t from, const Catalog::RunMap& runs,
-                    BoundQuery& bound) {
+                    BoundQuery& bound, std::vector<SelectedRun>& found) {
     std::vector<SelectedRun> parents;
     std::string without;
     std::vector<std::string> discarded;
-    for (size_t i = from; i < bound.runs.size(); ++i) {
-        std::optional<SelectedRun> parent = parent_of(bound.runs[i], runs);
+    for (size_t i = from; i < found.size(); ++i) {
+        std::optional<SelectedRun> parent = parent_of(found[i], runs);
         if (parent && has_attempt(*parent->run, parent->attempt)) {
             parents.push_back(std::move(*parent));
         } else if (parent) {
             discarded.push_back(fmt::format("the parent of {} is {}, an attempt that was discarded",
-                                            bound.runs[i].label, parent->label));
+                                            found[i].label, parent->label));
         } else if (without.empty()) {
-            without = bound.runs[i].label;
+            without = found[i].label;
         }
     }
     if (parents.empty() && !discarded.empty()) {
@@ -136,27 +136,28 @@ Status take_parents(const RunPattern& pattern, size_t from, const Catalog::RunMa
                  : fmt::format("; so {} {} more", discarded.size() == 2 ? "is" : "are",
                                discarded.size() - 1)));
     }
-    bound.runs.resize(from);
-    bound.runs.insert(bound.runs.end(), parents.begin(), parents.end());
+    found.resize(from);
+    found.insert(found.end(), parents.begin(), parents.end());
     return {};
 }
 
 // Of each of these runs what it inherits is left out.
-void leave_own(size_t from, BoundQuery& bound) {
-    for (size_t i = from; i < bound.runs.size(); ++i) {
-        bound.runs[i].own = true;
-        bound.runs[i].label = fmt::format("own({})", bound.runs[i].label);
+void leave_own(size_t from, std::vector<SelectedRun>& found) {
+    for (size_t i = from; i < found.size(); ++i) {
+        found[i].own = true;
+        found[i].label = fmt::format("own({})", found[i].label);
     }
 }
 
-Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, BoundQuery& bound) {
+Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, BoundQuery& bound,
+                      std::vector<SelectedRun>& found) {
     TRY_ASSIGN(const NameMatcher matcher, NameMatcher::compile(pattern.path, bound.query.text));
     if (matcher.exact() != nullptr) {
         TRY_ASSIGN(SelectedRun selected, select_named(bound.query, pattern, runs));
-        bound.runs.push_back(std::move(selected));
+        found.push_back(std::move(selected));
         return {};
     }
-    const size_t before = bound.runs.size();
+    const size_t before = found.size();
     std::vector<Capture> captures;
     const RunsWithPrefix range(runs, matcher.prefix());
     for (auto at = range.begin(); at != runs.end() && range.contains(**at); ++at) {
@@ -164,13 +165,13 @@ Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, Bo
         std::string path = run->path();
         if (matcher.matches(path, captures) &&
             (!pattern.attempt || has_attempt(*run, *pattern.attempt))) {
-            bound.runs.push_back(select(run, std::move(path), pattern));
-            bound.runs.back().captures = captures;
+            found.push_back(select(run, std::move(path), pattern));
+            found.back().captures = captures;
         }
     }
     if (runs.empty()) {
         bound.notes.assign(1, "the store has no runs");
-    } else if (bound.runs.size() == before) {
+    } else if (found.size() == before) {
         bound.notes.push_back(fmt::format("no run matches '{}'{}", printable(pattern.path.text),
                                           pattern.attempt
                                               ? fmt::format(" with an attempt {}", *pattern.attempt)
@@ -217,43 +218,41 @@ ForkEnd find_fork(const Query& query) {
     return found;
 }
 
-// Those from `first` on, by their labels; equal ones stay in their order.
-void sort_naturally(std::vector<SelectedRun>& runs, size_t first) {
+// By their labels; equal ones stay in their order.
+void sort_naturally(std::vector<SelectedRun>& runs) {
     std::vector<std::string_view> labels;
-    labels.reserve(runs.size() - first);
-    for (size_t i = first; i < runs.size(); ++i) {
-        labels.push_back(runs[i].label);
+    labels.reserve(runs.size());
+    for (const SelectedRun& selected : runs) {
+        labels.push_back(selected.label);
     }
-    const std::vector<uint32_t> order = natural_order(labels);
     std::vector<SelectedRun> sorted;
-    sorted.reserve(order.size());
-    for (const uint32_t at : order) {
-        sorted.push_back(std::move(runs[first + at]));
+    sorted.reserve(runs.size());
+    for (const uint32_t at : natural_order(labels)) {
+        sorted.push_back(std::move(runs[at]));
     }
-    std::ranges::move(sorted, runs.begin() + static_cast<std::ptrdiff_t>(first));
+    runs = std::move(sorted);
 }
 
-// Adds the runs that the patterns select, in natural order and each once.
-Status add_runs(const std::vector<RunPattern>& patterns, const Catalog::RunMap& runs,
-                BoundQuery& bound) {
-    const size_t first = bound.runs.size();
+// The runs that the patterns select, in natural order and each once, behind those of other scopes.
+Result<std::vector<SelectedRun>> select_runs(const std::vector<RunPattern>& patterns,
+                                             const Catalog::RunMap& runs, BoundQuery& bound) {
+    std::vector<SelectedRun> found;
     for (const RunPattern& pattern : patterns) {
-        const size_t before = bound.runs.size();
-        TRY(select_pattern(pattern, runs, bound));
+        const size_t before = found.size();
+        TRY(select_pattern(pattern, runs, bound, found));
         if (pattern.of == RunPattern::Of::kParent) {
-            TRY(take_parents(pattern, before, runs, bound));
+            TRY(take_parents(pattern, before, runs, bound, found));
         } else if (pattern.of == RunPattern::Of::kOwn) {
-            leave_own(before, bound);
+            leave_own(before, found);
         }
     }
-    for (size_t i = first; i < bound.runs.size(); ++i) {
-        bound.runs[i].order = i;
+    for (size_t i = 0; i < found.size(); ++i) {
+        found[i].order = bound.runs.size() + i;
     }
-    sort_naturally(bound.runs, first);
-    const auto from = bound.runs.begin() + static_cast<std::ptrdiff_t>(first);
+    sort_naturally(found);
     const auto same = [](const SelectedRun& a, const SelectedRun& b) { return a.label == b.label; };
-    bound.runs.erase(std::unique(from, bound.runs.end(), same), bound.runs.end());
-    return {};
+    found.erase(std::unique(found.begin(), found.end(), same), found.end());
+    return found;
 }
 
 // What queries are bound to.
@@ -263,22 +262,34 @@ struct BoundTo {
     KnownRuns* known = nullptr;
 };
 
-// The same, of what is known already if it is.
-Status find_runs(const std::vector<RunPattern>& patterns, const BoundTo& to, BoundQuery& bound) {
-    const size_t first = bound.runs.size();
-    if (to.known == nullptr || first != 0) {  // places are in one list
-        return add_runs(patterns, to.runs, bound);
+void append_runs(const std::vector<SelectedRun>& found, BoundQuery& bound) {
+    bound.runs.reserve(bound.runs.size() + found.size());
+    for (const SelectedRun& selected : found) {
+        bound.runs.push_back(&selected);
     }
-    if (const KnownRuns::Runs known = to.known->find(to.catalog, patterns)) {
-        bound.runs = known->runs();
-        bound.list = known;
-        return {};
+}
+
+// Of what is known already if it is.
+Status find_runs(const std::vector<RunPattern>& patterns, const BoundTo& to, BoundQuery& bound) {
+    const bool may_be_known = to.known != nullptr && bound.runs.empty();  // places are in one list
+    if (may_be_known) {
+        if (const KnownRuns::Runs known = to.known->find(to.catalog, patterns)) {
+            append_runs(known->runs(), bound);
+            bound.list = known;
+            return {};
+        }
     }
     const size_t notes = bound.notes.size();
-    TRY(add_runs(patterns, to.runs, bound));
-    if (bound.notes.size() == notes && to.known->are_enough(bound.runs.size())) {
-        to.known->keep(to.catalog, patterns, std::make_shared<const RunList>(bound.runs));
+    TRY_ASSIGN(std::vector<SelectedRun> selected, select_runs(patterns, to.runs, bound));
+    if (may_be_known && bound.notes.size() == notes && to.known->are_enough(selected.size())) {
+        bound.list = std::make_shared<const RunList>(std::move(selected));
+        append_runs(bound.list->runs(), bound);
+        to.known->keep(to.catalog, patterns, bound.list);
+        return {};
     }
+    const auto found = std::make_shared<const std::vector<SelectedRun>>(std::move(selected));
+    append_runs(*found, bound);
+    bound.found.push_back(found);
     return {};
 }
 
@@ -315,10 +326,13 @@ Result<BoundQuery> bind_to(Query query, const BoundTo& to) {
 }  // namespace
 
 std::vector<uint64_t> BoundQuery::run_ids() const {
+    if (list != nullptr && found.empty()) {
+        return list->ids();
+    }
     std::vector<uint64_t> ids;
     ids.reserve(runs.size());
-    for (const SelectedRun& selected : runs) {
-        ids.push_back(selected.run->id);
+    for (const SelectedRun* selected : runs) {
+        ids.push_back(selected->run->id);
     }
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
@@ -345,13 +359,13 @@ Status resolve_fork(BoundQuery& bound) {
     }
     const SelectedRun* first = nullptr;
     size_t order = std::numeric_limits<size_t>::max();
-    for (const SelectedRun& selected : bound.runs) {
-        const std::optional<double> step = fork_step(*selected.run, selected.attempt);
-        if (step && selected.order < order) {
-            order = selected.order;
+    for (const SelectedRun* selected : bound.runs) {
+        const std::optional<double> step = fork_step(*selected->run, selected->attempt);
+        if (step && selected->order < order) {
+            order = selected->order;
             bound.fork_step = step;
         }
-        first = first == nullptr || selected.order < first->order ? &selected : first;
+        first = first == nullptr || selected->order < first->order ? selected : first;
     }
     if (bound.fork_step) {
         return {};

@@ -41,13 +41,15 @@ struct RunScope {
 
 struct BoundQuery {
     Query query;
-    // Scope after scope, in each in natural order of their labels, each once.
-    std::vector<SelectedRun> runs;
+    // Scope after scope, in each in natural order of their labels, each once. They lie in `list`
+    // and `found`: a list of a hundred thousand is not copied for each query that is about it.
+    std::vector<const SelectedRun*> runs;
     std::shared_ptr<const RunList> list;  // of those that have a place; null: none has
-    std::vector<RunScope> scopes;         // by SeriesQuery::scope; of other queries one
-    std::vector<std::string> notes;       // for the user: patterns that matched nothing
-    std::vector<StoreFact> store;         // for `stats`, from whoever has the engine
-    std::optional<double> fork_step;      // see resolve_fork
+    std::vector<std::shared_ptr<const std::vector<SelectedRun>>> found;
+    std::vector<RunScope> scopes;     // by SeriesQuery::scope; of other queries one
+    std::vector<std::string> notes;   // for the user: patterns that matched nothing
+    std::vector<StoreFact> store;     // for `stats`, from whoever has the engine
+    std::optional<double> fork_step;  // see resolve_fork
 
     bool wants_store() const { return std::holds_alternative<StatsQuery>(query.what); }
     // For Engine::snapshot; each once.

@@ -40,7 +40,8 @@ struct ExecutionContext {
     Status check_buckets(uint32_t of_each) const;
 
     BoundQuery bound;
-    std::vector<SelectedRun> left_out;  // runs that were bound and for which `where` does not hold
+    // Runs that were bound and for which `where` does not hold.
+    std::vector<const SelectedRun*> left_out;
     SeriesSource& source;
     int64_t now_us;
     std::shared_ptr<MemoryBudget> memory;  // may be null: unbounded

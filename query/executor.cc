@@ -27,9 +27,9 @@ const Expression* where_of_runs(const Query& query) {
 
 // An answer that silently lacked a segment's rows would be wrong.
 Status check_damage(const ExecutionContext& context) {
-    for (const SelectedRun& selected : context.bound.runs) {
-        if (const auto damage = context.source.damage(selected.view())) {
-            return make_error(damage->code(), "run {}: {}", selected.run->path(),
+    for (const SelectedRun* selected : context.bound.runs) {
+        if (const auto damage = context.source.damage(selected->view())) {
+            return make_error(damage->code(), "run {}: {}", selected->run->path(),
                               damage->message());
         }
     }

@@ -39,26 +39,75 @@ size_t memory_of(const SelectedRun& selected) {
 
 }  // namespace
 
+void AttributeColumn::push_back(const AttributeValue* value) {
+    Cell& cell = cells_.emplace_back();
+    if (value == nullptr) {
+        return;
+    }
+    const Value plain = Value::of_attribute(*value);
+    cell.kind = plain.kind;
+    switch (plain.kind) {
+        case Value::Kind::kNumber:
+            cell.number = plain.number;
+            break;
+        case Value::Kind::kText: {
+            const auto& text = std::get<std::string>(*value);
+            cell.text = texts_.try_emplace(text, &text).first->second;
+            break;
+        }
+        case Value::Kind::kTexts:
+            cell.texts = plain.texts;
+            break;
+        default:
+            cell.integer = plain.integer;
+    }
+}
+
+Value AttributeColumn::value(size_t at) const {
+    const Cell& cell = cells_[at];
+    Value value;
+    value.kind = cell.kind;
+    switch (cell.kind) {
+        case Value::Kind::kNumber:
+            value.number = cell.number;
+            break;
+        case Value::Kind::kText:
+            value.text = *cell.text;
+            break;
+        case Value::Kind::kTexts:
+            value.texts = cell.texts;
+            break;
+        default:
+            value.integer = cell.integer;
+    }
+    return value;
+}
+
 RunList::RunList(std::vector<SelectedRun> runs) : runs_(std::move(runs)) {
-    memory_bytes_ = kColumnsMax * runs_.size() * sizeof(const AttributeValue*);
+    constexpr size_t kCellBytes = 16;         // of an attribute
+    constexpr size_t kSummaryPlaceBytes = 6;  // with a share of the page
+    memory_bytes_ =
+        runs_.size() * (kColumnsMax * (kCellBytes + kSummaryPlaceBytes) + sizeof(uint64_t));
+    ids_.reserve(runs_.size());
     for (size_t i = 0; i < runs_.size(); ++i) {
         runs_[i].place = static_cast<uint32_t>(i);
         memory_bytes_ += memory_of(runs_[i]);
+        ids_.push_back(runs_[i].run->id);
     }
+    std::ranges::sort(ids_);
+    ids_.erase(std::unique(ids_.begin(), ids_.end()), ids_.end());
 }
 
 RunList::~RunList() = default;
 
-std::shared_ptr<const RunList::AttributeColumn> RunList::find_column(
-    const std::string& name) const {
-    return columns_.with([&](const Columns& columns) {
+std::shared_ptr<const AttributeColumn> RunList::find_column(const std::string& name) const {
+    return columns_.with([&](const auto& columns) {
         const auto at = columns.find(name);
         return at == columns.end() ? nullptr : at->second;
     });
 }
 
-std::shared_ptr<const RunList::AttributeColumn> RunList::make_column(
-    const std::string& name) const {
+std::shared_ptr<const AttributeColumn> RunList::make_column(const std::string& name) const {
     auto made = std::make_shared<AttributeColumn>();
     made->reserve(runs_.size());
     for (const SelectedRun& selected : runs_) {
@@ -66,12 +115,31 @@ std::shared_ptr<const RunList::AttributeColumn> RunList::make_column(
         const auto at = all.find(name);
         made->push_back(at == all.end() ? nullptr : &at->second);
     }
-    Columns gone;  // freed when nobody is kept waiting
-    return columns_.with([&](Columns& columns) {
+    made->finish();
+    Columns<AttributeColumn> gone;  // freed when nobody is kept waiting
+    return columns_.with([&](auto& columns) {
         if (columns.size() == kColumnsMax && !columns.contains(name)) {
             gone.insert(columns.extract(columns.begin()));
         }
         return columns.try_emplace(name, std::move(made)).first->second;
+    });
+}
+
+std::shared_ptr<const SummaryPlaces> RunList::find_summaries(const std::string& metric) const {
+    return summaries_.with([&](const auto& summaries) {
+        const auto at = summaries.find(metric);
+        return at == summaries.end() ? nullptr : at->second;
+    });
+}
+
+void RunList::keep_summaries(const std::string& metric,
+                             std::shared_ptr<const SummaryPlaces> places) const {
+    Columns<SummaryPlaces> gone;
+    summaries_.with([&](auto& summaries) {
+        if (summaries.size() == kColumnsMax && !summaries.contains(metric)) {
+            gone.insert(summaries.extract(summaries.begin()));
+        }
+        std::swap(summaries[metric], places);
     });
 }
 

@@ -4,33 +4,67 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/io/guarded.h"
 #include "engine/model/attribute.h"
 #include "query/ast.h"
+#include "query/value.h"
 
 namespace stepdb {
 
 class Catalog;
+class SummaryPlaces;
 struct SelectedRun;
+
+// What each run of a list has of one attribute, close together: to look into a hundred thousand
+// runs takes most of the time of a table of them. Texts and sets stay the runs' own, which outlive
+// the column.
+class AttributeColumn {
+  public:
+    void reserve(size_t runs) { cells_.reserve(runs); }
+    // Null: nothing.
+    void push_back(const AttributeValue* value);
+    // No more comes.
+    void finish() { texts_.clear(); }
+
+    size_t size() const { return cells_.size(); }
+    Value value(size_t at) const;
+
+  private:
+    struct Cell {
+        Value::Kind kind = Value::Kind::kMissing;
+        union {
+            int64_t integer = 0;
+            double number;
+            const std::string* text;
+            const StringSet* texts;
+        };
+    };
+
+    std::vector<Cell> cells_;
+    // Of equal texts the first stands for all: most attributes have few, which stay at hand.
+    std::unordered_map<std::string_view, const std::string*> texts_;
+};
 
 // Runs as a query of nothing else binds them, each with its place here.
 class RunList {
   public:
-    // What each run has of an attribute; null: nothing.
-    using AttributeColumn = std::vector<const AttributeValue*>;
-
     explicit RunList(std::vector<SelectedRun> runs);
     ~RunList();
     RunList(const RunList&) = delete;
     RunList& operator=(const RunList&) = delete;
 
     const std::vector<SelectedRun>& runs() const { return runs_; }
+    // Of all runs, ascending, each once.
+    const std::vector<uint64_t>& ids() const { return ids_; }
     // With as many columns as it may get, without what the catalog has of the runs.
     size_t memory_bytes() const { return memory_bytes_; }
 
@@ -40,13 +74,22 @@ class RunList {
     // Looks into each run, and keeps what it finds in place of that of another name.
     std::shared_ptr<const AttributeColumn> make_column(const std::string& name) const;
 
+    // Where summaries of a metric of the runs were found last, in place of those of another metric.
+    // They may be of segments that are no longer there. Null if it is not known.
+    std::shared_ptr<const SummaryPlaces> find_summaries(const std::string& metric) const;
+    void keep_summaries(const std::string& metric,
+                        std::shared_ptr<const SummaryPlaces> places) const;
+
   private:
-    static constexpr size_t kColumnsMax = 8;
-    using Columns = std::map<std::string, std::shared_ptr<const AttributeColumn>>;
+    static constexpr size_t kColumnsMax = 6;  // of each kind
+    template <typename Column>
+    using Columns = std::map<std::string, std::shared_ptr<const Column>>;
 
     std::vector<SelectedRun> runs_;
+    std::vector<uint64_t> ids_;
     size_t memory_bytes_ = 0;
-    mutable Guarded<Columns> columns_;
+    mutable Guarded<Columns<AttributeColumn>> columns_;
+    mutable Guarded<Columns<SummaryPlaces>> summaries_;
 };
 
 class KnownRuns {

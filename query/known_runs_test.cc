@@ -34,8 +34,8 @@ std::shared_ptr<const Catalog> make_catalog(uint64_t runs) {
 
 std::vector<std::string> labels_of(const BoundQuery& bound) {
     std::vector<std::string> labels;
-    for (const SelectedRun& selected : bound.runs) {
-        labels.push_back(selected.label);
+    for (const SelectedRun* selected : bound.runs) {
+        labels.push_back(selected->label);
     }
     return labels;
 }
@@ -56,19 +56,24 @@ TEST(KnownRuns, AreThoseThatPatternsSelect) {
          {"runs p/*", "runs p/r1*, p/r2*, p/r3*, p/r11", "loss @ own(p/*) | last 1"}) {
         const Result<BoundQuery> plain = bind_query(parse_query(text).value(), catalog->runs());
         ASSERT_TRUE(plain) << plain.error().to_string();
+        std::shared_ptr<const RunList> list;
         for (const bool is_known : {false, true}) {
             const BoundQuery bound = bind_known(text, catalog, known);
             EXPECT_THAT(labels_of(bound), ElementsAreArray(labels_of(*plain))) << text;
-            EXPECT_EQ(bound.list != nullptr, is_known) << text;
+            ASSERT_NE(bound.list, nullptr) << text;
+            EXPECT_EQ(bound.list == list, is_known) << text;
+            list = bound.list;
             EXPECT_EQ(bound.scopes[0].count, bound.runs.size());
             for (size_t i = 0; i < bound.runs.size(); ++i) {
-                EXPECT_EQ(bound.runs[i].order, plain->runs[i].order);
-                EXPECT_EQ(bound.runs[i].own, plain->runs[i].own);
-                EXPECT_EQ(bound.runs[i].place, is_known ? i : SelectedRun::kNoPlace);
+                EXPECT_EQ(bound.runs[i]->order, plain->runs[i]->order);
+                EXPECT_EQ(bound.runs[i]->own, plain->runs[i]->own);
+                EXPECT_EQ(bound.runs[i]->place, i);
+                EXPECT_EQ(plain->runs[i]->place, SelectedRun::kNoPlace);
             }
         }
     }
-    EXPECT_NE(bind_known("loss @ p/* | last 1", catalog, known).list, nullptr);
+    EXPECT_EQ(bind_known("loss @ p/* | last 1", catalog, known).list,
+              bind_known("runs p/*", catalog, known).list);
     EXPECT_EQ(bind_known("runs p/r55*", catalog, known).runs.size(), 11U);
     EXPECT_EQ(bind_known("runs p/r55*", catalog, known).list, nullptr) << "these are few";
 }
@@ -76,14 +81,15 @@ TEST(KnownRuns, AreThoseThatPatternsSelect) {
 TEST(KnownRuns, AreOfOneCatalog) {
     const auto catalog = make_catalog(300);
     KnownRuns known;
-    bind_known("runs p/*", catalog, known);
-    EXPECT_NE(bind_known("runs p/*", catalog, known).list, nullptr);
+    const auto list = bind_known("runs p/*", catalog, known).list;
+    EXPECT_EQ(bind_known("runs p/*", catalog, known).list, list);
     Catalog changed = *catalog;
     changed.put_run(make_run(301, "r2b"));
     const auto later = std::make_shared<const Catalog>(std::move(changed));
-    EXPECT_EQ(bind_known("runs p/*", later, known).list, nullptr);
-    EXPECT_EQ(bind_known("runs p/*", later, known).runs.size(), 301U);
-    EXPECT_NE(bind_known("runs p/*", later, known).list, nullptr);
+    const BoundQuery changed_list = bind_known("runs p/*", later, known);
+    EXPECT_NE(changed_list.list, list);
+    EXPECT_EQ(changed_list.runs.size(), 301U);
+    EXPECT_EQ(bind_known("runs p/*", later, known).list, changed_list.list);
     EXPECT_EQ(bind_known("runs p/*", catalog, known).runs.size(), 300U);
 }
 
@@ -98,10 +104,12 @@ TEST(KnownRuns, AttributesOfAListAreThoseOfItsRuns) {
     ASSERT_NE(column, nullptr);
     EXPECT_EQ(bound.list->find_column("config/id"), column);
     EXPECT_EQ(bound.list->make_column("config/id"), column);
-    for (const SelectedRun& selected : bound.runs) {
-        const Attributes& all = selected.run->all_attributes();
+    for (const SelectedRun* selected : bound.runs) {
+        const Attributes& all = selected->run->all_attributes();
         const auto at = all.find("config/id");
-        EXPECT_EQ((*column)[selected.place], at == all.end() ? nullptr : &at->second);
+        const Value expected = at == all.end() ? Value() : Value::of_attribute(at->second);
+        EXPECT_EQ(column->value(selected->place).kind, expected.kind);
+        EXPECT_EQ(column->value(selected->place).to_text(), expected.to_text());
     }
     // Names have no end, what is kept has.
     size_t columns = 0;
@@ -140,9 +148,9 @@ TEST(KnownRuns, ManyListsAreBoundedTogether) {
     for (int number = 0; number < kTexts; ++number) {
         Result<Query> query = parse_query(text(number));
         ASSERT_TRUE(query);
-        BoundQuery bound = bind_query(*query, catalog->runs()).value();
+        const BoundQuery bound = bind_query(*query, catalog->runs()).value();
         known.keep(catalog, std::get<RunsQuery>(query->what).runs,
-                   std::make_shared<const RunList>(std::move(bound.runs)));
+                   std::make_shared<const RunList>(*bound.found.front()));
     }
     const auto is_known = [&](int number) {
         const Result<Query> query = parse_query(text(number));

@@ -84,7 +84,7 @@ Result<Selection> Selector::select() {
 }
 
 Status Selector::add_run(size_t run) {
-    const SelectedRun& selected = bound_.runs[run];
+    const SelectedRun& selected = *bound_.runs[run];
     if (all_exact_) {
         return add_named(run);
     }
@@ -103,7 +103,7 @@ Status Selector::add_named(size_t run) {
     const size_t before = selection_.series.size();
     for (size_t i = 0; i < matchers_.size(); ++i) {
         const std::string& name = *matchers_[i].exact();
-        const auto axis = source_.find_metric(bound_.runs[run].view(), name);
+        const auto axis = source_.find_metric(bound_.runs[run]->view(), name);
         if (axis) {
             TRY(add(run, i, name, *axis, {}));
         }
@@ -117,7 +117,7 @@ Status Selector::add_named(size_t run) {
 Status Selector::add_listed(size_t run) {
     const size_t before = selection_.series.size();
     std::vector<Capture> captured;
-    for (MetricInfo& metric : source_.metrics(bound_.runs[run].view())) {
+    for (MetricInfo& metric : source_.metrics(bound_.runs[run]->view())) {
         for (size_t i = 0; i < matchers_.size(); ++i) {
             if (matchers_[i].matches(metric.name, captured)) {
                 TRY(add(run, i, metric.name, metric.axis, captured));
@@ -200,7 +200,7 @@ Status Selector::add(size_t run, size_t pattern, std::string metric, Axis axis,
 // Those of the metric, and of its run.
 std::vector<Capture> Selector::captures_of(size_t run, const std::vector<Capture>& captured) const {
     std::vector<Capture> captures = captured;
-    for (const Capture& capture : bound_.runs[run].captures) {
+    for (const Capture& capture : bound_.runs[run]->captures) {
         if (std::ranges::find(captures, capture.name, &Capture::name) == captures.end()) {
             captures.push_back(capture);
         }
@@ -228,14 +228,14 @@ Error Selector::metric_not_found(const Pattern& pattern) const {
     constexpr size_t kRunsAsked = 20;
     std::vector<std::string> names;
     for (size_t i = 0; i < std::min(scope_.count, kRunsAsked); ++i) {
-        const SelectedRun& selected = bound_.runs[scope_.first + i];
+        const SelectedRun& selected = *bound_.runs[scope_.first + i];
         for (MetricInfo& metric : source_.metrics(selected.view())) {
             names.push_back(std::move(metric.name));
         }
     }
     std::vector<const SelectedRun*> runs;
     for (size_t i = 0; i < scope_.count; ++i) {
-        runs.push_back(&bound_.runs[scope_.first + i]);
+        runs.push_back(bound_.runs[scope_.first + i]);
     }
     const std::string where = name_runs(runs);
     return query_error(bound_.query.text, pattern.span,
@@ -275,7 +275,7 @@ bool stands_before(const Series& a, const Series& b) {
 }
 
 const std::string& run_label(const BoundQuery& bound, const Series& series) {
-    return series.run_label.empty() ? bound.runs[series.run].label : series.run_label;
+    return series.run_label.empty() ? bound.runs[series.run]->label : series.run_label;
 }
 
 Result<Selection> select_series(const BoundQuery& bound, RunScope scope,

@@ -12,9 +12,12 @@
 
 #include "engine/base/result.h"
 #include "engine/base/task.h"
+#include "engine/kept_summaries.h"
 #include "engine/snapshot.h"
 
 namespace stepdb {
+
+class RunList;  // query/known_runs.h
 
 // What is known of a project as a whole.
 struct ProjectInfo {
@@ -49,6 +52,17 @@ class SeriesSource {
         static_cast<void>(view);
         static_cast<void>(metric);
         return std::nullopt;
+    }
+    // Those of one metric of all runs of a list, which outlives them; null if nothing is known that
+    // could make it quicker than one by one, or as long as `may_look` is false and it is not known
+    // at once.
+    virtual std::unique_ptr<KeptSummaries> kept_summaries(const RunList& list,
+                                                          const std::string& metric,
+                                                          bool may_look) {
+        static_cast<void>(list);
+        static_cast<void>(metric);
+        static_cast<void>(may_look);
+        return nullptr;
     }
     virtual Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric,
                                                             std::optional<KeyRange> known) = 0;

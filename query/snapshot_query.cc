@@ -35,6 +35,28 @@ class SnapshotQuery::Source final : public SeriesSource {
     std::optional<SeriesSummary> kept_summary(RunView view, std::string_view metric) override {
         return reader_.kept_summary(view, metric);
     }
+    std::unique_ptr<KeptSummaries> kept_summaries(const RunList& list, const std::string& metric,
+                                                  bool may_look) override {
+        if (const auto known = list.find_summaries(metric)) {
+            if (auto kept = reader_.kept_summaries(known)) {
+                return kept;
+            }
+        }
+        if (!may_look) {
+            return nullptr;
+        }
+        std::vector<RunView> views;
+        views.reserve(list.runs().size());
+        for (const SelectedRun& selected : list.runs()) {
+            views.push_back(selected.view());
+        }
+        auto found = reader_.find_summary_places(views, metric);
+        if (found == nullptr) {
+            return nullptr;
+        }
+        list.keep_summaries(metric, found);
+        return reader_.kept_summaries(std::move(found));
+    }
     Task<Result<std::optional<KeyRange>>> key_range(RunView view, std::string_view metric,
                                                     std::optional<KeyRange> known) override {
         return reader_.key_range(view, metric, known);

@@ -44,8 +44,8 @@ class AttributesAnswer : public Answer {
         const auto& runs = context_.bound.runs;
         for (; at_ < runs.size() && block.rows() < kResultBatchRows; ++at_) {
             for (const auto& [name, value] :
-                 all_attributes(runs[at_], context_.source, context_.now_us)) {
-                block.column(0).append_text(runs[at_].label);
+                 all_attributes(*runs[at_], context_.source, context_.now_us)) {
+                block.column(0).append_text(runs[at_]->label);
                 block.column(1).append_text(name);
                 block.column(2).append_text(type_word(attribute_type(value)));
                 block.column(3).append_text(Value::of_attribute(value).to_text());

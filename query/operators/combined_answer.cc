@@ -166,7 +166,7 @@ Status Grouper::add(std::string name, bool is_attribute, SourceSpan span) {
 std::set<std::string> Grouper::attribute_names() const {
     std::set<std::string> names;
     for (const Series& series : context_.selection.series) {
-        for (const auto& attribute : context_.bound.runs[series.run].run->all_attributes()) {
+        for (const auto& attribute : context_.bound.runs[series.run]->run->all_attributes()) {
             names.insert(attribute.first);
         }
     }
@@ -177,7 +177,7 @@ std::set<std::string> Grouper::attribute_names() const {
 bool Grouper::varies(const std::string& attribute) const {
     std::optional<Value> first;
     for (const Series& series : context_.selection.series) {
-        Value value = find_attribute(context_.bound.runs[series.run], attribute, context_.source,
+        Value value = find_attribute(*context_.bound.runs[series.run], attribute, context_.source,
                                      context_.now_us);
         if (!first) {
             first = std::move(value);

@@ -179,7 +179,7 @@ std::optional<double> elapsed_seconds(std::optional<int64_t> start_us, int64_t t
 Value ExpressionEvaluator::compute(uint32_t at, ExpressionRow& row,
                                    std::optional<uint32_t>& wanted) {
     const BoundNode& node = plan_.nodes()[at];
-    const SelectedRun& selected = context_.bound.runs[row.run];
+    const SelectedRun& selected = *context_.bound.runs[row.run];
     switch (node.kind) {
         case BoundNode::Kind::kLiteral:
             return literal_value(node.literal);
@@ -212,12 +212,14 @@ Value ExpressionEvaluator::compute(uint32_t at, ExpressionRow& row,
     return statistic_value(found.summary, found.axis, node);
 }
 
+// Of a list's runs so many are asked about before something is found out for all.
+constexpr size_t kShareAsked = 16;
+
 // The column of an attribute of very many runs; null if there is none, and looking into this run is
 // what is to be done. It is made for whoever asks about a good part of the runs, not for a few
 // rows.
-const RunList::AttributeColumn* ExpressionEvaluator::find_column(uint32_t node,
-                                                                 const SelectedRun& selected) {
-    constexpr size_t kShareAsked = 16;
+const AttributeColumn* ExpressionEvaluator::find_column(uint32_t node,
+                                                        const SelectedRun& selected) {
     const std::string& name = plan_.nodes()[node].attribute;
     if (selected.place == SelectedRun::kNoPlace || name.starts_with(kSystemPrefix)) {
         return nullptr;
@@ -236,16 +238,15 @@ const RunList::AttributeColumn* ExpressionEvaluator::find_column(uint32_t node,
 }
 
 Value ExpressionEvaluator::compute_attribute(uint32_t node, const SelectedRun& selected) {
-    if (const RunList::AttributeColumn* const column = find_column(node, selected)) {
-        const AttributeValue* const value = (*column)[selected.place];
-        return value == nullptr ? Value() : Value::of_attribute(*value);
+    if (const AttributeColumn* const column = find_column(node, selected)) {
+        return column->value(selected.place);
     }
     return find_attribute(selected, plan_.nodes()[node].attribute, context_.source,
                           context_.now_us);
 }
 
 Value ExpressionEvaluator::compute_field(RowField field, const ExpressionRow& row) {
-    const SelectedRun& selected = context_.bound.runs[row.run];
+    const SelectedRun& selected = *context_.bound.runs[row.run];
     const Run& run = *selected.run;
     switch (field) {
         case RowField::kRun:
@@ -320,7 +321,7 @@ Value ExpressionEvaluator::compute_condition(const BoundNode& node, ExpressionRo
     if (node.op == Operator::kTag) {
         Value tags;
         tags.kind = Value::Kind::kTexts;
-        tags.texts = tags_of_run(context_.bound.runs[row.run]);
+        tags.texts = tags_of_run(*context_.bound.runs[row.run]);
         return Value::of_bool(matches(tags, *node.matcher));
     }
     const Value left = compute(node.operands[0], row, wanted);
@@ -393,12 +394,18 @@ bool ExpressionEvaluator::find_kept(uint32_t wanted, ExpressionRow& row) {
         (is_own && row.series->calculation != nullptr)) {
         return false;
     }
-    const SelectedRun& selected = context_.bound.runs[row.run];
-    const std::optional<SeriesSummary> kept =
-        is_own || source.has_captures
-            ? context_.source.kept_summary(selected.view(),
-                                           is_own ? row.series->metric : metric_of(source, row))
-            : context_.source.kept_summary(selected.view(), source.metric);
+    const SelectedRun& selected = *context_.bound.runs[row.run];
+    std::optional<SeriesSummary> kept;
+    if (is_own || source.has_captures) {
+        kept = context_.source.kept_summary(selected.view(),
+                                            is_own ? row.series->metric : metric_of(source, row));
+    } else {
+        KeptSummaries* const listed = find_listed(wanted, selected);
+        kept = listed == nullptr ? std::nullopt : listed->find(selected.place, selected.run);
+        if (!kept) {
+            kept = context_.source.kept_summary(selected.view(), source.metric);
+        }
+    }
     if (!kept) {
         return false;
     }
@@ -407,9 +414,26 @@ bool ExpressionEvaluator::find_kept(uint32_t wanted, ExpressionRow& row) {
     return true;
 }
 
+// Those of a metric of very many runs, likewise.
+KeptSummaries* ExpressionEvaluator::find_listed(uint32_t wanted, const SelectedRun& selected) {
+    if (selected.place == SelectedRun::kNoPlace) {
+        return nullptr;
+    }
+    const RunList& list = *context_.bound.list;
+    listed_summaries_.resize(plan_.sources().size());
+    ListedSummaries& listed = listed_summaries_[wanted];
+    ++listed.asked;
+    const bool is_worth_it = listed.asked == list.runs().size() / kShareAsked + 1;
+    if (listed.kept == nullptr && (listed.asked == 1 || is_worth_it)) {
+        listed.kept =
+            context_.source.kept_summaries(list, plan_.sources()[wanted].metric, is_worth_it);
+    }
+    return listed.kept.get();
+}
+
 Task<Status> ExpressionEvaluator::fetch(const ExpressionSource& source, ExpressionRow& row,
                                         SeriesSummary& found) {
-    const SelectedRun& selected = context_.bound.runs[row.run];
+    const SelectedRun& selected = *context_.bound.runs[row.run];
     if (const auto damage = context_.source.damage(selected.view())) {
         co_return make_error(damage->code(), "run {}: {}", selected.run->path(), damage->message());
     }
@@ -491,86 +515,6 @@ void ExpressionEvaluator::keep_points(uint32_t condition, ExpressionRow& row, Po
     points.keys.resize(kept);
     points.times.resize(kept);
     points.values.resize(kept);
-}
-
-// The summary of the one point that is meant, or of none.
-Task<Result<Summary>> ExpressionEvaluator::find_at(const Series& series, const AtPlace& place) {
-    constexpr int64_t kAnyTime = std::numeric_limits<int64_t>::min();
-    KeyRange keys;
-    if (place.axis == AtTerm::Axis::kStep) {
-        keys.first = key_of_step(place.number);
-        if (series.axis == Axis::kTimed) {
-            co_return Summary();
-        }
-        co_return co_await first_point(series, keys, kAnyTime);
-    }
-    if (place.axis == AtTerm::Axis::kTime) {
-        keys.first = series.axis == Axis::kTimed ? place.time_us : kKeyMin;
-        co_return co_await first_point(series, keys, place.time_us);
-    }
-    Series axis;
-    axis.run = series.run;
-    axis.metric = place.metric;
-    const SelectedRun& selected = context_.bound.runs[series.run];
-    const std::optional<Axis> kind = context_.source.find_metric(selected.view(), place.metric);
-    if (!kind) {
-        co_return Summary();
-    }
-    axis.axis = *kind;
-    const Result<Summary> reached = co_await find_reached(axis, place.number);
-    if (!reached || reached->points() == 0) {
-        co_return reached;
-    }
-    if (axis.axis == series.axis) {
-        keys.first = reached->first.key;
-        co_return co_await first_point(series, keys, kAnyTime);
-    }
-    keys.first = series.axis == Axis::kTimed ? reached->first.time : kKeyMin;
-    co_return co_await first_point(series, keys, reached->first.time);
-}
-
-// The first point whose value is at least `number`.
-Task<Result<Summary>> ExpressionEvaluator::find_reached(const Series& series, double number) {
-    const std::unique_ptr<SeriesCursor> cursor = make_scan(context_, series, KeyRange());
-    Points batch;
-    while (true) {
-        const Result<bool> more = co_await cursor->next(batch);
-        if (!more) {
-            co_return more.error();
-        }
-        if (!*more) {
-            co_return Summary();
-        }
-        for (size_t i = 0; i < batch.size(); ++i) {
-            if (batch.values[i] >= number) {
-                co_return stepdb::summarize(std::span(batch.keys).subspan(i, 1),
-                                            std::span(batch.times).subspan(i, 1),
-                                            std::span(batch.values).subspan(i, 1));
-            }
-        }
-    }
-}
-
-Task<Result<Summary>> ExpressionEvaluator::first_point(const Series& series, KeyRange keys,
-                                                       int64_t time_min) {
-    const std::unique_ptr<SeriesCursor> cursor = make_scan(context_, series, keys);
-    Points batch;
-    while (true) {
-        const Result<bool> more = co_await cursor->next(batch);
-        if (!more) {
-            co_return more.error();
-        }
-        if (!*more) {
-            co_return Summary();
-        }
-        for (size_t i = 0; i < batch.size(); ++i) {
-            if (batch.times[i] >= time_min) {
-                co_return stepdb::summarize(std::span(batch.keys).subspan(i, 1),
-                                            std::span(batch.times).subspan(i, 1),
-                                            std::span(batch.values).subspan(i, 1));
-            }
-        }
-    }
 }
 
 void ExpressionEvaluator::append_notes() {

@@ -98,7 +98,7 @@ class ExpressionEvaluator {
     // there is no value.
     Value compute(uint32_t node, ExpressionRow& row, std::optional<uint32_t>& wanted);
     Value compute_attribute(uint32_t node, const SelectedRun& selected);
-    const RunList::AttributeColumn* find_column(uint32_t node, const SelectedRun& selected);
+    const AttributeColumn* find_column(uint32_t node, const SelectedRun& selected);
     Value compute_field(RowField field, const ExpressionRow& row);
     Value count_metrics(const SelectedRun& selected);
     Value compute_operator(const BoundNode& node, ExpressionRow& row,
@@ -107,6 +107,7 @@ class ExpressionEvaluator {
                             std::optional<uint32_t>& wanted);
 
     bool find_kept(uint32_t source, ExpressionRow& row);
+    KeptSummaries* find_listed(uint32_t source, const SelectedRun& selected);
     Task<Status> fetch(const ExpressionSource& source, ExpressionRow& row, SeriesSummary& found);
     Task<Result<Summary>> summarize_when(const Series& series, uint32_t when, ExpressionRow row);
     Task<Result<Summary>> find_at(const Series& series, const AtPlace& place);
@@ -120,10 +121,16 @@ class ExpressionEvaluator {
     std::map<std::string, Uncounted> uncounted_;
     // Of an attribute of runs in the bound query's list.
     struct ListedAttribute {
-        std::shared_ptr<const RunList::AttributeColumn> column;  // null: not known
+        std::shared_ptr<const AttributeColumn> column;  // null: not known
         size_t asked = 0;
     };
     std::vector<ListedAttribute> listed_;  // by node
+    // Of a metric of these runs.
+    struct ListedSummaries {
+        std::unique_ptr<KeptSummaries> kept;  // null: not known
+        size_t asked = 0;
+    };
+    std::vector<ListedSummaries> listed_summaries_;  // by source
 };
 
 }  // namespace stepdb

@@ -7,7 +7,7 @@ namespace stepdb {
 JoinedMetrics::JoinedMetrics(ExecutionContext& context, const ExpressionPlan& plan,
                              const Series& series)
     : context_(context) {
-    const SelectedRun& selected = context.bound.runs[series.run];
+    const SelectedRun& selected = *context.bound.runs[series.run];
     for (const JoinedMetric& joined : plan.joined()) {
         Metric& metric = metrics_.emplace_back();
         metric.series.run = series.run;

@@ -18,10 +18,8 @@ class NameCheck {
   public:
     NameCheck(const ExpressionPlan& plan, const ExecutionContext& context)
         : plan_(plan), context_(context) {
-        for (const std::vector<SelectedRun>* runs : {&context.bound.runs, &context.left_out}) {
-            for (const SelectedRun& selected : *runs) {
-                runs_.push_back(&selected);
-            }
+        for (const auto* runs : {&context.bound.runs, &context.left_out}) {
+            runs_.insert(runs_.end(), runs->begin(), runs->end());
         }
     }
 

@@ -77,7 +77,7 @@ Task<Result<std::optional<KeyRange>>> measure_keys(ExecutionContext& context, co
     }
     if (pipeline.steps.empty() && series.calculation == nullptr) {
         // The ends of the series tell without reading it.
-        const SelectedRun& selected = context.bound.runs[series.run];
+        const SelectedRun& selected = *context.bound.runs[series.run];
         if (pipeline.scan.first != kKeyMin || pipeline.scan.last != kKeyMax) {
             known.reset();
         }
@@ -122,7 +122,7 @@ Task<Result<Summary>> summarize(ExecutionContext& context, const Series& series,
             co_return goes_on.error();
         }
         Result<Summary> stored = co_await context.source.summarize(
-            context.bound.runs[series.run].view(), series.metric, pipeline.scan);
+            context.bound.runs[series.run]->view(), series.metric, pipeline.scan);
         if (!stored) {
             co_return name_series(stored.error(), context, series);
         }

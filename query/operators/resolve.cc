@@ -143,11 +143,11 @@ class PointExpressionBinder {
 
     bool is_metric(const std::string& name) const {
         const RunScope scope = context_.bound.scopes[query_.scope];
-        const auto has = [&](const SelectedRun& selected) {
-            return context_.source.find_metric(selected.view(), name).has_value();
+        const auto has = [&](const SelectedRun* selected) {
+            return context_.source.find_metric(selected->view(), name).has_value();
         };
         // Of a query without runs of its own those of its operands count.
-        const std::span<const SelectedRun> all = context_.bound.runs;
+        const std::span<const SelectedRun* const> all = context_.bound.runs;
         return std::ranges::any_of(
             query_.runs.empty() ? all : all.subspan(scope.first, scope.count), has);
     }
@@ -176,7 +176,7 @@ class PointExpressionBinder {
             bool is_found = false;
             for (const Series& series : all_) {
                 const auto axis = context_.source.find_metric(
-                    context_.bound.runs[series.run].view(), joined.metric);
+                    context_.bound.runs[series.run]->view(), joined.metric);
                 is_found = is_found || axis == std::optional(series.axis);
                 other = axis && *axis != series.axis ? &series : other;
             }

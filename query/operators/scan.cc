@@ -40,12 +40,12 @@ Error name_series(const Error& error, const ExecutionContext& context, const Ser
         error.code(),
         "{} of run {} cannot be read here: {}; restore the file from a backup, or ask "
         "for what is not in it",
-        printable(series.metric), context.bound.runs[series.run].label, error.message());
+        printable(series.metric), context.bound.runs[series.run]->label, error.message());
 }
 
 std::unique_ptr<SeriesCursor> make_scan(ExecutionContext& context, const Series& series,
                                         KeyRange range) {
-    const SelectedRun& selected = context.bound.runs[series.run];
+    const SelectedRun& selected = *context.bound.runs[series.run];
     return std::make_unique<Scan>(
         context, series, context.source.open_series(selected.view(), series.metric, range));
 }

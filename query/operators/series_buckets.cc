@@ -175,7 +175,7 @@ Task<Status> SeriesBuckets::fill_from_store(const Series& series, KeyRange range
     if (range.empty()) {
         co_return Status();
     }
-    const SelectedRun& selected = context_->bound.runs[series.run];
+    const SelectedRun& selected = *context_->bound.runs[series.run];
     const std::unique_ptr<BucketScan> scan = context_->source.open_buckets(
         selected.view(), series.metric, range, BucketRow{grid_->edges(), buckets, needs_});
     while (true) {

@@ -214,7 +214,7 @@ class TableAnswer : public Answer {
     Task<Status> append_row(uint32_t number, ResultBlock& block) {
         ExpressionRow row;
         go_on_to(row, number);
-        block.column(0).append_text(context_.bound.runs[row.run].label);
+        block.column(0).append_text(context_.bound.runs[row.run]->label);
         if (is_of_series()) {
             block.column(1).append_text(row.series->metric);
         }

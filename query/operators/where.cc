@@ -57,11 +57,11 @@ Task<Status> filter_runs(ExecutionContext& context, const Expression& condition,
     if (!chosen) {
         co_return chosen;
     }
-    std::vector<SelectedRun> kept;
+    std::vector<const SelectedRun*> kept;
     for (size_t i = 0; i < bound.runs.size(); ++i) {
         const bool is_out =
             i >= before.first && i < before.first + before.count && !stays[i - before.first];
-        (is_out ? context.left_out : kept).push_back(std::move(bound.runs[i]));
+        (is_out ? context.left_out : kept).push_back(bound.runs[i]);
     }
     const size_t gone = bound.runs.size() - kept.size();
     bound.runs = std::move(kept);
