@@ -25,6 +25,7 @@
 #include "engine/io/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/model/limits.h"
+#include "engine/model/rights.h"
 #include "engine/model/rows.h"
 #include "engine/snapshot.h"
 #include "engine/store_memory.h"
@@ -202,12 +203,14 @@ class Engine {
     // Of two sessions of one writer that open the same run, the one with the higher `connection`
     // may write to it, whichever opens it last: what a connection that was lost had sent may come
     // after what its successor sends. Connections count from 1 in the order in which they were
-    // made.
+    // made. Frames that `rights` does not cover are refused with kPermissionDenied; null covers
+    // everything.
     virtual std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink,
-                                                       uint64_t connection) = 0;
-    // The newest of all so far.
+                                                       uint64_t connection,
+                                                       std::shared_ptr<const Rights> rights) = 0;
+    // The newest of all so far, which may do everything.
     std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink) {
-        return open_session(writer, sink, 0);
+        return open_session(writer, sink, 0, nullptr);
     }
 
     // The runs and schemas as published. Cheap: shared until the catalog changes.

@@ -18,8 +18,8 @@ namespace {
 // What openers of a session hold.
 class CoreSession final : public WriteSession {
   public:
-    CoreSession(WritePath& write_path, const Id128& writer, OutcomeSink& sink, uint64_t connection)
-        : write_path_(write_path), session_(write_path.open_session(writer, sink, connection)) {}
+    CoreSession(WritePath& write_path, std::shared_ptr<WritePath::Session> session)
+        : write_path_(write_path), session_(std::move(session)) {}
     ~CoreSession() override { write_path_.close_session(*session_); }
 
     uint64_t submit(Bytes frame) override { return write_path_.submit(session_, frame); }
@@ -75,8 +75,10 @@ EngineCore::~EngineCore() {
 }
 
 std::unique_ptr<WriteSession> EngineCore::open_session(const Id128& writer, OutcomeSink& sink,
-                                                       uint64_t connection) {
-    return std::make_unique<CoreSession>(write_path_, writer, sink, connection);
+                                                       uint64_t connection,
+                                                       std::shared_ptr<const Rights> rights) {
+    return std::make_unique<CoreSession>(
+        write_path_, write_path_.open_session(writer, sink, connection, std::move(rights)));
 }
 
 std::shared_ptr<const Catalog> EngineCore::catalog() const {

@@ -46,7 +46,8 @@ class EngineCore final : public Engine, private LogWriter::Owner {
 
     using Engine::open_session;
     std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink,
-                                               uint64_t connection) override;
+                                               uint64_t connection,
+                                               std::shared_ptr<const Rights> rights) override;
     std::shared_ptr<const Catalog> catalog() const override;
     std::shared_ptr<const Snapshot> snapshot(std::span<const uint64_t> runs) const override;
     Task<Status> flush() override;

@@ -211,7 +211,7 @@ TEST_F(EngineTest, AnOldConnectionDoesNotFenceTheNewOne) {
     TestWriter next(writer);
     store_.set_sessions(
         [&, connection = uint64_t{2}](const Id128& id, OutcomeSink& sink) mutable {
-            return store_.engine().open_session(id, sink, connection--);
+            return store_.engine().open_session(id, sink, connection--, nullptr);
         },
         {});
     next.connect(store_);  // the second connection that was made

@@ -26,10 +26,13 @@ WritePath::~WritePath() {
 }
 
 std::shared_ptr<WritePath::Session> WritePath::open_session(const Id128& writer, OutcomeSink& sink,
-                                                            uint64_t connection) {
+                                                            uint64_t connection,
+                                                            std::shared_ptr<const Rights> rights) {
     const uint64_t id = connection == 0 ? next_session_ : connection;
     next_session_ = std::max(next_session_, id + 1);
-    return std::make_shared<Session>(id, writer, sink);
+    auto session = std::make_shared<Session>(id, writer, sink);
+    session->rights = std::move(rights);
+    return session;
 }
 
 void WritePath::close_session(Session& session) {
@@ -157,6 +160,7 @@ RecordHeader WritePath::record_header(const Session& session) const {
 
 Result<WritePath::Accepted> WritePath::accept_schema(Session& session, Bytes frame) {
     TRY_ASSIGN(const SchemaFrame part, SchemaFrame::decode(frame_body(frame)));
+    TRY(check_right(session.rights.get(), Right::kWrite, part.project));
     TRY(check_room());
     TRY(check_id("project", part.project));
     std::vector<std::byte> whole_frame;
@@ -228,6 +232,8 @@ void WritePath::drop_partial_schema(Session& session) {
 
 Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes frame) {
     TRY_ASSIGN(const OpenRunFrame open, OpenRunFrame::decode(frame_body(frame)));
+    // All else that changes a run names a handle, which only this frame gives out.
+    TRY(check_right(session.rights.get(), Right::kWrite, open.project));
     TRY(check_room());
     TRY(check_id("project", open.project));
     TRY(check_id("run", open.run));

@@ -36,7 +36,8 @@ class WritePath {
     }
 
     std::shared_ptr<Session> open_session(const Id128& writer, OutcomeSink& sink,
-                                          uint64_t connection);
+                                          uint64_t connection,
+                                          std::shared_ptr<const Rights> rights);
     // The session's frames stay; its outcomes go nowhere from now on.
     void close_session(Session& session);
     uint64_t submit(const std::shared_ptr<Session>& session, Bytes frame);

@@ -80,6 +80,7 @@ Result<uint32_t> WritePath::check_life(const Run& run, FrameType type, Bytes bod
 
 Result<WritePath::Accepted> WritePath::accept_set_retention(Session& session, Bytes frame) {
     TRY_ASSIGN(const SetRetentionFrame set, SetRetentionFrame::decode(frame_body(frame)));
+    TRY(check_right(session.rights.get(), Right::kAdmin, set.project));
     TRY(check_room());
     TRY(check_resident(set.project.size() + 100));
     Accepted accepted;

@@ -25,7 +25,8 @@ struct WritePath::Session {
 
     uint64_t id;
     Id128 writer;
-    OutcomeSink* sink;  // null once closed
+    OutcomeSink* sink;                     // null once closed
+    std::shared_ptr<const Rights> rights;  // null: everything
     uint64_t ordinals = 0;
     std::unordered_map<uint32_t, Handle> handles;
     // Schemas that come in pieces, by hash; at most one at a time is under way.

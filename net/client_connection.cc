@@ -65,6 +65,9 @@ Result<std::unique_ptr<ClientConnection>> ClientConnection::connect(const Client
                                                                     ClientEvents& events) {
     std::unique_ptr<ClientConnection> connection(new ClientConnection(options, events));
     TRY(connection->open_socket());
+    if (options.tls.is_wanted) {
+        TRY(connection->shake_hands());
+    }
     TRY(connection->say_hello());
     return connection;
 }
@@ -103,6 +106,43 @@ Status ClientConnection::open_socket() {
     return make_error(ErrorCode::kUnavailable,
                       "cannot connect to {}:{}: {} (is `stepdb serve` running there?)",
                       options_.host, options_.port, error_text(refused));
+}
+
+Status ClientConnection::shake_hands() {
+    TRY_ASSIGN(const auto context, TlsContext::for_client(options_.tls.ca_file));
+    TRY_ASSIGN(tls_, TlsSocket::connect(*context, socket_, options_.host));
+    const auto end = std::chrono::steady_clock::now() + options_.connect_time_max;
+    for (;;) {
+        const TlsStep::State state = tls_->shake_hands().state;
+        if (state == TlsStep::State::kDone) {
+            return {};
+        }
+        if (state == TlsStep::State::kEnded || tls_->was_cut()) {
+            return make_error(ErrorCode::kUnavailable,
+                              "no TLS with {}:{}: the connection was cut ({})", options_.host,
+                              options_.port, tls_->why());
+        }
+        if (state == TlsStep::State::kFailed) {
+            return make_error(ErrorCode::kPermissionDenied,
+                              "no TLS with {}:{}: {} (its certificate has to name {} and be signed "
+                              "by an authority known here or in the file of --tls-ca; a server "
+                              "without TLS takes the address without stepdbs://)",
+                              options_.host, options_.port, tls_->why(), options_.host);
+        }
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            end - std::chrono::steady_clock::now());
+        pollfd ready = {};
+        ready.fd = socket_;
+        ready.events = state == TlsStep::State::kWaitReadable ? POLLIN : POLLOUT;
+        const int count = left.count() <= 0 ? 0 : ::poll(&ready, 1, static_cast<int>(left.count()));
+        if (count == 0) {
+            return make_error(
+                ErrorCode::kUnavailable,
+                "no TLS with {}:{} within {} ms; does a StepDB server with TLS listen "
+                "there?",
+                options_.host, options_.port, options_.connect_time_max.count());
+        }
+    }
 }
 
 Status ClientConnection::say_hello() {
@@ -173,6 +213,13 @@ void ClientConnection::send_later(Bytes bytes) {
 
 Result<size_t> ClientConnection::send_some(Bytes bytes) {
     size_t taken = 0;
+    if (tls_ != nullptr) {
+        const TlsStep step = tls_->write(bytes);
+        if (step.state == TlsStep::State::kEnded || step.state == TlsStep::State::kFailed) {
+            return lost(tls_->why());
+        }
+        return step.bytes;
+    }
     while (taken < bytes.size()) {
         const ssize_t count =
             ::send(socket_, bytes.data() + taken, bytes.size() - taken, MSG_NOSIGNAL);
@@ -196,7 +243,25 @@ Result<size_t> ClientConnection::send_some(Bytes bytes) {
     return taken;
 }
 
+Status ClientConnection::write_some_tls() {
+    while (unsent_bytes_ > 0) {
+        const Bytes bytes = unsent_.front().bytes.subspan(front_sent_);
+        TRY_ASSIGN(const size_t sent, send_some(bytes));
+        unsent_bytes_ -= sent;
+        front_sent_ += sent;
+        if (sent < bytes.size()) {
+            return {};
+        }
+        front_sent_ = 0;
+        unsent_.pop_front();
+    }
+    return {};
+}
+
 Status ClientConnection::write_some() {
+    if (tls_ != nullptr) {
+        return write_some_tls();
+    }
     constexpr size_t kPiecesMax = 64;
     while (unsent_bytes_ > 0) {
         std::array<iovec, kPiecesMax> pieces;
@@ -238,16 +303,37 @@ Status ClientConnection::write_some() {
     return {};
 }
 
+ssize_t ClientConnection::receive(MutableBytes space) {
+    if (tls_ == nullptr) {
+        return recv(socket_, space.data(), space.size(), 0);
+    }
+    const TlsStep step = tls_->read(space);
+    tls_wants_write_ = step.state == TlsStep::State::kWaitWritable;
+    switch (step.state) {
+        case TlsStep::State::kDone:
+            return static_cast<ssize_t>(step.bytes);
+        case TlsStep::State::kEnded:
+            return 0;
+        case TlsStep::State::kFailed:
+            errno = EPROTO;
+            return -1;
+        default:
+            errno = EAGAIN;
+            return -1;
+    }
+}
+
 Status ClientConnection::read_some(bool& got_bytes) {
     const MutableBytes space = stream_.prepare();
-    const ssize_t bytes = recv(socket_, space.data(), space.size(), 0);
+    const ssize_t bytes = receive(space);
     got_bytes = bytes > 0;
     if (bytes < 0 && (errno == EAGAIN || errno == EINTR)) {
         stream_.commit(0);
         return {};
     }
     if (bytes <= 0) {
-        return lost(bytes == 0 ? "the server closed it" : error_text(errno));
+        const bool is_tls = bytes < 0 && errno == EPROTO && tls_ != nullptr;
+        return lost(bytes == 0 ? "the server closed it" : is_tls ? tls_->why() : error_text(errno));
     }
     stream_.commit(static_cast<size_t>(bytes));
     received_bytes_ += static_cast<uint64_t>(bytes);
@@ -283,9 +369,15 @@ Result<bool> ClientConnection::wait(std::chrono::microseconds time_max, int wake
         return *failed_;
     }
     TRY(write_some());
+    if (tls_ != nullptr && tls_->has_pending()) {
+        bool got_bytes = false;
+        TRY(read_some(got_bytes));
+        return true;
+    }
     std::array<pollfd, 2> ready = {};
     ready[0].fd = socket_;
-    ready[0].events = static_cast<short>(POLLIN | (unsent_bytes_ == 0 ? 0 : POLLOUT));
+    const bool wants_write = unsent_bytes_ != 0 || tls_wants_write_;
+    ready[0].events = static_cast<short>(POLLIN | (wants_write ? POLLOUT : 0));
     ready[1].fd = wake;  // none if negative
     ready[1].events = POLLIN;
     const timespec limit = to_timespec(time_max);

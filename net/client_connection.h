@@ -6,6 +6,8 @@
 // is closed.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -17,6 +19,7 @@
 #include "engine/base/result.h"
 #include "net/frame_stream.h"
 #include "net/message.h"
+#include "net/tls.h"
 
 namespace stepdb {
 
@@ -28,6 +31,7 @@ struct ClientOptions {
     Id128 writer;  // zero: reads only
     std::string name = "stepdb client";
     std::string token;
+    TlsChoice tls;
     // Sent and not yet answered; a send of Client above it waits.
     size_t unanswered_bytes_max = 32U << 20U;
     // Without a byte from the server for so long while waiting for one, the connection is given up.
@@ -58,7 +62,8 @@ class ClientConnection {
     // Small frames gather to this before they are sent, so that a row a frame costs no system call.
     static constexpr size_t kSendBytes = 64U << 10U;
 
-    // Connects and says hello. kUnavailable naming host and port, or the server's refusal.
+    // Connects, shakes hands if TLS is wanted, and says hello. kUnavailable naming host and port,
+    // kPermissionDenied if the server's certificate is not to be trusted, or the server's refusal.
     // `events` outlives the connection.
     static Result<std::unique_ptr<ClientConnection>> connect(const ClientOptions& options,
                                                              ClientEvents& events);
@@ -103,11 +108,15 @@ class ClientConnection {
         : options_(options), events_(events) {}
 
     Status open_socket();
+    Status shake_hands();
     Status say_hello();
     Error lost(const std::string& why);
     // Bytes the socket took.
     Result<size_t> send_some(Bytes bytes);
     Status write_some();
+    Status write_some_tls();
+    // As recv(2), which it is without TLS.
+    ssize_t receive(MutableBytes space);
     Status read_some(bool& got_bytes);
     Status handle(const ReceivedFrame& frame);
     Status check_ordinal(const ReceivedFrame& frame) const;
@@ -116,6 +125,8 @@ class ClientConnection {
     ClientOptions options_;
     ClientEvents& events_;
     int socket_ = -1;
+    std::unique_ptr<TlsSocket> tls_;  // null: without
+    bool tls_wants_write_ = false;    // before it can read on
     std::optional<Error> failed_;
     HelloOkMessage server_;
     bool has_heard_ = false;  // a whole frame came

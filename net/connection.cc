@@ -31,6 +31,11 @@ Connection::Connection(Socket socket, const SessionServices& services, const Ser
       on_closed_(std::move(on_closed)),
       session_(services, [this] { wake(); }) {}
 
+Status Connection::use_tls(const TlsContext& context) {
+    TRY_ASSIGN(tls_, TlsSocket::accept(context, socket_.native_handle()));
+    return {};
+}
+
 void Connection::start(Time now) {
     now_ = started_ = last_bytes_ = frame_since_ = now;
     ErrorStatus ignored;
@@ -59,6 +64,9 @@ void Connection::pump() {
     if (!is_writing_ && session_.has_output()) {
         write_next();
     }
+    if (is_closed_) {
+        return;
+    }
     if (!is_writing_ && session_.finished()) {
         begin_linger();
     }
@@ -71,12 +79,19 @@ void Connection::pump() {
 
 void Connection::wait_readable() {
     is_waiting_readable_ = true;
-    socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const ErrorStatus& status) {
+    auto on_ready = [self = shared_from_this()](const ErrorStatus& status) {
         self->is_waiting_readable_ = false;
         if (!status && !self->is_closed_) {
             self->on_readable();
         }
-    });
+    };
+    if (tls_ != nullptr && !is_lingering_ && tls_->has_pending()) {
+        asio::post(socket_.get_executor(),
+                   [on_ready = std::move(on_ready)] { on_ready(ErrorStatus()); });
+        return;
+    }
+    const bool wants_write = std::exchange(reading_wants_write_, false);
+    socket_.async_wait(wants_write ? Socket::wait_write : Socket::wait_read, std::move(on_ready));
 }
 
 void Connection::on_readable() {
@@ -88,6 +103,9 @@ void Connection::on_readable() {
         }
         return;
     }
+    if (tls_ != nullptr && !is_heard_ && refuse_without_tls()) {
+        return pump();
+    }
     const size_t turns = kTurnBytesMax / FrameStream::kReadBytesMax;
     for (size_t turn = 0; turn < turns && session_.wants_input(); ++turn) {
         if (!read_once()) {
@@ -97,42 +115,110 @@ void Connection::on_readable() {
     pump();
 }
 
+// A client that speaks no TLS is told so in its own words, and nothing else: what it sends is not
+// looked at.
+bool Connection::refuse_without_tls() {
+    std::byte first{};
+    ErrorStatus status;
+    const size_t bytes = socket_.receive(asio::buffer(&first, 1), Socket::message_peek, status);
+    is_heard_ = bytes != 0;
+    if (bytes == 0 || may_begin_tls(first)) {
+        return false;
+    }
+    if (is_writing_) {  // in TLS, which it does not understand
+        close();
+        return true;
+    }
+    tls_.reset();
+    session_.shut_down(Error(ErrorCode::kPermissionDenied,
+                             "this server speaks TLS only; write its address as "
+                             "stepdbs://HOST:PORT (any token that this connection has sent could "
+                             "be read on the way)"));
+    return true;
+}
+
+TlsStep Connection::read_some(MutableBytes space) {
+    if (tls_ != nullptr) {
+        return tls_->read(space);
+    }
+    TlsStep step;
+    ErrorStatus status;
+    step.bytes = socket_.read_some(asio::buffer(space.data(), space.size()), status);
+    if (would_block(status)) {
+        step.state = TlsStep::State::kWaitReadable;
+    } else if (status) {
+        step.state = status == asio::error::eof ? TlsStep::State::kEnded : TlsStep::State::kFailed;
+    }
+    return step;
+}
+
 // False when there is nothing more to read now.
 bool Connection::read_once() {
     const MutableBytes space = session_.prepare();
-    ErrorStatus status;
-    const size_t bytes = socket_.read_some(asio::buffer(space.data(), space.size()), status);
-    if (would_block(status)) {
-        session_.commit(0);
-        return false;
+    const TlsStep step = read_some(space);
+    switch (step.state) {
+        case TlsStep::State::kDone:
+            got_bytes_ = true;
+            session_.commit(step.bytes);
+            return step.bytes == space.size();
+        case TlsStep::State::kWaitReadable:
+        case TlsStep::State::kWaitWritable:
+            reading_wants_write_ = step.state == TlsStep::State::kWaitWritable;
+            session_.commit(0);
+            return false;
+        case TlsStep::State::kEnded:
+            session_.end_input();
+            return false;
+        case TlsStep::State::kFailed:
+            close();
+            return false;
     }
-    if (status == asio::error::eof) {
-        session_.end_input();
-        return false;
-    }
-    if (status) {
-        close();
-        return false;
-    }
-    got_bytes_ = true;
-    session_.commit(bytes);
-    return bytes == space.size();
+    return false;
 }
 
 void Connection::write_next() {
     writing_ = session_.take_output();
     is_writing_ = true;
+    if (tls_ != nullptr) {
+        written_ = 0;
+        return write_tls();
+    }
     asio::async_write(socket_, asio::buffer(writing_),
                       [self = shared_from_this()](const ErrorStatus& status, size_t) {
-                          self->is_writing_ = false;
                           if (status) {
+                              self->is_writing_ = false;
                               self->close();
                           } else {
-                              self->session_.output_sent();
-                              self->writing_ = std::vector<std::byte>();
+                              self->on_written();
                               self->pump();
                           }
                       });
+}
+
+void Connection::write_tls() {
+    const TlsStep step = tls_->write(Bytes(writing_).subspan(written_));
+    written_ += step.bytes;
+    if (step.state == TlsStep::State::kDone) {
+        on_written();
+        return wake();  // others have their turn
+    }
+    if (step.state == TlsStep::State::kEnded || step.state == TlsStep::State::kFailed) {
+        is_writing_ = false;
+        return close();
+    }
+    const bool wants_read = step.state == TlsStep::State::kWaitReadable;
+    socket_.async_wait(wants_read ? Socket::wait_read : Socket::wait_write,
+                       [self = shared_from_this()](const ErrorStatus& status) {
+                           if (!status && !self->is_closed_) {
+                               self->write_tls();
+                           }
+                       });
+}
+
+void Connection::on_written() {
+    is_writing_ = false;
+    session_.output_sent();
+    writing_ = std::vector<std::byte>();
 }
 
 // Closing a socket with unread bytes resets it, and the reset may overtake the error that says why.
@@ -140,6 +226,9 @@ void Connection::write_next() {
 void Connection::begin_linger() {
     is_lingering_ = true;
     linger_since_ = now_;
+    if (tls_ != nullptr) {
+        tls_->say_goodbye();
+    }
     ErrorStatus ignored;
     socket_.shutdown(Socket::shutdown_send, ignored);
 }
@@ -158,9 +247,17 @@ bool Connection::drain_once() {
     return true;
 }
 
-void Connection::shut_down(const Error& reason) {
+void Connection::refuse(const Error& reason) {
     session_.shut_down(reason);
     wake();
+}
+
+void Connection::shut_down(const Error& reason) {
+    refuse(reason);
+    if (is_shaking_hands()) {
+        // Not at once: the caller may be going through all connections.
+        asio::post(socket_.get_executor(), [self = shared_from_this()] { self->close(); });
+    }
 }
 
 void Connection::close() {
@@ -176,6 +273,7 @@ void Connection::close() {
 
 void Connection::check_deadlines(Time now) {
     now_ = now;
+    session_.check_access();
     session_.probe_peer();
     if (std::exchange(got_bytes_, false) || !is_waiting_readable_) {
         last_bytes_ = now;  // or we are the one that does not read
@@ -190,7 +288,9 @@ void Connection::check_deadlines(Time now) {
         }
         return;
     }
-    if (!session_.said_hello() && now - started_ >= options_.hello_time_max) {
+    if (is_shaking_hands() && now - started_ >= options_.hello_time_max) {
+        close();  // it can be told nothing
+    } else if (!session_.said_hello() && now - started_ >= options_.hello_time_max) {
         shut_down(make_error(ErrorCode::kUnavailable, "no hello within {} ms",
                              options_.hello_time_max.count()));
     } else if (session_.is_within_frame() && now - last_bytes_ >= options_.stall_time_max) {

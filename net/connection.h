@@ -11,6 +11,7 @@
 
 #include "net/server.h"
 #include "net/session.h"
+#include "net/tls.h"
 
 namespace stepdb {
 
@@ -23,11 +24,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Connection(Socket socket, const SessionServices& services, const ServerOptions& options,
                std::function<void(Connection&)> on_closed);
 
+    // Before start(): speaks TLS. It has shaken hands by the time until which it has to say hello.
+    Status use_tls(const TlsContext& context);
+
     void start(Time now);
     // Reads and writes whatever the session has or takes; soon, not at once.
     void wake();
-    // Answers what is in flight, tells the peer and closes.
+    // Answers what is in flight, tells the peer and closes. One that is still shaking hands can be
+    // told nothing.
     void shut_down(const Error& reason);
+    // The same for one that has just begun, which is given the time to shake hands so as to hear
+    // it.
+    void refuse(const Error& reason);
     void close();
     // Called now and then; closes what has passed a deadline.
     void check_deadlines(Time now);
@@ -36,8 +44,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void pump();
     void wait_readable();
     void on_readable();
+    bool refuse_without_tls();
     bool read_once();
+    TlsStep read_some(MutableBytes space);
     void write_next();
+    void write_tls();
+    void on_written();
+    bool is_shaking_hands() const { return tls_ != nullptr && !tls_->has_shaken_hands(); }
     void begin_linger();
     bool drain_once();
 
@@ -45,8 +58,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const ServerOptions& options_;
     std::function<void(Connection&)> on_closed_;
     Session session_;
+    std::unique_ptr<TlsSocket> tls_;  // null: without
     std::vector<std::byte> writing_;
-    Time now_;  // of the last tick
+    size_t written_ = 0;  // of these, with TLS
+    Time now_;            // of the last tick
     Time started_;
     Time last_bytes_;
     Time frame_since_;           // when the frame that is being received was seen first
@@ -54,6 +69,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Time linger_since_;
     bool is_waking_ = false;
     bool is_waiting_readable_ = false;
+    bool reading_wants_write_ = false;  // TLS has to write before it can read on
+    bool is_heard_ = false;             // something came
     bool is_writing_ = false;
     bool is_lingering_ = false;
     bool is_closed_ = false;

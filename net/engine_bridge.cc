@@ -36,8 +36,12 @@ class EngineBridge::Crossing : public OutcomeSink,
                                public std::enable_shared_from_this<EngineBridge::Crossing> {
   public:
     Crossing(const EngineBridge& bridge, const Id128& writer, OutcomeSink& sink,
-             uint64_t connection)
-        : bridge_(bridge), writer_(writer), connection_(connection), sink_(&sink) {}
+             uint64_t connection, std::shared_ptr<const Rights> rights)
+        : bridge_(bridge),
+          writer_(writer),
+          connection_(connection),
+          rights_(std::move(rights)),
+          sink_(&sink) {}
 
     // --- Net thread ---
 
@@ -110,7 +114,7 @@ class EngineBridge::Crossing : public OutcomeSink,
     // it, so that no frame is held twice for long.
     void submit_taken() {
         if (!session_) {
-            session_ = bridge_.engine_.open_session(writer_, *this, connection_);
+            session_ = bridge_.engine_.open_session(writer_, *this, connection_, rights_);
             self_ = shared_from_this();
         }
         while (!taken_.empty()) {
@@ -184,6 +188,7 @@ class EngineBridge::Crossing : public OutcomeSink,
     const EngineBridge& bridge_;
     const Id128 writer_;
     const uint64_t connection_;
+    const std::shared_ptr<const Rights> rights_;
     OutcomeSink* sink_;           // net thread; null once the channel is given up
     std::function<void()> done_;  // set on the net thread before the engine's hears of it
 
@@ -233,8 +238,10 @@ class EngineBridge::Channel : public WriteChannel {
 };
 
 std::unique_ptr<WriteChannel> EngineBridge::open(const Id128& writer, OutcomeSink& sink,
-                                                 uint64_t connection) {
-    return std::make_unique<Channel>(std::make_shared<Crossing>(*this, writer, sink, connection));
+                                                 uint64_t connection,
+                                                 std::shared_ptr<const Rights> rights) {
+    return std::make_unique<Channel>(
+        std::make_shared<Crossing>(*this, writer, sink, connection, std::move(rights)));
 }
 
 }  // namespace stepdb

@@ -20,8 +20,8 @@ class EngineBridge : public WriteChannels {
     EngineBridge(Engine& engine, Executor& engine_side, Executor& net_side)
         : engine_(engine), engine_side_(engine_side), net_side_(net_side) {}
 
-    std::unique_ptr<WriteChannel> open(const Id128& writer, OutcomeSink& sink,
-                                       uint64_t connection) override;
+    std::unique_ptr<WriteChannel> open(const Id128& writer, OutcomeSink& sink, uint64_t connection,
+                                       std::shared_ptr<const Rights> rights) override;
 
     // Engine::tick on the engine's side. Not after the server has ended.
     void tick() {

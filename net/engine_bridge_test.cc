@@ -42,7 +42,7 @@ struct Bridge : ::testing::Test {
     std::unique_ptr<WriteChannel> open() {
         Id128 writer;
         writer.bytes[0] = std::byte{1};
-        auto channel = bridge.open(writer, outcomes, 1);
+        auto channel = bridge.open(writer, outcomes, 1, nullptr);
         channel->submit(received(encode_schema_frame("demo", *test_schema())));
         channel->submit(received(test_open()));
         return channel;

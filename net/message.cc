@@ -182,7 +182,7 @@ Result<ErrorMessage> ErrorMessage::decode(Bytes body) {
     if (scope > static_cast<uint8_t>(ErrorScope::kFrame) || reserved != 0) {
         return bad_field("error", "scope", scope, "0 to 3 are known, and the next bytes are zero");
     }
-    if (code == 0 || code > static_cast<uint8_t>(ErrorCode::kCancelled)) {
+    if (code == 0 || code > static_cast<uint8_t>(ErrorCode::kPermissionDenied)) {
         return bad_field("error", "code", code, "1 to 10 are known");
     }
     error.scope = static_cast<ErrorScope>(scope);

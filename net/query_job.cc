@@ -150,7 +150,8 @@ void QueryJob::bind(const std::shared_ptr<const Catalog>& catalog) {
     if (!query) {
         return fail(query.error());
     }
-    Result<BoundQuery> bound = bind_query(*std::move(query), catalog, shared_.known_runs);
+    Result<BoundQuery> bound =
+        bind_query(*std::move(query), catalog, shared_.known_runs, asked_.rights);
     if (!bound) {
         return fail(bound.error());
     }

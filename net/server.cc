@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <list>
+#include <map>
 #include <optional>
 #include <unordered_map>
 
@@ -27,6 +28,23 @@ using asio::ip::tcp;
 constexpr int kListenBacklog = 4096;
 // Connections above the limit that are being told so; further ones are closed without a word.
 constexpr size_t kRefusedConnectionsMax = 64;
+// The same for one address.
+constexpr size_t kAddressRefusedMax = 8;
+
+// What connections of one machine have in common: a single IPv6 host has a whole network of 64
+// bits.
+asio::ip::address network_of(const asio::ip::address& address) {
+    if (!address.is_v6()) {
+        return address;
+    }
+    const asio::ip::address_v6 v6 = address.to_v6();
+    if (v6.is_v4_mapped()) {
+        return asio::ip::make_address_v4(asio::ip::v4_mapped, v6);
+    }
+    asio::ip::address_v6::bytes_type bytes = v6.to_bytes();
+    std::fill(bytes.begin() + 8, bytes.end(), uint8_t{0});
+    return asio::ip::address_v6(bytes);
+}
 
 class NetExecutor : public Executor {
   public:
@@ -66,6 +84,7 @@ class AsioServer : public Server {
     void accept_next();
     void on_accepted(tcp::socket socket);
     void on_closed(Connection& connection);
+    void forget(const asio::ip::address& network);
     void schedule_tick();
     void on_tick();
     void begin_stop();
@@ -86,6 +105,7 @@ class AsioServer : public Server {
     QueryService* queries_ = nullptr;
     std::optional<SessionServices> services_;
     std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+    std::map<asio::ip::address, size_t> by_network_;  // connections, refused ones too
     std::atomic<size_t> connection_count_ = 0;
     bool is_stopping_ = false;
     bool is_finished_ = false;
@@ -128,6 +148,7 @@ void AsioServer::run(Engine& engine, Executor& engine_side, QueryService& querie
     services_->store = engine.store_id();
     services_->server_name = options_.name;
     services_->limits = options_.session;
+    services_->access = options_.access;
     queries_ = &queries;
     accept_next();
     schedule_tick();
@@ -172,19 +193,45 @@ void AsioServer::accept_next() {
 }
 
 void AsioServer::on_accepted(tcp::socket socket) {
-    if (connections_.size() >= options_.connections_max + kRefusedConnectionsMax) {
+    ErrorStatus status;
+    const asio::ip::address network = network_of(socket.remote_endpoint(status).address());
+    const size_t from_there = ++by_network_[network];
+    if (status || connections_.size() >= options_.connections_max + kRefusedConnectionsMax ||
+        from_there > options_.address_connections_max + kAddressRefusedMax) {
+        forget(network);
         return;
     }
-    const auto connection = std::make_shared<Connection>(
-        std::move(socket), *services_, options_, [this](Connection& closed) { on_closed(closed); });
+    const auto connection = std::make_shared<Connection>(std::move(socket), *services_, options_,
+                                                         [this, network](Connection& closed) {
+                                                             forget(network);
+                                                             on_closed(closed);
+                                                         });
+    if (options_.tls != nullptr && !connection->use_tls(*options_.tls)) {
+        forget(network);  // no memory for it
+        return;
+    }
     connections_.emplace(connection.get(), connection);
     connection_count_ = connections_.size();
     connection->start(std::chrono::steady_clock::now());
+    if (from_there > options_.address_connections_max) {
+        connection->refuse(make_error(
+            ErrorCode::kResourceExhausted,
+            "there are {} connections from {}, the limit for one address; close some, or start the "
+            "server with more --connections-per-address",
+            options_.address_connections_max, network.to_string()));
+    }
     if (connections_.size() > options_.connections_max) {
-        connection->shut_down(make_error(ErrorCode::kResourceExhausted,
-                                         "the server has {} connections, its limit; try again "
-                                         "later",
-                                         options_.connections_max));
+        connection->refuse(make_error(ErrorCode::kResourceExhausted,
+                                      "the server has {} connections, its limit; try again "
+                                      "later",
+                                      options_.connections_max));
+    }
+}
+
+void AsioServer::forget(const asio::ip::address& network) {
+    const auto at = by_network_.find(network);
+    if (--at->second == 0) {
+        by_network_.erase(at);
     }
 }
 
@@ -215,6 +262,9 @@ void AsioServer::on_tick() {
         all.push_back(connection);
     }
     const bool is_over = is_stopping_ && now - stop_since_ >= options_.stop_time_max;
+    if (options_.access != nullptr) {
+        options_.access->look();
+    }
     for (const auto& connection : all) {
         connection->check_deadlines(now);
         if (is_over) {

@@ -11,8 +11,10 @@
 #include "engine/base/result.h"
 #include "engine/engine.h"
 #include "engine/io/executor.h"
+#include "net/access.h"
 #include "net/query_service.h"
 #include "net/session.h"
+#include "net/tls.h"
 
 namespace stepdb {
 
@@ -23,6 +25,11 @@ struct ServerOptions {
     uint16_t port = 7420;  // 0 picks a free one
     std::string name = "stepdb";
     size_t connections_max = kConnectionsMax;
+    // Of these, from one address (of IPv6: one network of 64 bits), so that one machine cannot
+    // shut out all others.
+    size_t address_connections_max = kConnectionsMax / 2;
+    std::shared_ptr<TlsContext> tls;  // null: without TLS
+    Access* access = nullptr;         // outlives the server; null: everybody may do everything
     size_t receive_bytes_max = kReceiveBytesMax;
     size_t send_bytes_max = kReceiveBytesMax;
     SessionLimits session;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "net/session_reply.h"
+
 namespace stepdb {
 
 namespace {
@@ -10,127 +12,6 @@ namespace {
 constexpr size_t kReserveFrom = FrameStream::kReadBytesMin;
 
 }  // namespace
-
-// The sink of a query, or of the updates of one that is watched.
-class Session::Reply final : public ResultSink, public UpdateSink {
-  public:
-    Reply(Session& session, uint64_t request, uint64_t serial)
-        : session_(session), request_(request), serial_(serial) {}
-
-    uint64_t serial() const { return serial_; }
-    bool is_watch() const { return watch_ != nullptr; }
-    bool is_backup() const { return is_backup_; }
-
-    void start(QueryService& service, QueryText query) {
-        query_ = service.start(std::move(query), *this);
-    }
-    void watch(QueryService& service, QueryText query) {
-        watch_ = service.watch(std::move(query), *this);
-    }
-    void back_up(QueryService& service, std::string directory) {
-        is_backup_ = true;
-        query_ = service.backup(std::move(directory), *this);
-    }
-    void stop() {
-        query_.reset();
-        watch_.reset();
-    }
-    void abandon() {
-        if (query_ != nullptr) {
-            query_->note_client_gone();
-        }
-        stop();
-    }
-    // Whether it has a use for another block. A watch that is not read gets none: what it gets once
-    // it is read again is all that has changed since.
-    bool can_take_block() const {
-        return is_watch() ? is_waiting_ && unsent == 0
-                          : !is_short_ && unsent < kQueryBlocksUnsentMax;
-    }
-    void want_block() {
-        ++granted_;
-        ++unsent;
-        is_waiting_ = false;
-        if (is_watch()) {
-            watch_->want();
-        } else {
-            query_->want(1);
-        }
-    }
-    // Blocks wanted that have not come.
-    uint32_t granted() const { return granted_; }
-    // Blocks wanted that have not been sent.
-    uint32_t unsent = 0;
-    // It stands in the line of those that could take a block.
-    bool is_listed = false;
-
-    void on_waiting() override {
-        is_waiting_ = true;
-        session_.list_wanting(request_);
-        session_.grant_blocks();
-    }
-    void on_columns(std::vector<ResultColumn> columns) override {
-        put(encode_result_columns(columns, request_), false);
-    }
-    void on_block(ResultBlock block) override {
-        CHECK(granted_ > 0, "a block nobody wanted, request {}", request_);
-        --granted_;
-        Result<std::vector<std::byte>> frame = encode_result_block(block, request_);
-        if (!frame) {
-            --unsent;
-            session_.take_back_blocks(1);
-            on_error(frame.error());
-            return;
-        }
-        put(std::move(frame).value(), true);
-    }
-    void on_blocks_returned(uint32_t blocks) override {
-        CHECK(blocks <= granted_, "{} blocks returned of {}", blocks, granted_);
-        is_short_ = true;
-        granted_ -= blocks;
-        unsent -= blocks;
-        session_.take_back_blocks(blocks);
-        session_.grant_blocks();
-    }
-    void on_resumed() override {
-        is_short_ = false;
-        session_.list_wanting(request_);
-        session_.grant_blocks();
-    }
-    void on_update(ResultUpdate update) override {
-        // Of an update without rows it is what was wanted.
-        const bool was_wanted = granted_ > 0;
-        granted_ = 0;
-        put(encode_result_update(update, request_), was_wanted);
-    }
-    void on_end(QueryEnd end) override {
-        session_.end_query(request_, encode_result_end(end, request_));
-    }
-    void on_error(Error error) override {
-        session_.end_query(request_,
-                           encode_error(ErrorMessage(ErrorScope::kRequest, error), request_));
-    }
-    const void* asker() const override { return &session_; }
-
-  private:
-    void put(std::vector<std::byte> bytes, bool is_block) {
-        ResultFrame frame;
-        frame.bytes = std::move(bytes);
-        frame.serial = is_block ? serial_ : 0;
-        frame.request = request_;
-        session_.put_result(std::move(frame));
-    }
-
-    Session& session_;
-    uint64_t request_;
-    uint64_t serial_;
-    uint32_t granted_ = 0;
-    bool is_waiting_ = false;  // a watch: there is something to tell
-    bool is_short_ = false;    // a query: it waits for memory
-    bool is_backup_ = false;
-    std::unique_ptr<RunningQuery> query_;
-    std::unique_ptr<RunningWatch> watch_;
-};
 
 Session::Session(const SessionServices& services, std::function<void()> wake)
     : services_(services),
@@ -163,6 +44,7 @@ void Session::abandon() {
     ack_.reset();
     in_flight_.clear();
     last_words_.reset();
+    admission_ = Admission();
     services_.send.release(send_bytes_);
     send_bytes_ = 0;
     sending_bytes_ = 0;
@@ -234,6 +116,11 @@ void Session::handle_hello(const ReceivedFrame& frame) {
         fail(std::move(hello).error());
         return;
     }
+    const Status admitted = admit(*hello);
+    if (!admitted) {
+        fail(admitted.error());
+        return;
+    }
     writer_ = hello->writer;
     state_ = State::kOpen;
     HelloOkMessage answer;
@@ -241,6 +128,24 @@ void Session::handle_hello(const ReceivedFrame& frame) {
     answer.store = services_.store;
     answer.server = services_.server_name;
     put_control(encode_hello_ok(answer));
+}
+
+Status Session::admit(const HelloMessage& hello) {
+    if (services_.access != nullptr) {
+        TRY_ASSIGN(admission_, services_.access->admit(hello.token));
+    }
+    return {};
+}
+
+void Session::check_access() {
+    if (state_ != State::kOpen || services_.access == nullptr) {
+        return;
+    }
+    const Status allowed = services_.access->check(admission_);
+    if (!allowed) {
+        fail(allowed.error());
+        wake_();
+    }
 }
 
 void Session::handle_change(ReceivedFrame frame) {
@@ -252,7 +157,7 @@ void Session::handle_change(ReceivedFrame frame) {
         return;
     }
     if (!channel_) {
-        channel_ = services_.channels.open(writer_, *this, connection_);
+        channel_ = services_.channels.open(writer_, *this, connection_, admission_.rights);
     }
     const size_t bytes = frame.header.length + kFrameOverheadBytes;
     // What was reserved becomes what is charged.
@@ -299,10 +204,12 @@ Status Session::start_request(const ReceivedFrame& frame) {
     };
     if (frame.header.type == FrameType::kBackup) {
         TRY_ASSIGN(std::string directory, decode_backup(body));
+        TRY(check_store_right(admission_.rights.get(), "back up the store"));
         add_reply().back_up(services_.queries, std::move(directory));
         return {};
     }
     TRY_ASSIGN(QueryText query, decode_query(body));
+    query.rights = admission_.rights;
     if (frame.header.type == FrameType::kWatch) {
         add_reply().watch(services_.queries, std::move(query));
     } else {

@@ -19,6 +19,7 @@
 
 #include "engine/engine.h"
 #include "engine/model/limits.h"
+#include "net/access.h"
 #include "net/flow_budget.h"
 #include "net/frame_stream.h"
 #include "net/lean_queue.h"
@@ -56,8 +57,9 @@ struct SessionServices {
 
     WriteChannels& channels;
     QueryService& queries;
-    FlowBudget& receive;  // frames without outcome, and begun ones
-    FlowBudget& send;     // answers not yet sent
+    FlowBudget& receive;       // frames without outcome, and begun ones
+    FlowBudget& send;          // answers not yet sent
+    Access* access = nullptr;  // null: everybody may do everything
     Id128 store;
     std::string server_name = "stepdb";
     SessionLimits limits;
@@ -78,6 +80,9 @@ class Session : private OutcomeSink {
     void end_input();
     // Likewise from our side: everything in flight is answered, then `reason` is sent.
     void shut_down(Error reason);
+    // To be called now and then: ends the connection of a token that is not good any more. What was
+    // received of changes is still answered, queries are not.
+    void check_access();
     // To be called now and then: finds out whether a peer that will send nothing more has gone
     // altogether while its queries are computed. That shows only when something is sent to it, so
     // it gets an ack that it has already.
@@ -129,6 +134,7 @@ class Session : private OutcomeSink {
     // Of a query, a watch or a backup.
     void handle_request(const ReceivedFrame& frame);
     Status start_request(const ReceivedFrame& frame);
+    Status admit(const HelloMessage& hello);
     void list_wanting(uint64_t request);
     void cancel_those(bool (Reply::*is_one)() const, const Error& error);
     void refuse(ErrorScope scope, uint64_t number, const Error& error);
@@ -154,6 +160,7 @@ class Session : private OutcomeSink {
     FrameStream stream_;
     uint64_t frames_read_ = 0;
     Id128 writer_;
+    Admission admission_;
     std::unique_ptr<WriteChannel> channel_;  // made by the first changing frame
 
     // Changing frames without outcome: bytes by ordinal, the oldest first.

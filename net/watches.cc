@@ -19,7 +19,9 @@ using SharedAnswer = std::shared_ptr<const WholeAnswer>;
 using SharedDifference = std::shared_ptr<const AnswerDifference>;
 
 std::string key_of(const QueryText& query) {
-    std::string key = fmt::format("{}:{}", query.text.size(), query.text);
+    // Who may read other runs has another answer.
+    std::string key = query.rights == nullptr ? "" : query.rights->reading_key();
+    key += fmt::format("\n{}:{}", query.text.size(), query.text);
     for (const auto& [name, value] : query.parameters.values()) {
         key += fmt::format("{}:{}{}:{}", name.size(), name, value.size(), value);
     }

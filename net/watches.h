@@ -6,8 +6,8 @@
 //   difference to the answer before -> net side: on_waiting() to all that watch it
 //   want() -> query side: the next block of that difference, or of that to an older answer -> sink
 //
-// Nothing happens while nothing is published. A query of the same text and parameters is one watch,
-// computed once for all who watch it. What all watches compute is one asker's on the query threads,
+// Nothing happens while nothing is published. A query of the same text and parameters, by those who
+// may read the same, is one watch, computed once for all who watch it. What all watches compute is one asker's on the query threads,
 // at most half of each of them, and a watch that takes long is computed less often.
 //
 // On the net side, but for what posts itself elsewhere.
@@ -62,7 +62,7 @@ class Watches {
     void remove(Watch& watch);
 
     QueryShared& shared_;
-    std::map<std::string, std::shared_ptr<Watch>> watches_;  // by text and parameters
+    std::map<std::string, std::shared_ptr<Watch>> watches_;  // by text, parameters and rights
     // Those of which something may have changed, by when they may be computed.
     std::multimap<Time, std::shared_ptr<Watch>> due_;
     size_t computing_ = 0;  // or resting from it

@@ -27,9 +27,10 @@ class WriteChannels {
   public:
     virtual ~WriteChannels() = default;
     // `sink` outlives the channel and is not called within open, submit or flush. `connection` as
-    // for Engine::open_session.
+    // and `rights` as for Engine::open_session.
     virtual std::unique_ptr<WriteChannel> open(const Id128& writer, OutcomeSink& sink,
-                                               uint64_t connection) = 0;
+                                               uint64_t connection,
+                                               std::shared_ptr<const Rights> rights) = 0;
 
     // Of a connection that has just been made.
     uint64_t number_connection() { return ++connections_; }

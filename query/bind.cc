@@ -49,20 +49,71 @@ class RunsWithPrefix {
     std::string_view name_;
 };
 
-Error run_not_found(const Query& query, const RunPattern& pattern, const Catalog::RunMap& runs) {
-    std::vector<std::string> paths;
-    for (const auto& run : runs) {
-        paths.push_back(run->path());
+// The runs that whoever asks may read: no others exist for the rest of this file.
+class ReadableRuns {
+  public:
+    ReadableRuns(const Catalog::RunMap& runs, const Rights* rights)
+        : runs_(runs), rights_(rights) {}
+
+    // Calls `take` for those whose paths begin with `prefix`, in the order of their paths.
+    template <typename Take>
+    void for_each(std::string_view prefix, const Take& take) const {
+        const RunsWithPrefix range(runs_, prefix);
+        std::string_view project;  // the last one looked at
+        bool is_readable = false;
+        for (auto at = range.begin(); at != runs_.end() && range.contains(**at); ++at) {
+            const Run& run = **at;
+            if (run.project != project) {
+                project = run.project;
+                is_readable = may_read(rights_, project);
+            }
+            if (is_readable) {
+                take(*at);
+            }
+        }
     }
+    // Null if it is not there.
+    const std::shared_ptr<const Run>* find(const RunPath& path) const {
+        return may_read(rights_, path.project) ? runs_.find(path) : nullptr;
+    }
+    // A fork's parent, which is of its project.
+    std::shared_ptr<const Run> find_parent(const Run& fork) const {
+        const auto at = std::ranges::find_if(
+            runs_, [&](const auto& run) { return run->id == fork.fork_parent(); });
+        return fork.fork_parent() == 0 || at == runs_.end() ? nullptr : *at;
+    }
+    bool empty() const {
+        if (rights_ == nullptr) {
+            return runs_.empty();
+        }
+        bool has_any = false;
+        for_each("", [&](const auto&) { has_any = true; });
+        return !has_any;
+    }
+    // What is to be said if there is none.
+    std::string_view none() const {
+        return rights_ == nullptr || rights_->may_everywhere(Right::kRead)
+                   ? "the store has no runs"
+                   : "the store has no runs that this token may read";
+    }
+
+  private:
+    const Catalog::RunMap& runs_;
+    const Rights* rights_;
+};
+
+Error run_not_found(const Query& query, const RunPattern& pattern, const ReadableRuns& runs) {
+    std::vector<std::string> paths;
+    runs.for_each("", [&](const auto& run) { paths.push_back(run->path()); });
     return query_error(query.text, pattern.path.span,
                        fmt::format("there is no run '{}'{}", printable(pattern.path.text),
-                                   runs.empty() ? "; the store has no runs"
-                                                : did_you_mean(pattern.path.text, paths)),
+                                   paths.empty() ? fmt::format("; {}", runs.none())
+                                                 : did_you_mean(pattern.path.text, paths)),
                        ErrorCode::kNotFound);
 }
 
 Result<SelectedRun> select_named(const Query& query, const RunPattern& pattern,
-                                 const Catalog::RunMap& runs) {
+                                 const ReadableRuns& runs) {
     const std::string& path = pattern.path.text;
     const size_t slash = path.find('/');
     const std::string_view text = path;
@@ -85,15 +136,13 @@ Result<SelectedRun> select_named(const Query& query, const RunPattern& pattern,
 }
 
 // What a selected run was forked from, as it was pinned; nothing if it was not.
-std::optional<SelectedRun> parent_of(const SelectedRun& selected, const Catalog::RunMap& runs) {
+std::optional<SelectedRun> parent_of(const SelectedRun& selected, const ReadableRuns& runs) {
     const Attempt& first = selected.run->attempts.front();
-    const auto at = std::ranges::find_if(
-        runs, [&](const auto& run) { return run->id == selected.run->fork_parent(); });
-    if (selected.run->fork_parent() == 0 || at == runs.end()) {
+    SelectedRun parent;
+    parent.run = runs.find_parent(*selected.run);
+    if (parent.run == nullptr) {
         return std::nullopt;
     }
-    SelectedRun parent;
-    parent.run = *at;
     parent.attempt = first.parent_attempt;
     parent.label = parent.attempt == parent.run->newest_attempt().number
                        ? parent.run->path()
@@ -103,7 +152,7 @@ std::optional<SelectedRun> parent_of(const SelectedRun& selected, const Catalog:
 
 // Each of these runs becomes what it was forked from; those go that were not, or from an attempt
 // that was discarded. If none is left, the first of them says why.
-Status take_parents(const RunPattern& pattern, size_t from, const Catalog::RunMap& runs,
+Status take_parents(const RunPattern& pattern, size_t from, const ReadableRuns& runs,
                     BoundQuery& bound, std::vector<SelectedRun>& found) {
     std::vector<SelectedRun> parents;
     std::string without;
@@ -149,7 +198,7 @@ void leave_own(size_t from, std::vector<SelectedRun>& found) {
     }
 }
 
-Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, BoundQuery& bound,
+Status select_pattern(const RunPattern& pattern, const ReadableRuns& runs, BoundQuery& bound,
                       std::vector<SelectedRun>& found) {
     TRY_ASSIGN(const NameMatcher matcher, NameMatcher::compile(pattern.path, bound.query.text));
     if (matcher.exact() != nullptr) {
@@ -159,19 +208,20 @@ Status select_pattern(const RunPattern& pattern, const Catalog::RunMap& runs, Bo
     }
     const size_t before = found.size();
     std::vector<Capture> captures;
-    const RunsWithPrefix range(runs, matcher.prefix());
-    for (auto at = range.begin(); at != runs.end() && range.contains(**at); ++at) {
-        const std::shared_ptr<const Run>& run = *at;
+    runs.for_each(matcher.prefix(), [&](const std::shared_ptr<const Run>& run) {
         std::string path = run->path();
         if (matcher.matches(path, captures) &&
             (!pattern.attempt || has_attempt(*run, *pattern.attempt))) {
             found.push_back(select(run, std::move(path), pattern));
             found.back().captures = captures;
         }
+    });
+    if (found.size() != before) {
+        return {};
     }
     if (runs.empty()) {
-        bound.notes.assign(1, "the store has no runs");
-    } else if (found.size() == before) {
+        bound.notes.assign(1, std::string(runs.none()));
+    } else {
         bound.notes.push_back(fmt::format("no run matches '{}'{}", printable(pattern.path.text),
                                           pattern.attempt
                                               ? fmt::format(" with an attempt {}", *pattern.attempt)
@@ -235,7 +285,7 @@ void sort_naturally(std::vector<SelectedRun>& runs) {
 
 // The runs that the patterns select, in natural order and each once, behind those of other scopes.
 Result<std::vector<SelectedRun>> select_runs(const std::vector<RunPattern>& patterns,
-                                             const Catalog::RunMap& runs, BoundQuery& bound) {
+                                             const ReadableRuns& runs, BoundQuery& bound) {
     std::vector<SelectedRun> found;
     for (const RunPattern& pattern : patterns) {
         const size_t before = found.size();
@@ -257,9 +307,10 @@ Result<std::vector<SelectedRun>> select_runs(const std::vector<RunPattern>& patt
 
 // What queries are bound to.
 struct BoundTo {
-    const Catalog::RunMap& runs;
+    ReadableRuns runs;
     std::shared_ptr<const Catalog> catalog;  // null: of no catalog, and then nothing is known
     KnownRuns* known = nullptr;
+    std::string reading_key;  // Rights::reading_key()
 };
 
 void append_runs(const std::vector<SelectedRun>& found, BoundQuery& bound) {
@@ -273,7 +324,7 @@ void append_runs(const std::vector<SelectedRun>& found, BoundQuery& bound) {
 Status find_runs(const std::vector<RunPattern>& patterns, const BoundTo& to, BoundQuery& bound) {
     const bool may_be_known = to.known != nullptr && bound.runs.empty();  // places are in one list
     if (may_be_known) {
-        if (const KnownRuns::Runs known = to.known->find(to.catalog, patterns)) {
+        if (const KnownRuns::Runs known = to.known->find(to.catalog, patterns, to.reading_key)) {
             append_runs(known->runs(), bound);
             bound.list = known;
             return {};
@@ -284,7 +335,7 @@ Status find_runs(const std::vector<RunPattern>& patterns, const BoundTo& to, Bou
     if (may_be_known && bound.notes.size() == notes && to.known->are_enough(selected.size())) {
         bound.list = std::make_shared<const RunList>(std::move(selected));
         append_runs(bound.list->runs(), bound);
-        to.known->keep(to.catalog, patterns, bound.list);
+        to.known->keep(to.catalog, patterns, bound.list, to.reading_key);
         return {};
     }
     const auto found = std::make_shared<const std::vector<SelectedRun>>(std::move(selected));
@@ -340,12 +391,21 @@ std::vector<uint64_t> BoundQuery::run_ids() const {
 }
 
 Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs) {
-    return bind_to(std::move(query), {runs, nullptr, nullptr});
+    return bind_to(std::move(query), {ReadableRuns(runs, nullptr), nullptr, nullptr, ""});
 }
 
 Result<BoundQuery> bind_query(Query query, const std::shared_ptr<const Catalog>& catalog,
-                              KnownRuns& known) {
-    return bind_to(std::move(query), {catalog->runs(), catalog, &known});
+                              KnownRuns& known, std::shared_ptr<const Rights> rights) {
+    if (std::holds_alternative<StatsQuery>(query.what)) {
+        TRY(check_store_right(rights.get(), "ask for the statistics of the store"));
+    }
+    const std::string key = rights == nullptr ? "" : rights->reading_key();
+    Result<BoundQuery> bound = bind_to(
+        std::move(query), {ReadableRuns(catalog->runs(), rights.get()), catalog, &known, key});
+    if (bound) {
+        bound->rights = std::move(rights);
+    }
+    return bound;
 }
 
 Status resolve_fork(BoundQuery& bound) {

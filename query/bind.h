@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/model/rights.h"
 #include "engine/snapshot.h"
 #include "query/ast.h"
 #include "query/known_runs.h"
@@ -46,10 +47,11 @@ struct BoundQuery {
     std::vector<const SelectedRun*> runs;
     std::shared_ptr<const RunList> list;  // of those that have a place; null: none has
     std::vector<std::shared_ptr<const std::vector<SelectedRun>>> found;
-    std::vector<RunScope> scopes;     // by SeriesQuery::scope; of other queries one
-    std::vector<std::string> notes;   // for the user: patterns that matched nothing
-    std::vector<StoreFact> store;     // for `stats`, from whoever has the engine
-    std::optional<double> fork_step;  // see resolve_fork
+    std::vector<RunScope> scopes;          // by SeriesQuery::scope; of other queries one
+    std::vector<std::string> notes;        // for the user: patterns that matched nothing
+    std::vector<StoreFact> store;          // for `stats`, from whoever has the engine
+    std::optional<double> fork_step;       // see resolve_fork
+    std::shared_ptr<const Rights> rights;  // of who asks; null: to everything
 
     bool wants_store() const { return std::holds_alternative<StatsQuery>(query.what); }
     // For Engine::snapshot; each once.
@@ -59,9 +61,12 @@ struct BoundQuery {
 // kNotFound, with the place and the nearest spelling, for a run or attempt that is named and not
 // there; kInvalidArgument for a pattern that cannot be one.
 Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs);
-// The same of a catalog's runs; of many it looks into `known` first, and leaves them there.
+// The same of a catalog's runs; of many it looks into `known` first, and leaves them there. What
+// `rights` does not let its holder read is not there: named, it is kNotFound as what does not
+// exist is, and no message or note tells of it. kPermissionDenied if the query is about the store
+// and the holder may not ask.
 Result<BoundQuery> bind_query(Query query, const std::shared_ptr<const Catalog>& catalog,
-                              KnownRuns& known);
+                              KnownRuns& known, std::shared_ptr<const Rights> rights = nullptr);
 
 // Finds what `fork` stands for, if the query asks: the fork step of the first run named that has
 // one, among those that the query is about. kFailedPrecondition at its place if none has.

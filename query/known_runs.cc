@@ -13,8 +13,8 @@ namespace stepdb {
 namespace {
 
 // All that tells what patterns select.
-std::string written(const std::vector<RunPattern>& patterns) {
-    std::string text;
+std::string written(const std::vector<RunPattern>& patterns, std::string_view reading_key) {
+    std::string text = fmt::format("{}\n", reading_key);
     for (const RunPattern& pattern : patterns) {
         text += fmt::format("{} {} {} {}:{}\n", static_cast<int>(pattern.of),
                             static_cast<int>(pattern.path.kind),
@@ -144,8 +144,9 @@ void RunList::keep_summaries(const std::string& metric,
 }
 
 KnownRuns::Runs KnownRuns::find(const std::shared_ptr<const Catalog>& catalog,
-                                const std::vector<RunPattern>& patterns) {
-    const std::string text = written(patterns);
+                                const std::vector<RunPattern>& patterns,
+                                std::string_view reading_key) {
+    const std::string text = written(patterns, reading_key);
     std::list<Entry> gone;
     return entries_.with([&](std::list<Entry>& entries) -> Runs {
         Runs found;
@@ -164,9 +165,10 @@ KnownRuns::Runs KnownRuns::find(const std::shared_ptr<const Catalog>& catalog,
 }
 
 void KnownRuns::keep(const std::shared_ptr<const Catalog>& catalog,
-                     const std::vector<RunPattern>& patterns, Runs runs) {
+                     const std::vector<RunPattern>& patterns, Runs runs,
+                     std::string_view reading_key) {
     std::list<Entry> added(1);
-    added.front() = {catalog, written(patterns), std::move(runs)};
+    added.front() = {catalog, written(patterns, reading_key), std::move(runs)};
     size_t kept_bytes = added.front().memory_bytes();
     if (!are_enough(added.front().runs->runs().size()) || kept_bytes > kBytesMax) {
         return;

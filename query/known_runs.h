@@ -105,13 +105,15 @@ class KnownRuns {
     // Of all lists together: those of some hundred thousand runs.
     static constexpr size_t kBytesMax = 32U << 20U;
 
+    // `reading_key`: of who asks (Rights::reading_key()); patterns select what they may read.
     // Null if they are not known of this catalog. Lets go of what is of another: every query comes
     // here, and runs that were deleted shall not stay for their lists.
     Runs find(const std::shared_ptr<const Catalog>& catalog,
-              const std::vector<RunPattern>& patterns);
+              const std::vector<RunPattern>& patterns, std::string_view reading_key = "");
     // In place of those used longest ago; not if they are too few, or too many.
     void keep(const std::shared_ptr<const Catalog>& catalog,
-              const std::vector<RunPattern>& patterns, Runs runs);
+              const std::vector<RunPattern>& patterns, Runs runs,
+              std::string_view reading_key = "");
 
   private:
     struct Entry {

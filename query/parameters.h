@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/model/rights.h"
 #include "query/diagnostic.h"
 
 namespace stepdb {
@@ -47,6 +49,9 @@ struct QueryText {
 
     std::string text;
     QueryParameters parameters;
+    // Of whoever asks: what they may not read does not exist for them. Null: everything, as for a
+    // server without tokens and for who opens the store's files.
+    std::shared_ptr<const Rights> rights;
 };
 
 // The name in `$name`, if that is what the whole word is.

@@ -7,7 +7,8 @@ namespace stepdb {
 class SnapshotQuery::Source final : public SeriesSource {
   public:
     Source(FileSystem& files, const PreparedQuery& prepared)
-        : reader_(files, prepared.snapshot, prepared.memory, prepared.cache) {
+        : reader_(files, prepared.snapshot, prepared.memory, prepared.cache),
+          rights_(prepared.bound.rights) {
         reader_.take_views_of(*prepared.catalog);
     }
 
@@ -74,6 +75,9 @@ class SnapshotQuery::Source final : public SeriesSource {
         for (const auto& [name, age_us] : catalog.retention()) {
             projects[name].retention_us = age_us;
         }
+        std::erase_if(projects, [this](const auto& project) {
+            return !may_read(rights_.get(), project.first);
+        });
         std::vector<ProjectInfo> listed;
         listed.reserve(projects.size());
         for (auto& [name, project] : projects) {
@@ -89,6 +93,7 @@ class SnapshotQuery::Source final : public SeriesSource {
 
   private:
     SnapshotReader reader_;
+    const std::shared_ptr<const Rights> rights_;
 };
 
 void tell_store(const Engine& engine, const QueryFacts& queries, PreparedQuery& prepared) {

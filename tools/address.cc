@@ -13,6 +13,8 @@ namespace stepdb {
 
 namespace {
 
+constexpr std::string_view kPlainScheme = "stepdb://";
+constexpr std::string_view kTlsScheme = "stepdbs://";
 constexpr std::string_view kSizeLetters = "kmgt";
 
 Error bad_size(std::string_view text) {
@@ -28,8 +30,16 @@ bool Address::is_loopback() const {
 }
 
 Result<Address> parse_address(std::string_view text) {
-    const size_t colon = text.rfind(':');
+    const std::string_view whole = text;
     Address address;
+    for (const std::string_view scheme : {kPlainScheme, kTlsScheme}) {
+        if (text.starts_with(scheme)) {
+            text.remove_prefix(scheme.size());
+            address.tls = scheme == kTlsScheme;
+            break;
+        }
+    }
+    const size_t colon = text.rfind(':');
     if (colon != std::string_view::npos) {
         address.host = text.substr(0, colon);
         const std::string_view port = text.substr(colon + 1);
@@ -49,8 +59,9 @@ Result<Address> parse_address(std::string_view text) {
         }
     }
     return make_error(ErrorCode::kInvalidArgument,
-                      "'{}' is no address; write HOST:PORT, such as {} (IPv6 as [::1]:7420)",
-                      printable(text), kDefaultAddress);
+                      "'{}' is no address; write HOST:PORT, such as {} (IPv6 as [::1]:7420), with "
+                      "stepdbs:// before it for TLS",
+                      printable(whole), kDefaultAddress);
 }
 
 std::string format_address(std::string_view host, uint16_t port) {

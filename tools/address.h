@@ -14,12 +14,14 @@ inline constexpr std::string_view kDefaultAddress = "127.0.0.1:7420";
 struct Address {
     std::string host;  // without brackets
     uint16_t port = 0;
+    bool tls = false;  // stepdbs://
 
     // Only this machine can reach it.
     bool is_loopback() const;
 };
 
-// "127.0.0.1:7420", "localhost:0", "[::1]:7420".
+// "127.0.0.1:7420", "localhost:0", "[::1]:7420"; "stepdb://" may stand before it, and "stepdbs://"
+// asks for TLS.
 Result<Address> parse_address(std::string_view text);
 std::string format_address(std::string_view host, uint16_t port);
 

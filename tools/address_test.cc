@@ -5,20 +5,26 @@
 namespace stepdb::address_test {
 
 TEST(ParseAddress, TakesHostsAndPorts) {
-    const auto check = [](std::string_view text, std::string_view host, uint16_t port) {
+    const auto check = [](std::string_view text, std::string_view host, uint16_t port,
+                          bool tls = false) {
         const Result<Address> address = parse_address(text);
         ASSERT_TRUE(address) << text;
         EXPECT_EQ(address->host, host);
         EXPECT_EQ(address->port, port);
+        EXPECT_EQ(address->tls, tls);
     };
     check("127.0.0.1:7420", "127.0.0.1", 7420);
     check("localhost:0", "localhost", 0);
     check("[::1]:65535", "::1", 65535);
+    check("stepdb://host:1", "host", 1);
+    check("stepdbs://stepdb.example.org:7420", "stepdb.example.org", 7420, true);
+    check("stepdbs://[::1]:7420", "::1", 7420, true);
 }
 
 TEST(ParseAddress, RefusesOthersByName) {
     for (const std::string_view text : {"", "localhost", ":7420", "host:", "host:port",
-                                        "host:65536", "host:-1", "host:80x", "::1:7420", "[]:80"}) {
+                                        "host:65536", "host:-1", "host:80x", "::1:7420", "[]:80",
+                                        "stepdbs://", "stepdbs://host", "stepdbs://:1"}) {
         const Result<Address> address = parse_address(text);
         ASSERT_FALSE(address) << text;
         EXPECT_NE(address.error().message().find(fmt::format("'{}'", text)), std::string::npos);

@@ -123,7 +123,7 @@ class StoreAsker final : public Asker {
 
 class ServerAsker final : public Asker {
   public:
-    ServerAsker(std::string server, std::unique_ptr<Client> client)
+    ServerAsker(ServerChoice server, std::unique_ptr<Client> client)
         : server_(std::move(server)), client_(std::move(client)) {}
 
     // A connection that was lost is made again by the next query.
@@ -158,12 +158,14 @@ class ServerAsker final : public Asker {
         return {};
     }
     void let_go_after(const Error& error) {
-        if (error.code() == ErrorCode::kUnavailable) {
+        // A token that was revoked may have been replaced by now.
+        if (error.code() == ErrorCode::kUnavailable ||
+            error.code() == ErrorCode::kPermissionDenied) {
             client_.reset();
         }
     }
 
-    std::string server_;
+    ServerChoice server_;
     std::unique_ptr<Client> client_;
 };
 
@@ -212,7 +214,7 @@ CLI::Option* add_asked_options(CLI::App& app, Asked& asked) {
 
 Status check_asked(const Asked& asked) {
     if (asked.data.empty()) {
-        TRY(parse_address(asked.server));
+        TRY(check_server(asked.server));
     }
     return {};
 }

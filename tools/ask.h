@@ -12,8 +12,8 @@
 namespace stepdb {
 
 struct Asked {
-    std::string server;  // HOST:PORT
-    std::string data;    // a store's directory: opened read-only, without a server
+    ServerChoice server;
+    std::string data;  // a store's directory: opened read-only, without a server
     std::string format = "table";
 };
 

@@ -17,7 +17,7 @@ namespace {
 
 struct BackupArguments {
     std::string directory;
-    std::string server;
+    ServerChoice server;
     std::string data;  // empty: that of the server
     std::string format = "table";
 };

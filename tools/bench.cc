@@ -26,7 +26,7 @@ constexpr uint32_t kBenchConnectionsMax = 16'000;
 
 void add_server_options(CLI::App& app, BenchOptions& options) {
     CLI::Option* const server =
-        app.add_option("--server", options.server,
+        app.add_option("--server", options.server.address,
                        "The server to load; default: one of its own, on a new store, until the end")
             ->type_name("HOST:PORT");
     app.add_option("--directory", options.directory,
@@ -239,7 +239,7 @@ Status check_queries(LoadChoice& choice) {
     BenchOptions& options = choice.bench;
     TRY_ASSIGN(options.queries, choose_queries(choice.queries));
     const auto cold = std::find(options.queries.begin(), options.queries.end(), "cold_first");
-    if (options.server.empty() || cold == options.queries.end()) {
+    if (options.server.address.empty() || cold == options.queries.end()) {
         return {};
     }
     if (!choice.queries.empty()) {
@@ -263,8 +263,8 @@ Status check_benchmark(LoadChoice& choice) {
     if (!options.memory.empty()) {
         TRY(parse_memory(options.memory));
     }
-    if (!options.server.empty()) {
-        TRY(parse_address(options.server));
+    if (!options.server.address.empty()) {
+        TRY(check_server(options.server));
     }
     return {};
 }

@@ -8,13 +8,14 @@
 
 #include "engine/base/result.h"
 #include "tools/bench/workload.h"
+#include "tools/server_choice.h"
 
 namespace stepdb {
 
 enum class Benchmark : uint8_t { kIngest, kQuery, kMixed };
 
 struct BenchOptions {
-    std::string server;  // empty: one of our own
+    ServerChoice server;  // no address: one of our own
     std::string directory;
     std::string memory;
     std::string project{"bench"};

@@ -200,10 +200,7 @@ class SuiteBench {
     }
 
     Result<std::unique_ptr<SuiteAsker>> connect(const SuiteQuery& query, uint64_t seed) const {
-        TRY_ASSIGN(const Address server, parse_address(target_->address()));
-        ClientOptions client;
-        client.host = server.host;
-        client.port = server.port;
+        TRY_ASSIGN(ClientOptions client, client_options(target_->server()));
         client.name = "stepdb bench";
         TRY_ASSIGN(auto asker, PageAsker::connect(client));
         return std::make_unique<SuiteAsker>(std::move(asker), query, seed);

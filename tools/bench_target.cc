@@ -15,7 +15,7 @@ namespace stepdb {
 
 Result<std::unique_ptr<BenchTarget>> BenchTarget::open(const BenchOptions& options) {
     std::unique_ptr<BenchTarget> target(new BenchTarget(options));
-    if (options.server.empty()) {
+    if (options.server.address.empty()) {
         TRY_ASSIGN(target->own_, OwnServer::create(options.directory, options.memory));
         TRY(target->own_->start());
     }
@@ -23,19 +23,27 @@ Result<std::unique_ptr<BenchTarget>> BenchTarget::open(const BenchOptions& optio
     return target;
 }
 
+ServerChoice BenchTarget::server() const {
+    ServerChoice server = options_.server;
+    if (own_) {
+        server.address = own_->address();
+    }
+    return server;
+}
+
 Result<std::unique_ptr<Client>> BenchTarget::connect_reader() const {
-    return connect_to(address());
+    return connect_to(server());
 }
 
 Result<std::unique_ptr<Client>> BenchTarget::connect_writer() const {
-    return connect_to(address(), random_id());
+    return connect_to(server(), random_id());
 }
 
 Result<BenchContext> BenchTarget::describe(std::string_view benchmark) const {
     BenchContext context;
     context.benchmark = benchmark;
     context.version = STEPDB_VERSION;
-    context.server = own_ ? "own" : options_.server;
+    context.server = own_ ? "own" : options_.server.address;
     TRY_ASSIGN(const auto client, connect_reader());
     context.server_version = client->server().server;
     utsname system = {};
@@ -55,10 +63,8 @@ Result<BenchContext> BenchTarget::describe(std::string_view benchmark) const {
 }
 
 Result<LoadOptions> BenchTarget::load_options(const Workload& workload) const {
-    TRY_ASSIGN(const Address server, parse_address(address()));
     LoadOptions load;
-    load.host = server.host;
-    load.port = server.port;
+    TRY_ASSIGN(load.client_options, writer_options(server()));
     load.connect = [this] { return connect_writer(); };
     load.project = options_.project;
     load.prefix = prefix_;

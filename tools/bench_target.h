@@ -32,7 +32,7 @@ class BenchTarget {
     // Of the runs that are made: eight random digits.
     const std::string& prefix() const { return prefix_; }
     // HOST:PORT; another one after a restart.
-    std::string address() const { return own_ ? own_->address() : options_.server; }
+    ServerChoice server() const;
 
     Result<std::unique_ptr<Client>> connect_reader() const;
     Result<std::unique_ptr<Client>> connect_writer() const;

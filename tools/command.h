@@ -11,6 +11,7 @@
 #include "engine/base/checksum.h"
 #include "engine/base/result.h"
 #include "net/client.h"
+#include "tools/server_choice.h"
 
 namespace stepdb {
 
@@ -31,6 +32,7 @@ Command add_log(CLI::App& stepdb);
 Command add_run(CLI::App& stepdb);
 Command add_set(CLI::App& stepdb);
 Command add_retention(CLI::App& stepdb);
+Command add_token(CLI::App& stepdb);
 Command add_import(CLI::App& stepdb);
 Command add_export(CLI::App& stepdb);
 Command add_stats(CLI::App& stepdb);
@@ -40,11 +42,8 @@ Command add_backup(CLI::App& stepdb);
 Command add_restore(CLI::App& stepdb);
 Command add_bench(CLI::App& stepdb);
 
-// "--server HOST:PORT", for whoever talks to one; its default is $STEPDB_SERVER, if set.
-CLI::Option* add_server_option(CLI::App& app, std::string& address);
-
 // A connection to the server of that option. Without a writer it only reads.
-Result<std::unique_ptr<Client>> connect_to(const std::string& server,
+Result<std::unique_ptr<Client>> connect_to(const ServerChoice& server,
                                            const Id128& writer = Id128());
 
 // For a writer that lives as long as this process.

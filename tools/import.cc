@@ -41,17 +41,14 @@ struct ImportOptions {
     std::string axis = "auto";
     std::string restarts = "attempt";
     std::string row_window;
-    std::string server;
+    ServerChoice server;
     std::string format = "table";
     bool finish = false;
     LogOptions log;
 };
 
-Result<std::unique_ptr<client::Writer>> connect_writer(const std::string& server) {
-    TRY_ASSIGN(const Address address, parse_address(server));
-    client::Options options;
-    options.host = address.host;
-    options.port = address.port;
+Result<std::unique_ptr<client::Writer>> connect_writer(const ServerChoice& server) {
+    TRY_ASSIGN(client::Options options, writer_options(server));
     options.writer = import_writer();
     options.name = "stepdb import " STEPDB_VERSION;
     options.linger = std::chrono::seconds(1);  // rows come fast or are flushed
@@ -546,7 +543,7 @@ Status check_options(ImportOptions& options) {
     if (!options.row_window.empty()) {
         TRY_ASSIGN(options.log.row_window_us, read_row_window(options.row_window));
     }
-    TRY(parse_address(options.server));
+    TRY(check_server(options.server));
     return {};
 }
 

@@ -24,7 +24,7 @@ struct HandLogOptions {
     std::string step;
     std::string time;
     std::optional<uint32_t> attempt;
-    std::string server;
+    ServerChoice server;
     std::vector<std::string> values;
 };
 
@@ -139,7 +139,7 @@ Command add_log(CLI::App& stepdb) {
     return {app, [=] { return log_row(*options); },
             [=]() -> Status {
                 TRY(read_row(*options));
-                TRY(parse_address(options->server));
+                TRY(check_server(options->server));
                 return {};
             }};
 }

@@ -24,7 +24,7 @@ struct RetentionOptions {
     std::string project;
     std::string age;
     bool yes = false;
-    std::string server;
+    ServerChoice server;
 };
 
 // "30d", "12h", "off"; 0 is off.
@@ -109,7 +109,7 @@ Status check_options(const RetentionOptions& options) {
     if (!options.age.empty()) {
         TRY(parse_age(options.age));
     }
-    TRY(parse_address(options.server));
+    TRY(check_server(options.server));
     return {};
 }
 

@@ -328,7 +328,7 @@ Command add_run(CLI::App& stepdb) {
                         TRY(action.check(*options));
                     }
                 }
-                TRY(parse_address(options->server));
+                TRY(check_server(options->server));
                 return {};
             }};
 }

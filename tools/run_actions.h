@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "tools/server_choice.h"
 
 namespace stepdb {
 
@@ -16,7 +17,7 @@ struct RunOptions {
     std::string step;
     std::vector<std::string> metrics;
     bool yes = false;
-    std::string server;
+    ServerChoice server;
 };
 
 // run_delete.cc

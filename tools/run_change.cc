@@ -65,7 +65,7 @@ void warn_of_damage(const std::vector<std::string>& notes) {
 
 }  // namespace
 
-Result<RunWriter> RunWriter::open(const std::string& server, const RunName& name, uint8_t mode) {
+Result<RunWriter> RunWriter::open(const ServerChoice& server, const RunName& name, uint8_t mode) {
     RunWriter writer;
     TRY_ASSIGN(writer.client_, connect_to(server, random_id()));
     Result<ClientRun> run = writer.client_->open_run(name.project, name.run, mode);

@@ -10,6 +10,7 @@
 #include "engine/base/result.h"
 #include "net/client.h"
 #include "tools/run_name.h"
+#include "tools/server_choice.h"
 
 namespace stepdb {
 
@@ -19,7 +20,7 @@ inline constexpr std::string_view kSayYes = "Say --yes to do it.";
 class RunWriter {
   public:
     // `mode`: bits of OpenRunFrame. kNotFound, with the nearest name there is.
-    static Result<RunWriter> open(const std::string& server, const RunName& name, uint8_t mode);
+    static Result<RunWriter> open(const ServerChoice& server, const RunName& name, uint8_t mode);
 
     const ClientRun& run() const { return run_; }
     Client& client() { return *client_; }

@@ -27,6 +27,7 @@
 #include "tools/command.h"
 #include "tools/open_store.h"
 #include "tools/output/format_cell.h"
+#include "tools/token_access.h"
 
 namespace stepdb {
 
@@ -34,6 +35,9 @@ namespace {
 
 // Each has a ring and some stack, and competes with those that take rows.
 constexpr size_t kQueryThreadsMax = 64;
+
+// What OpenSSL holds for an idle connection, measured over a thousand of them (SECURITY.md).
+constexpr size_t kTlsBytes = 28U << 10U;
 
 // A long query leaves another thread for short ones. More than a few are a matter of choice: what
 // queries compute with and keep for each other is the same, however many threads share it.
@@ -44,6 +48,9 @@ size_t default_query_threads() {
 struct ServeOptions {
     std::string data;
     std::string listen{kDefaultAddress};
+    std::string tls_certificate;
+    std::string tls_key;
+    size_t connections_per_address = 0;  // 0: half of all
     std::string memory;
     size_t query_threads = default_query_threads();
     std::string query_time{"10m"};
@@ -51,6 +58,8 @@ struct ServeOptions {
     std::string query_points;  // empty: any number
     std::string query_buckets;
     std::string slow_query{"1s"};
+
+    bool has_tls() const { return !tls_key.empty(); }
 };
 
 Result<Address> listen_address(const std::string& text) {
@@ -58,17 +67,40 @@ Result<Address> listen_address(const std::string& text) {
     if (!address) {
         return address.error().within("--listen");
     }
-    if (!address->is_loopback()) {
+    if (address->tls) {
         return make_error(ErrorCode::kInvalidArgument,
-                          "--listen {}: whoever can reach a server may read and write everything, "
-                          "so for now it only listens on this machine's own addresses; use "
-                          "127.0.0.1:{} and a tunnel",
-                          text, address->port);
+                          "--listen {}: write it without stepdbs://; --tls-cert and --tls-key make "
+                          "the server speak TLS",
+                          printable(text));
     }
     if (address->host == "localhost") {
         address->host = "127.0.0.1";
     }
     return address;
+}
+
+// Whoever can reach a server without tokens may do everything.
+Status check_reach(const ServeOptions& options, const Address& address, const TokenAccess& access) {
+    if (address.is_loopback() || access.usable_tokens() != 0) {
+        return {};
+    }
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        "--listen {}: other machines may reach this address, and {} has no token that "
+        "is good, so everybody could read and write everything; make one by `stepdb "
+        "token create operator --admin --data {}`, or listen on 127.0.0.1:{}",
+        options.listen, options.data, options.data, address.port);
+}
+
+Result<std::shared_ptr<TlsContext>> tls_context(const ServeOptions& options) {
+    if (options.tls_certificate.empty() != options.tls_key.empty()) {
+        return Error(ErrorCode::kInvalidArgument,
+                     "TLS takes both --tls-cert and --tls-key, the certificate and its key");
+    }
+    if (options.tls_key.empty()) {
+        return std::shared_ptr<TlsContext>();
+    }
+    return TlsContext::for_server(options.tls_certificate, options.tls_key);
 }
 
 EngineOptions engine_options(const std::string& directory, const MemoryPlan& plan) {
@@ -204,7 +236,8 @@ class QueryThreads {
     std::vector<std::unique_ptr<IoEnvironment>> io_;
 };
 
-ServerOptions server_options(const Address& address, const MemoryPlan& plan) {
+ServerOptions server_options(const ServeOptions& given, const Address& address,
+                             const MemoryPlan& plan) {
     ServerOptions options;
     options.host = address.host;
     options.port = address.port;
@@ -214,8 +247,11 @@ ServerOptions server_options(const Address& address, const MemoryPlan& plan) {
     options.session.receive_bytes_max =
         std::min<size_t>(options.session.receive_bytes_max, plan.receive / 2);
     // Each may hold the smallest receive buffer.
-    options.connections_max =
-        std::min<size_t>(options.connections_max, plan.receive / FrameStream::kReadBytesMin);
+    const size_t each = FrameStream::kReadBytesMin + (given.has_tls() ? kTlsBytes : 0);
+    options.connections_max = std::min<size_t>(options.connections_max, plan.receive / each);
+    options.address_connections_max = given.connections_per_address != 0
+                                          ? given.connections_per_address
+                                          : std::max<size_t>(options.connections_max / 2, 1);
     return options;
 }
 
@@ -248,6 +284,25 @@ void print_opened(OpenStore& store, const std::string& directory, uint64_t memor
     }
 }
 
+void print_access(const TokenAccess& access, const ServerOptions& options, bool is_loopback) {
+    if (access.needs_token()) {
+        fmt::print(stderr, "  {}{}\n", count_of(access.usable_tokens(), "token"),
+                   options.tls != nullptr ? ", TLS" : ", no TLS");
+    } else {
+        fmt::print(stderr, "  no tokens: every user of this machine may do everything{}\n",
+                   options.tls != nullptr ? "; TLS" : "");
+    }
+    if (options.tls == nullptr && !is_loopback) {
+        fmt::print(stderr,
+                   "  without TLS tokens and data can be read on the way; see --tls-cert, or put a "
+                   "TLS proxy before it\n");
+    }
+}
+
+void tell_operator(const std::string& line) {
+    fmt::print(stderr, "stepdb serve: {} {}\n", format_time(SystemClock().now_us()), line);
+}
+
 // Both signals are blocked in all threads.
 void wait_for_stop_signal() {
     sigset_t stops;
@@ -278,15 +333,22 @@ Status serve(const ServeOptions& options) {
     TRY_ASSIGN(QueryLimits limits, query_limits(options, plan));
     LargeBuffer::set_limits(plan.held, plan.kept);
     block_signals();
+    const SystemClock clock;
+    TokenAccess access(options.data, clock, tell_operator);
+    TRY(access.open());
+    TRY(check_reach(options, address, access));
+    ServerOptions serving = server_options(options, address, plan);
+    TRY_ASSIGN(serving.tls, tls_context(options));
+    serving.access = &access;
+    access.set_connections_max(serving.address_connections_max);
     // The port first: it is the quicker one to refuse.
-    TRY_ASSIGN(const auto server, Server::listen(server_options(address, plan)));
+    TRY_ASSIGN(const auto server, Server::listen(serving));
     EngineOptions engine = engine_options(options.data, plan);
-    engine.tell = [](const std::string& line) {
-        fmt::print(stderr, "stepdb serve: {} {}\n", format_time(SystemClock().now_us()), line);
-    };
+    engine.tell = tell_operator;
     TRY_ASSIGN(const auto store, OpenStore::open(std::move(engine)));
     TRY_ASSIGN(const QueryThreads query_threads, QueryThreads::start(options.query_threads));
     print_opened(*store, options.data, memory);
+    print_access(access, serving, address.is_loopback());
     Loop& engine_loop = store->io().loop();
     {
         QueryEnvironment environment(engine_loop, query_threads.sides(), server->executor(),
@@ -346,9 +408,20 @@ Command add_serve(CLI::App& stepdb) {
         ->type_name("DIR")
         ->required();
     app->add_option("--listen", options->listen,
-                    "The address to listen on, of this machine only; port 0 picks a free one")
+                    "The address to listen on; one that other machines reach takes a token "
+                    "(`stepdb token`); port 0 picks a free one")
         ->type_name("HOST:PORT")
         ->capture_default_str();
+    app->add_option("--tls-cert", options->tls_certificate,
+                    "Speak TLS: a file with the server's certificate, then those that lead to its "
+                    "authority (PEM)")
+        ->type_name("FILE");
+    app->add_option("--tls-key", options->tls_key, "The certificate's key (PEM)")
+        ->type_name("FILE");
+    app->add_option("--connections-per-address", options->connections_per_address,
+                    "How many connections one address may have; default: half of all")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
     app->add_option("--memory", options->memory,
                     "How much memory to get by with, at least 256M; default: a quarter of what the "
                     "machine has")
@@ -363,7 +436,12 @@ Command add_serve(CLI::App& stepdb) {
         "in\nflight, sync, and exit 0.");
     return {app, [=] { return serve(*options); },
             [=]() -> Status {
-                TRY(listen_address(options->listen));
+                TRY_ASSIGN(const Address address, listen_address(options->listen));
+                const SystemClock clock;
+                TokenAccess access(options->data, clock, tell_operator);
+                TRY(access.open());
+                TRY(check_reach(*options, address, access));
+                TRY(tls_context(*options));
                 TRY_ASSIGN(const uint64_t memory, memory_budget(options->memory));
                 TRY(query_limits(*options, MemoryPlan::of(memory)));
                 return {};

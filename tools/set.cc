@@ -28,7 +28,7 @@ struct SetOptions {
     std::vector<std::string> tags;
     std::vector<std::string> untags;
     bool text = false;
-    std::string server;
+    ServerChoice server;
 };
 
 // Of a sign that is written out: `+5` is the integer that `5` is.
@@ -258,7 +258,7 @@ Command add_set(CLI::App& stepdb) {
             [=]() -> Status {
                 TRY(parse_whole_run(options->run));
                 TRY(make_frame(*options));
-                TRY(parse_address(options->server));
+                TRY(check_server(options->server));
                 return {};
             }};
 }

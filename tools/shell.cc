@@ -384,7 +384,7 @@ Completions Shell::complete(std::string_view before_cursor) {
 
 void Shell::greet() {
     fmt::print("StepDB " STEPDB_VERSION ", {}; \\help tells how to ask.\n",
-               asked_.data.empty() ? asked_.server : asked_.data);
+               asked_.data.empty() ? asked_.server.address : asked_.data);
 }
 
 void Shell::run_typed() {

@@ -25,7 +25,13 @@ struct Options {
 
     std::string host = "127.0.0.1";
     uint16_t port = 7420;
+    // What the server asks for; "": what the file holds, which is read for each connection, or
+    // without one the environment variable STEPDB_TOKEN. A server that refuses it ends the writer,
+    // unless it is a file's, which may yet be replaced.
     std::string token;
+    std::string token_file;
+    bool tls = false;
+    std::string tls_ca_file;                 // authorities to trust, PEM; "": the system's
     std::string name = "stepdb C++ client";  // for people
     // Names this process to the server. Zero: made at random. A process that takes the id of one
     // that has ended goes on with its numbers, and fences it off should it still be there; two that

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "clients/cpp/token.h"
 #include "engine/model/limits.h"
 
 namespace stepdb::client {
@@ -26,7 +27,10 @@ microseconds until(SteadyTime at, SteadyTime now) {
 }
 
 // Trying again cannot help: the server or this client is not what the other takes it for.
-bool is_final(ErrorCode code) {
+bool is_final(ErrorCode code, const Options& options) {
+    if (code == ErrorCode::kPermissionDenied) {
+        return options.token_file.empty();
+    }
     return code == ErrorCode::kInvalidArgument || code == ErrorCode::kUnsupportedVersion ||
            code == ErrorCode::kFailedPrecondition;
 }
@@ -75,6 +79,11 @@ Status Sender::connect() {
     options.writer = options_.writer;
     options.name = options_.name;
     options.token = options_.token;
+    if (options.token.empty()) {
+        TRY_ASSIGN(options.token, find_token(options_.token_file));
+    }
+    options.tls.is_wanted = options_.tls;
+    options.tls.ca_file = options_.tls_ca_file;
     options.connect_time_max = options_.connect_time_max;
     options.silence_time_max = options_.connect_time_max;
     TRY_ASSIGN(connection_, ClientConnection::connect(options, *this));
@@ -87,7 +96,7 @@ Status Sender::connect() {
 
 void Sender::connect_again(SteadyTime now) {
     const Status connected = connect();
-    if (!connected && is_final(connected.error().code())) {
+    if (!connected && is_final(connected.error().code(), options_)) {
         queue_.fail(connected.error());
     } else if (!connected) {
         disconnect(connected.error());

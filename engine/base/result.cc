@@ -24,6 +24,8 @@ std::string_view error_code_name(ErrorCode code) {
             return "unsupported version";
         case ErrorCode::kCancelled:
             return "cancelled";
+        case ErrorCode::kPermissionDenied:
+            return "permission denied";
     }
     return "unknown error";
 }

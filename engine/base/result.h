@@ -24,6 +24,7 @@ enum class ErrorCode : uint8_t {
     kIoError = 8,             // the operating system refused
     kUnsupportedVersion = 9,  // a format or protocol newer than this program
     kCancelled = 10,          // the asker went away
+    kPermissionDenied = 11,   // the token is missing, not known, or lacks the right
 };
 
 // The word the protocol's and the tools' messages use: "invalid argument", "not found", ...

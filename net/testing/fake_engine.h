@@ -49,7 +49,8 @@ class FakeEngine : public Engine {
 
     using Engine::open_session;
     std::unique_ptr<WriteSession> open_session(const Id128& writer, OutcomeSink& sink,
-                                               uint64_t /*connection*/) override {
+                                               uint64_t /*connection*/,
+                                               std::shared_ptr<const Rights> /*rights*/) override {
         return std::make_unique<FakeSession>(*this, writer, sink);
     }
     std::shared_ptr<const Catalog> catalog() const override { return nullptr; }

@@ -32,14 +32,18 @@ class FakeQueryService : public QueryService {
 
     // Queries not destroyed, and the most blocks one was asked for ahead of its sink.
     int running() const { return running_; }
+    // The rights of all who asked.
+    const std::vector<std::shared_ptr<const Rights>>& asked_with() const { return asked_with_; }
     uint64_t blocks_made() const { return blocks_made_; }
 
     std::unique_ptr<RunningQuery> start(QueryText query, ResultSink& sink) override {
+        asked_with_.push_back(query.rights);
         return std::make_unique<Query>(*this, std::move(query.text), sink);
     }
 
     // Like start(), with an update of these rows for every call of change().
     std::unique_ptr<RunningWatch> watch(QueryText query, UpdateSink& sink) override {
+        asked_with_.push_back(query.rights);
         return std::make_unique<Watch>(*this, std::move(query.text), sink);
     }
     // Like start(), with the directory behind its first slash as its text.
@@ -240,6 +244,7 @@ class FakeQueryService : public QueryService {
     }
 
     Executor& net_side_;
+    std::vector<std::shared_ptr<const Rights>> asked_with_;
     std::map<std::string, Prepared> prepared_;
     std::set<Watch*> watches_;
     std::vector<std::shared_ptr<State>> waiting_;

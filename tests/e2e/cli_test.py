@@ -12,7 +12,7 @@ import unittest
 from support import ROOT, STEPDB, Case, Server
 
 COMMANDS = (["serve"], ["query"], ["shell"], ["import", "csv"], ["import"], ["log"], ["set"], ["retention"],
-            ["run"])
+            ["run"], ["token"], ["token", "create"], ["token", "list"], ["token", "revoke"])
 # In an order in which their examples can be tried.
 RUN_ACTIONS = ("create", "fork", "restart", "finish", "fail", "heartbeat", "discard", "delete")
 

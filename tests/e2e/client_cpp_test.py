@@ -19,9 +19,10 @@ def as_float32(value):
 
 
 class ClientCppTest(Case):
-    def log_training(self, address, steps):
+    def log_training(self, address, steps, token=""):
         return subprocess.Popen([LOG_TRAINING, address, "p", "r", str(steps)],
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "STEPDB_TOKEN": token})
 
     def expect_run(self, steps):
         rows = self.query("train/loss @ p/r")
@@ -41,6 +42,22 @@ class ClientCppTest(Case):
         self.assertEqual(out, "1010 rows stored, 0 refused, over 1 connections\n")
         self.expect_run(1000)
         self.server.stop()
+
+    def test_takes_its_token_from_the_environment(self):
+        token = self.stepdb("token", "create", "t", "--write", "p", "--data", self.data).strip()
+        other = self.stepdb("token", "create", "o", "--write", "q", "--data", self.data).strip()
+        self.start()
+        process = self.log_training(self.server.address, 100, token)
+        out, err = process.communicate(timeout=SECONDS_MAX)
+        self.assertEqual((process.returncode, err), (0, ""))
+        self.assertIn("0 refused", out)
+        for wrong, why in (("", "without a token"), ("stepdb_" + "0" * 64, "not know this token"),
+                           (other, "token 'o' has no write right for project p")):
+            process = self.log_training(self.server.address, 100, wrong)
+            _, err = process.communicate(timeout=SECONDS_MAX)
+            self.assertEqual(process.returncode, 1)
+            self.assertRegex(err, "^log_training: error: permission denied: ")
+            self.assertIn(why, err)
 
     def test_the_document_shows_the_example(self):
         def lines_of(name):

@@ -68,14 +68,14 @@ def verify(data):
 class Server:
     """A `stepdb serve` of its own on a free port."""
 
-    def __init__(self, data, *options, environment=None):
+    def __init__(self, data, *options, environment=None, listen="127.0.0.1"):
         self.data = data
         self.process = subprocess.Popen(
-            [STEPDB, "serve", "--data", data, "--listen", "127.0.0.1:0", *options],
+            [STEPDB, "serve", "--data", data, "--listen", f"{listen}:0", *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, **(environment or {})})
         line = self.process.stdout.readline()
-        match = re.fullmatch(r"listening on (127\.0\.0\.1:(\d+))\n", line)
+        match = re.fullmatch(rf"listening on ({re.escape(listen)}:(\d+))\n", line)
         if not match:
             self.process.kill()
             _, said = self.process.communicate()

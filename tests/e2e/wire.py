@@ -216,17 +216,18 @@ class Watched:
 class Connection:
     """One connection that has said hello."""
 
-    def __init__(self, port, writer=b"a python client!", features=0, receive_bytes=None):
+    def __init__(self, port, writer=b"a python client!", features=0, receive_bytes=None,
+                 token="", host="127.0.0.1"):
         if receive_bytes is None:
-            self.socket = socket.create_connection(("127.0.0.1", port), timeout=120)
+            self.socket = socket.create_connection((host, port), timeout=120)
         else:  # what it does not read fills the sender's buffer soon
             self.socket = socket.socket()
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
             self.socket.settimeout(120)
-            self.socket.connect(("127.0.0.1", port))
+            self.socket.connect((host, port))
         self.buffer = bytearray()
         self.send(frame(HELLO, 0,
-                        struct.pack("<IQ16s", 1, features, writer) + text("") + text("wire.py")))
+                        struct.pack("<IQ16s", 1, features, writer) + text(token) + text("wire.py")))
         kind, number, body = self.read()
         if kind == ERROR:
             raise Refused(number, body)

@@ -73,9 +73,7 @@ Result<std::unique_ptr<LoadThread>> open_packing(const LoadOptions& options,
     const Workload& workload = options.workload;
     auto loop = std::make_unique<RowLoop>(options, schema, options.seed + thread);
     for (uint32_t at = thread; at < workload.connections; at += threads) {
-        client::Options client;
-        client.host = options.host;
-        client.port = options.port;
+        client::Options client = options.client_options;
         client.name = "stepdb bench";
         client.queue_bytes_max = std::max(kQueueBytesMin, kInFlightBytes / workload.connections);
         TRY(loop->add(client, at));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "clients/cpp/options.h"
 #include "engine/base/checksum.h"
 #include "engine/base/result.h"
 #include "net/client.h"
@@ -20,8 +21,7 @@ struct LoadOptions {
 
     // A connection for a writer of its own, and where they go.
     std::function<Result<std::unique_ptr<Client>>()> connect;
-    std::string host;
-    uint16_t port = 0;
+    client::Options client_options;  // of those that pack rows themselves
     std::string project;
     std::string prefix;  // of the runs
     Workload workload;
