@@ -13,11 +13,11 @@ using ::testing::Not;
 struct SessionAccess : ::testing::Test {
     SessionAccess() { server.services.access = &access; }
 
-    std::vector<SentFrame> hello(TestPeer& peer, const std::string& token) {
+    std::vector<SentFrame> hello(TestPeer& asker, const std::string& token) {
         HelloMessage hello;
         hello.writer.bytes[0] = std::byte{1};
         hello.token = token;
-        return peer.exchange(encode_hello(hello));
+        return asker.exchange(encode_hello(hello));
     }
 
     FakeAccess access;

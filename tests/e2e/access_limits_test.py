@@ -12,6 +12,11 @@ MANY = 10_000
 
 
 class Limits(Case):
+    def connect(self, **named):
+        connection = wire.Connection(self.server.port, **named)
+        self.addCleanup(connection.close)
+        return connection
+
     def stranger(self, host="127.0.0.1"):
         """A connection from another address of the loopback that says nothing."""
         client = socket.socket()
@@ -30,7 +35,7 @@ class Limits(Case):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         self.start("--memory", "256M")  # which takes 6,144 connections in all
-        before = wire.Connection(self.server.port)
+        before = self.connect()
         for _ in range(MANY):
             self.stranger("127.0.0.2")
         before.ask("runs")
@@ -39,9 +44,9 @@ class Limits(Case):
 
     def test_an_address_is_told_its_limit(self):
         self.start("--connections-per-address", "3")
-        inside = [wire.Connection(self.server.port) for _ in range(3)]
+        inside = [self.connect() for _ in range(3)]
         with self.assertRaises(wire.Refused) as refused:
-            wire.Connection(self.server.port)
+            self.connect()
         self.assertEqual((refused.exception.scope, refused.exception.code),
                          ("connection", RESOURCE_EXHAUSTED))
         self.assertIn("3 connections from 127.0.0.1", refused.exception.message)
@@ -53,7 +58,7 @@ class Limits(Case):
         inside.pop().close()
         while True:  # the server has heard of it
             try:
-                wire.Connection(self.server.port)
+                self.connect()
                 break
             except wire.Refused as again:
                 self.assertEqual(again.code, RESOURCE_EXHAUSTED)
@@ -64,12 +69,12 @@ class Limits(Case):
         other = self.stepdb("token", "create", "other", "--read", "*", "--data",
                             self.data).strip()
         self.start()
-        inside = [wire.Connection(self.server.port, token=few) for _ in range(2)]
+        inside = [self.connect(token=few) for _ in range(2)]
         with self.assertRaises(wire.Refused) as refused:
-            wire.Connection(self.server.port, token=few)
+            self.connect(token=few)
         self.assertEqual(refused.exception.code, RESOURCE_EXHAUSTED)
         self.assertIn("token 'few' has 2 connections", refused.exception.message)
-        wire.Connection(self.server.port, token=other).ask("runs")
+        self.connect(token=other).ask("runs")
         for connection in inside:
             connection.ask("runs")
 

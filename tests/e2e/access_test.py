@@ -68,6 +68,11 @@ class Access(Case):
         self.assertEqual(done.stdout, "")
         return done.stderr
 
+    def connect(self, **named):
+        connection = wire.Connection(self.server.port, **named)
+        self.addCleanup(connection.close)
+        return connection
+
     def start_with_projects(self):
         """Three projects, and an operator's token."""
         operator = self.create("operator", "--admin")
@@ -190,7 +195,7 @@ class Access(Case):
         self.start_with_projects()
         for secret in ("", "stepdb_" + "0" * 64, "alpha"):
             with self.assertRaises(wire.Refused) as refused:
-                wire.Connection(self.server.port, token=secret)
+                self.connect(token=secret)
             self.assertEqual((refused.exception.scope, refused.exception.code),
                              ("connection", PERMISSION_DENIED))
             for word in ("alpha", "operator", self.data):
@@ -199,12 +204,12 @@ class Access(Case):
 
     def test_a_token_made_or_revoked_counts_at_once(self):
         self.start()
-        early = wire.Connection(self.server.port)
+        early = self.connect()
         self.assertEqual(early.ask("runs").columns[0], [])
         late = self.create("late", "--admin")
         self.assertEqual(early.read_error()[:2], (0, PERMISSION_DENIED))
         self.denied("", "query", "runs")
-        connection = wire.Connection(self.server.port, features=wire.FEATURE_WATCH, token=late)
+        connection = self.connect(features=wire.FEATURE_WATCH, token=late)
         connection.send(wire.schema("p", wire.STEPPED, ["loss"]), wire.open_run(1, "p", "r"))
         connection.wait_for(2)
         watched = connection.watch("runs", 9)
@@ -234,7 +239,7 @@ class Access(Case):
         self.assertEqual(self.runs(reader, "runs */* where count(loss) > 0"), visible)
         self.assertEqual(self.runs(reader, "loss @ */run-1"), ["alpha/run-1", "gamma/run-1"])
         self.assertEqual(self.runs(reader, 'loss @ ~"run-2"'), ["alpha/run-2", "gamma/run-2"])
-        for text in ("metrics **", "attributes", "attributes */*", "projects", "explain runs",
+        for text in ("metrics ** @ */*", "attributes */*", "projects", "explain runs",
                      "** @ */* | buckets 2", "runs b*/*", "metrics beta* @ */*",
                      "loss @ */* | group by sys/name mean"):
             out = self.succeed(reader, "query", text, "--format", "json")
@@ -273,13 +278,16 @@ class Access(Case):
         self.assertEqual(self.runs(writer), [])
         self.denied(writer, "query", "loss @ alpha/new")
         self.assertIn("admin right", self.denied(writer, "retention", "alpha", "90d", "--yes"))
-        self.succeed(writer, "run", "finish", "alpha/new")
+        # The command looks whether the run is there before it says anything of it.
+        self.assertIn("may read", self.denied(writer, "run", "finish", "alpha/new"))
+        both = self.create("both", "--write", "alpha", "--read", "alpha")
+        self.succeed(both, "run", "finish", "alpha/new")
         self.assertEqual(len(self.runs(operator)), 7)
 
     def test_a_refused_run_leaves_others_of_the_connection_alone(self):
         self.start_with_projects()
         writer = self.create("writer", "--write", "alpha")
-        connection = wire.Connection(self.server.port, token=writer)
+        connection = self.connect(token=writer)
         name = wire.schema_hash(wire.STEPPED, ["loss"])
         connection.send(wire.schema("alpha", wire.STEPPED, ["loss"]),
                         wire.schema("beta", wire.STEPPED, ["loss"]),
@@ -297,8 +305,7 @@ class Access(Case):
         reader = self.create("reader", "--read", "alpha")
         connections = {}
         for secret, runs in ((operator, 6), (reader, 2)):
-            connection = wire.Connection(self.server.port, features=wire.FEATURE_WATCH,
-                                         token=secret)
+            connection = self.connect(features=wire.FEATURE_WATCH, token=secret)
             watched = connection.watch("runs */*")
             self.assertEqual(len(watched.rows), runs)
             connections[secret] = connection, watched

@@ -230,6 +230,7 @@ class Connection:
                         struct.pack("<IQ16s", 1, features, writer) + text(token) + text("wire.py")))
         kind, number, body = self.read()
         if kind == ERROR:
+            self.socket.close()
             raise Refused(number, body)
         assert kind == HELLO_OK, kind
         self.features = struct.unpack_from("<Q", body, 4)[0]
