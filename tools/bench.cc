@@ -25,10 +25,12 @@ constexpr uint32_t kBenchConnectionsMax = 16'000;
 // --- Command line ---
 
 void add_server_options(CLI::App& app, BenchOptions& options) {
+    options.server.address.clear();  // one of its own
     CLI::Option* const server =
         app.add_option("--server", options.server.address,
                        "The server to load; default: one of its own, on a new store, until the end")
             ->type_name("HOST:PORT");
+    add_access_options(app, options.server);
     app.add_option("--directory", options.directory,
                    "Where its own server's store is made and removed; default: $TMPDIR or /tmp")
         ->type_name("DIR")
