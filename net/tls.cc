@@ -119,10 +119,11 @@ Result<std::shared_ptr<TlsContext>> TlsContext::for_server(const std::string& ce
     if (SSL_CTX_use_certificate_chain_file(context, certificate_file.c_str()) != 1) {
         return bad_tls_file("certificate", certificate_file);
     }
+    // Looks besides whether it belongs to the certificate.
     if (SSL_CTX_use_PrivateKey_file(context, key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
-        return bad_tls_file("key", key_file);
-    }
-    if (SSL_CTX_check_private_key(context) != 1) {
+        if (ERR_GET_REASON(ERR_peek_last_error()) != X509_R_KEY_VALUES_MISMATCH) {
+            return bad_tls_file("key", key_file);
+        }
         ERR_clear_error();
         return make_error(ErrorCode::kInvalidArgument,
                           "key {} is not that of the certificate {}; give the two that belong "

@@ -36,7 +36,8 @@ namespace {
 // Each has a ring and some stack, and competes with those that take rows.
 constexpr size_t kQueryThreadsMax = 64;
 
-// What OpenSSL holds for an idle connection, measured over a thousand of them (SECURITY.md).
+// What OpenSSL holds for a connection: 14 KiB for an idle one, measured over a thousand; twice that
+// leaves room for those with a record under way.
 constexpr size_t kTlsBytes = 28U << 10U;
 
 // A long query leaves another thread for short ones. More than a few are a matter of choice: what
