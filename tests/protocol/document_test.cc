@@ -89,7 +89,7 @@ TEST(ProtocolDocument, ErrorCodesAreThoseOfTheProgram) {
         EXPECT_EQ(code, ++codes);
         EXPECT_EQ(error_code_name(static_cast<ErrorCode>(code)), row[2].str());
     }
-    EXPECT_EQ(codes, 10);
+    EXPECT_EQ(codes, 11);
 }
 
 TEST(ProtocolDocument, ColumnTypesAreThoseOfTheProgram) {
