@@ -79,7 +79,6 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     void take_highest_keys(const CatalogCheckpoint& checkpoint);
     Status load_segment(std::shared_ptr<const SegmentMeta> segment);
     Task<Status> take_names(std::shared_ptr<const SegmentMeta> segment);
-    void guess_attempt(uint64_t run_id, uint32_t number);
     void note_damaged_segment(const ManifestState& state, uint64_t file_id, const Error& why);
     Task<Status> begin_epoch(ManifestState state);
     void start_log(uint64_t epoch, Result<std::shared_ptr<LogFile>> log_file);
@@ -90,7 +89,6 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Status> replay_logs(ManifestState state);
     Task<Result<LogFileContents>> replay_log(uint64_t file_id, uint64_t expected,
                                              uint64_t checkpoint);
-    void forget_guessed_attempts(const RecordHeader& record, Bytes frame);
     Status replay_record(const RecordHeader& record, Bytes frame, uint64_t checkpoint);
     struct LogFault;
     struct ReplayProgress;

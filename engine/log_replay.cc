@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/lost_catalog.h"
+
 namespace stepdb {
 
 namespace {
@@ -263,23 +265,6 @@ Task<Result<LogFileContents>> EngineCore::replay_log(uint64_t file_id, uint64_t 
     co_return contents;
 }
 
-// The log knows what was made up for want of a catalog: attempts from blocks alone. Later ones are
-// in the log too.
-void EngineCore::forget_guessed_attempts(const RecordHeader& record, Bytes frame) {
-    const std::shared_ptr<const Run> run = state_.published.get().find_run(record.run);
-    if (static_cast<FrameType>(load_le<uint8_t>(frame.data() + 5)) != FrameType::kRestartRun ||
-        run == nullptr) {
-        return;
-    }
-    const auto is_guessed = [&](const Attempt& attempt) {
-        return attempt.number >= record.attempt && attempt.opened_sequence == 0;
-    };
-    auto changed = std::make_shared<Run>(*run);
-    if (std::erase_if(changed->attempts, is_guessed) != 0) {
-        state_.published.edit().put_run(std::move(changed));
-    }
-}
-
 Status EngineCore::replay_record(const RecordHeader& record, Bytes frame, uint64_t checkpoint) {
     LoggedFrame logged;
     logged.bytes = frame;  // of a whole log file, which is too much to be held
@@ -288,12 +273,13 @@ Status EngineCore::replay_record(const RecordHeader& record, Bytes frame, uint64
         if (!catalog_lost_ || rows) {
             return {};
         }
-        // What the lost catalog would have said of these.
-        forget_guessed_attempts(record, frame);
+        // What the lost catalog would have said of these. Of attempts blocks alone have told so
+        // far.
+        forget_guessed_attempts(state_.published, record, frame);
         return publish_record(state_, record, logged, nullptr);
     }
     if (catalog_lost_ && rows) {
-        guess_attempt(record.run, record.attempt);
+        guess_attempt(state_.published, record.run, record.attempt);
     }
     ++report_.records_replayed;
     report_.rows_replayed += rows ? record.sequence_count : 0;

@@ -17,6 +17,8 @@
 
 #include "engine/catalog/catalog_file.h"
 #include "engine/catalog/lineage.h"
+#include "engine/lost_catalog.h"
+#include "engine/repair.h"
 #include "engine/salvage.h"
 
 namespace stepdb {
@@ -308,52 +310,8 @@ Task<Status> EngineCore::take_names(std::shared_ptr<const SegmentMeta> segment) 
     if (!names) {
         co_return names.error();
     }
-    Catalog& catalog = state_.published.edit();
-    for (const SegmentNames::Run& named : names->runs) {
-        if (catalog.find_run(named.id) == nullptr) {
-            auto run = std::make_shared<Run>();
-            run->id = named.id;
-            run->project = named.project;
-            run->name = named.name;
-            run->attempts.emplace_back();
-            catalog.put_run(std::move(run));
-        }
-    }
-    for (const SegmentBlock& block : segment->blocks()) {
-        const auto schema = std::ranges::find_if(
-            names->schemas, [&](const auto& named) { return named.id == block.info.schema; });
-        const std::shared_ptr<const Run> run = catalog.find_run(block.info.run);
-        guess_attempt(block.info.run, block.info.attempt);
-        if (schema != names->schemas.end() && run != nullptr) {
-            catalog.put_schema(run->project, schema->id, schema->schema);
-        }
-    }
+    take_segment_names(state_.published, *segment, *names);
     co_return Status();
-}
-
-// Without a catalog, rows alone tell of an attempt. It reads all of the attempt before it, because
-// nobody knows up to which step it did.
-void EngineCore::guess_attempt(uint64_t run_id, uint32_t number) {
-    const std::shared_ptr<const Run> run = state_.published.get().find_run(run_id);
-    if (run == nullptr || run->find_attempt(number) != nullptr) {
-        return;
-    }
-    auto changed = std::make_shared<Run>(*run);
-    Attempt attempt;
-    attempt.number = number;
-    const auto after = std::ranges::upper_bound(changed->attempts, number, {}, &Attempt::number);
-    const auto at = changed->attempts.insert(after, attempt);
-    const auto read_the_one_before = [&](auto each) {
-        each->parent_run = run->id;
-        each->parent_attempt = std::prev(each)->number;
-    };
-    if (at != changed->attempts.begin()) {
-        read_the_one_before(at);
-    }
-    if (std::next(at) != changed->attempts.end() && std::next(at)->opened_sequence == 0) {
-        read_the_one_before(std::next(at));
-    }
-    state_.published.edit().put_run(std::move(changed));
 }
 
 // A segment that cannot be read takes with it the runs that have rows in it; others go on.
@@ -486,13 +444,15 @@ Task<Status> EngineCore::clear_full_disk(ManifestState state) {
     co_return co_await remove_orphans(std::move(state), current_manifest_);
 }
 
-// Files that nothing names: unfinished flushes and rotations, old manifests, spare log files.
+// Files that nothing names: unfinished flushes and rotations, old manifests, spare log files. Where
+// a repair was cut short they may be what it has replaced, which is kept (repair.h).
 Task<Status> EngineCore::remove_orphans(ManifestState state, uint64_t manifest_id) {
     FileSystem& files = environment_.file_system;
     Result<std::vector<std::string>> names = co_await files.list(options_.directory);
     if (!names) {
         co_return names.error();
     }
+    const bool is_repair_cut_short = std::ranges::find(*names, kRepairMarkName) != names->end();
     for (const std::string& name : *names) {
         const auto log = parse_file_name(name, "log-");
         const auto segment = parse_file_name(name, "segment-");
@@ -503,11 +463,25 @@ Task<Status> EngineCore::remove_orphans(ManifestState state, uint64_t manifest_i
                             (catalog && *catalog != state.catalog_file) ||
                             (manifest && *manifest != manifest_id) || name == kCurrentTemporaryName;
         if (orphan) {
-            const Status removed = co_await files.remove(path(name));
-            if (!removed) {
-                co_return removed;
+            Status gone;
+            if (is_repair_cut_short) {
+                std::string aside = path(name) + std::string(kBeforeRepairSuffix);
+                gone = co_await files.rename(path(name), std::move(aside));
+            } else {
+                gone = co_await files.remove(path(name));
+            }
+            if (!gone) {
+                co_return gone;
             }
         }
+    }
+    if (is_repair_cut_short) {
+        const Status named =
+            co_await files.sync_directory(options_.directory, SyncSite::kFlushDirectory);
+        if (!named) {
+            co_return named;
+        }
+        co_return co_await files.remove(path(kRepairMarkName));
     }
     co_return Status();
 }

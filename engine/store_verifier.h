@@ -24,6 +24,7 @@ class SequenceSet {
   public:
     // False if it was there.
     bool insert(uint64_t sequence);
+    bool contains(uint64_t sequence) const;
 
   private:
     static constexpr uint64_t kPieceBits = 1U << 12U;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/repair.h"
 #include "engine/salvage.h"
 #include "engine/store_verifier.h"
 
@@ -34,6 +35,12 @@ bool SequenceSet::insert(uint64_t sequence) {
     const bool is_new = (word & bit) == 0;
     word |= bit;
     return is_new;
+}
+
+bool SequenceSet::contains(uint64_t sequence) const {
+    const auto piece = pieces_.find(sequence / kPieceBits);
+    return piece != pieces_.end() &&
+           (piece->second[sequence % kPieceBits / 64] & (uint64_t{1} << (sequence % 64))) != 0;
 }
 
 void StoreVerifier::problem(std::string_view file, std::optional<uint64_t> offset, std::string what,
@@ -397,6 +404,14 @@ void StoreVerifier::note_unnamed() {
     for (const std::string& name : names_) {
         if (name == kLockName || name == kBackupMarkName ||
             std::find(named.begin(), named.end(), name) != named.end()) {
+            continue;
+        }
+        if (name.ends_with(kBeforeRepairSuffix)) {
+            note(name, "was put aside by a repair", "remove it when nothing of it is wanted");
+            continue;
+        }
+        if (name == kRepairMarkName) {
+            note(name, "a repair was cut short", "repair the store again, or serve it");
             continue;
         }
         const bool ours = is_store_file(name) || name == kCurrentTemporaryName;

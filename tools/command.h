@@ -38,6 +38,7 @@ Command add_export(CLI::App& stepdb);
 Command add_stats(CLI::App& stepdb);
 Command add_inspect(CLI::App& stepdb);
 Command add_verify(CLI::App& stepdb);
+Command add_repair(CLI::App& stepdb);
 Command add_backup(CLI::App& stepdb);
 Command add_restore(CLI::App& stepdb);
 Command add_bench(CLI::App& stepdb);
