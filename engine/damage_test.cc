@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/engine.h"
+#include "engine/model/file_header.h"
 #include "engine/model/life_frame.h"
 #include "tests/support/engine_fixture.h"
 
@@ -104,6 +105,50 @@ TEST_F(DamageTest, ADamagedSegmentTakesOnlyItsRunsWithIt) {
     ASSERT_EQ(other.refusals().size(), 1U);
     EXPECT_EQ(other.refusals()[0].second.error.code(), ErrorCode::kUnavailable);
     EXPECT_NE(other.refusals()[0].second.error.message().find(segment), std::string::npos);
+}
+
+// A newer format is no damage: nothing is read around it, and nothing is changed.
+TEST_F(DamageTest, AFileOfANewerFormatIsRefusedByName) {
+    send(one_row("p/a", loss_, 1, {1.0}));
+    store_.run();
+    ASSERT_TRUE(store_.flush().has_value());
+    send(one_row("p/a", loss_, 2, {2.0}));
+    store_.run();
+    writer_.disconnect();
+    ASSERT_TRUE(store_.close().has_value());
+    const FileKind kinds[] = {{"STEPDBSG", "segment"},
+                              {"STEPDBLG", "log"},
+                              {"STEPDBCT", "catalog"},
+                              {"STEPDBMF", "manifest"}};
+    for (const FileKind& kind : kinds) {
+        const std::string path = find_file("/" + std::string(kind.name) + "-");
+        const std::vector<std::byte> before = *disk_.contents(path);
+        for (const bool is_feature : {false, true}) {
+            const FileKind newer{kind.magic, kind.name, 99, 0, ~uint64_t{0}};
+            auto header = decode_file_header(newer, Bytes(before).first(kFileHeaderBytes));
+            ASSERT_TRUE(header) << header.error().message();
+            header->version = is_feature ? header->version : 99;
+            header->incompatible_features = is_feature ? 4 : 0;
+            std::vector<std::byte> bytes = encode_file_header(newer, *header);
+            bytes.insert(bytes.end(), before.begin() + kFileHeaderBytes, before.end());
+            disk_.put_file(path, bytes);
+            const std::vector<std::string> files = disk_.files();
+            const Status opened = store_.open();
+            ASSERT_FALSE(opened) << path;
+            EXPECT_EQ(opened.error().code(), ErrorCode::kUnsupportedVersion) << path;
+            for (const std::string& part :
+                 {path, std::string(is_feature ? "features 0x4" : "version 99"),
+                  std::string("reads versions 1 to"), std::string("newer")}) {
+                EXPECT_NE(opened.error().message().find(part), std::string::npos)
+                    << part << ": " << opened.error().message();
+            }
+            EXPECT_EQ(disk_.files(), files);
+            EXPECT_EQ(disk_.contents(path), bytes);
+        }
+        disk_.put_file(path, before);
+    }
+    ASSERT_TRUE(store_.open().has_value());
+    expect_model();
 }
 
 TEST_F(DamageTest, ALostCatalogIsMadeAnewFromSegmentsAndLog) {

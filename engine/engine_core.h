@@ -74,7 +74,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     // recovery.cc
     Task<Result<std::optional<SalvagedManifest>>> find_manifest();
     Task<Status> refuse_leftovers();
-    Task<void> load_checkpoint(ManifestState state);
+    Task<Status> load_checkpoint(ManifestState state);
     void count_as_written_now(const CatalogCheckpoint& checkpoint);
     void take_highest_keys(const CatalogCheckpoint& checkpoint);
     Status load_segment(std::shared_ptr<const SegmentMeta> segment);

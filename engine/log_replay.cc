@@ -149,6 +149,9 @@ Task<Status> EngineCore::replay_logs(ManifestState state) {
     for (const uint64_t file_id : order) {
         Result<LogFileContents> contents =
             co_await replay_log(file_id, progress.expected, state.checkpoint_sequence);
+        if (!contents && contents.error().code() == ErrorCode::kUnsupportedVersion) {
+            co_return contents.error();
+        }
         if (!contents) {
             replayed_.push_back({file_id, 0, 0});
             if (progress.unread) {
@@ -216,8 +219,12 @@ Task<Result<LogFileContents>> EngineCore::replay_log(uint64_t file_id, uint64_t 
     if (!read) {
         co_return read.error().within(name);
     }
-    // Groups name store and file themselves, so a damaged header loses nothing.
+    // Groups name store and file themselves, so a damaged header loses nothing. One that is whole
+    // and newer says that they are to be read otherwise.
     Result<FileHeader> header = decode_file_header(kLogKind, page.span());
+    if (!header && header.error().code() == ErrorCode::kUnsupportedVersion) {
+        co_return header.error().within(name);
+    }
     const Status owner = header ? check_file_owner(kLogKind, *header, state_.store, file_id)
                                 : Status(header.error());
     if (header && !owner) {

@@ -85,7 +85,10 @@ Task<Status> EngineCore::recover() {
     if (!manifest.what.empty()) {
         report_.damage.emplace_back(manifest.what, manifest.brief);
     }
-    co_await load_checkpoint(manifest.state);
+    const Status loaded = co_await load_checkpoint(manifest.state);
+    if (!loaded) {
+        co_return loaded;
+    }
     const Status replayed = co_await replay_logs(manifest.state);
     if (!replayed) {
         co_return replayed;
@@ -191,8 +194,9 @@ Task<Status> EngineCore::refuse_leftovers() {
     co_return Status();
 }
 
-// Catalog and segments. What cannot be read is reported; the rest counts.
-Task<void> EngineCore::load_checkpoint(ManifestState state) {
+// Catalog and segments. What cannot be read is reported; the rest counts. kUnsupportedVersion alone
+// is an error: what a newer program has written is not taken for damage.
+Task<Status> EngineCore::load_checkpoint(ManifestState state) {
     FileSystem& files = environment_.file_system;
     catalog_lost_ = state.catalog_file == 0 && !state.segments.empty();
     if (state.catalog_file != 0) {
@@ -206,6 +210,8 @@ Task<void> EngineCore::load_checkpoint(ManifestState state) {
             checkpoint_runs_ = state_.published.get().runs().size();
             take_highest_keys(*checkpoint);
             count_as_written_now(*checkpoint);
+        } else if (checkpoint.error().code() == ErrorCode::kUnsupportedVersion) {
+            co_return checkpoint.error();
         } else {
             catalog_lost_ = true;
             report_.damage.push_back(
@@ -226,10 +232,14 @@ Task<void> EngineCore::load_checkpoint(ManifestState state) {
                 loaded = load_segment(std::move(*segment));
             }
         }
+        if (!loaded && loaded.error().code() == ErrorCode::kUnsupportedVersion) {
+            co_return loaded;
+        }
         if (!loaded) {
             note_damaged_segment(state, file_id, loaded.error());
         }
     }
+    co_return Status();
 }
 
 // Groups of runs and schemas that the catalog knows; it is what the keys are a part of.

@@ -69,11 +69,13 @@ Result<FileHeader> decode_file_header(const FileKind& kind, Bytes page) {
     const uint64_t unknown = header.incompatible_features & ~kind.incompatible_known;
     if (header.version == 0 || header.version > kind.version || unknown != 0 ||
         header_bytes != kFileHeaderBytes) {
-        return make_error(ErrorCode::kUnsupportedVersion,
-                          "{} format version {} with unknown incompatible features {:#x} and a "
-                          "header of {} bytes; this program reads versions 1 to {}: use a newer "
-                          "one",
-                          kind.name, header.version, unknown, header_bytes, kind.version);
+        return make_error(
+            ErrorCode::kUnsupportedVersion,
+            "{} format version {} with unknown incompatible features {:#x} and a header of {} "
+            "bytes; this program reads versions 1 to {} with the features {:#x}: a newer StepDB "
+            "wrote it, open the store with that one or a newer one",
+            kind.name, header.version, unknown, header_bytes, kind.version,
+            kind.incompatible_known);
     }
     const Bytes reserved = page.subspan(kFieldsBytes, kChecksumAt - kFieldsBytes);
     if (std::ranges::any_of(reserved, [](std::byte byte) { return byte != std::byte{0}; })) {
