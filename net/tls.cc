@@ -155,6 +155,8 @@ Result<std::unique_ptr<TlsSocket>> TlsSocket::make(const TlsContext& context, in
         SSL_free(ssl);
         return make_error(ErrorCode::kResourceExhausted, "no TLS connection: {}", take_tls_error());
     }
+    // A number in the place of a pointer, which OpenSSL only keeps for socket_of().
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
     BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(socket)));
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);

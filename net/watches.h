@@ -7,8 +7,9 @@
 //   want() -> query side: the next block of that difference, or of that to an older answer -> sink
 //
 // Nothing happens while nothing is published. A query of the same text and parameters, by those who
-// may read the same, is one watch, computed once for all who watch it. What all watches compute is one asker's on the query threads,
-// at most half of each of them, and a watch that takes long is computed less often.
+// may read the same, is one watch, computed once for all who watch it. What all watches compute is
+// one asker's on the query threads, at most half of each of them, and a watch that takes long is
+// computed less often.
 //
 // On the net side, but for what posts itself elsewhere.
 #pragma once

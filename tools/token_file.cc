@@ -102,10 +102,11 @@ bool read_word(std::string_view word, Token& token) {
     for (const Right right : kRights) {
         if (name == right_name(right)) {
             Result<std::string> pattern = parse_project_pattern(value);
-            if (pattern) {
-                token.rights.grant(right, *std::move(pattern));
+            if (!pattern) {
+                return false;
             }
-            return pattern.has_value();
+            token.rights.grant(right, *std::move(pattern));
+            return true;
         }
     }
     return false;

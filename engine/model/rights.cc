@@ -9,8 +9,6 @@ namespace stepdb {
 
 namespace {
 
-constexpr std::string_view kEverywhere = "*";
-
 // Goes back to the last `*` only, so it takes at most the product of both lengths.
 bool matches_project(std::string_view pattern, std::string_view project) {
     size_t at = 0;
