@@ -77,7 +77,7 @@ class CrashedRepair {
     std::string run(std::optional<SyncSite> disabled) {
         const auto before = contents_of(disk_, false);
         SimDisk repaired = disk_;
-        const std::string failed = repair_fully(repaired);
+        std::string failed = repair_fully(repaired);
         if (!failed.empty()) {
             return failed;
         }

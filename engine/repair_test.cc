@@ -157,7 +157,7 @@ class Written {
             rows(store, 12);
         }
         if (close) {
-            writer.disconnect();
+            writer_.disconnect();
             EXPECT_TRUE(store.close());
         } else {
             store.crash(CrashKind::kProcessKill);
@@ -190,7 +190,7 @@ class Written {
     void open(SimStore& store) {
         const Status opened = store.open();
         ASSERT_TRUE(opened) << opened.error().message();
-        writer.connect(store);
+        writer_.connect(store);
         store.run();
     }
 
@@ -203,14 +203,14 @@ class Written {
                 values.emplace_back(0.37 * step_ + column);
             }
             const ModelChange change = one_row(run, schema, step_, std::move(values));
-            writer.send(change);
+            writer_.send(change);
             model.apply(change);
             store.run();
             sequences[{run, key_of_step(step_)}] = store.engine().sequence();
         }
     }
 
-    TestWriter writer{sha256_128(as_bytes("writer"))};
+    TestWriter writer_{sha256_128(as_bytes("writer"))};
     int step_ = 0;
     std::shared_ptr<const Schema> narrow_ = stepped({"loss"});
     std::shared_ptr<const Schema> wide_ = stepped({"loss", "lr", "norm/1", "norm/2", "norm/3"});
@@ -308,7 +308,7 @@ class Judge {
         const bool lost_any = report.count(RepairKind::kLost) != 0;
         const ReferenceModel::Contents model = written_.model.contents();
         for (const auto& [name, series] : model) {
-            const std::string wrong = judge_series(name, series, seen, report);
+            std::string wrong = judge_series(name, series, seen, report);
             if (!wrong.empty()) {
                 return wrong;
             }
