@@ -75,6 +75,7 @@ Task<Status> StoreRepair::read_logs() {
         order = co_await order_logs(files_, options_.directory, store_, manifest_);
     }
     std::vector<uint64_t> firsts;
+    firsts.reserve(order.size());
     for (const uint64_t id : order) {
         firsts.push_back(co_await first_log_sequence(files_, options_.directory, store_, id));
     }
