@@ -59,10 +59,10 @@ Result<int64_t> read_expiry(const std::string& text, int64_t now_us) {
     return *moment;
 }
 
-Result<Token> read_token_options(const TokenOptions& options) {
+Result<AccessToken> read_token_options(const TokenOptions& options) {
     TRY(check_id("token", options.name));
     const int64_t now = SystemClock().now_us();
-    Token token(options.name);
+    AccessToken token(options.name);
     token.created_us = now;
     token.connections_max = options.connections;
     TRY_ASSIGN(token.expires_us, read_expiry(options.expires, now));
@@ -87,11 +87,11 @@ Result<Token> read_token_options(const TokenOptions& options) {
 }
 
 auto has_name(const std::string& name) {
-    return [&name](const Token& token) { return token.name == name; };
+    return [&name](const AccessToken& token) { return token.name == name; };
 }
 
 Status create_token(const TokenOptions& options) {
-    TRY_ASSIGN(Token token, read_token_options(options));
+    TRY_ASSIGN(AccessToken token, read_token_options(options));
     TRY_ASSIGN(const std::string secret, make_secret());
     token.hash = hash_secret(secret);
     TRY(change_token_file(options.data, [&](Tokens& tokens) -> Status {
@@ -132,7 +132,7 @@ std::string joined(const std::vector<std::string>& patterns) {
 ResultBlock list_of_tokens(const Tokens& tokens, const std::vector<ResultColumn>& columns) {
     const int64_t now = SystemClock().now_us();
     ResultBlock block(columns);
-    for (const Token& token : tokens) {
+    for (const AccessToken& token : tokens) {
         block.column(0).append_text(token.name);
         size_t at = 1;
         for (const Right right : kRights) {
@@ -185,7 +185,7 @@ struct TokenAction {
 };
 
 Status check_create_options(const TokenOptions& options) {
-    const Result<Token> token = read_token_options(options);
+    const Result<AccessToken> token = read_token_options(options);
     return token ? Status() : Status(token.error());
 }
 

@@ -8,11 +8,11 @@ namespace stepdb {
 namespace {
 
 // Another token of the same name has another one.
-uint64_t serial_of(const Token& token) {
+uint64_t serial_of(const AccessToken& token) {
     return load_le<uint64_t>(token.hash.data());
 }
 
-Error describe_expired(const Token& token) {
+Error describe_expired(const AccessToken& token) {
     return make_error(ErrorCode::kPermissionDenied,
                       "token '{}' expired at {}; `stepdb token create` on the server's machine "
                       "makes another",
@@ -46,7 +46,7 @@ size_t TokenAccess::usable_tokens() const {
 void TokenAccess::take(Tokens tokens) {
     needs_token_ = true;
     std::map<std::string, Entry> entries;
-    for (Token& token : tokens) {
+    for (AccessToken& token : tokens) {
         Entry entry(std::move(token));
         entry.rights = std::make_shared<const Rights>(entry.token.rights);
         const auto before = entries_.find(entry.token.name);
@@ -113,7 +113,7 @@ Result<Admission> TokenAccess::admit(std::string_view secret) {
                      "the server does not know this token: it was revoked, or belongs to another "
                      "store (`stepdb token list` on the server's machine tells which there are)");
     }
-    const Token& token = entry->token;
+    const AccessToken& token = entry->token;
     if (token.has_expired(clock_.now_us())) {
         return describe_expired(token);
     }

@@ -41,9 +41,9 @@ class TokenAccess final : public Access {
 
   private:
     struct Entry {
-        explicit Entry(Token its_token) : token(std::move(its_token)) {}
+        explicit Entry(AccessToken its_token) : token(std::move(its_token)) {}
 
-        Token token;
+        AccessToken token;
         std::shared_ptr<const Rights> rights;
         std::shared_ptr<size_t> connections;
     };

@@ -29,7 +29,7 @@ class TokenAccessTest : public ::testing::Test {
     std::string add(const std::string& name, int64_t expires_us = 0, uint64_t connections = 0) {
         std::string secret = make_secret().value();
         const Status added = change_token_file(directory_, [&](Tokens& tokens) -> Status {
-            Token token(name);
+            AccessToken token(name);
             token.hash = hash_secret(secret);
             token.expires_us = expires_us;
             token.connections_max = connections;
@@ -42,7 +42,7 @@ class TokenAccessTest : public ::testing::Test {
     }
     void revoke(const std::string& name) {
         const Status changed = change_token_file(directory_, [&](Tokens& tokens) -> Status {
-            std::erase_if(tokens, [&](const Token& token) { return token.name == name; });
+            std::erase_if(tokens, [&](const AccessToken& token) { return token.name == name; });
             return {};
         });
         CHECK(changed.has_value(), "{}", changed.error().message());

@@ -83,7 +83,7 @@ bool read_hash(std::string_view text, Sha256& hash) {
 }
 
 // One word of a token's line, NAME=VALUE. False if it is none.
-bool read_word(std::string_view word, Token& token) {
+bool read_word(std::string_view word, AccessToken& token) {
     const size_t equals = std::min(word.find('='), word.size());
     const std::string_view name = word.substr(0, equals);
     const std::string_view value = word.substr(std::min(equals + 1, word.size()));
@@ -112,13 +112,13 @@ bool read_word(std::string_view word, Token& token) {
     return false;
 }
 
-std::optional<Token> read_token(std::string_view line) {
+std::optional<AccessToken> read_token(std::string_view line) {
     constexpr std::string_view kName = "name=";
     if (!line.starts_with(kName)) {
         return std::nullopt;
     }
     const size_t end = std::min(line.find(' '), line.size());
-    Token token(std::string(line.substr(kName.size(), end - kName.size())));
+    AccessToken token(std::string(line.substr(kName.size(), end - kName.size())));
     if (!check_id("token", token.name)) {
         return std::nullopt;
     }
@@ -217,7 +217,7 @@ Sha256 hash_secret(std::string_view secret) {
 
 std::string encode_tokens(const Tokens& tokens) {
     std::string text = fmt::format("{}\n", kTokenFileFirstLine);
-    for (const Token& token : tokens) {
+    for (const AccessToken& token : tokens) {
         text += fmt::format("name={} hash={} created={}", token.name, hex_of(token.hash),
                             token.created_us);
         if (token.expires_us != 0) {
@@ -263,7 +263,7 @@ Result<Tokens> decode_tokens(std::string_view text, const std::string& path) {
     size_t number = 2;
     for (size_t at = kTokenFileFirstLine.size() + 1; at < last; ++number) {
         const size_t end = std::min(text.find('\n', at), last);
-        std::optional<Token> token = read_token(text.substr(at, end - at));
+        std::optional<AccessToken> token = read_token(text.substr(at, end - at));
         if (!token) {
             return damaged(fmt::format("line {} is none of a token", number));
         }

@@ -28,8 +28,8 @@ inline constexpr std::string_view kTokenPrefix = "stepdb_";
 inline constexpr size_t kTokensMax = 10'000;  // each hello is compared with all of them
 inline constexpr size_t kTokenFileBytesMax = 16U << 20U;
 
-struct Token {
-    explicit Token(std::string its_name)
+struct AccessToken {
+    explicit AccessToken(std::string its_name)
         : name(std::move(its_name)), rights("token '" + name + "'") {}
 
     std::string name;  // as an id of a project
@@ -44,7 +44,7 @@ struct Token {
     bool has_expired(int64_t now_us) const { return expires_us != 0 && now_us >= expires_us; }
 };
 
-using Tokens = std::vector<Token>;
+using Tokens = std::vector<AccessToken>;
 
 // `stepdb_` and 64 hex digits from the kernel's random numbers.
 Result<std::string> make_secret();

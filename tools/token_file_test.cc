@@ -40,8 +40,8 @@ class TokenFileTest : public ::testing::Test {
     std::string directory_;
 };
 
-Token full_token() {
-    Token token("all-of-it");
+AccessToken full_token() {
+    AccessToken token("all-of-it");
     token.hash = hash_secret("stepdb_x");
     token.created_us = 1'700'000'000'000'000;
     token.expires_us = 1'800'000'000'000'000;
@@ -54,11 +54,11 @@ Token full_token() {
 }
 
 TEST_F(TokenFileTest, HoldsEverythingButTheSecret) {
-    const std::string encoded = encode_tokens({full_token(), Token("plain")});
+    const std::string encoded = encode_tokens({full_token(), AccessToken("plain")});
     EXPECT_THAT(encoded, Not(HasSubstr("stepdb_x")));
     const Tokens tokens = decode_tokens(encoded, "tokens").value();
     ASSERT_EQ(tokens.size(), 2U);
-    const Token wanted = full_token();
+    const AccessToken wanted = full_token();
     EXPECT_EQ(tokens[0].name, wanted.name);
     EXPECT_EQ(tokens[0].hash, wanted.hash);
     EXPECT_EQ(tokens[0].created_us, wanted.created_us);
