@@ -183,7 +183,7 @@ Result<ErrorMessage> ErrorMessage::decode(Bytes body) {
         return bad_field("error", "scope", scope, "0 to 3 are known, and the next bytes are zero");
     }
     if (code == 0 || code > static_cast<uint8_t>(ErrorCode::kPermissionDenied)) {
-        return bad_field("error", "code", code, "1 to 10 are known");
+        return bad_field("error", "code", code, "1 to 11 are known");
     }
     error.scope = static_cast<ErrorScope>(scope);
     error.code = static_cast<ErrorCode>(code);

@@ -2,9 +2,10 @@
 // server. It holds names, rights and hashes, never a secret.
 //
 //   stepdb tokens 1
-//   name=ci hash=HEX created=TIME [expires=TIME] [connections=N] [read=P]... [write=P]...
-//   [admin=P]... checksum HEX
+//   name=ID hash=HEX created=TIME [expires=TIME] [connections=N] [RIGHT=PROJECTS]...
+//   checksum HEX
 //
+// A line for each token; RIGHT is read, write or admin, PROJECTS a pattern as in model/rights.h.
 // Times are microseconds since the Unix epoch; the checksum is the XXH3-64 of all lines before it.
 // The file is replaced as a whole, synced before it takes its name. A store that has the file asks
 // everybody for a token, also when no token is left in it.

@@ -26,8 +26,8 @@ struct Options {
     std::string host = "127.0.0.1";
     uint16_t port = 7420;
     // What the server asks for; "": what the file holds, which is read for each connection, or
-    // without one the environment variable STEPDB_TOKEN. A server that refuses it ends the writer,
-    // unless it is a file's, which may yet be replaced.
+    // without one what the environment variable STEPDB_TOKEN held when the writer was made. A
+    // server that refuses it ends the writer, unless it is a file's, which may yet be replaced.
     std::string token;
     std::string token_file;
     bool tls = false;

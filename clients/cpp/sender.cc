@@ -50,6 +50,7 @@ bool is_for_now(ErrorCode code) {
 Sender::Sender(SendQueue& queue)
     : queue_(queue),
       options_(queue.options()),
+      usual_token_(find_token("")),
       retry_delay_(options_.retry_delay_min),
       waiting_since_(std::chrono::steady_clock::now()),
       random_(std::random_device()()) {}
@@ -72,16 +73,20 @@ Status Sender::start() {
 
 // --- The connection ---
 
+Result<std::string> Sender::token() const {
+    if (!options_.token.empty()) {
+        return options_.token;
+    }
+    return options_.token_file.empty() ? usual_token_ : find_token(options_.token_file);
+}
+
 Status Sender::connect() {
     ClientOptions options;
     options.host = options_.host;
     options.port = options_.port;
     options.writer = options_.writer;
     options.name = options_.name;
-    options.token = options_.token;
-    if (options.token.empty()) {
-        TRY_ASSIGN(options.token, find_token(options_.token_file));
-    }
+    TRY_ASSIGN(options.token, token());
     options.tls.is_wanted = options_.tls;
     options.tls.ca_file = options_.tls_ca_file;
     options.connect_time_max = options_.connect_time_max;

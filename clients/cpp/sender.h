@@ -51,6 +51,7 @@ class Sender final : private ClientEvents {
 
     void run();
     Status connect();
+    Result<std::string> token() const;
     void connect_again(SteadyTime now);
     void disconnect(const Error& why);
     void step(SteadyTime now);
@@ -85,6 +86,7 @@ class Sender final : private ClientEvents {
 
     SendQueue& queue_;
     const Options& options_;
+    const Result<std::string> usual_token_;  // where the options name none
     std::thread thread_;
     std::unique_ptr<ClientConnection> connection_;
     uint64_t connections_ = 0;  // made; the number of the current one

@@ -31,7 +31,7 @@ Result<std::string> check_token(std::string_view found, const std::string& where
 
 Result<std::string> find_token(const std::string& file) {
     if (file.empty()) {
-        // Programs do not change their environment while they connect.
+        // The caller's thread, which knows whether others change the environment meanwhile.
         const char* const token = std::getenv("STEPDB_TOKEN");  // NOLINT(concurrency-mt-unsafe)
         return token == nullptr || *token == '\0' ? std::string()
                                                   : check_token(token, "STEPDB_TOKEN");

@@ -131,4 +131,34 @@ TEST(CatalogFile, EveryFlippedByteIsNoticed) {
     }
 }
 
+TEST(RunActivities, WhatWasSharedStaysAsItWas) {
+    SimRandom random(test_seed(1));
+    RunActivities activities;
+    std::map<uint64_t, int64_t> model;
+    std::vector<std::pair<std::shared_ptr<const SharedRunActivities>, std::map<uint64_t, int64_t>>>
+        shared;
+    constexpr uint64_t kRuns = 300;
+    for (int64_t change = 1; change <= 2000; ++change) {
+        const uint64_t run = random.below(kRuns);
+        if (random.below(4) == 0) {
+            activities.remove(run);
+            model.erase(run);
+        } else {
+            activities.of(run).last_write_us = change;
+            model[run] = change;
+        }
+        if (random.below(50) == 0) {
+            shared.emplace_back(activities.share(), model);
+            EXPECT_EQ(activities.share(), shared.back().first);
+        }
+    }
+    shared.emplace_back(activities.share(), model);
+    for (const auto& [then, expected] : shared) {
+        for (uint64_t run = 0; run < kRuns; ++run) {
+            const auto at = expected.find(run);
+            ASSERT_EQ(then->find(run).last_write_us, at == expected.end() ? 0 : at->second);
+        }
+    }
+}
+
 }  // namespace stepdb::catalog_test

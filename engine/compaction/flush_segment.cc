@@ -101,7 +101,7 @@ class FlushSegment {
         StretchRules rules;
         rules.schema = infos.front().schema;
         rules.limits = input_.limits;
-        for (const Stretch& stretch : plan_stretches(infos, rules)) {
+        for (const MergeStretch& stretch : plan_stretches(infos, rules)) {
             Portion portion;
             for (const Tile& tile : stretch.tiles) {
                 for (const size_t i : tile) {

@@ -221,7 +221,7 @@ class Merge {
         first_row_.reset();
         std::vector<BlockInfo> infos(mixed.size());
         std::ranges::transform(mixed, infos.begin(), &SourceBlock::info);
-        for (const Stretch& stretch : plan_stretches(infos, rules_of(*group, infos))) {
+        for (const MergeStretch& stretch : plan_stretches(infos, rules_of(*group, infos))) {
             const Status merged = co_await merge_stretch(group, &mixed, &stretch);
             if (!merged) {
                 co_return merged;
@@ -251,7 +251,7 @@ class Merge {
     }
 
     Task<Status> merge_stretch(const MergeGroup* group, const std::vector<SourceBlock*>* blocks,
-                               const Stretch* stretch) {
+                               const MergeStretch* stretch) {
         std::vector<SourceBlock*> members;
         std::vector<std::vector<SourceBlock*>> tiles;
         for (const Tile& tile : stretch->tiles) {

@@ -41,7 +41,7 @@ class Planner {
     Planner(std::span<const BlockInfo> blocks, const StretchRules& rules)
         : blocks_(blocks), rules_(rules) {}
 
-    std::vector<Stretch> plan() {
+    std::vector<MergeStretch> plan() {
         for (Cluster& cluster : clusters_of(blocks_)) {
             if (can_be_copied(cluster)) {
                 add_tile(std::move(cluster.blocks));
@@ -70,7 +70,7 @@ class Planner {
         });
     }
 
-    uint64_t rows_of(const Stretch& stretch) const {
+    uint64_t rows_of(const MergeStretch& stretch) const {
         uint64_t rows = 0;
         for (const Tile& tile : stretch.tiles) {
             rows += blocks_[tile.front()].rows;
@@ -108,7 +108,7 @@ class Planner {
     }
 
     bool is_too_short(size_t index) const {
-        const Stretch& stretch = stretches_[index];
+        const MergeStretch& stretch = stretches_[index];
         const uint64_t rows = rows_of(stretch);
         if (stretch.tiles.size() > 1 && rows < rules_.limits.part_rows * stretch.tiles.size()) {
             return true;
@@ -124,7 +124,7 @@ class Planner {
         for (size_t i = 0; i < stretches_.size(); ++i) {
             too_short[i] = stretches_[i].copied && is_too_short(i);
         }
-        std::vector<Stretch> planned = std::move(stretches_);
+        std::vector<MergeStretch> planned = std::move(stretches_);
         stretches_.clear();
         for (size_t i = 0; i < planned.size(); ++i) {
             if (planned[i].copied && !too_short[i]) {
@@ -139,14 +139,15 @@ class Planner {
 
     std::span<const BlockInfo> blocks_;
     const StretchRules& rules_;
-    std::vector<Stretch> stretches_;
+    std::vector<MergeStretch> stretches_;
     uint64_t copied_rows_ = 0;  // of the last stretch
     uint64_t kept_bytes_ = 0;
 };
 
 }  // namespace
 
-std::vector<Stretch> plan_stretches(std::span<const BlockInfo> blocks, const StretchRules& rules) {
+std::vector<MergeStretch> plan_stretches(std::span<const BlockInfo> blocks,
+                                         const StretchRules& rules) {
     return Planner(blocks, rules).plan();
 }
 

@@ -15,8 +15,8 @@ namespace stepdb {
 // Blocks that hold the same rows, of different columns; mostly one. Positions in what is planned.
 using Tile = std::vector<size_t>;
 
-struct Stretch {
-    Stretch() = default;
+struct MergeStretch {
+    MergeStretch() = default;
 
     bool copied = false;
     // In key order; of a copied stretch no two share a key, and it becomes the rows of merged
@@ -35,6 +35,7 @@ struct StretchRules {
 // Stretches in key order. A block can be copied if it is of the schema, all of it counts, and none
 // of its keys lies within another block of a column that it has. Small blocks are decoded and
 // packed anew, and so are blocks between such ones if there are only few of them.
-std::vector<Stretch> plan_stretches(std::span<const BlockInfo> blocks, const StretchRules& rules);
+std::vector<MergeStretch> plan_stretches(std::span<const BlockInfo> blocks,
+                                         const StretchRules& rules);
 
 }  // namespace stepdb

@@ -32,7 +32,7 @@ StretchRules rules() {
 // "copy 0 1+2 | decode 3": stretches, their tiles, the blocks of these.
 std::string planned(const std::vector<BlockInfo>& blocks, const StretchRules& by = rules()) {
     std::string text;
-    for (const Stretch& stretch : plan_stretches(blocks, by)) {
+    for (const MergeStretch& stretch : plan_stretches(blocks, by)) {
         text += text.empty() ? "" : " | ";
         text += stretch.copied ? "copy" : "decode";
         for (const Tile& tile : stretch.tiles) {

@@ -10,7 +10,7 @@
 namespace stepdb {
 
 // What is added up: the numbers, or the squares of their deviations from a mean.
-enum class Term : uint8_t { kValue, kSquare };
+enum class Addend : uint8_t { kValue, kSquare };
 
 // Least and largest ordered image (float_bits.h) of some words.
 template <typename U>

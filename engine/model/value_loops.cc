@@ -57,7 +57,7 @@ STEPDB_INLINE double joined(Lanes lanes) {
 }
 
 // Of a part, the sum of the numbers, or of the squares of their deviations from `mean`.
-template <Term Of, typename U>
+template <Addend Of, typename U>
 STEPDB_INLINE double sum_part(const U* words, size_t count, double mean) {
     Lanes sums{};
     const size_t whole = count / kLanes * kLanes;
@@ -65,13 +65,13 @@ STEPDB_INLINE double sum_part(const U* words, size_t count, double mean) {
         for (size_t lane = 0; lane < kLanes; ++lane) {
             const double value = number_of(words[i + lane]);
             const double deviation = value - mean;
-            sums[lane] += Of == Term::kValue ? value : deviation * deviation;
+            sums[lane] += Of == Addend::kValue ? value : deviation * deviation;
         }
     }
     for (size_t i = whole; i < count; ++i) {
         const double value = number_of(words[i]);
         const double deviation = value - mean;
-        sums[i - whole] += Of == Term::kValue ? value : deviation * deviation;
+        sums[i - whole] += Of == Addend::kValue ? value : deviation * deviation;
     }
     return joined(sums);
 }
@@ -88,7 +88,7 @@ STEPDB_INLINE ImageRange<U> scan_loop(const U* words, size_t count, double* sums
             range.min = image < range.min ? image : range.min;
             range.max = image > range.max ? image : range.max;
         }
-        *sums++ = sum_part<Term::kValue>(part, here, 0);
+        *sums++ = sum_part<Addend::kValue>(part, here, 0);
     }
     return range;
 }
@@ -97,7 +97,7 @@ template <typename U>
 STEPDB_INLINE void squares_loop(const U* words, size_t count, double mean, double* sums) {
     for (size_t at = 0; at < count; at += kPlainValues) {
         const size_t here = count - at < kPlainValues ? count - at : kPlainValues;
-        *sums++ = sum_part<Term::kSquare>(words + at, here, mean);
+        *sums++ = sum_part<Addend::kSquare>(words + at, here, mean);
     }
 }
 

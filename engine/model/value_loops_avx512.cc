@@ -75,9 +75,9 @@ KERNEL Sums no_sums() {
     return {_mm512_setzero_pd(), _mm512_setzero_pd()};
 }
 
-template <Term Of>
+template <Addend Of>
 KERNEL __m512d add_term(__m512d sums, __m512d values, __m512d mean, uint32_t lanes) {
-    if constexpr (Of == Term::kSquare) {
+    if constexpr (Of == Addend::kSquare) {
         values = _mm512_sub_pd(values, mean);
         values = _mm512_mul_pd(values, values);
     }
@@ -91,7 +91,7 @@ KERNEL __m512d numbers_of(__m512i words, bool high) {
 }
 
 // Takes in sixteen values, or those of `lanes`.
-template <Term Of>
+template <Addend Of>
 KERNEL void take_in(const uint32_t* words, uint32_t lanes, __m512d mean, Sums& sums,
                     Images* images) {
     const __m512i some = load(words, static_cast<__mmask16>(lanes));
@@ -101,7 +101,7 @@ KERNEL void take_in(const uint32_t* words, uint32_t lanes, __m512d mean, Sums& s
     sums.low = add_term<Of>(sums.low, numbers_of(some, false), mean, lanes);
     sums.high = add_term<Of>(sums.high, numbers_of(some, true), mean, lanes >> 8U);
 }
-template <Term Of>
+template <Addend Of>
 KERNEL void take_in(const uint64_t* words, uint32_t lanes, __m512d mean, Sums& sums,
                     Images* images) {
     const auto low_lanes = static_cast<__mmask8>(lanes);
@@ -125,7 +125,7 @@ KERNEL double joined(const Sums& sums) {
 }
 
 // Of each part a sum; `images` may be null.
-template <Term Of, typename U>
+template <Addend Of, typename U>
 KERNEL void sum_parts(const U* words, size_t count, double mean, double* sums, Images* images) {
     constexpr size_t kStep = 16;
     constexpr uint32_t kAll = 0xFFFF;
@@ -147,13 +147,13 @@ KERNEL void sum_parts(const U* words, size_t count, double mean, double* sums, I
 template <typename U>
 KERNEL ImageRange<U> scan(const U* words, size_t count, double* sums) {
     Images images = no_images(U{});
-    sum_parts<Term::kValue>(words, count, 0, sums, &images);
+    sum_parts<Addend::kValue>(words, count, 0, sums, &images);
     return range_of(images, U{});
 }
 
 template <typename U>
 KERNEL void squares(const U* words, size_t count, double mean, double* sums) {
-    sum_parts<Term::kSquare>(words, count, mean, sums, nullptr);
+    sum_parts<Addend::kSquare>(words, count, mean, sums, nullptr);
 }
 
 KERNEL uint32_t equal_lanes(__m512i words, uint32_t wanted) {

@@ -10,6 +10,7 @@ and fails, naming file and line, on
   - a thread, wait, sleep, clock or random call in engine/ outside engine/io/;
   - a source file of more than 600 lines;
   - a unit test that declares things outside the namespace named after it;
+  - a type of one name in two files: the linker takes one of two destructors, and says nothing;
   - a source folder that the map or the edge table leaves out, or a row without a folder;
   - a path named in a document (in backticks) that does not exist;
   - a path of somebody's machine in any file.
@@ -183,6 +184,35 @@ def check_test_namespace(path, text):
         yield f"{path}: its one namespace is stepdb::{name}, not: {'; '.join(opened) or 'none'}"
 
 
+# At the beginning of a line: one that others can name.
+TYPE = re.compile(r"^(?:class|struct|union|enum class) (\w+)(?: final)?(?: : [^;{]*?)? ?\{", re.M)
+UNNAMED = re.compile(r"^namespace \{\n.*?^\}  // namespace\n", re.M | re.S)
+NAMESPACE = re.compile(r"^namespace ([\w:]+) \{|^\}  // namespace [\w:]+", re.M)
+
+
+def named_types(text):
+    """The types that a file defines for others, with their namespaces."""
+    text = UNNAMED.sub("", text)
+    for match in TYPE.finditer(text):
+        around = []
+        for edge in NAMESPACE.finditer(text, 0, match.start()):
+            if edge.group(1):
+                around.append(edge.group(1))
+            elif around:
+                around.pop()
+        yield "::".join(around + [match.group(1)])
+
+
+def check_types(texts):
+    """Of what is no test. A fake may have the name of what is in another program."""
+    seen = {}
+    for path, text in texts.items():
+        for name in named_types(text):
+            first = seen.setdefault(name, path)
+            if first != path:
+                yield f"{path}: {name} is the name of another type in {first}"
+
+
 # Guards its lists against other threads for some instructions, as malloc does; nobody waits there
 # for anything to happen.
 ALLOCATOR = ("engine/base/page_heap.h", "engine/base/page_heap.cc")
@@ -251,6 +281,8 @@ def check_all(root, paths=None):
     paths = paths if paths is not None else list_files(root)
     rules = Rules(read_text(root, "ARCHITECTURE.md"))
     yield from check_folders(rules, paths)
+    yield from check_types({path: read_text(root, path) or "" for path in paths
+                            if path.endswith(CPP) and not is_test_code(path)})
     for path in paths:
         text = read_text(root, path)
         if text is None:

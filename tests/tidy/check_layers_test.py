@@ -105,6 +105,19 @@ class CheckLayers(unittest.TestCase):
                            "stepdb::a_test", "namespace stepdb; namespace")
         self.expect_caught("net/a_test.cc", test, "stepdb::a_test", "none")
 
+    def test_types_of_one_name(self):
+        types = "namespace stepdb {{\n{}}}  // namespace stepdb\n"
+        one = types.format("struct Token final : Base {\n};\n")
+        two = types.format("class Token {\n};\n")
+        found = self.problems({"engine/wal/a.h": one, "net/a.h": two})
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("net/a.h: stepdb::Token is the name of another type in engine/wal/a.h", found[0])
+        for other in (types.format("namespace {\nclass Token {\n};\n}  // namespace\n"),
+                      types.format("class Token;\nclass Other::Token {\n};\nclass A {\n  class Token {};\n};\n"),
+                      "namespace stepdb::client {\nclass Token {\n};\n}  // namespace stepdb::client\n"):
+            with self.subTest(other):
+                self.assertEqual(self.problems({"engine/wal/a.h": one, "net/a.h": other}), [])
+
     def test_long_file(self):
         self.expect_caught("net/a.cc", "\n" * 601, "601 lines")
 
