@@ -22,9 +22,9 @@ TEST(ParseAddress, TakesHostsAndPorts) {
 }
 
 TEST(ParseAddress, RefusesOthersByName) {
-    for (const std::string_view text : {"", "localhost", ":7420", "host:", "host:port",
-                                        "host:65536", "host:-1", "host:80x", "::1:7420", "[]:80",
-                                        "stepdbs://", "stepdbs://host", "stepdbs://:1"}) {
+    for (const std::string_view text :
+         {"", "localhost", ":7420", "host:", "host:port", "host:65536", "host:-1", "host:80x",
+          "::1:7420", "[]:80", "stepdbs://", "stepdbs://host", "stepdbs://:1"}) {
         const Result<Address> address = parse_address(text);
         ASSERT_FALSE(address) << text;
         EXPECT_NE(address.error().message().find(fmt::format("'{}'", text)), std::string::npos);
