@@ -40,6 +40,9 @@ class IngestBench {
         report_.workload = workload_;
         TRY(load(with_charts));
         TRY(look_at_the_store());
+        if (with_charts) {
+            TRY(ask_quietly());
+        }
         TRY(count_rows());
         TRY(add_cost());
         return std::move(report_);
@@ -50,8 +53,9 @@ class IngestBench {
         TRY_ASSIGN(const LoadOptions load_options, target_->load_options(workload_));
         report_.in_flight = Load::in_flight_of(load_options);
         TRY_ASSIGN(const auto load, Load::open(load_options));
+        std::vector<std::unique_ptr<ChartAsker>> askers;
         if (with_charts) {
-            TRY(open_askers(options_.charts));
+            TRY_ASSIGN(askers, open_askers(options_.seed + 1'000'000));
             TRY(open_probe());
         }
         if (target_->own() != nullptr) {
@@ -61,9 +65,7 @@ class IngestBench {
         const MeasuredWindow window =
             MeasuredWindow::from_now(workload_.warm_up, workload_.seconds);
         std::vector<std::function<Status()>> works = load->works(window);
-        for (const auto& asker : askers_) {
-            works.emplace_back([&asker, &window] { return asker->run(window); });
-        }
+        add_works(askers, window, works);
         if (probe_ != nullptr) {
             std::ranges::copy(probe_->works(window), std::back_inserter(works));
         }
@@ -72,21 +74,44 @@ class IngestBench {
         report_.load = load->report();
         report_.seconds = window.seconds();
         if (with_charts) {
-            add_charts();
+            report_.charts = answers_of("live_chart", askers, report_.seconds);
+            report_.chart_connections = options_.charts;
+            report_.freshness = probe_->latencies();
         }
         return {};
     }
 
-    Status open_askers(uint32_t count) {
-        for (uint32_t at = 0; at < count; ++at) {
+    // The same charts with no load beside them: what those beside it are to be compared with.
+    Status ask_quietly() {
+        TRY_ASSIGN(const auto askers, open_askers(options_.seed + 2'000'000));
+        const MeasuredWindow window =
+            MeasuredWindow::from_now(workload_.warm_up, workload_.seconds);
+        std::vector<std::function<Status()>> works;
+        add_works(askers, window, works);
+        TRY(run_together(works));
+        report_.quiet_charts = answers_of("quiet_chart", askers, window.seconds());
+        return {};
+    }
+
+    // A connection each, asking of series at random.
+    Result<std::vector<std::unique_ptr<ChartAsker>>> open_askers(uint64_t seed) {
+        std::vector<std::unique_ptr<ChartAsker>> askers;
+        for (uint32_t at = 0; at < options_.charts; ++at) {
             TRY_ASSIGN(auto client, target_->connect_reader());
-            askers_.push_back(std::make_unique<ChartAsker>(
-                std::move(client),
-                [this, random = std::mt19937_64(options_.seed + 1'000'000 + at)]() mutable {
+            askers.push_back(std::make_unique<ChartAsker>(
+                std::move(client), [this, random = std::mt19937_64(seed + at)]() mutable {
                     return live_chart(random);
                 }));
         }
-        return {};
+        return askers;
+    }
+
+    static void add_works(const std::vector<std::unique_ptr<ChartAsker>>& askers,
+                          const MeasuredWindow& window,
+                          std::vector<std::function<Status()>>& works) {
+        for (const auto& asker : askers) {
+            works.emplace_back([&asker, &window] { return asker->run(window); });
+        }
     }
 
     // Beside the runs of the load, whose names all begin with `PREFIX-`.
@@ -108,16 +133,16 @@ class IngestBench {
                            Load::run_name(target_->prefix(), connection, below(workload_.runs)));
     }
 
-    void add_charts() {
+    static AnswerReport answers_of(std::string name,
+                                   const std::vector<std::unique_ptr<ChartAsker>>& askers,
+                                   double seconds) {
         AnswerReport charts;
-        charts.name = "live_chart";
-        charts.seconds = report_.seconds;
-        for (const auto& asker : askers_) {
+        charts.name = std::move(name);
+        charts.seconds = seconds;
+        for (const auto& asker : askers) {
             charts.asked.merge(asker->report());
         }
-        report_.charts = std::move(charts);
-        report_.chart_connections = options_.charts;
-        report_.freshness = probe_->latencies();
+        return charts;
     }
 
     // At the end of the load, and settled.
@@ -169,7 +194,6 @@ class IngestBench {
     const BenchOptions& options_;
     Workload workload_;
     std::unique_ptr<BenchTarget> target_;
-    std::vector<std::unique_ptr<ChartAsker>> askers_;
     std::unique_ptr<FreshnessProbe> probe_;  // in `mixed`
     double server_cpu_before_ = 0;
     IngestReport report_;

@@ -231,11 +231,12 @@ class Bench(Case):
     def test_mixed(self):
         figures = self.bench("mixed", "--metrics", "20", "--rate", "200000", "--charts", "2")
         self.assertEqual(set(figures), COMMON | INGEST | answer_keys("live_chart")
-                         | {"chart_connections", "watched_rows"}
+                         | answer_keys("quiet_chart") | {"chart_connections", "watched_rows"}
                          | {f"freshness_{what}_us" for what in ("p50", "p90", "p99", "p999", "max")})
         self.check_ingest(figures)
-        self.assertGreater(figures["live_chart_answers"], 0)
-        self.check_latencies(figures, "live_chart")
+        for name in ("live_chart", "quiet_chart"):
+            self.assertGreater(figures[f"{name}_answers"], 0)
+            self.check_latencies(figures, name)
         self.assertGreater(figures["watched_rows"], 0)
         self.check_latencies(figures, "freshness")
 
@@ -260,7 +261,7 @@ class Bench(Case):
             documented = set(re.findall(r"`(\w+)`", file.read()))
         keys = COMMON | INGEST | QUERY | SUITE | set(NAMES) | {"chart_connections"} | {
             key[2:] for key in answer_keys("x")} | {"whole_range", "sub_range", "raw_1000",
-                                                    "live_chart"}
+                                                    "live_chart", "quiet_chart"}
         self.assertEqual(keys - documented, set())
 
     def test_an_interruption_ends_it_and_its_server(self):

@@ -157,6 +157,12 @@ class Paragraph {
     const TextSink& sink_;
 };
 
+std::string shown_charts(const AnswerReport& charts) {
+    const Latencies& latencies = charts.asked.latencies;
+    return fmt::format("{}/s; {}", shown(static_cast<double>(latencies.count()) / charts.seconds),
+                       shown_latencies(latencies));
+}
+
 }  // namespace
 
 bool IngestReport::is_within_bounds() const {
@@ -212,6 +218,7 @@ Figures ingest_figures(const IngestReport& report) {
     if (report.charts) {
         figures.add_count("chart_connections", report.chart_connections);
         add_answers(*report.charts, figures);
+        add_answers(*report.quiet_charts, figures);
         figures.add_count("watched_rows", report.freshness.count());
         add_latencies("freshness", report.freshness, figures);
     }
@@ -240,10 +247,8 @@ void print_ingest(const IngestReport& report, const TextSink& sink) {
                          shown(report.seconds), shown(report.workload.warm_up)));
     out.line("durable ack", shown_latencies(load.latencies));
     if (report.charts) {
-        const Latencies& charts = report.charts->asked.latencies;
-        out.line("charts", fmt::format("{}/s; {}",
-                                       shown(static_cast<double>(charts.count()) / report.seconds),
-                                       shown_latencies(charts)));
+        out.line("charts", shown_charts(*report.charts));
+        out.line("afterwards", shown_charts(*report.quiet_charts));
         out.line("freshness", shown_latencies(report.freshness));
     }
     out.line("CPU",

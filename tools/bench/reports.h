@@ -60,6 +60,7 @@ struct IngestReport {
     std::optional<Settling> settled;
     // In `mixed`.
     std::optional<AnswerReport> charts;
+    std::optional<AnswerReport> quiet_charts;  // asked after the load
     uint32_t chart_connections = 0;
     Latencies freshness;  // from acknowledgements to updates of a watch
 
