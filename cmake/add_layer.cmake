@@ -32,9 +32,11 @@ function(add_layer NAME)
         target_link_libraries(stepdb_${NAME}_test PRIVATE
             stepdb_${NAME} ${LAYER_TEST_LIBRARIES} stepdb_flags GTest::gmock_main)
         target_compile_definitions(stepdb_${NAME}_test PRIVATE ${LAYER_TEST_DEFINITIONS})
+        # The compiler takes half of the time for them, or four fifths; what they call is optimised all the same.
         if(STEPDB_SANITIZE)
-            # The compiler takes half the time for them; what they call is optimised all the same.
             target_compile_options(stepdb_${NAME}_test PRIVATE -O0)
+        elseif(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+            target_compile_options(stepdb_${NAME}_test PRIVATE -O1)
         endif()
         # A search for a loss that takes 16 s takes ten times as long with sanitizers, and more beside others.
         set(SECONDS 600)

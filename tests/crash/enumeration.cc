@@ -58,7 +58,7 @@ std::string CrashEnumeration::run() {
 
 std::string CrashEnumeration::run_with_failures(ErrorCode code) {
     for (uint64_t operation = 1; problem_.empty() && play_with_failure(operation, code);
-         ++operation) {
+         operation += options_.failures_every) {
     }
     return problem_;
 }

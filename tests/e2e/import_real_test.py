@@ -289,6 +289,8 @@ class RealLogs(Case):
         self.check_reader(source, series)
         self.check_attempts(points, attempts, starts, "r")
         every_value = not os.environ.get("STEPDB_SANITIZE")  # again; it takes one minutes
+        if not every_value and len(points) > 20_000:
+            return
         again = self.import_log(arguments)
         self.assertEqual((again["sent"], again["stored"], again["replaced"]),
                          (len(points), 0, len(points)))

@@ -25,6 +25,11 @@ SECONDS_MAX = 120  # of anything here; also on a slow machine and under sanitize
 CANONICAL_NAN = 0x7FF8000000000000
 
 
+def sampled(things, every):
+    """All of them; under a sanitizer, which is there for what is done and not for how often, some."""
+    return things[::every] if os.environ.get("STEPDB_SANITIZE") else things
+
+
 def shared_data():
     """The folder of real logs, if this machine has it."""
     for path in (os.environ.get("STEPDB_DATA"),

@@ -37,7 +37,7 @@ uint64_t test_seed(uint64_t fallback) {
 }
 
 uint64_t scaled(uint64_t rounds) {
-    return is_sanitized() ? rounds / 10 : rounds;
+    return is_sanitized() ? rounds / 20 : rounds;
 }
 
 bool is_sanitized() {

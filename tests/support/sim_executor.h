@@ -47,7 +47,7 @@ class SimRandom final : public Random, public Fate {
 // failure can be repeated.
 uint64_t test_seed(uint64_t fallback);
 
-// How many rounds of a long random test to make: `rounds` in an ordinary build, a tenth under a
+// How many rounds of a long random test to make: `rounds` in an ordinary build, a twentieth under a
 // sanitizer, which is there for what the rounds do and not for their number.
 uint64_t scaled(uint64_t rounds);
 // Whether this is such a build. Tests of what other tests find are not repeated there.
