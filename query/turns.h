@@ -37,7 +37,7 @@ class Turns {
     }
 
   private:
-    static constexpr uint64_t kValues = 256U << 10U;  // some milliseconds
+    static constexpr uint64_t kValues = 32U << 10U;  // about half a millisecond
 
     Executor* executor_;
     uint64_t values_ = 0;

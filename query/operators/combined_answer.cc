@@ -16,10 +16,14 @@
 #include "query/operators/value_column.h"
 #include "query/parser.h"
 #include "query/run_attributes.h"
+#include "query/sort_in_turns.h"
 
 namespace stepdb {
 
 namespace {
+
+// What adding a bucket to a place costs, in values looked at.
+constexpr uint64_t kBucketWork = 4;
 
 // A key of groups: a capture, or an expression on series.
 struct BoundKey {
@@ -333,6 +337,7 @@ class CombinedAnswer : public Answer {
         }
         for (Place& place : places_) {
             std::ranges::sort(place.values.values);
+            co_await context_.turns.after(kSortedRowWork * place.values.values.size());
         }
         co_return Status();
     }
@@ -352,6 +357,7 @@ class CombinedAnswer : public Answer {
                 add(places_[i], value_of(bucket, statistic_));
             }
         }
+        co_await context_.turns.after(kBucketWork * of_series_.size());
         co_return filled;
     }
 

@@ -9,10 +9,14 @@
 #include "engine/base/text.h"
 #include "engine/model/limits.h"
 #include "query/operators/collected_rows.h"
+#include "query/sort_in_turns.h"
 
 namespace stepdb {
 
 namespace {
+
+// What a collected row costs besides, in values looked at.
+constexpr uint64_t kCollectedRowWork = 8;
 
 class SortedAnswer : public Answer {
   public:
@@ -23,7 +27,8 @@ class SortedAnswer : public Answer {
 
     SortedAnswer(ExecutionContext& context, std::unique_ptr<Answer> inner, std::vector<Key> keys,
                  std::optional<uint64_t> limit)
-        : inner_(std::move(inner)),
+        : context_(context),
+          inner_(std::move(inner)),
           keys_(std::move(keys)),
           limit_(limit.value_or(std::numeric_limits<uint64_t>::max())),
           rows_(inner_->columns(), context.memory) {}
@@ -63,20 +68,21 @@ class SortedAnswer : public Answer {
             if (!added) {
                 co_return added;
             }
+            co_await context_.turns.after(block.rows() * kCollectedRowWork);
             // What cannot be among the first rows any more goes, once it is most of them.
             if (rows_.rows() / 2 > limit_ && rows_.rows() > 4 * kResultBatchRows) {
-                sort();
+                co_await sort();
                 rows_.keep(order_);
             }
         }
-        sort();
+        co_await sort();
         co_return Status();
     }
 
-    void sort() {
+    Task<void> sort() {
         order_.resize(rows_.rows());
         std::iota(order_.begin(), order_.end(), 0);
-        std::ranges::stable_sort(order_, [&](uint32_t a, uint32_t b) {
+        const auto before = [this](uint32_t a, uint32_t b) {
             for (const Key& key : keys_) {
                 const std::weak_ordering order = rows_.order(key.column, a, b, key.descending);
                 if (std::is_neq(order)) {
@@ -84,10 +90,12 @@ class SortedAnswer : public Answer {
                 }
             }
             return false;
-        });
+        };
+        co_await sort_in_turns(context_.turns, order_, before);
         order_.resize(std::min<uint64_t>(order_.size(), limit_));
     }
 
+    ExecutionContext& context_;
     std::unique_ptr<Answer> inner_;
     std::vector<Key> keys_;
     uint64_t limit_;
@@ -155,8 +163,9 @@ class PivotAnswer : public Answer {
             if (!added) {
                 co_return added;
             }
+            find_lines();
+            co_await context.turns.after(block.rows() * kCollectedRowWork);
         }
-        find_lines();
         const size_t width = lines_.size() * values();
         if (width > kPivotColumnsMax) {
             co_return query_error(
@@ -166,7 +175,7 @@ class PivotAnswer : public Answer {
                             width, lines_.size(), kPivotColumnsMax));
         }
         make_columns();
-        sort();
+        co_await sort(context.turns);
         co_return Status();
     }
 
@@ -193,18 +202,18 @@ class PivotAnswer : public Answer {
     size_t values() const { return inner_->columns().size() - form_.labels - form_.xs; }
     size_t first_value() const { return form_.labels + form_.xs; }
 
-    // Which series there are, in the order in which they came.
+    // Which series the rows are of that were collected since, in the order in which they came.
     void find_lines() {
-        std::map<std::vector<uint64_t>, uint32_t> numbers;
+        auto row = static_cast<uint32_t>(line_of_.size());
         line_of_.resize(rows_.rows());
         std::vector<uint64_t> label(2 * form_.labels);
-        for (uint32_t row = 0; row < rows_.rows(); ++row) {
+        for (; row < rows_.rows(); ++row) {
             for (size_t i = 0; i < form_.labels; ++i) {
                 label[2 * i] = rows_.is_null(i, row) ? 1 : 0;
                 label[2 * i + 1] = rows_.text_number(i, row);
             }
             const auto [at, is_new] =
-                numbers.try_emplace(label, static_cast<uint32_t>(lines_.size()));
+                numbers_.try_emplace(label, static_cast<uint32_t>(lines_.size()));
             if (is_new) {
                 lines_.push_back(row);
             }
@@ -263,21 +272,24 @@ class PivotAnswer : public Answer {
     }
 
     // A series that has an x several times has as many rows there.
-    void count_repeats() {
+    Task<void> count_repeats(Turns& turns) {
         repeats_.resize(rows_.rows());
         std::vector<std::optional<uint32_t>> last(lines_.size());
         for (uint32_t row = 0; row < rows_.rows(); ++row) {
             std::optional<uint32_t>& before = last[line_of_[row]];
             repeats_[row] = before && same_x(*before, row) ? repeats_[*before] + 1 : 0;
             before = row;
+            if (row % kResultBatchRows == kResultBatchRows - 1) {
+                co_await turns.after(kResultBatchRows);
+            }
         }
     }
 
-    void sort() {
-        count_repeats();
+    Task<void> sort(Turns& turns) {
+        co_await count_repeats(turns);
         order_.resize(rows_.rows());
         std::iota(order_.begin(), order_.end(), 0);
-        std::ranges::stable_sort(order_, [&](uint32_t a, uint32_t b) {
+        const auto before = [this](uint32_t a, uint32_t b) {
             for (size_t i = form_.labels; i < first_value(); ++i) {
                 const std::weak_ordering order = rows_.order(i, a, b, false);
                 if (std::is_neq(order)) {
@@ -285,7 +297,8 @@ class PivotAnswer : public Answer {
                 }
             }
             return repeats_[a] < repeats_[b];
-        });
+        };
+        co_await sort_in_turns(turns, order_, before);
     }
 
     void append_row(ResultBlock& block, uint32_t first,
@@ -310,8 +323,9 @@ class PivotAnswer : public Answer {
     LongForm form_;
     CollectedRows rows_;
     std::vector<ResultColumn> columns_;
-    std::vector<uint32_t> lines_;    // the first row of each
-    std::vector<uint32_t> line_of_;  // by row
+    std::map<std::vector<uint64_t>, uint32_t> numbers_;  // of lines, by their labels
+    std::vector<uint32_t> lines_;                        // the first row of each
+    std::vector<uint32_t> line_of_;                      // by row
     std::vector<uint32_t> repeats_;  // by row: how often its line had its x before
     std::vector<uint32_t> order_;    // rows by x
     size_t at_ = 0;                  // next of order_

@@ -12,12 +12,15 @@
 #include "query/operators/name_check.h"
 #include "query/operators/value_column.h"
 #include "query/run_attributes.h"
+#include "query/sort_in_turns.h"
 
 namespace stepdb {
 
 namespace {
 
 constexpr size_t kChargeStep = 64U << 10U;
+// Of all rows: fewer are picked faster than all are sorted.
+constexpr size_t kFewShare = 16;
 
 class TableAnswer : public Answer {
   public:
@@ -151,7 +154,12 @@ class TableAnswer : public Answer {
             return a < b;
         };
         const size_t shown = std::min<uint64_t>(order_.size(), stages_.limit.value_or(UINT64_MAX));
-        std::ranges::partial_sort(order_, order_.begin() + static_cast<ptrdiff_t>(shown), before);
+        if (shown < order_.size() / kFewShare) {
+            std::ranges::partial_sort(order_, order_.begin() + static_cast<ptrdiff_t>(shown),
+                                      before);
+        } else {
+            co_await sort_in_turns(context_.turns, order_, before);
+        }
         co_return Status();
     }
 
