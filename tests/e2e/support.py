@@ -71,12 +71,12 @@ def verify(data):
 
 
 class Server:
-    """A `stepdb serve` of its own on a free port."""
+    """A `stepdb serve` of its own, on a free port unless it is to have this one."""
 
-    def __init__(self, data, *options, environment=None, listen="127.0.0.1"):
+    def __init__(self, data, *options, environment=None, listen="127.0.0.1", port=0):
         self.data = data
         self.process = subprocess.Popen(
-            [STEPDB, "serve", "--data", data, "--listen", f"{listen}:0", *options],
+            [STEPDB, "serve", "--data", data, "--listen", f"{listen}:{port}", *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, **(environment or {})})
         line = self.process.stdout.readline()

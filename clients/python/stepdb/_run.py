@@ -1,0 +1,500 @@
+"""A run that is logged to."""
+
+from __future__ import annotations
+
+import atexit
+import datetime
+import os
+import queue
+import sys
+import threading
+import time
+import weakref
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+from . import _protocol as protocol
+from ._delivery import Delivery
+from ._rows import RowsFrame, RowsPacker
+from ._spool import Spool, SpoolRun, directory_of, find_spools
+from ._values import flatten, is_plain, take
+
+FINISHED, FAILED = 1, 2
+_LINGER = 0.02
+Timestamp = Union[None, float, datetime.datetime]
+
+
+class Report(NamedTuple):
+    """What became of what was logged."""
+    rows_logged: int
+    rows_sent: int       # of these, acknowledged by the server
+    rows_refused: int    # by the server
+    rows_dropped: int    # here, because the queue was full for longer than `block_seconds`
+    values_refused: int  # here, because they were no numbers
+    is_complete: bool    # everything has its outcome
+    directory: str       # where the rest waits, if it is not
+
+    def __str__(self) -> str:
+        parts = [f"{self.rows_sent:,} of {self.rows_logged:,} rows sent"]
+        if self.rows_refused:
+            parts.append(f"{self.rows_refused:,} refused by the server")
+        if self.rows_dropped:
+            parts.append(f"{self.rows_dropped:,} dropped because the queue was full")
+        if self.values_refused:
+            parts.append(f"{self.values_refused:,} values were no numbers")
+        if not self.is_complete:
+            parts.append(f"the rest waits in {self.directory}: python -m stepdb sync "
+                         f"{self.directory}")
+        return "; ".join(parts)
+
+
+class _Row(NamedTuple):
+    metrics: Tuple[str, ...]
+    values: List[float]
+    step: Optional[float]
+    time_us: int
+
+
+class _Change(NamedTuple):
+    kind: int
+    body: bytes
+
+
+class _Mark(NamedTuple):
+    """Set once everything before it is in the spool; `number` is then that of the last frame."""
+    is_reached: threading.Event
+    number: List[int]
+
+
+class _End(NamedTuple):
+    state: int
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def _time_us(timestamp: Timestamp) -> int:
+    if timestamp is None:
+        return _now_us()
+    if isinstance(timestamp, datetime.datetime):
+        return round(timestamp.timestamp() * 1e6)
+    return round(timestamp * 1e6)
+
+
+def _attempt_of_environment() -> Optional[int]:
+    for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"):
+        value = os.environ.get(name, "")
+        if value.isdecimal():
+            return int(value)
+    return None
+
+
+def _say(message: str) -> None:
+    print(f"stepdb: {message}", file=sys.stderr, flush=True)
+
+
+class _Writer:
+    """The queue, the thread that packs it into the spool, and the delivery. Of one process."""
+
+    def __init__(self, run: SpoolRun, root: str, token: str, ca_file: Optional[str],
+                 attempt: int, sync_seconds: float, is_offline: bool) -> None:
+        self.spool = Spool(directory_of(root, run.project, run.run, run.writer), run)
+        self.delivery = Delivery(self.spool, token, ca_file, _say)
+        self.queue: "queue.SimpleQueue[Any]" = queue.SimpleQueue()
+        self.attempt = attempt
+        self.failed: Optional[BaseException] = None  # of the spool: nothing more is kept
+        self._sync_seconds, self._is_offline = sync_seconds, is_offline
+        self._number = run.base
+        self._packer = RowsPacker(self._append_rows)
+        self._thread = threading.Thread(target=self._pack, name="stepdb-pack", daemon=True)
+        self._thread.start()
+        if not is_offline:
+            self.delivery.start()
+
+    def mark(self) -> _Mark:
+        mark = _Mark(threading.Event(), [0])
+        self.queue.put(mark)
+        return mark
+
+    # --- the thread that packs ---
+
+    def _pack(self) -> None:
+        try:
+            self._pack_until_the_end()
+        except Exception as error:  # a full disk, most likely: the training goes on without us
+            self.failed = error
+            _say(f"cannot keep rows in {self.spool.directory}: {error}; what is logged from now on "
+                 f"is lost")
+            self._drain()
+        self.delivery.end()
+
+    def _pack_until_the_end(self) -> None:
+        flushed = synced = time.monotonic()
+        is_packing = False
+        while True:
+            try:
+                item = self.queue.get(timeout=_LINGER if is_packing else self._sync_seconds)
+            except queue.Empty:
+                item = None
+            now = time.monotonic()
+            if isinstance(item, _Row):
+                if not is_packing:
+                    is_packing, flushed = True, now
+                self._packer.add(item.metrics, item.values, item.step, item.time_us, self.attempt)
+            if is_packing and (not isinstance(item, _Row) or now - flushed >= _LINGER):
+                self._packer.flush()
+                is_packing = False
+            if now - synced >= self._sync_seconds:
+                self.spool.sync()
+                synced = now
+            if isinstance(item, _Change):
+                self._append(item.kind, item.body)
+            elif isinstance(item, _Mark):
+                self.spool.sync()
+                item.number[0] = self._number
+                item.is_reached.set()
+            elif isinstance(item, _End):
+                self._append(protocol.FINISH_RUN,
+                             protocol.finish_run(1, self.attempt, item.state))
+                self.spool.sync()
+                return
+
+    def _drain(self) -> None:
+        """Nobody waits for what is lost."""
+        while True:
+            item = self.queue.get()
+            if isinstance(item, _Mark):
+                item.number[0] = self._number
+                item.is_reached.set()
+            elif isinstance(item, _End):
+                return
+
+    def _append_rows(self, frame: RowsFrame) -> None:
+        schema = frame.schema
+        if not self.spool.knows(schema.hash):
+            for piece in protocol.schema_frames(self.spool.run.project, schema.canonical):
+                self.spool.append(piece)
+        self._append(protocol.ROWS, frame.body(1))
+
+    def _append(self, kind: int, body: bytes) -> None:
+        self._number += 1
+        self.spool.append(protocol.frame(kind, self._number, body))
+        self.delivery.tell_of_more()
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+
+class Run:
+    """Logs to one run of one project.
+
+    project, run_id    whose; a run that is there is gone on with. Without `run_id` a new one is made
+    parent, fork_step  the run is a fork of that one ("project/run" or "run") at that step
+    resume_step        this process goes on from a checkpoint of that step: its points are those of
+                       the next attempt, and of the ones before only steps up to it are read
+    attempt            which one; else from TORCHELASTIC_RESTART_COUNT or SLURM_RESTART_COUNT, else
+                       one after the newest, for which the server is asked
+    server, token      else from STEPDB_SERVER and STEPDB_TOKEN; ca_file: authorities to trust, PEM
+    spool              the directory for what the server does not have yet, else from STEPDB_SPOOL,
+                       else .stepdb
+    rank               of this process: what `log_rank` is given stands under `rank_N/`
+    offline            nothing is sent; `python -m stepdb sync DIR` does so later
+    raise_errors       errors of use are raised; else they are said on stderr, each kind once
+
+    `log` never waits for the network or a disk. It waits only when `queue_values` values are handed
+    over and not yet written to the spool, `block_seconds` at most; then the row is dropped and
+    counted. What was logged is in the spool some 20 ms later, where it survives the end of the
+    process, and on stable storage within `sync_seconds`.
+    """
+
+    def __init__(self, project: str, run_id: Optional[str] = None, *,
+                 parent: Optional[str] = None, fork_step: Optional[float] = None,
+                 resume_step: Optional[float] = None, attempt: Optional[int] = None,
+                 server: Optional[str] = None, token: Optional[str] = None,
+                 ca_file: Optional[str] = None, spool: Optional[str] = None,
+                 rank: Optional[int] = None, offline: bool = False, raise_errors: bool = False,
+                 queue_values: int = 20_000_000, block_seconds: float = 1.0,
+                 sync_seconds: float = 1.0) -> None:
+        if (parent is None) != (fork_step is None):
+            raise protocol.Error("a fork takes both, parent= and fork_step=",
+                                 protocol.INVALID_ARGUMENT)
+        if parent is not None and "/" in parent:
+            of, _, parent = parent.partition("/")
+            if of != project:
+                raise protocol.Error(f"the parent is of project {of!r}, and a fork is of its "
+                                     f"parent's project, not {project!r}",
+                                     protocol.INVALID_ARGUMENT)
+        self.project = project
+        self.run_id = run_id or f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
+        self.server = server or os.environ.get("STEPDB_SERVER") or \
+            f"127.0.0.1:{protocol.DEFAULT_PORT}"
+        protocol.parse_address(self.server)
+        self._token = token if token is not None else os.environ.get("STEPDB_TOKEN", "")
+        self._ca_file, self._rank, self._raise_errors = ca_file, rank, raise_errors
+        self._root = os.path.abspath(spool or os.environ.get("STEPDB_SPOOL") or ".stepdb")
+        self._fork = (parent, fork_step)
+        self._is_offline, self._sync_seconds = offline, sync_seconds
+        self._queue_values, self._block_seconds = queue_values, block_seconds
+        self._warned: "set[str]" = set()
+        self._rows_logged = self._rows_dropped = self._values_refused = 0
+        self._is_finished = False
+        self._writer = self._new_writer(attempt or 0)
+        self._leftovers = [] if offline else self._send_leftovers()
+        if resume_step is not None:
+            self._restart(resume_step, attempt if attempt is not None else
+                          _attempt_of_environment())
+        _runs.add(self)
+
+    def __repr__(self) -> str:
+        return f"<stepdb.Run {self.project}/{self.run_id} at {self.server}>"
+
+    # --- logging ---
+
+    def log(self, data: Mapping[str, Any], step: Optional[float] = None,
+            timestamp: Timestamp = None) -> None:
+        """A row: numbers, 0-d tensors and arrays by path, nested mappings as `a/b`. With a step its
+        metrics are stepped, without one they have times alone."""
+        values = list(data.values())
+        if is_plain(values):
+            metrics = tuple(data)
+        else:
+            numbers, refused = take(data)
+            metrics, values = tuple(numbers), list(numbers.values())
+            if refused:
+                self._refuse_values(refused)
+        if values:
+            self._put(_Row(metrics, values, step, _time_us(timestamp)))
+
+    def log_rank(self, data: Mapping[str, Any], step: Optional[float] = None,
+                 timestamp: Timestamp = None) -> None:
+        """`log` under `rank_N/`, so that the ranks of a run do not overwrite each other."""
+        prefix = f"rank_{self._rank or 0}/"
+        self.log({prefix + name: value for name, value in flatten(data).items()}, step, timestamp)
+
+    def _put(self, row: _Row) -> None:
+        writer = self._writer
+        if self._is_finished or writer.failed is not None:
+            self._rows_dropped += 1
+            if self._is_finished:
+                self._complain("finished", "the run is finished; what is logged to it is dropped")
+            return
+        self._rows_logged += 1
+        if writer.queue.qsize() * len(row.values) > self._queue_values and \
+                not self._wait_for_room(len(row.values)):
+            self._rows_dropped += 1
+            self._complain("full", f"more than {self._queue_values:,} values wait to be written to "
+                           f"{writer.spool.directory}; rows are dropped")
+            return
+        writer.queue.put(row)
+
+    def _wait_for_room(self, width: int) -> bool:
+        until = time.monotonic() + self._block_seconds
+        while self._writer.queue.qsize() * width > self._queue_values:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.002)
+        return True
+
+    def _refuse_values(self, refused: Dict[str, str]) -> None:
+        self._values_refused += len(refused)
+        name, why = next(iter(refused.items()))
+        self._complain("values", f"{name!r} is no number ({why}) and is left out")
+
+    def _complain(self, kind: str, message: str) -> None:
+        if self._raise_errors:
+            raise protocol.Error(message, protocol.INVALID_ARGUMENT)
+        if kind not in self._warned:
+            self._warned.add(kind)
+            _say(f"{self.project}/{self.run_id}: {message}")
+
+    # --- attributes ---
+
+    def log_configs(self, data: Mapping[str, Any]) -> None:
+        """Facts about the run, as attributes under `config/`; nested mappings as `a/b`."""
+        self.set_attributes({f"config/{name}": value for name, value in flatten(data).items()})
+
+    def set_attributes(self, data: Mapping[str, Any]) -> None:
+        self._change_attributes([(protocol.SET, name, value) for name, value in data.items()])
+
+    def remove_attributes(self, names: Iterable[str]) -> None:
+        self._change_attributes([(protocol.REMOVE, name, None) for name in names])
+
+    def add_tags(self, tags: Iterable[str]) -> None:
+        self._change_attributes([(protocol.ADD_TO_SET, "sys/tags", set(tags))])
+
+    def remove_tags(self, tags: Iterable[str]) -> None:
+        self._change_attributes([(protocol.REMOVE_FROM_SET, "sys/tags", set(tags))])
+
+    def _change_attributes(self, changes: List[Tuple[int, str, Any]]) -> None:
+        sound = []
+        for kind, name, value in changes:
+            if hasattr(value, "item"):
+                value = value.item()
+            try:
+                protocol.attribute_value(name, value)
+            except protocol.Error as error:
+                if self._raise_errors:
+                    raise
+                self._complain("attribute", f"{error}; it is stored as text")
+                value = str(value)
+            sound.append((kind, name, value))
+        if sound and not self._is_finished:
+            self._writer.queue.put(_Change(protocol.SET_ATTRIBUTES,
+                                           protocol.set_attributes(1, sound)))
+
+    # --- delivery ---
+
+    def flush(self, seconds: float = 60.0) -> bool:
+        """Waits until everything logged so far has its outcome. False if it has not by then."""
+        mark = self._writer.mark()
+        if not mark.is_reached.wait(seconds) or self._is_offline:
+            return False
+        delivery = self._writer.delivery
+        return delivery.wait(lambda: delivery.acked >= mark.number[0], seconds)
+
+    def finish(self, failed: bool = False, seconds: float = 60.0) -> Report:
+        """Ends the run and waits for what is under way, `seconds` at most; what is not sent then
+        stays in the spool. Says what became of it on stderr if something was not sent."""
+        if not self._is_finished:
+            self._is_finished = True
+            _runs.discard(self)
+            self._writer.queue.put(_End(FAILED if failed else FINISHED))
+            self._end_delivery(seconds)
+            report = self.report()
+            if not report.is_complete or report.rows_sent != report.rows_logged or \
+                    report.values_refused:
+                _say(f"{self.project}/{self.run_id}: {report}")
+        return self.report()
+
+    def _end_delivery(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        writer = self._writer
+        writer.join(seconds)
+        if self._is_offline:
+            writer.spool.close()
+            return
+        for delivery in [writer.delivery, *self._leftovers]:
+            delivery.wait(lambda: delivery.progress.is_done, max(0.0, until - time.monotonic()))
+            if not delivery.progress.is_done:
+                delivery.stop()
+            delivery.join(1.0)
+            if delivery.progress.is_done:
+                _close_spool(delivery)
+
+    def report(self) -> Report:
+        progress = self._writer.delivery.progress
+        is_complete = progress.is_done and progress.failed is None and \
+            not self._is_offline and not os.path.exists(self._writer.spool.directory)
+        return Report(self._rows_logged, progress.rows_acknowledged, progress.rows_refused,
+                      self._rows_dropped, self._values_refused, is_complete,
+                      self._writer.spool.directory)
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        self.finish(failed=kind is not None)
+
+    # --- beginnings ---
+
+    def _new_writer(self, attempt: int) -> _Writer:
+        parent, fork_step = self._fork
+        return _Writer(SpoolRun(self.server, self.project, self.run_id, parent, fork_step,
+                                os.urandom(16).hex(), 0),
+                       self._root, self._token, self._ca_file, attempt, self._sync_seconds,
+                       self._is_offline)
+
+    def _send_leftovers(self) -> List[Delivery]:
+        """What processes of this run that have died left behind."""
+        found = []
+        for directory in find_spools(os.path.dirname(self._writer.spool.directory)):
+            if directory != self._writer.spool.directory:
+                try:
+                    delivery = Delivery(Spool(directory), self._token, self._ca_file, _say)
+                except (BlockingIOError, FileNotFoundError):
+                    continue  # it lives, or is just going
+                delivery.end()
+                delivery.start()
+                found.append(delivery)
+        return found
+
+    def _restart(self, step: float, attempt: Optional[int]) -> None:
+        if attempt is None:
+            delivery = self._writer.delivery
+            if self._is_offline or not delivery.wait(
+                    lambda: delivery.progress.attempt is not None, 30.0):
+                raise protocol.Error(
+                    f"which attempt resumes {self.project}/{self.run_id} at step {step:g} has to be "
+                    f"asked of the server, which does not answer "
+                    f"({delivery.progress.trouble or 'offline'}); say attempt=K",
+                    protocol.UNAVAILABLE)
+            assert delivery.progress.attempt is not None
+            attempt = delivery.progress.attempt + 1
+        self._writer.attempt = attempt
+        self._writer.queue.put(_Change(protocol.RESTART_RUN,
+                                       protocol.restart_run(1, attempt, step)))
+
+    def _after_fork(self) -> None:
+        """In a child, which has this object and none of its threads: it logs by itself."""
+        attempt = self._writer.attempt
+        self._rows_logged = self._rows_dropped = self._values_refused = 0
+        self._leftovers = []
+        self._writer.spool._lock.close()  # the parent's file stays locked by the parent
+        self._writer = self._new_writer(attempt)
+
+
+def _close_spool(delivery: Delivery) -> None:
+    if delivery.progress.failed is None and not delivery._is_stopped:
+        delivery.spool.remove()
+    else:
+        delivery.spool.close()
+
+
+_runs: "weakref.WeakSet[Run]" = weakref.WeakSet()
+
+
+def _finish_all() -> None:
+    failed = getattr(sys, "last_value", None) is not None
+    for run in list(_runs):
+        run.finish(failed=failed)
+
+
+def _after_fork_in_child() -> None:
+    for run in list(_runs):
+        run._after_fork()
+
+
+atexit.register(_finish_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def sync(directory: str, server: Optional[str] = None, token: Optional[str] = None,
+         ca_file: Optional[str] = None) -> List[Tuple[str, bool, str]]:
+    """Sends all spools below `directory` of which no process is alive. For each: where it is,
+    whether all of it has its outcome, and what became of it."""
+    outcomes = []
+    for found in find_spools(directory):
+        try:
+            spool = Spool(found)
+        except BlockingIOError:
+            outcomes.append((found, False, "its process is alive and sends it itself"))
+            continue
+        except protocol.Error as error:
+            outcomes.append((found, False, str(error)))
+            continue
+        if server is not None:
+            spool.save_run(spool.run._replace(server=server))
+        delivery = Delivery(spool, token if token is not None else
+                            os.environ.get("STEPDB_TOKEN", ""), ca_file, _say)
+        delivery.end()
+        delivery.run()
+        progress = delivery.progress
+        _close_spool(delivery)
+        what = f"{progress.rows_acknowledged:,} rows sent"
+        if progress.rows_refused:
+            what += f", {progress.rows_refused:,} refused: {progress.refusals[0]}"
+        if progress.failed is not None:
+            what += f"; {progress.failed}"
+        outcomes.append((found, progress.failed is None, what))
+    return outcomes

@@ -1,0 +1,73 @@
+"""What a training loop logs, as flat rows of Python numbers.
+
+Values are taken at the call, for a tensor may be another a moment later. Those on an accelerator
+are gathered there first, so that a row waits for the device once and not once a value.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Dict, List, Mapping, Tuple
+
+PLAIN = frozenset((float, int, bool))
+
+
+def is_plain(values: List[Any]) -> bool:
+    return PLAIN.issuperset(map(type, values))
+
+
+def flatten(data: Mapping[Any, Any], prefix: str = "") -> Dict[str, Any]:
+    """{"a": {"b": 1}} is {"a/b": 1}."""
+    flat: Dict[str, Any] = {}
+    for name, value in data.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, path + "/"))
+        else:
+            flat[path] = value
+    return flat
+
+
+def _number(value: Any) -> float:
+    """A scalar of any library, or an array or tensor with one element."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError("text is no number")
+    if hasattr(value, "item"):
+        return float(value.item())
+    return float(value)
+
+
+def _gather(tensors: Dict[str, Any], numbers: Dict[str, float]) -> None:
+    """Those of each device in one transfer."""
+    torch = sys.modules["torch"]
+    devices: "Dict[Any, List[str]]" = {}
+    for name, tensor in tensors.items():
+        devices.setdefault(tensor.device, []).append(name)
+    for names in devices.values():
+        gathered = torch.stack([tensors[name].detach().reshape(()).to(torch.float64)
+                                for name in names]).tolist()
+        numbers.update(zip(names, gathered))
+
+
+def take(data: Mapping[Any, Any]) -> Tuple[Dict[str, float], Dict[str, str]]:
+    """The numbers by path in the order of `data`, and why what is none of them is not there."""
+    flat = flatten(data)
+    numbers: Dict[str, float] = {}
+    refused: Dict[str, str] = {}
+    tensors: Dict[str, Any] = {}
+    torch = sys.modules.get("torch")
+    for name, value in flat.items():
+        if type(value) in PLAIN:
+            numbers[name] = value
+        elif torch is not None and isinstance(value, torch.Tensor) and value.numel() == 1 and \
+                value.device.type != "cpu":
+            numbers[name] = 0.0  # its place
+            tensors[name] = value
+        else:
+            try:
+                numbers[name] = _number(value)
+            except (TypeError, ValueError, RuntimeError) as error:
+                refused[name] = f"{type(value).__name__}: {error}"
+    if tensors:
+        _gather(tensors, numbers)
+    return numbers, refused

@@ -1,0 +1,340 @@
+"""The Python client against the real server: what is logged is what is stored, whatever dies."""
+
+import math
+import os
+import random
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import unittest
+
+from support import ROOT, SECONDS_MAX, Case, bits_of
+
+CLIENT = os.path.join(ROOT, "clients", "python")
+sys.path.insert(0, CLIENT)
+import stepdb  # noqa: E402
+from stepdb import _protocol as protocol  # noqa: E402
+from stepdb._spool import Spool, find_spools  # noqa: E402
+
+
+class PythonClient(Case):
+    def setUp(self):
+        super().setUp()
+        self.spool = os.path.join(self.directory, "spool")
+
+    def new_run(self, run_id="r", **options):
+        options.setdefault("server", self.server.address)
+        run = stepdb.Run("p", run_id, spool=self.spool, **options)
+        self.addCleanup(run.finish, seconds=0)
+        return run
+
+    def points(self, metric, run="r", project="p"):
+        with stepdb.connect(self.server.address) as connection:
+            answer = connection.query(f"{metric} @ {project}/{run}")
+            return list(zip(answer.column("step").values, answer.column("value").values))
+
+    def assert_bits(self, got, want):
+        self.assertEqual([(step, bits_of(value)) for step, value in got],
+                         [(step, bits_of(value)) for step, value in want])
+
+    def test_every_value_comes_back_bit_for_bit(self):
+        self.start()
+        chance = random.Random(7)
+        special = [0.0, -0.0, math.inf, -math.inf, math.nan, 1e300, 5e-324, 0.1, 0.5, -1.5,
+                   3.4028235e38, 2.0 ** 53 + 2, struct.unpack("<d", b"\1\0\0\0\0\0\xf8\x7f")[0]]
+        want = {f"m/{column}": [] for column in range(40)}
+        with self.new_run() as run:
+            for step in range(3000):
+                row = {}
+                for column, name in enumerate(want):
+                    kind = column % 4
+                    value = (chance.random() if kind == 0 else float(chance.randrange(1000)) / 8
+                             if kind == 1 else chance.choice(special) if kind == 2 else step)
+                    if column < 20 or step % 3 == 0:
+                        row[name] = value
+                        want[name].append((float(step), float(value)))
+                run.log(row, step=step)
+        for name, points in want.items():
+            self.assert_bits(self.points(name), points)
+        report = run.report()
+        self.assertEqual((report.rows_sent, report.is_complete), (3000, True))
+        self.assertEqual(find_spools(self.spool), [])
+
+    def test_nested_values_attributes_and_what_is_no_number(self):
+        self.start()
+        with self.new_run() as run:
+            run.log({"a": {"b": {"c": 1}, "d": True}, "e": 2.5, "f": "text", "g": None}, step=1)
+            run.log({"loss": 3}, timestamp=1_700_000_000.25)
+            run.log_configs({"optimizer": {"lr": 3e-4, "name": "adam"}, "resume": False, "n": 7})
+            run.add_tags(["sweep-3", "keep"])
+            run.remove_tags(["keep"])
+        self.assertEqual(self.points("a/b/c"), [(1.0, 1.0)])
+        self.assertEqual(self.points("a/d"), [(1.0, 1.0)])
+        self.assertEqual(run.report().values_refused, 2)
+        with stepdb.connect(self.server.address) as connection:
+            [row] = connection.query("loss @ p/r").to_dicts()
+            self.assertEqual((row["time"], row["value"]), (1_700_000_000_250_000, 3.0))
+            [row] = connection.query("runs p/r | show config/optimizer/lr, config/optimizer/name, "
+                                     "config/resume, config/n, sys/tags, sys/state").to_dicts()
+        self.assertEqual([row[name] for name in list(row)[1:]],
+                         [3e-4, "adam", "false", 7, "sweep-3", "finished"])
+
+    def test_the_server_is_killed_twice_in_the_middle(self):
+        self.start()
+        run = self.new_run()
+        for step in range(30_000):
+            run.log({"loss": step / 7, "lr": 0.5}, step=step)
+            if step in (10_000, 20_000):
+                self.assertTrue(run.flush(SECONDS_MAX))
+                port = self.server.port
+                self.server.kill()
+                for late in range(step + 1, step + 2000):  # nobody listens
+                    run.log({"late": late}, step=late)
+                self.start(port=port)
+        report = run.finish(seconds=SECONDS_MAX)
+        self.assertEqual((report.rows_sent, report.is_complete), (33_998, True))
+        self.assert_bits(self.points("loss"), [(float(s), s / 7) for s in range(30_000)])
+        self.assertEqual(len(self.points("late")), 3998)
+
+    def job(self, code, *arguments, **options):
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": CLIENT, "STEPDB_SPOOL": self.spool,
+                 "STEPDB_SERVER": self.server.address}, **options)
+
+    def test_the_job_is_killed_and_resumes(self):
+        """What it had logged before it last told us is there, in the attempt it belongs to."""
+        self.start()
+        code = ("import stepdb, sys\n"
+                "run = stepdb.Run('p', 'r')\n"
+                "for step in range(10 ** 9):\n"
+                "    run.log({'loss': step / 3}, step=step)\n"
+                "    if step % 500 == 0:\n"
+                "        run._writer.mark().is_reached.wait()\n"
+                "        print(step, flush=True)\n")
+        with self.job(code) as job:
+            for line in job.stdout:
+                told = int(line)
+                if told >= 20_000:
+                    job.kill()
+                    break
+        with self.new_run(resume_step=15_000) as run:
+            self.assertEqual(run._writer.attempt, 1)
+            for step in range(15_001, 15_100):
+                run.log({"loss": -step}, step=step)
+        self.assertEqual(find_spools(self.spool), [], "what the dead job left was sent")
+        first = self.points("loss", "r#0")
+        self.assertGreater(len(first), told)
+        self.assert_bits(first, [(float(s), s / 3) for s in range(len(first))])
+        self.assert_bits(self.points("loss"), [(float(s), s / 3) for s in range(15_001)] +
+                         [(float(s), -float(s)) for s in range(15_001, 15_100)])
+
+    def test_the_job_dies_while_nobody_listens_and_its_spool_is_sent_later(self):
+        self.start()
+        port = self.server.port
+        self.server.stop()
+        code = ("import os, signal, stepdb\n"
+                "run = stepdb.Run('p', 'r')\n"
+                "for step in range(5000):\n"
+                "    run.log({'loss': step}, step=step)\n"
+                "run._writer.mark().is_reached.wait()\n"
+                "os.kill(os.getpid(), signal.SIGKILL)\n")
+        with self.job(code, stderr=subprocess.DEVNULL) as job:
+            self.assertEqual(job.wait(SECONDS_MAX), -signal.SIGKILL)
+        [left] = find_spools(self.spool)
+        with open(os.path.join(left, "00000001.frames"), "ab") as file:
+            file.write(b"\x40\0\0\0\1\4\2\0torn")  # as a crash of the machine may leave it
+        self.start(port=port)
+        done = subprocess.run([sys.executable, "-m", "stepdb", "sync", self.spool], text=True,
+                              env={**os.environ, "PYTHONPATH": CLIENT}, capture_output=True,
+                              timeout=SECONDS_MAX)
+        self.assertEqual((done.returncode, done.stdout), (0, f"{left}: 5,000 rows sent\n"))
+        self.assert_bits(self.points("loss"), [(float(s), float(s)) for s in range(5000)])
+        self.assertEqual(find_spools(self.spool), [])
+
+    def test_offline_and_a_live_process_keeps_its_spool(self):
+        self.start()
+        run = self.new_run(offline=True)
+        run.log({"loss": 1}, step=1)
+        self.assertFalse(run.flush())
+        [(_, is_complete, why)] = stepdb.sync(self.spool)
+        self.assertEqual((is_complete, why), (False, "its process is alive and sends it itself"))
+        self.assertFalse(run.finish().is_complete)
+        self.assertTrue(stepdb.sync(self.spool)[0][1])
+        self.assertEqual(self.points("loss"), [(1.0, 1.0)])
+
+    def test_children_log_by_themselves(self):
+        self.start()
+        run = self.new_run()
+        run.log({"parent": 1}, step=1)
+        children = []
+        for rank in range(3):
+            child = os.fork()
+            if child == 0:
+                run._rank = rank
+                run.log_rank({"loss": rank}, step=5)
+                os._exit(0 if run.finish().is_complete else 1)
+            children.append(child)
+        for child in children:
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        run.log({"parent": 2}, step=2)
+        self.assertTrue(run.finish().is_complete)
+        self.assertEqual(self.points("parent"), [(1.0, 1.0), (2.0, 2.0)])
+        for rank in range(3):
+            self.assertEqual(self.points(f"rank_{rank}/loss"), [(5.0, float(rank))])
+
+    def test_a_fork_and_errors_that_say_what_to_do(self):
+        self.start()
+        with self.new_run("base") as run:
+            for step in range(10):
+                run.log({"loss": step}, step=step)
+        with self.new_run("tip", parent="p/base", fork_step=4) as run:
+            run.log({"loss": 50}, step=5)
+        self.assertEqual(self.points("loss", "tip"),
+                         [(float(s), float(s)) for s in range(5)] + [(5.0, 50.0)])
+        with self.assertRaisesRegex(stepdb.Error, "a fork takes both"):
+            self.new_run("x", parent="p/base")
+        with self.assertRaisesRegex(stepdb.Error, "expected HOST:PORT"):
+            self.new_run("x", server="nowhere:port")
+        with self.assertRaisesRegex(stepdb.Error, "run is finished"):
+            run._raise_errors = True
+            run.log({"loss": 1}, step=9)
+
+    def test_answers(self):
+        self.start()
+        with self.new_run() as run:
+            for step in range(20_000):
+                run.log({"loss": step}, step=step)
+        with stepdb.connect(self.server.address) as connection:
+            answer = connection.query("$what @ p/r | buckets 4 count, mean", what="loss")
+            self.assertEqual(answer.names, ["run", "metric", "lo", "hi", "count", "mean"])
+            self.assertEqual([row[4] for row in answer], [5000] * 4)
+            self.assertEqual(len(connection.query("loss @ p/r")), 20_000)
+            with self.assertRaises(stepdb.Error) as refused:
+                connection.query("nothing @ p/r")
+            self.assertEqual(refused.exception.code, protocol.NOT_FOUND)
+            self.assertEqual(len(connection.query("runs p/*")), 1)  # it goes on
+
+
+    def test_the_readme(self):
+        self.start()
+        with open(os.path.join(CLIENT, "README.md"), encoding="utf-8") as file:
+            [code] = re.findall(r"(?ms)^```python$(.*?)^```$", file.read())
+        with self.job(code, cwd=self.directory) as job:
+            told, _ = job.communicate(timeout=SECONDS_MAX)
+        self.assertEqual(job.returncode, 0)
+        self.assertRegex(told, r"^1,000 of 1,000 rows sent\n\[0\.05")
+        self.assertEqual(len(self.points("train/loss", "run-17", "gpt")), 1000)
+
+
+class FullServer:
+    """Speaks just enough of the protocol to refuse rows for want of room, once."""
+
+    def __init__(self, refuse_number):
+        self.refuse_number = refuse_number
+        self.rows = []  # writer, number and steps of those taken
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            client, _ = self.listener.accept()
+            try:
+                self.talk(client)
+            except (EOFError, OSError):
+                pass
+            client.close()
+
+    def read_bytes(self, client, count):
+        data = b""
+        while len(data) < count:
+            data += client.recv(count - len(data)) or self.end()
+        return data
+
+    def read(self, client):
+        head = self.read_bytes(client, 24)
+        body = self.read_bytes(client, struct.unpack_from("<I", head)[0] - 24)
+        return head[5], struct.unpack_from("<Q", head, 16)[0], body
+
+    @staticmethod
+    def end():
+        raise EOFError
+
+    def talk(self, client):
+        ordinal, refused = 0, self.refuse_number
+        while True:
+            kind, number, body = self.read(client)
+            if kind == protocol.HELLO:
+                writer = body[12:28]
+                client.sendall(protocol.frame(protocol.HELLO_OK, 0, struct.pack(
+                    "<IQ16sIIB", 1, 0, bytes(16), 1 << 25, 65536, 1) + protocol.text("full")))
+                continue
+            ordinal += 1
+            if kind == protocol.OPEN_RUN:
+                client.sendall(protocol.frame(protocol.RUN_OPENED, ordinal,
+                                              struct.pack("<IIQQB7x", 1, 0, 1, 0, 1)))
+            if kind == protocol.ROWS and refused is not None and number >= refused:
+                self.refuse_number = None
+                client.sendall(protocol.frame(protocol.ERROR, ordinal, struct.pack(
+                    "<BBxxII", 1, protocol.RESOURCE_EXHAUSTED, 2 ** 32 - 1, 2 ** 32 - 1) +
+                    protocol.text("the disk is full")))
+                continue
+            if kind == protocol.ROWS:
+                count = struct.unpack_from("<I", body, 24)[0]
+                self.rows.append((writer, number, struct.unpack_from(f"<{count}d", body, 32)))
+            client.sendall(protocol.frame(protocol.ACK, ordinal, struct.pack("<B7xQ", 1, 0)))
+
+
+class FullDisk(Case):
+    def test_what_was_refused_for_want_of_room_goes_out_again_in_order(self):
+        server = FullServer(refuse_number=3)
+        run = stepdb.Run("p", "r", server=server.address,
+                         spool=os.path.join(self.directory, "spool"))
+        for step in range(6):  # a frame each
+            run.log({"loss": step}, step=step)
+            run._writer.mark().is_reached.wait(SECONDS_MAX)
+        report = run.finish(seconds=SECONDS_MAX)
+        self.assertTrue(report.is_complete, report)
+        first, second = dict.fromkeys(writer for writer, _, _ in server.rows)
+        steps = [step for writer, _, its in server.rows for step in its if writer == first]
+        self.assertEqual(steps, [0.0, 1.0])
+        again = [(number, its) for writer, number, its in server.rows if writer == second]
+        self.assertEqual([number for number, _ in again], list(range(1, len(again) + 1)))
+        steps = [step for _, its in again for step in its]
+        self.assertEqual(steps, [float(step) for step in range(6) if step >= steps[0]])
+        self.assertLessEqual(steps[0], 2.0)
+
+
+class SpoolTest(Case):
+    def test_reads_what_is_whole(self):
+        run = __import__("stepdb._spool", fromlist=["SpoolRun"]).SpoolRun(
+            "s", "p", "r", None, None, "00" * 16, 0)
+        directory = os.path.join(self.directory, "one")
+        spool = Spool(directory, run)
+        frames = [protocol.frame(protocol.ROWS, number, os.urandom(number * 100))
+                  for number in range(1, 9)]
+        for frame in frames:
+            spool.append(frame)
+        spool.close()
+        path = os.path.join(directory, "00000001.frames")
+        with open(path, "rb") as file:
+            whole = file.read()
+        starts = [sum(map(len, frames[:count])) for count in range(9)]
+        for at in range(0, len(whole), 97):
+            for damaged in (whole[:at], whole[:at] + bytes([whole[at] ^ 8]) + whole[at + 1:]):
+                with open(path, "wb") as file:
+                    file.write(damaged)
+                spool = Spool(directory)
+                sound = sum(start <= at for start in starts[1:])
+                self.assertEqual([bytes_ for _, bytes_ in spool.read(1, 0)], frames[:sound])
+                spool.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
