@@ -30,14 +30,17 @@ uint64_t damaged_in(const SegmentMeta& segment) {
 }
 
 // For the server's log.
-std::string describe_backup(const std::string& directory, const Result<BackupReport>& report) {
+LogEvent describe_backup(const std::string& directory, const Result<BackupReport>& report) {
     if (!report) {
-        return fmt::format("backup to {} failed: {}", printable(directory),
-                           report.error().message());
+        LogEvent failed(LogLevel::kError, "backup_failed");
+        return failed.text("directory", directory).text("error", report.error().message());
     }
-    return fmt::format("backup to {} up to sequence {}: {} of {} files new, {} copied",
-                       printable(directory), report->sequence, report->files_new, report->files,
-                       format_size(report->bytes_copied));
+    LogEvent made(LogLevel::kInfo, "backup_made");
+    return made.text("directory", directory)
+        .count("sequence", report->sequence)
+        .count("files", report->files)
+        .count("files_new", report->files_new)
+        .count("copied_bytes", report->bytes_copied);
 }
 
 }  // namespace

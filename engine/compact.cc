@@ -201,6 +201,7 @@ Task<Status> EngineCore::merge_while_needed(MergeUrgency urgency) {
 }
 
 Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
+    const int64_t begun_us = environment_.clock.now_us();
     MergeInput input;
     for (const auto& segment : state_.rows.segments()) {
         if (std::ranges::find(file_ids, segment->file_id()) != file_ids.end()) {
@@ -232,6 +233,7 @@ Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
         status = co_await publish_merge(std::move(file_ids), &outcome, as_of);
     }
     if (status) {
+        merge_times_.add(environment_.clock.now_us() - begun_us);
         co_return status;
     }
     if (!write_path_.latched()) {

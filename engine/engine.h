@@ -9,6 +9,7 @@
 // log group is on stable storage and not before, and from that moment snapshots contain it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -20,6 +21,8 @@
 
 #include "engine/backup.h"
 #include "engine/base/checksum.h"
+#include "engine/base/duration_histogram.h"
+#include "engine/base/log_event.h"
 #include "engine/base/result.h"
 #include "engine/base/task.h"
 #include "engine/io/executor.h"
@@ -58,8 +61,9 @@ struct EngineOptions {
     // Opens without taking part in writing: no log file is made, every frame is refused.
     bool read_only = false;
     // Hears what the engine does by itself and people want to find in the server's log, such as the
-    // runs that retention deletes; a line each. On the engine's executor, if it is set.
-    std::function<void(const std::string& line)> tell;
+    // runs that retention deletes, or that it takes no frames any more. On the engine's executor,
+    // if it is set.
+    TellEvent tell;
 };
 
 // What the engine stands on. All outlive it, and the executors outlive its snapshots too.
@@ -127,6 +131,22 @@ class WriteSession {
     virtual uint64_t submit(Bytes frame) = 0;
 };
 
+// One above the highest number of an ErrorCode.
+inline constexpr size_t kErrorCodesEnd = 12;
+
+// Frames that were to change the store, since it was opened.
+struct IngestCounts {
+    IngestCounts() = default;
+
+    uint64_t frames = 0;        // that came, whatever became of them
+    uint64_t bytes = 0;         // of these
+    uint64_t acknowledged = 0;  // frames that are durable
+    uint64_t rows = 0;          // taken
+    uint64_t points = 0;        // values in these
+    uint64_t late_rows = 0;
+    std::array<uint64_t, kErrorCodesEnd> refused{};  // frames, by ErrorCode
+};
+
 struct EngineStats {
     EngineStats() = default;
 
@@ -158,6 +178,12 @@ struct EngineStats {
     // Segment blocks that a series of a run is in, of those that have any: the mean and the most.
     double series_blocks_mean = 0;
     uint64_t series_blocks_max = 0;
+    // Since the store was opened.
+    IngestCounts ingest;
+    DurationCounts log_syncs;  // from the writing of a group of the log until it is durable
+    DurationCounts flush_times;
+    DurationCounts merge_times;
+    bool disk_full = false;  // frames are refused until the disk has room
 };
 
 // Something that had been acknowledged and cannot be read any more.
@@ -250,6 +276,8 @@ class Engine {
     virtual const StoreMemory& memory() const = 0;
 
     virtual EngineStats stats() const = 0;
+    // The same without the blocks of series, for which all blocks have to be gone through.
+    virtual EngineStats quick_stats() const = 0;
     virtual const RecoveryReport& recovery() const = 0;
     virtual const Id128& store_id() const = 0;
     // Set once the log has failed: why the store is read-only until restart.

@@ -246,8 +246,36 @@ void EngineCore::begin_epoch_when_room() {
     });
 }
 
+// Each once, when it begins and when it is over.
+void EngineCore::tell_of_troubles() {
+    if (!options_.tell) {
+        return;
+    }
+    if (write_path_.latched() && !std::exchange(told_read_only_, true)) {
+        LogEvent event(LogLevel::kError, "store_read_only",
+                       "frames are refused until the store is opened again");
+        options_.tell(event.text("reason", write_path_.latched()->message()));
+    }
+    if (write_path_.full() != std::exchange(told_full_, write_path_.full())) {
+        options_.tell(told_full_
+                          ? LogEvent(LogLevel::kError, "disk_full",
+                                     "frames are refused until the disk has room for the log")
+                          : LogEvent(LogLevel::kInfo, "disk_has_room", "frames are taken again"));
+    }
+    if (flush_error_.has_value() != std::exchange(told_flush_error_, flush_error_.has_value())) {
+        LogEvent event = told_flush_error_
+                             ? LogEvent(LogLevel::kError, "flush_failed", "it is tried again")
+                             : LogEvent(LogLevel::kInfo, "flush_recovered");
+        if (flush_error_) {
+            event.text("error", flush_error_->message());
+        }
+        options_.tell(event);
+    }
+}
+
 void EngineCore::tick() {
     begin_epoch_when_room();
+    tell_of_troubles();
     if (log_ == nullptr || write_path_.latched()) {
         return;
     }
@@ -299,10 +327,13 @@ void EngineCore::tell_of_retention(const std::string& project,
     }
     const size_t named = std::min(runs.size(), kNamed);
     const auto end = runs.begin() + static_cast<std::ptrdiff_t>(named);
-    options_.tell(
-        fmt::format("retention of project {} deletes {} run{}: {}{}", project, runs.size(),
-                    runs.size() == 1 ? "" : "s", fmt::join(runs.begin(), end, ", "),
+    LogEvent event(LogLevel::kInfo, "retention", "runs are older than their project keeps them");
+    event.text("project", project).count("deleted", runs.size());
+    event.text(
+        "runs",
+        fmt::format("{}{}", fmt::join(runs.begin(), end, ", "),
                     named == runs.size() ? "" : fmt::format(" and {} more", runs.size() - named)));
+    options_.tell(event);
 }
 
 // The end of the log can be told from one that a crash cut short only by what comes after it. Where
@@ -361,6 +392,12 @@ void EngineCore::on_log_failed(const Error& error) {
 }
 
 EngineStats EngineCore::stats() const {
+    EngineStats stats = quick_stats();
+    state_.rows.count_series_blocks(stats.series_blocks_mean, stats.series_blocks_max);
+    return stats;
+}
+
+EngineStats EngineCore::quick_stats() const {
     EngineStats stats;
     stats.memory_block_bytes = state_.rows.memory_bytes();
     stats.pinned_bytes = state_.memory.pinned();
@@ -379,7 +416,6 @@ EngineStats EngineCore::stats() const {
         stats.damaged_blocks += static_cast<uint64_t>(std::ranges::count_if(
             segment->blocks(), [](const SegmentBlock& block) { return block.damaged != nullptr; }));
     }
-    state_.rows.count_series_blocks(stats.series_blocks_mean, stats.series_blocks_max);
     stats.merges = merges_;
     stats.merging = merging_by_itself_;
     stats.merge_bytes_read = merge_bytes_read_;
@@ -389,10 +425,15 @@ EngineStats EngineCore::stats() const {
     if (!unreadable_.empty() && !merge_error_) {
         stats.merge_error = unreadable_.begin()->second;
     }
+    stats.ingest = write_path_.counts();
+    stats.flush_times = flush_times_.read();
+    stats.merge_times = merge_times_.read();
+    stats.disk_full = write_path_.full();
     stats.sequence_durable = next_sequence_ - 1;
     if (log_ != nullptr) {
         stats.sequence_durable = write_path_.published_sequence();
         stats.log_groups = log_->groups_written();
+        stats.log_syncs = log_->sync_times();
         stats.log_live_bytes = log_files_->live_bytes();
     }
     return stats;

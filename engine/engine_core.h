@@ -61,6 +61,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     void tick() override;
     const StoreMemory& memory() const override { return state_.memory; }
     EngineStats stats() const override;
+    EngineStats quick_stats() const override;
     const RecoveryReport& recovery() const override { return report_; }
     const Id128& store_id() const override { return state_.store; }
     std::optional<Error> read_only_reason() const override { return write_path_.latched(); }
@@ -146,6 +147,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     void call_waiting_for_news();
     void note_durable_when_idle();
     void apply_retention();
+    void tell_of_troubles();
     void tell_of_retention(const std::string& project, const std::vector<std::string>& runs) const;
     void begin_epoch_when_room();
 
@@ -203,10 +205,16 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::map<uint64_t, uint64_t> merged_;
     std::map<uint64_t, Error> unreadable_;  // segments that no merge takes: they cannot be read
     std::set<BlockPlace> damaged_blocks_;   // that merges found; the next one carries them along
+    DurationHistogram flush_times_;
+    DurationHistogram merge_times_;
     uint64_t merges_ = 0;
     uint64_t merge_bytes_read_ = 0;
     uint64_t merge_bytes_written_ = 0;
     std::shared_ptr<RetiredFiles> retired_;
+    // What the operator has been told of.
+    bool told_read_only_ = false;
+    bool told_full_ = false;
+    bool told_flush_error_ = false;
     bool flush_started_ = false;
     bool closing_ = false;
     uint64_t flushes_ = 0;

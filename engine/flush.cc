@@ -115,6 +115,7 @@ Task<Status> EngineCore::flush_locked() {
     if (checkpoint == manifest_->state().checkpoint_sequence) {
         co_return Status();
     }
+    const int64_t begun_us = environment_.clock.now_us();
     const uint64_t old_catalog = manifest_->state().catalog_file;
     const uint64_t schemas_end = state_.published.get().next_schema_id();
     const uint64_t runs = state_.published.get().runs().size();
@@ -161,6 +162,7 @@ Task<Status> EngineCore::flush_locked() {
         merge_due_ = true;
     }
     ++flushes_;
+    flush_times_.add(environment_.clock.now_us() - begun_us);
     checkpoint_schemas_end_ = schemas_end;
     checkpoint_runs_ = runs;
     const Status released = co_await log_files_->release(edit);

@@ -9,15 +9,15 @@ class LifeTest : public EngineTest {
   protected:
     LifeTest() : EngineTest(quiet_options()) { told().clear(); }
 
-    // Lines for the server's log.
-    static std::vector<std::string>& told() {
-        static std::vector<std::string> lines;
-        return lines;
+    // For the server's log.
+    static std::vector<LogEvent>& told() {
+        static std::vector<LogEvent> events;
+        return events;
     }
 
     static EngineOptions quiet_options() {
         EngineOptions options = SimStore::small_options();
-        options.tell = [](const std::string& line) { told().push_back(line); };
+        options.tell = [](const LogEvent& event) { told().push_back(event); };
         options.merge_automatically = false;
         return options;
     }
@@ -359,7 +359,13 @@ TEST_F(LifeTest, RetentionSparesWhatIsKeptAndParentsOfWhatIsFresh) {
     store_.run();
     model_.delete_run("p/old");
     writer_.forget_run("p/old");
-    EXPECT_EQ(told(), std::vector<std::string>{"retention of project p deletes 1 run: old"});
+    ASSERT_EQ(told().size(), 1U);
+    EXPECT_EQ(told()[0].name, "retention");
+    const std::vector<LogField>& fields = told()[0].fields;
+    ASSERT_EQ(fields.size(), 3U);
+    EXPECT_EQ(fields[0].value, LogField::Value(std::string("p")));
+    EXPECT_EQ(fields[1].value, LogField::Value(uint64_t{1}));
+    EXPECT_EQ(fields[2].value, LogField::Value(std::string("old")));
     expect_everywhere();
 }
 

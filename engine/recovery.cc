@@ -100,6 +100,7 @@ Task<Status> EngineCore::recover() {
         write_path_.latch_damaged(make_error(ErrorCode::kUnavailable,
                                              "the store is damaged and takes no frames: {}",
                                              report_.damage.front().brief));
+        told_read_only_ = true;  // by recovery()
         co_return Status();
     }
     if (options_.read_only) {
@@ -415,6 +416,7 @@ void EngineCore::start_log(uint64_t epoch, Result<std::shared_ptr<LogFile>> log_
     log_options.group_bytes_max = options_.log_group_bytes_max;
     log_options.group_bytes_eager = std::min(kLogGroupBytesEager, options_.log_group_bytes_max);
     log_options.groups_in_flight_max = options_.log_groups_in_flight_max;
+    log_options.clock = &environment_.clock;
     LogWriter::Owner& owner = *this;
     log_ = std::make_unique<LogWriter>(environment_.executor, log_options, owner);
     log_->set_on_file_begun([this](uint64_t file_id, uint64_t first_sequence) {

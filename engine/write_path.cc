@@ -56,6 +56,8 @@ uint64_t WritePath::log_sequence() const {
 
 uint64_t WritePath::submit(const std::shared_ptr<Session>& session, Bytes frame) {
     Pending pending(session, ++session->ordinals);
+    ++counts_.frames;
+    counts_.bytes += frame.size();
     RowPosition bad;
     session->claimed = nullptr;
     Result<Accepted> accepted = accept(*session, frame, bad);
@@ -65,6 +67,7 @@ uint64_t WritePath::submit(const std::shared_ptr<Session>& session, Bytes frame)
         if (session->claimed != nullptr) {
             session->claimed->remember_refused();
         }
+        ++counts_.refused[static_cast<size_t>(accepted.error().code())];
         pending.refusal.emplace(std::move(accepted).error(), bad);
     }
     // A failed log gets no further: what is refused because of it waits for nothing.
@@ -337,6 +340,9 @@ Result<WritePath::Accepted> WritePath::accept_rows(Session& session, const Frame
     accepted.header.frame_number = header.number;
     accepted.effect.group = group;
     accepted.late_rows = take_keys(*group, rows, accepted.header.receive_time_us);
+    counts_.rows += rows.rows();
+    counts_.points += rows.points();
+    counts_.late_rows += accepted.late_rows;
     accepted.logged = log_->append(accepted.header, frame);
     return accepted;
 }
@@ -425,6 +431,7 @@ void WritePath::on_durable(uint64_t sequence) {
         Pending pending = std::move(pending_.front());
         pending_.pop_front();
         publish(pending);
+        counts_.acknowledged += pending.session != nullptr && !pending.refusal ? 1U : 0U;
         tell(pending);
     }
     published_sequence_ = std::max(published_sequence_, sequence);

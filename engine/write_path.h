@@ -64,6 +64,7 @@ class WritePath {
     const std::optional<Error>& latched() const { return latched_; }
     bool full() const { return full_.has_value(); }
     bool idle() const { return pending_.empty(); }
+    const IngestCounts& counts() const { return counts_; }
     // Readers see everything up to here.
     uint64_t published_sequence() const { return published_sequence_; }
 
@@ -139,6 +140,7 @@ class WritePath {
     bool log_failed_ = false;
     std::optional<Error> full_;
     std::optional<Error> flush_error_;
+    IngestCounts counts_;
     // What sessions hold: handles, and schemas of which pieces have come.
     size_t session_bytes_ = 0;
     // Cleared by the destructor: what was posted must not touch the write path afterwards.

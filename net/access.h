@@ -24,6 +24,8 @@ struct Admission {
 class Access {
   public:
     virtual ~Access() = default;
+    // False while everybody may do everything.
+    virtual bool asks_for_tokens() const = 0;
     // `secret`: what hello brought, "" if nothing. kPermissionDenied if it opens nothing, which
     // does not say why beyond what its holder may know; kResourceExhausted if its token has as many
     // connections as it may have. Never names the secret.

@@ -165,6 +165,15 @@ std::unique_ptr<RunningQuery> EngineQueryService::backup(std::string directory, 
                         std::move(directory), sink);
 }
 
+QueryFigures EngineQueryService::figures() const {
+    QueryFigures figures;
+    figures.facts = list_query_facts(*shared_);
+    figures.durations = shared_->counts.durations.read();
+    figures.watches = watches_->count();
+    figures.watchers = watches_->watchers();
+    return figures;
+}
+
 // Whoever waits is told before a person would have given up.
 void EngineQueryService::expire_waiting() {
     const auto waited_long = [this](const auto& running) {

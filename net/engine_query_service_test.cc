@@ -337,11 +337,11 @@ TEST_F(EngineQueryServiceTest, LimitsOfPointsAndBucketsHold) {
 }
 
 TEST_F(EngineQueryServiceTest, SlowQueriesAreToldOfHoweverTheyEnd) {
-    std::vector<std::string> lines;
+    std::vector<LogEvent> told;
     QueryLimits limits;
     limits.memory = std::make_shared<MemoryBudget>(kLittleMemory);
     limits.slow_min = std::chrono::microseconds(0);
-    limits.tell_slow = [&](const std::string& line) { lines.push_back(line); };
+    limits.tell_slow = [&](const LogEvent& event) { told.push_back(event); };
     begin(limits);
     std::array<Answer, 4> answers;
     read(start("m @ p/r | last 7", answers[0]));
@@ -354,15 +354,32 @@ TEST_F(EngineQueryServiceTest, SlowQueriesAreToldOfHoweverTheyEnd) {
     store_.run();
     running_.clear();
     store_.run();
-    EXPECT_THAT(lines,
-                ElementsAre(AllOf(HasSubstr("outcome=ok "), HasSubstr(" rows=7 "),
-                                  Not(HasSubstr("memory_bytes=0 ")), Not(HasSubstr(" pieces=0 ")),
-                                  HasSubstr("| last 7")),
-                            AllOf(HasSubstr("outcome=error "), HasSubstr("missing @ p/r")),
-                            AllOf(HasSubstr("outcome=cancelled "), HasSubstr("buckets 7")),
-                            AllOf(HasSubstr("outcome=client-gone "), HasSubstr("buckets 8"))));
+    const auto field = [&](size_t at, const std::string& name) {
+        for (const LogField& has : told.at(at).fields) {
+            if (has.name == name) {
+                return has.value;
+            }
+        }
+        return LogField::Value(std::string("no ") + name);
+    };
+    const auto text = [](const char* value) { return LogField::Value(std::string(value)); };
+    ASSERT_EQ(told.size(), 4U);
+    EXPECT_EQ(field(0, "outcome"), text("ok"));
+    EXPECT_EQ(field(0, "rows"), LogField::Value(uint64_t{7}));
+    EXPECT_NE(field(0, "memory_bytes"), LogField::Value(uint64_t{0}));
+    EXPECT_NE(field(0, "pieces"), LogField::Value(uint64_t{0}));
+    EXPECT_EQ(field(0, "query"), text("m @ p/r | last 7"));
+    EXPECT_EQ(field(1, "outcome"), text("error"));
+    EXPECT_EQ(field(1, "query"), text("missing @ p/r"));
+    EXPECT_EQ(field(2, "outcome"), text("cancelled"));
+    EXPECT_EQ(field(2, "query"), text("m @ p/r | buckets 7"));
+    EXPECT_EQ(field(3, "outcome"), text("client-gone"));
+    EXPECT_EQ(field(3, "query"), text("m @ p/r | buckets 8"));
     EXPECT_EQ(stats()["slow queries"], 4);
-    lines.clear();
+    EXPECT_EQ(service_->figures().durations.total(), service_->figures().facts.done +
+                                                         service_->figures().facts.failed +
+                                                         service_->figures().facts.cancelled);
+    told.clear();
 
     limits.slow_min = std::chrono::hours(1);
     begin(limits);
@@ -370,7 +387,7 @@ TEST_F(EngineQueryServiceTest, SlowQueriesAreToldOfHoweverTheyEnd) {
     read(start("m @ p/r", quick));
     store_.run();
     EXPECT_TRUE(quick.ended);
-    EXPECT_TRUE(lines.empty());
+    EXPECT_TRUE(told.empty());
 }
 
 TEST_F(EngineQueryServiceTest, QueriesOfOneAskerAreOnAllThreads) {

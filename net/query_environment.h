@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/log_event.h"
 #include "engine/base/memory_budget.h"
 #include "engine/block_cache.h"
 #include "engine/io/executor.h"
@@ -56,10 +57,10 @@ struct QueryLimits {
     std::chrono::microseconds time_max{kQueryTimeMaxUs};
     // Of that, waiting for memory that others have.
     std::chrono::microseconds memory_wait_max = std::chrono::seconds(10);
-    // Of a query that took as long or longer `tell_slow` gets a line (describe_query), on the
-    // thread that computed it; unset: of none.
+    // Of a query that took as long or longer `tell_slow` hears (describe_query), on the thread that
+    // computed it; unset: of none.
     std::optional<std::chrono::microseconds> slow_min;
-    std::function<void(const std::string& line)> tell_slow;
+    TellEvent tell_slow;
 };
 
 }  // namespace stepdb

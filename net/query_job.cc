@@ -32,6 +32,8 @@ std::chrono::microseconds microseconds_since(std::chrono::steady_clock::time_poi
                                                                  moment);
 }
 
+}  // namespace
+
 QueryFacts list_query_facts(const QueryShared& shared) {
     QueryFacts facts;
     facts.running = shared.sides.taken();
@@ -53,8 +55,6 @@ QueryFacts list_query_facts(const QueryShared& shared) {
     }
     return facts;
 }
-
-}  // namespace
 
 std::shared_ptr<MemoryBudget> QueryShared::make_memory() const {
     return limits.memory == nullptr ? nullptr
@@ -340,6 +340,7 @@ void QueryJob::report(QueryOutcome outcome, const std::string& error) {
     report.duration = microseconds_since(begun_);
     const bool is_slow = limits.slow_min && report.duration >= *limits.slow_min;
     QueryCounts& counts = shared_.counts;
+    counts.durations.add(report.duration.count());
     ++(outcome == QueryOutcome::kDone     ? counts.done
        : outcome == QueryOutcome::kFailed ? counts.failed
                                           : counts.cancelled);

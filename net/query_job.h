@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 
+#include "engine/base/duration_histogram.h"
 #include "engine/engine.h"
 #include "net/memory_line.h"
 #include "net/query_environment.h"
@@ -28,6 +29,7 @@ struct QueryCounts {
     std::atomic<uint64_t> failed{0};
     std::atomic<uint64_t> cancelled{0};
     std::atomic<uint64_t> slow{0};
+    DurationHistogram durations;  // from arrival to end, however that was
 };
 
 // What the queries of a service share; outlives them.
@@ -57,6 +59,8 @@ struct QueryShared {
     MemoryLine memory_line;
     QuerySides sides;  // the first to go: it waits for the queries
 };
+
+QueryFacts list_query_facts(const QueryShared& shared);
 
 // Where the answer of a job goes. Called on the job's place, not any more once it was given up; an
 // error ends the job, which tells of it by failed().

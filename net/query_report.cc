@@ -43,27 +43,35 @@ std::string describe_parameters(const QueryParameters& parameters) {
                 fmt::format(" and {} more", parameters.values().size() - kParametersShownMax);
             break;
         }
-        described += fmt::format(" ${}={}", printable(name, kValueBytesMax),
-                                 printable(value, kValueBytesMax));
+        described += fmt::format("{}${}={}", described.empty() ? "" : " ",
+                                 printable(name, kValueBytesMax), printable(value, kValueBytesMax));
     }
-    return described.empty() ? described : "; with" + described;
+    return described;
 }
 
 }  // namespace
 
-std::string describe_query(const QueryReport& report, const QueryText& asked) {
+LogEvent describe_query(const QueryReport& report, const QueryText& asked) {
     const ReadCost& cost = report.cost;
-    std::string line = fmt::format(
-        "outcome={} seconds={:.3f} turn_wait={:.3f} memory_wait={:.3f} memory_bytes={} rows={} "
-        "pieces={} vectors={} nodes={} read_bytes={}",
-        outcome_name(report.outcome), seconds(report.duration), seconds(report.turn_wait),
-        seconds(report.memory_wait), report.memory_peak_bytes, report.rows, cost.pieces,
-        cost.vectors_decoded, cost.nodes_used, cost.bytes_read);
+    LogEvent event(LogLevel::kInfo, "slow_query");
+    event.text("outcome", std::string(outcome_name(report.outcome)))
+        .number("seconds", seconds(report.duration))
+        .number("turn_wait", seconds(report.turn_wait))
+        .number("memory_wait", seconds(report.memory_wait))
+        .count("memory_bytes", report.memory_peak_bytes)
+        .count("rows", report.rows)
+        .count("pieces", cost.pieces)
+        .count("vectors", cost.vectors_decoded)
+        .count("nodes", cost.nodes_used)
+        .count("read_bytes", cost.bytes_read);
     if (!report.error.empty()) {
-        line += fmt::format(" error: {};", printable(report.error, kErrorBytesMax));
+        event.text("error", printable(report.error, kErrorBytesMax));
     }
-    return line + " query: " + printable(asked.text, kTextBytesMax) +
-           describe_parameters(asked.parameters);
+    event.text("query", printable(asked.text, kTextBytesMax));
+    if (const std::string parameters = describe_parameters(asked.parameters); !parameters.empty()) {
+        event.text("parameters", parameters);
+    }
+    return event;
 }
 
 }  // namespace stepdb

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/base/log_event.h"
 #include "engine/snapshot.h"
 #include "query/parameters.h"
 
@@ -33,8 +34,8 @@ struct QueryReport {
     ReadCost cost;      // of what was computed last, if it had to begin anew
 };
 
-// A line without line feed: `outcome=ok seconds=1.250 ... query: TEXT`. Text and error are cut at
-// some hundred bytes, and of a parameter's value no more than a few are told.
-std::string describe_query(const QueryReport& report, const QueryText& asked);
+// `slow_query`. Text and error are cut at some hundred bytes, and of a parameter's value no more
+// than a few are told.
+LogEvent describe_query(const QueryReport& report, const QueryText& asked);
 
 }  // namespace stepdb

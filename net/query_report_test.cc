@@ -1,5 +1,6 @@
 #include "net/query_report.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,24 +24,40 @@ QueryReport slow_report() {
     return report;
 }
 
-TEST(QueryReport, IsOneLineOfWhatTheQueryTookAndAsked) {
-    EXPECT_EQ(describe_query(slow_report(), QueryText("loss @ p/r\n| last 3")),
-              "outcome=ok seconds=2.500 turn_wait=0.120 memory_wait=0.040 memory_bytes=4096 "
-              "rows=17 pieces=3 vectors=5 nodes=7 read_bytes=11 query: loss @ p/r\\x0a| last 3");
+// `name=value ...`.
+std::string fields_of(const LogEvent& event) {
+    std::string fields;
+    for (const LogField& field : event.fields) {
+        fields += field.name + '=';
+        std::visit([&](const auto& value) { fields += fmt::format("{} ", value); }, field.value);
+    }
+    return fields;
+}
+
+std::string described(const QueryReport& report, QueryText asked) {
+    return fields_of(describe_query(report, asked));
+}
+
+TEST(QueryReport, IsWhatTheQueryTookAndAsked) {
+    const LogEvent event = describe_query(slow_report(), QueryText("loss @ p/r\n| last 3"));
+    EXPECT_EQ(event.name, "slow_query");
+    EXPECT_EQ(fields_of(event),
+              "outcome=ok seconds=2.5 turn_wait=0.12 memory_wait=0.04 memory_bytes=4096 rows=17 "
+              "pieces=3 vectors=5 nodes=7 read_bytes=11 query=loss @ p/r\\x0a| last 3 ");
 }
 
 TEST(QueryReport, TellsTheErrorAndWhoGaveUp) {
     QueryReport report = slow_report();
     report.outcome = QueryOutcome::kFailed;
     report.error = "no room\n  loss @ p/r";
-    EXPECT_THAT(describe_query(report, QueryText("loss @ p/r")),
+    EXPECT_THAT(described(report, QueryText("loss @ p/r")),
                 AllOf(HasSubstr("outcome=error "),
-                      HasSubstr(" error: no room\\x0a  loss @ p/r; query: loss @ p/r")));
+                      HasSubstr(" error=no room\\x0a  loss @ p/r query=loss @ p/r")));
     report = slow_report();
     report.outcome = QueryOutcome::kCancelled;
-    EXPECT_THAT(describe_query(report, QueryText("x")), HasSubstr("outcome=cancelled "));
+    EXPECT_THAT(described(report, QueryText("x")), HasSubstr("outcome=cancelled "));
     report.outcome = QueryOutcome::kClientGone;
-    EXPECT_THAT(describe_query(report, QueryText("x")), HasSubstr("outcome=client-gone "));
+    EXPECT_THAT(described(report, QueryText("x")), HasSubstr("outcome=client-gone "));
 }
 
 TEST(QueryReport, TellsLittleOfLongTextsAndOfValues) {
@@ -49,8 +66,8 @@ TEST(QueryReport, TellsLittleOfLongTextsAndOfValues) {
         ASSERT_TRUE(parameters.add("name" + std::to_string(at), std::string(1'000, 's') + "ecret"));
     }
     const std::string line =
-        describe_query(slow_report(), QueryText(std::string(10'000, 'm'), std::move(parameters)));
-    EXPECT_THAT(line, AllOf(HasSubstr("mmm...; with $name0=ssssssssssssssss... $name1="),
+        described(slow_report(), QueryText(std::string(10'000, 'm'), std::move(parameters)));
+    EXPECT_THAT(line, AllOf(HasSubstr("mmm... parameters=$name0=ssssssssssssssss... $name1="),
                             HasSubstr(" and 2 more"), Not(HasSubstr("$name8"))));
     EXPECT_LT(line.size(), 1'200U);
     EXPECT_GT(line.size(), 600U);

@@ -8,9 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/duration_histogram.h"
 #include "engine/base/result.h"
 #include "engine/model/result_columns.h"
 #include "net/message.h"
+#include "query/store_facts.h"
 
 namespace stepdb {
 
@@ -72,6 +74,16 @@ class RunningWatch {
     virtual void want() = 0;
 };
 
+// What a service tells of its queries since it was made.
+struct QueryFigures {
+    QueryFigures() = default;
+
+    QueryFacts facts;
+    DurationCounts durations;  // of queries, watched ones each time that they are computed
+    uint64_t watches = 0;      // queries that are watched,
+    uint64_t watchers = 0;     // and by how many
+};
+
 class QueryService {
   public:
     virtual ~QueryService() = default;
@@ -84,6 +96,8 @@ class QueryService {
     // (backup_columns); that of the last one, which comes before on_end, how it has ended. Giving
     // it up leaves the last backup in the directory as it was.
     virtual std::unique_ptr<RunningQuery> backup(std::string directory, ResultSink& sink) = 0;
+    // What it knows of itself.
+    virtual QueryFigures figures() const { return {}; }
     // Called now and then: ends queries that have passed a limit.
     virtual void tick() = 0;
 };

@@ -2,7 +2,6 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -10,12 +9,14 @@
 #include <algorithm>
 #include <atomic>
 #include <list>
-#include <map>
 #include <optional>
 #include <unordered_map>
 
 #include "net/connection.h"
 #include "net/engine_bridge.h"
+#include "net/http_server.h"
+#include "net/network_of.h"
+#include "net/status_pages.h"
 
 namespace stepdb {
 
@@ -25,26 +26,10 @@ namespace asio = boost::asio;
 using ErrorStatus = boost::system::error_code;
 using asio::ip::tcp;
 
-constexpr int kListenBacklog = 4096;
 // Connections above the limit that are being told so; further ones are closed without a word.
 constexpr size_t kRefusedConnectionsMax = 64;
 // The same for one address.
 constexpr size_t kAddressRefusedMax = 8;
-
-// What connections of one machine have in common: a single IPv6 host has a whole network of 64
-// bits.
-asio::ip::address network_of(const asio::ip::address& address) {
-    if (!address.is_v6()) {
-        return address;
-    }
-    const asio::ip::address_v6 v6 = address.to_v6();
-    if (v6.is_v4_mapped()) {
-        return asio::ip::make_address_v4(asio::ip::v4_mapped, v6);
-    }
-    asio::ip::address_v6::bytes_type bytes = v6.to_bytes();
-    std::fill(bytes.begin() + 8, bytes.end(), uint8_t{0});
-    return asio::ip::address_v6(bytes);
-}
 
 class NetExecutor : public Executor {
   public:
@@ -72,6 +57,8 @@ class AsioServer : public Server {
 
     std::string host() const override { return endpoint_.address().to_string(); }
     uint16_t port() const override { return endpoint_.port(); }
+    std::string http_host() const override { return http_ == nullptr ? "" : http_->host(); }
+    uint16_t http_port() const override { return http_ == nullptr ? uint16_t{0} : http_->port(); }
     Executor& executor() override { return executor_; }
     void call_after(std::chrono::microseconds after, std::function<void()> call) override;
     void run(Engine& engine, Executor& engine_side, QueryService& queries) override;
@@ -84,7 +71,7 @@ class AsioServer : public Server {
     void accept_next();
     void on_accepted(tcp::socket socket);
     void on_closed(Connection& connection);
-    void forget(const asio::ip::address& network);
+    NetFigures figures() const;
     void schedule_tick();
     void on_tick();
     void begin_stop();
@@ -102,11 +89,17 @@ class AsioServer : public Server {
     FlowBudget receive_;
     FlowBudget send_;
     std::optional<EngineBridge> bridge_;
+    std::unique_ptr<HttpServer> http_;  // null: without
+    HttpRoutes routes_;
+    std::optional<StatusSources> sources_;  // of the routes
     QueryService* queries_ = nullptr;
     std::optional<SessionServices> services_;
     std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
-    std::map<asio::ip::address, size_t> by_network_;  // connections, refused ones too
+    NetworkCounts networks_;  // of connections, refused ones too
     std::atomic<size_t> connection_count_ = 0;
+    uint64_t accepted_ = 0;
+    uint64_t refused_full_ = 0;
+    uint64_t refused_address_ = 0;
     bool is_stopping_ = false;
     bool is_finished_ = false;
     bool accept_failed_ = false;  // until the next tick: out of descriptors
@@ -114,30 +107,11 @@ class AsioServer : public Server {
 };
 
 Status AsioServer::open() {
-    ErrorStatus status;
-    const auto address = asio::ip::make_address(options_.host, status);
-    if (status) {
-        return make_error(ErrorCode::kInvalidArgument,
-                          "cannot listen on '{}': not an IP address (such as 127.0.0.1 or ::)",
-                          options_.host);
-    }
-    const tcp::endpoint endpoint(address, options_.port);
-    acceptor_.open(endpoint.protocol(), status);
-    if (!status) {
-        acceptor_.set_option(asio::socket_base::reuse_address(true), status);
-    }
-    if (!status) {
-        acceptor_.bind(endpoint, status);
-    }
-    if (!status) {
-        acceptor_.listen(kListenBacklog, status);
-    }
-    if (!status) {
-        endpoint_ = acceptor_.local_endpoint(status);
-    }
-    if (status) {
-        return make_error(ErrorCode::kIoError, "cannot listen on {} port {}: {}", options_.host,
-                          options_.port, status.message());
+    TRY(listen_on(acceptor_, options_.host, options_.port));
+    ErrorStatus ignored;
+    endpoint_ = acceptor_.local_endpoint(ignored);
+    if (options_.http) {
+        TRY_ASSIGN(http_, HttpServer::listen(context_, *options_.http));
     }
     return {};
 }
@@ -150,6 +124,17 @@ void AsioServer::run(Engine& engine, Executor& engine_side, QueryService& querie
     services_->limits = options_.session;
     services_->access = options_.access;
     queries_ = &queries;
+    if (http_ != nullptr) {
+        sources_.emplace(engine, engine_side, executor_, queries);
+        sources_->access = options_.access;
+        sources_->version = options_.version;
+        sources_->directory = options_.directory;
+        sources_->net_figures = [this] { return figures(); };
+        add_status_pages(routes_, *sources_);
+        http_->serve(routes_, [access = options_.access] {
+            return access == nullptr || !access->asks_for_tokens();
+        });
+    }
     accept_next();
     schedule_tick();
     context_.run();
@@ -195,25 +180,28 @@ void AsioServer::accept_next() {
 void AsioServer::on_accepted(tcp::socket socket) {
     ErrorStatus status;
     const asio::ip::address network = network_of(socket.remote_endpoint(status).address());
-    const size_t from_there = ++by_network_[network];
+    const size_t from_there = networks_.add(network);
+    ++accepted_;
     if (status || connections_.size() >= options_.connections_max + kRefusedConnectionsMax ||
         from_there > options_.address_connections_max + kAddressRefusedMax) {
-        forget(network);
+        ++(from_there > options_.address_connections_max ? refused_address_ : refused_full_);
+        networks_.remove(network);
         return;
     }
     const auto connection = std::make_shared<Connection>(std::move(socket), *services_, options_,
                                                          [this, network](Connection& closed) {
-                                                             forget(network);
+                                                             networks_.remove(network);
                                                              on_closed(closed);
                                                          });
     if (options_.tls != nullptr && !connection->use_tls(*options_.tls)) {
-        forget(network);  // no memory for it
+        networks_.remove(network);  // no memory for it
         return;
     }
     connections_.emplace(connection.get(), connection);
     connection_count_ = connections_.size();
     connection->start(std::chrono::steady_clock::now());
     if (from_there > options_.address_connections_max) {
+        ++refused_address_;
         connection->refuse(make_error(
             ErrorCode::kResourceExhausted,
             "there are {} connections from {}, the limit for one address; close some, or start the "
@@ -221,6 +209,7 @@ void AsioServer::on_accepted(tcp::socket socket) {
             options_.address_connections_max, network.to_string()));
     }
     if (connections_.size() > options_.connections_max) {
+        ++refused_full_;
         connection->refuse(make_error(ErrorCode::kResourceExhausted,
                                       "the server has {} connections, its limit; try again "
                                       "later",
@@ -228,11 +217,29 @@ void AsioServer::on_accepted(tcp::socket socket) {
     }
 }
 
-void AsioServer::forget(const asio::ip::address& network) {
-    const auto at = by_network_.find(network);
-    if (--at->second == 0) {
-        by_network_.erase(at);
-    }
+NetFigures AsioServer::figures() const {
+    NetFigures figures;
+    figures.connections = connections_.size();
+    figures.connections_max = options_.connections_max;
+    figures.accepted = accepted_;
+    figures.refused_full = refused_full_;
+    figures.refused_address = refused_address_;
+    const SessionCounts& counts = *services_->counts;
+    figures.hellos_refused = counts.hellos_refused;
+    figures.frames = counts.frames;
+    figures.acks = counts.acks;
+    figures.received_bytes = counts.received_bytes;
+    figures.sent_bytes = counts.sent_bytes;
+    figures.receive_used_bytes = receive_.used();
+    figures.receive_max_bytes = receive_.bytes_max();
+    figures.send_used_bytes = send_.used();
+    figures.send_max_bytes = send_.bytes_max();
+    const HttpCounts http = http_->counts();
+    figures.http_connections = http.connections;
+    figures.http_refused = http.refused;
+    figures.http_requests = http.requests;
+    figures.http_failures = http.failures;
+    return figures;
 }
 
 void AsioServer::on_closed(Connection& connection) {
@@ -285,6 +292,9 @@ void AsioServer::begin_stop() {
     stop_since_ = std::chrono::steady_clock::now();
     ErrorStatus ignored;
     acceptor_.close(ignored);
+    if (http_ != nullptr) {
+        http_->stop();
+    }
     const Error reason(ErrorCode::kUnavailable, "the server is shutting down");
     for (const auto& [key, connection] : connections_) {
         connection->shut_down(reason);

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/base/result.h"
 #include "engine/engine.h"
 #include "engine/io/executor.h"
 #include "net/access.h"
+#include "net/http.h"
 #include "net/query_service.h"
 #include "net/session.h"
 #include "net/tls.h"
@@ -24,6 +26,9 @@ struct ServerOptions {
     std::string host = "127.0.0.1";
     uint16_t port = 7420;  // 0 picks a free one
     std::string name = "stepdb";
+    std::string version;              // of the program, for its metrics
+    std::string directory;            // of the store; "": metrics tell nothing of its disk
+    std::optional<HttpOptions> http;  // unset: no HTTP
     size_t connections_max = kConnectionsMax;
     // Of these, from one address (of IPv6: one network of 64 bits), so that one machine cannot
     // shut out all others.
@@ -55,6 +60,10 @@ class Server {
 
     virtual std::string host() const = 0;
     virtual uint16_t port() const = 0;
+
+    // Where HTTP is answered; "" and 0 without.
+    virtual std::string http_host() const = 0;
+    virtual uint16_t http_port() const = 0;
 
     // Posts to the net thread, for answers of queries and outcomes of the engine.
     virtual Executor& executor() = 0;

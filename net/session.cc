@@ -54,6 +54,7 @@ void Session::abandon() {
 // --- Input ---
 
 void Session::commit(size_t bytes) {
+    services_.counts->received_bytes += bytes;
     stream_.commit(bytes);
     read_frames();
 }
@@ -69,6 +70,7 @@ void Session::read_frames() {
             break;
         }
         ++frames_read_;
+        ++services_.counts->frames;
         handle(**std::move(next));
     }
     if (channel_) {
@@ -118,6 +120,7 @@ void Session::handle_hello(const ReceivedFrame& frame) {
     }
     const Status admitted = admit(*hello);
     if (!admitted) {
+        ++services_.counts->hellos_refused;
         fail(admitted.error());
         return;
     }
@@ -204,7 +207,7 @@ Status Session::start_request(const ReceivedFrame& frame) {
     };
     if (frame.header.type == FrameType::kBackup) {
         TRY_ASSIGN(std::string directory, decode_backup(body));
-        TRY(check_store_right(admission_.rights.get(), "back up the store"));
+        TRY(check_store_right(admission_.rights.get(), Right::kAdmin, "back up the store"));
         add_reply().back_up(services_.queries, std::move(directory));
         return {};
     }
@@ -420,6 +423,7 @@ void Session::put_ack() {
         message.late_rows = ack_->late_rows;
         const uint64_t ordinal = ack_->ordinal;
         ack_.reset();
+        ++services_.counts->acks;
         put_control(encode_ack(message, ordinal));
     }
 }
@@ -461,6 +465,7 @@ std::vector<std::byte> Session::take_output() {
 }
 
 void Session::output_sent() {
+    services_.counts->sent_bytes += sending_bytes_;
     release_send(std::exchange(sending_bytes_, 0));
 }
 

@@ -49,6 +49,17 @@ struct SessionLimits {
     size_t queries_max = kQueriesPerConnectionMax;
 };
 
+// What sessions count together.
+struct SessionCounts {
+    SessionCounts() = default;
+
+    uint64_t frames = 0;  // received, of all kinds
+    uint64_t acks = 0;    // sent
+    uint64_t received_bytes = 0;
+    uint64_t sent_bytes = 0;
+    uint64_t hellos_refused = 0;  // for want of a good token
+};
+
 // What sessions share. All of it outlives them.
 struct SessionServices {
     SessionServices(WriteChannels& its_channels, QueryService& its_queries, FlowBudget& its_receive,
@@ -63,6 +74,7 @@ struct SessionServices {
     Id128 store;
     std::string server_name = "stepdb";
     SessionLimits limits;
+    std::shared_ptr<SessionCounts> counts = std::make_shared<SessionCounts>();
 };
 
 class Session : private OutcomeSink {

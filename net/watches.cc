@@ -79,9 +79,11 @@ class Watches::Watcher final : public RunningWatch {
         : watches_(watches), watch_(std::move(watch)), state_(std::make_shared<State>()) {
         state_->sink = &sink;
         watch_->watchers.insert(this);
+        ++watches_.watchers_;
     }
     ~Watcher() override {
         state_->sink = nullptr;
+        --watches_.watchers_;
         watch_->watchers.erase(this);
         if (watch_->watchers.empty()) {
             watches_.remove(*watch_);

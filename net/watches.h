@@ -43,6 +43,8 @@ class Watches {
     Watches& operator=(const Watches&) = delete;
 
     std::unique_ptr<RunningWatch> start(QueryText query, UpdateSink& sink);
+    size_t count() const { return watches_.size(); }
+    size_t watchers() const { return watchers_; }
     // Ends watches whose computation has passed its limit of time.
     void tick();
 
@@ -66,6 +68,7 @@ class Watches {
     std::map<std::string, std::shared_ptr<Watch>> watches_;  // by text, parameters and rights
     // Those of which something may have changed, by when they may be computed.
     std::multimap<Time, std::shared_ptr<Watch>> due_;
+    size_t watchers_ = 0;
     size_t computing_ = 0;  // or resting from it
     std::chrono::steady_clock::time_point timer_at_ = Time::max();
     bool is_listening_ = false;  // on_published() will come

@@ -397,7 +397,8 @@ Result<BoundQuery> bind_query(Query query, const Catalog::RunMap& runs) {
 Result<BoundQuery> bind_query(Query query, const std::shared_ptr<const Catalog>& catalog,
                               KnownRuns& known, std::shared_ptr<const Rights> rights) {
     if (std::holds_alternative<StatsQuery>(query.what)) {
-        TRY(check_store_right(rights.get(), "ask for the statistics of the store"));
+        TRY(check_store_right(rights.get(), Right::kMetrics,
+                              "ask for the statistics of the store"));
     }
     const std::string key = rights == nullptr ? "" : rights->reading_key();
     Result<BoundQuery> bound = bind_to(

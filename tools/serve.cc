@@ -14,7 +14,6 @@
 #include <thread>
 #include <vector>
 
-#include "engine/base/civil_time.h"
 #include "engine/base/large_buffer.h"
 #include "engine/base/text.h"
 #include "engine/block_cache.h"
@@ -27,6 +26,8 @@
 #include "tools/command.h"
 #include "tools/open_store.h"
 #include "tools/output/format_cell.h"
+#include "tools/serve_report.h"
+#include "tools/server_log.h"
 #include "tools/token_access.h"
 
 namespace stepdb {
@@ -49,6 +50,9 @@ size_t default_query_threads() {
 struct ServeOptions {
     std::string data;
     std::string listen{kDefaultAddress};
+    std::string http;  // empty: none
+    std::string log_format{"text"};
+    std::string log_level{"info"};
     std::string tls_certificate;
     std::string tls_key;
     size_t connections_per_address = 0;  // 0: half of all
@@ -63,16 +67,16 @@ struct ServeOptions {
     bool has_tls() const { return !tls_key.empty(); }
 };
 
-Result<Address> listen_address(const std::string& text) {
+Result<Address> listen_address(const char* option, const std::string& text) {
     Result<Address> address = parse_address(text);
     if (!address) {
-        return address.error().within("--listen");
+        return address.error().within(option);
     }
     if (address->tls) {
         return make_error(ErrorCode::kInvalidArgument,
-                          "--listen {}: write it without stepdbs://; --tls-cert and --tls-key make "
+                          "{} {}: write it without stepdbs://; --tls-cert and --tls-key make "
                           "the server speak TLS",
-                          printable(text));
+                          option, printable(text));
     }
     if (address->host == "localhost") {
         address->host = "127.0.0.1";
@@ -80,17 +84,39 @@ Result<Address> listen_address(const std::string& text) {
     return address;
 }
 
+// Where it listens.
+struct ServeAddresses {
+    ServeAddresses() = default;
+
+    Address native;
+    std::optional<Address> http;
+
+    bool are_loopback() const { return native.is_loopback() && (!http || http->is_loopback()); }
+};
+
+Result<ServeAddresses> serve_addresses(const ServeOptions& options) {
+    ServeAddresses addresses;
+    TRY_ASSIGN(addresses.native, listen_address("--listen", options.listen));
+    if (!options.http.empty()) {
+        TRY_ASSIGN(addresses.http, listen_address("--http", options.http));
+    }
+    return addresses;
+}
+
 // Whoever can reach a server without tokens may do everything.
-Status check_reach(const ServeOptions& options, const Address& address, const TokenAccess& access) {
-    if (address.is_loopback() || access.usable_tokens() != 0) {
+Status check_reach(const ServeOptions& options, const ServeAddresses& addresses,
+                   const TokenAccess& access) {
+    if (addresses.are_loopback() || access.usable_tokens() != 0) {
         return {};
     }
-    return make_error(
-        ErrorCode::kInvalidArgument,
-        "--listen {}: other machines may reach this address, and {} has no token that "
-        "is good, so everybody could read and write everything; make one by `stepdb "
-        "token create operator --admin --data {}`, or listen on 127.0.0.1:{}",
-        options.listen, options.data, options.data, address.port);
+    const bool is_native = !addresses.native.is_loopback();
+    return make_error(ErrorCode::kInvalidArgument,
+                      "{} {}: other machines may reach this address, and {} has no token that "
+                      "is good, so everybody could read and write everything; make one by `stepdb "
+                      "token create operator --admin --data {}`, or listen on 127.0.0.1:{}",
+                      is_native ? "--listen" : "--http", is_native ? options.listen : options.http,
+                      options.data, options.data,
+                      is_native ? addresses.native.port : addresses.http->port);
 }
 
 Result<std::shared_ptr<TlsContext>> tls_context(const ServeOptions& options) {
@@ -113,11 +139,6 @@ EngineOptions engine_options(const std::string& directory, const MemoryPlan& pla
     options.resident_bytes_max = plan.resident;
     options.merge_bytes_max = plan.merge;
     return options;
-}
-
-void print_slow_query(const std::string& line) {
-    fmt::print(stderr, "stepdb serve: {} slow query: {}\n", format_time(SystemClock().now_us()),
-               line);
 }
 
 // "off", or a duration, of which 0 is one too.
@@ -197,7 +218,6 @@ Result<QueryLimits> query_limits(const ServeOptions& options, const MemoryPlan& 
     limits.pinned_bytes_max = plan.pinned;
     TRY_ASSIGN(limits.time_max, read_query_time(options.query_time));
     TRY_ASSIGN(limits.slow_min, read_slow_query(options.slow_query));
-    limits.tell_slow = print_slow_query;
     return limits;
 }
 
@@ -237,12 +257,19 @@ class QueryThreads {
     std::vector<std::unique_ptr<IoEnvironment>> io_;
 };
 
-ServerOptions server_options(const ServeOptions& given, const Address& address,
+ServerOptions server_options(const ServeOptions& given, const ServeAddresses& addresses,
                              const MemoryPlan& plan) {
     ServerOptions options;
-    options.host = address.host;
-    options.port = address.port;
+    options.host = addresses.native.host;
+    options.port = addresses.native.port;
     options.name = "stepdb " STEPDB_VERSION;
+    options.version = STEPDB_VERSION;
+    options.directory = given.data;
+    if (addresses.http) {
+        options.http.emplace();
+        options.http->host = addresses.http->host;
+        options.http->port = addresses.http->port;
+    }
     options.receive_bytes_max = plan.receive;
     options.send_bytes_max = plan.results;
     options.session.receive_bytes_max =
@@ -256,63 +283,16 @@ ServerOptions server_options(const ServeOptions& given, const Address& address,
     return options;
 }
 
-void print_opened(OpenStore& store, const std::string& directory, uint64_t memory) {
-    const RecoveryReport& found = store.engine().recovery();
-    const EngineStats stats = store.engine().stats();
-    fmt::print(stderr, "stepdb " STEPDB_VERSION ": store {} in {}, {}, memory {}\n",
-               store.engine().store_id().to_hex().substr(0, 8), directory, store.io().backend(),
-               format_size(memory));
-    if (!store.io().fallback_reason().empty()) {
-        fmt::print(stderr, "  no io_uring, slower: {}\n", store.io().fallback_reason());
-    }
-    if (found.created) {
-        fmt::print(stderr, "  a new store\n");
-    } else {
-        const std::string log =
-            found.rows_replayed == 0
-                ? std::string("nothing to replay")
-                : fmt::format("{} in {} replayed", count_of(found.rows_replayed, "row"),
-                              format_size(found.log_bytes_read));
-        fmt::print(stderr, "  {}; {} of {}; log: {}; {:.2f} s\n", count_of(stats.runs, "run"),
-                   count_of(stats.segments, "segment"), format_size(stats.segment_bytes), log,
-                   store.seconds_to_open());
-    }
-    print_recovery(found);
-    if (!found.damage.empty()) {
-        fmt::print(stderr, "  reading only, because of the damage; writers are refused\n");
-    } else if (const auto reason = store.engine().read_only_reason()) {
-        fmt::print(stderr, "  reading only: {}\n", reason->message());
-    }
-}
-
-void print_access(const TokenAccess& access, const ServerOptions& options, bool is_loopback) {
-    if (access.needs_token()) {
-        fmt::print(stderr, "  {}{}\n", count_of(access.usable_tokens(), "token"),
-                   options.tls != nullptr ? ", TLS" : ", no TLS");
-    } else {
-        fmt::print(stderr, "  no tokens: every user of this machine may do everything{}\n",
-                   options.tls != nullptr ? "; TLS" : "");
-    }
-    if (options.tls == nullptr && !is_loopback) {
-        fmt::print(stderr,
-                   "  without TLS tokens and data can be read on the way; see --tls-cert, or put a "
-                   "TLS proxy before it\n");
-    }
-}
-
-void tell_operator(const std::string& line) {
-    fmt::print(stderr, "stepdb serve: {} {}\n", format_time(SystemClock().now_us()), line);
-}
-
 // Both signals are blocked in all threads.
-void wait_for_stop_signal() {
+void wait_for_stop_signal(const TellEvent& tell) {
     sigset_t stops;
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
     int signal = 0;
     sigwait(&stops, &signal);
-    fmt::print(stderr, "stepdb serve: stopping on {}\n", signal == SIGINT ? "SIGINT" : "SIGTERM");
+    LogEvent stopping(LogLevel::kInfo, "server_stopping", "what is in flight is finished");
+    tell(stopping.text("signal", signal == SIGINT ? "SIGINT" : "SIGTERM"));
     // A second one ends the process at once; everything acknowledged is safe.
     pthread_sigmask(SIG_UNBLOCK, &stops, nullptr);
 }
@@ -326,30 +306,58 @@ void block_signals() {
     std::signal(SIGPIPE, SIG_IGN);
 }
 
+// What scripts wait for: once, when it is ready.
+void print_listening(const Server& server, const TellEvent& tell) {
+    const std::string native = format_address(server.host(), server.port());
+    LogEvent listening(LogLevel::kInfo, "listening");
+    listening.text("address", native);
+    fmt::print("listening on {}\n", native);
+    if (server.http_port() != 0) {
+        const std::string http = format_address(server.http_host(), server.http_port());
+        listening.text("http", http);
+        fmt::print("http on {}\n", http);
+    }
+    std::fflush(stdout);
+    tell(listening);
+}
+
 Status serve(const ServeOptions& options) {
-    TRY_ASSIGN(const Address address, listen_address(options.listen));
+    TRY_ASSIGN(const ServeAddresses addresses, serve_addresses(options));
+    TRY_ASSIGN(const LogStyle log_format, read_log_format(options.log_format));
+    TRY_ASSIGN(const LogLevel log_level, read_log_level(options.log_level));
+    ServerLog log(log_format, log_level);
+    const TellEvent tell = log.teller();
     TRY_ASSIGN(const uint64_t memory, memory_budget(options.memory));
     tame_allocator();
     const MemoryPlan plan = MemoryPlan::of(memory);
     TRY_ASSIGN(QueryLimits limits, query_limits(options, plan));
+    limits.tell_slow = tell;
     LargeBuffer::set_limits(plan.held, plan.kept);
     block_signals();
     const SystemClock clock;
-    TokenAccess access(options.data, clock, tell_operator);
+    TokenAccess access(options.data, clock, tell);
     TRY(access.open());
-    TRY(check_reach(options, address, access));
-    ServerOptions serving = server_options(options, address, plan);
+    TRY(check_reach(options, addresses, access));
+    ServerOptions serving = server_options(options, addresses, plan);
     TRY_ASSIGN(serving.tls, tls_context(options));
+    if (serving.http) {
+        serving.http->tls = serving.tls;
+    }
     serving.access = &access;
     access.set_connections_max(serving.address_connections_max);
     // The port first: it is the quicker one to refuse.
     TRY_ASSIGN(const auto server, Server::listen(serving));
     EngineOptions engine = engine_options(options.data, plan);
-    engine.tell = tell_operator;
+    engine.tell = tell;
     TRY_ASSIGN(const auto store, OpenStore::open(std::move(engine)));
     TRY_ASSIGN(const QueryThreads query_threads, QueryThreads::start(options.query_threads));
-    print_opened(*store, options.data, memory);
-    print_access(access, serving, address.is_loopback());
+    tell_of_opened(tell, *store, options.data, memory);
+    AccessSummary summary;
+    summary.needs_token = access.asks_for_tokens();
+    summary.usable_tokens = access.usable_tokens();
+    summary.has_tls = options.has_tls();
+    summary.is_loopback = addresses.are_loopback();
+    tell_of_access(tell, summary);
     Loop& engine_loop = store->io().loop();
     {
         QueryEnvironment environment(engine_loop, query_threads.sides(), server->executor(),
@@ -359,9 +367,8 @@ Status serve(const ServeOptions& options) {
         };
         EngineQueryService queries(store->engine(), environment, std::move(limits));
         std::thread net([&] { server->run(store->engine(), engine_loop, queries); });
-        fmt::print("listening on {}\n", format_address(server->host(), server->port()));
-        std::fflush(stdout);
-        wait_for_stop_signal();
+        print_listening(*server, tell);
+        wait_for_stop_signal(tell);
         server->stop();
         net.join();
     }
@@ -369,6 +376,7 @@ Status serve(const ServeOptions& options) {
     if (!closed) {
         return closed.error().within(fmt::format("closing {}", options.data));
     }
+    tell(LogEvent(LogLevel::kInfo, "server_stopped"));
     return {};
 }
 
@@ -394,7 +402,7 @@ void add_query_limits(CLI::App& app, ServeOptions& options) {
                    "any number")
         ->type_name("N");
     app.add_option("--slow-query", options.slow_query,
-                   "Tell on stderr of each query that takes so long or longer: what it asked and "
+                   "Log each query that takes so long or longer: what it asked and "
                    "what it took; 0: of all, or off")
         ->type_name("DURATION")
         ->capture_default_str();
@@ -413,6 +421,10 @@ Command add_serve(CLI::App& stepdb) {
                     "(`stepdb token`); port 0 picks a free one")
         ->type_name("HOST:PORT")
         ->capture_default_str();
+    app->add_option("--http", options->http,
+                    "Answer HTTP there, too: /metrics for Prometheus, /healthz and /readyz; the "
+                    "same rules as for --listen; default: not at all")
+        ->type_name("HOST:PORT");
     app->add_option("--tls-cert", options->tls_certificate,
                     "Speak TLS: a file with the server's certificate, then those that lead to its "
                     "authority (PEM)")
@@ -428,20 +440,32 @@ Command add_serve(CLI::App& stepdb) {
                     "machine has")
         ->type_name("SIZE");
     add_query_limits(*app, *options);
+    app->add_option("--log-format", options->log_format,
+                    "How the log on stderr is written: text, or json, an object a line")
+        ->type_name("FORMAT")
+        ->capture_default_str();
+    app->add_option("--log-level", options->log_level,
+                    "What the log tells at least: debug, info, warning or error")
+        ->type_name("LEVEL")
+        ->capture_default_str();
     add_examples(
         *app,
         {"stepdb serve --data ./store",
          "stepdb serve --data ./store --listen 127.0.0.1:0 --memory 512M",
+         "stepdb serve --data ./store --http 127.0.0.1:0 --log-format json",
          "stepdb serve --data ./store --query-time 30s --query-points 1B --slow-query 500ms"},
-        "Prints `listening on HOST:PORT` once it is ready. SIGTERM and SIGINT finish what is "
+        "Prints `listening on HOST:PORT` once it is ready, then, with --http, `http on "
+        "HOST:PORT`.\nSIGTERM and SIGINT finish what is "
         "in\nflight, sync, and exit 0.");
     return {app, [=] { return serve(*options); },
             [=]() -> Status {
-                TRY_ASSIGN(const Address address, listen_address(options->listen));
+                TRY_ASSIGN(const ServeAddresses addresses, serve_addresses(*options));
+                TRY(read_log_format(options->log_format));
+                TRY(read_log_level(options->log_level));
                 const SystemClock clock;
-                TokenAccess access(options->data, clock, tell_operator);
+                TokenAccess access(options->data, clock, [](const LogEvent&) {});
                 TRY(access.open());
-                TRY(check_reach(*options, address, access));
+                TRY(check_reach(*options, addresses, access));
                 TRY(tls_context(*options));
                 TRY_ASSIGN(const uint64_t memory, memory_budget(options->memory));
                 TRY(query_limits(*options, MemoryPlan::of(memory)));

@@ -27,12 +27,23 @@ struct TokenOptions {
     std::vector<std::string> read;
     std::vector<std::string> write;
     std::vector<std::string> admin;
+    std::vector<std::string> metrics;
     std::string expires;
     uint64_t connections = 0;
     std::string format = "table";
 
     const std::vector<std::string>& of(Right right) const {
-        return right == Right::kRead ? read : right == Right::kWrite ? write : admin;
+        switch (right) {
+            case Right::kRead:
+                return read;
+            case Right::kWrite:
+                return write;
+            case Right::kAdmin:
+                return admin;
+            case Right::kMetrics:
+                break;
+        }
+        return metrics;
     }
 };
 
@@ -81,7 +92,7 @@ Result<AccessToken> read_token_options(const TokenOptions& options) {
         return Error(
             ErrorCode::kInvalidArgument,
             "a token without rights opens nothing; give it some by --read PROJECT, --write "
-            "PROJECT or --admin");
+            "PROJECT, --admin or --metrics");
     }
     return token;
 }
@@ -161,6 +172,7 @@ Status list_tokens(const TokenOptions& options) {
                                                ResultColumn("read", ColumnType::kText),
                                                ResultColumn("write", ColumnType::kText),
                                                ResultColumn("admin", ColumnType::kText),
+                                               ResultColumn("metrics", ColumnType::kText),
                                                ResultColumn("created", ColumnType::kTime),
                                                ResultColumn("expires", ColumnType::kTime),
                                                ResultColumn("connections", ColumnType::kUint64),
@@ -207,6 +219,9 @@ void add_rights(CLI::App& app, TokenOptions& options) {
         ->take_all();
     app.add_flag("--admin{*}", options.admin,
                  "Everything; or --admin=PROJECT: both of the above and the project's retention");
+    app.add_flag_callback(
+        "--metrics", [&options] { options.metrics = {"*"}; },
+        "What the server tells of itself: /metrics and `stepdb stats`, and nothing of any project");
     app.add_option("--expires", options.expires,
                    "How long it is good, such as 90d, or until when, such as 2027-01-31; default: "
                    "until it is revoked")
@@ -239,7 +254,8 @@ Command add_token(CLI::App& stepdb) {
     add_examples(*create,
                  {"stepdb token create operator --admin --data ./store",
                   "stepdb token create trainer --write demo --data ./store >trainer.token",
-                  "stepdb token create dashboard --read '*' --expires 90d --data ./store"},
+                  "stepdb token create dashboard --read '*' --expires 90d --data ./store",
+                  "stepdb token create prometheus --metrics --data ./store"},
                  "The secret goes to stdout, everything else to stderr. A running server knows it "
                  "at once.\nRights are given for whole projects: demo, or demo/*, is all of its "
                  "runs.");

@@ -21,8 +21,7 @@ Error describe_expired(const AccessToken& token) {
 
 }  // namespace
 
-TokenAccess::TokenAccess(std::string directory, const Clock& clock,
-                         std::function<void(const std::string&)> tell)
+TokenAccess::TokenAccess(std::string directory, const Clock& clock, TellEvent tell)
     : directory_(std::move(directory)), clock_(clock), tell_(std::move(tell)) {}
 
 Status TokenAccess::open() {
@@ -68,20 +67,25 @@ void TokenAccess::look() {
     Result<std::optional<TokenFile>> file = read_token_file(directory_);
     if (!file) {
         needs_token_ = true;  // whoever put it there wants that
-        tell_(fmt::format("the tokens stay as they were read last: {}", file.error().message()));
+        LogEvent unread(LogLevel::kError, "tokens_unread",
+                        "the tokens stay as they were read last");
+        tell_(unread.text("error", file.error().message()));
         return;
     }
     if (!*file) {
-        tell_(
-            fmt::format("{} is gone, and with it every token; nobody is let in before `stepdb "
-                        "token create` makes one, or the server is started again",
-                        token_file_path(directory_)));
+        LogEvent gone(
+            LogLevel::kError, "tokens_gone",
+            "the file of tokens is gone, and with it every token; nobody is let in before "
+            "`stepdb token create` makes one, or the server is started again");
+        tell_(gone.text("file", token_file_path(directory_)));
         take(Tokens());
         return;
     }
     // What has replaced the file since is found the next time.
     stamp_ = (*file)->stamp;
     take(std::move((*file)->tokens));
+    LogEvent taken(LogLevel::kInfo, "tokens_changed");
+    tell_(taken.count("tokens", entries_.size()));
 }
 
 // All of them are compared, whichever it is.

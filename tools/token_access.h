@@ -9,12 +9,12 @@
 // On one thread, the server's; open() may be called before on another.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "engine/base/log_event.h"
 #include "engine/io/executor.h"
 #include "net/access.h"
 #include "tools/token_file.h"
@@ -23,15 +23,14 @@ namespace stepdb {
 
 class TokenAccess final : public Access {
   public:
-    // `tell` gets lines for the operator. The clock outlives this.
-    TokenAccess(std::string directory, const Clock& clock,
-                std::function<void(const std::string&)> tell);
+    // `tell` hears what the operator wants to know. The clock outlives this.
+    TokenAccess(std::string directory, const Clock& clock, TellEvent tell);
 
     // Reads the file for the first time: what is wrong with it is an error then.
     Status open();
     void set_connections_max(size_t connections) { connections_max_ = connections; }
 
-    bool needs_token() const { return needs_token_; }
+    bool asks_for_tokens() const override { return needs_token_; }
     // That somebody can come in with.
     size_t usable_tokens() const;
 
@@ -53,7 +52,7 @@ class TokenAccess final : public Access {
 
     const std::string directory_;
     const Clock& clock_;
-    const std::function<void(const std::string&)> tell_;
+    const TellEvent tell_;
     size_t connections_max_ = 0;  // of a token that names no number; 0: any
     bool needs_token_ = false;
     std::optional<TokenFileStamp> stamp_;   // of what was read or could not be

@@ -42,6 +42,8 @@ std::string_view right_name(Right right) {
             return "write";
         case Right::kAdmin:
             return "admin";
+        case Right::kMetrics:
+            return "metrics";
     }
     return "unknown";
 }
@@ -91,13 +93,15 @@ std::string Rights::reading_key() const {
     if (may_everywhere(Right::kAdmin)) {
         return "";
     }
+    const std::string_view may =
+        may_everywhere(Right::kMetrics) ? "may see metrics and read" : "may read";
     if (may_everywhere(Right::kRead)) {
-        return "may read/*";
+        return std::string(may) + "/*";
     }
     std::vector<std::string> readable = patterns(Right::kRead);
     readable.insert(readable.end(), patterns(Right::kAdmin).begin(), patterns(Right::kAdmin).end());
     std::ranges::sort(readable);
-    std::string key = "may read";
+    std::string key(may);
     for (const std::string& pattern : readable) {
         key += '/';  // no part of a pattern
         key += pattern;
@@ -117,14 +121,14 @@ Status check_right(const Rights* rights, Right right, std::string_view project) 
         rights->holder(), right_name(right), shown, right_name(right), shown);
 }
 
-Status check_store_right(const Rights* rights, std::string_view what) {
-    if (rights == nullptr || rights->may_everywhere(Right::kAdmin)) {
+Status check_store_right(const Rights* rights, Right right, std::string_view what) {
+    if (rights == nullptr || rights->may_everywhere(right)) {
         return {};
     }
     return make_error(ErrorCode::kPermissionDenied,
-                      "{} may not {}, which takes the admin right for all projects; `stepdb token "
-                      "create NAME --admin` on the server's machine makes a token that has it",
-                      rights->holder(), what);
+                      "{} may not {}, which takes the {} right for all projects; `stepdb token "
+                      "create NAME --{}` on the server's machine makes a token that has it",
+                      rights->holder(), what, right_name(right), right_name(right));
 }
 
 }  // namespace stepdb

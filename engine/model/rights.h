@@ -13,16 +13,18 @@
 
 namespace stepdb {
 
-// Admin includes both others, neither of which includes the other.
+// Admin includes all others, none of which includes another.
 enum class Right : uint8_t {
-    kRead,   // queries and watches see the project's runs
-    kWrite,  // rows and everything else that changes runs, deletes too
-    kAdmin,  // besides: the project's retention; of all projects: backups, statistics of the store
+    kRead,     // queries and watches see the project's runs
+    kWrite,    // rows and everything else that changes runs, deletes too
+    kAdmin,    // besides: the project's retention; of all projects: backups
+    kMetrics,  // of all projects or of no use: what the server tells of itself, without any name
 };
 
-inline constexpr std::array<Right, 3> kRights = {Right::kRead, Right::kWrite, Right::kAdmin};
+inline constexpr std::array<Right, 4> kRights = {Right::kRead, Right::kWrite, Right::kAdmin,
+                                                 Right::kMetrics};
 
-// "read", "write", "admin".
+// "read", "write", "admin", "metrics".
 std::string_view right_name(Right right);
 
 // A project's id in which `*` stands for any characters, none too; `P/*`, as queries name all runs
@@ -64,7 +66,7 @@ inline bool may_read(const Rights* rights, std::string_view project) {
 Status check_right(const Rights* rights, Right right, std::string_view project);
 
 // Likewise for what concerns the whole store, `what` being such as "back up the store": it takes
-// admin everywhere.
-Status check_store_right(const Rights* rights, std::string_view what);
+// the right everywhere.
+Status check_store_right(const Rights* rights, Right right, std::string_view what);
 
 }  // namespace stepdb

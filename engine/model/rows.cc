@@ -223,6 +223,10 @@ Status RowsView::read_sections(Bytes sections, uint8_t parts, RowPosition& bad) 
     return {};
 }
 
+uint64_t RowsView::points() const {
+    return presence_.empty() ? uint64_t{rows()} * width_ : count_bits(presence_);
+}
+
 Status RowsView::check_presence(RowPosition& bad) const {
     for (uint32_t row = 0; row < head_.rows; ++row) {
         if (has_bits_beyond(presence_row(row), width_)) {

@@ -61,6 +61,8 @@ class RowsView {
     const Head& head() const { return head_; }
     uint32_t rows() const { return head_.rows; }
     uint32_t width() const { return width_; }
+    // Values that are present.
+    uint64_t points() const;
     ValueLayout layout() const { return layout_; }
     bool has_steps() const { return !steps_.empty(); }
     bool has_times() const { return !times_.empty(); }

@@ -14,6 +14,7 @@ struct LogWriter::Group {
     uint32_t records = 0;
     uint64_t first_sequence = 0;
     uint64_t last_sequence = 0;
+    int64_t submitted_us = 0;
     bool done = false;
 
     // Record headers are finished when the group's place is known: (offset in buffer, header).
@@ -173,6 +174,7 @@ void LogWriter::submit(std::shared_ptr<Group> group) {
     seal_group(*group, *file);
     const uint64_t offset = file->end;
     file->end += group->padded_bytes();
+    group->submitted_us = now_us();
     in_flight_.push_back(group);
     const Bytes bytes = group->buffer->span().first(group->padded_bytes());
     Task<Status> write = file->file->write_synced(offset, bytes, SyncSite::kLogGroup);
@@ -194,6 +196,7 @@ void LogWriter::on_written(const std::shared_ptr<Group>& group, const Status& st
         return;
     }
     group->done = true;
+    sync_times_.add(now_us() - group->submitted_us);
     bool advanced = false;
     std::vector<std::shared_ptr<Group>> finished;
     while (!in_flight_.empty() && in_flight_.front()->done) {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/base/duration_histogram.h"
 #include "engine/base/shared_buffer.h"
 #include "engine/base/task.h"
 #include "engine/io/executor.h"
@@ -38,6 +39,7 @@ struct LogWriterOptions {
     size_t group_bytes_max = 0;
     size_t group_bytes_eager = 0;
     uint32_t groups_in_flight_max = 0;
+    const Clock* clock = nullptr;  // which sync_times() goes by; outlives the writer
 };
 
 // A frame's copy in the log, which stays where it is as long as its group's buffer is held.
@@ -83,6 +85,8 @@ class LogWriter {
     uint64_t next_sequence() const { return next_sequence_; }
     uint64_t durable_sequence() const { return durable_sequence_; }
     uint64_t groups_written() const { return groups_written_; }
+    // How long they took, from their writing until they were durable.
+    DurationCounts sync_times() const { return sync_times_.read(); }
     // Bytes appended and not yet durable.
     size_t pending_bytes() const { return pending_bytes_; }
     bool idle() const { return queue_.empty() && in_flight_.empty(); }
@@ -110,6 +114,7 @@ class LogWriter {
     bool turn_to_file_with_room(size_t group_bytes);
     void submit(std::shared_ptr<Group> group);
     void seal_group(Group& group, const LogFile& file);
+    int64_t now_us() const { return options_.clock == nullptr ? 0 : options_.clock->now_us(); }
     void on_written(const std::shared_ptr<Group>& group, const Status& status);
 
     Executor& executor_;
@@ -123,6 +128,7 @@ class LogWriter {
     std::deque<std::shared_ptr<LogFile>> files_;    // front: current; then prepared ones
     size_t pending_bytes_ = 0;
     uint64_t groups_written_ = 0;
+    DurationHistogram sync_times_;
     bool pump_scheduled_ = false;
     bool file_wanted_ = false;
     bool failed_ = false;

@@ -20,6 +20,7 @@ class FakeAccess : public Access {
     }
     void revoke(const std::string& secret) { rights_.erase(secret); }
 
+    bool asks_for_tokens() const override { return true; }
     Result<Admission> admit(std::string_view secret) override {
         const auto at = rights_.find(secret);
         if (at == rights_.end()) {

@@ -73,6 +73,7 @@ class FakeEngine : public Engine {
     void tick() override { ++ticks_; }
     const StoreMemory& memory() const override { return memory_; }
     EngineStats stats() const override { return {}; }
+    EngineStats quick_stats() const override { return {}; }
     const RecoveryReport& recovery() const override { return recovery_; }
     const Id128& store_id() const override { return store_; }
     std::optional<Error> read_only_reason() const override { return std::nullopt; }

@@ -351,7 +351,7 @@ class Access(Case):
         self.revoke("operator")
         self.denied(operator, "query", "runs")
         _, _, said = self.server.end(signal.SIGTERM)
-        self.assertIn("slow query", said)
+        self.assertIn("slow_query", said)
         texts = [said.encode()]
         for path in glob.glob(os.path.join(self.data, "*")):
             with open(path, "rb") as file:

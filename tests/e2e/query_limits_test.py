@@ -1,6 +1,6 @@
 """What `stepdb serve` lets a query take, and the log of slow ones."""
 
-import re
+import json
 import subprocess
 import unittest
 
@@ -8,9 +8,8 @@ import wire
 from support import SECONDS_MAX, STEPDB, Case
 
 CANCEL = 17
-SLOW = re.compile(r"stepdb serve: \S+Z slow query: outcome=(\S+) seconds=\d+\.\d{3} turn_wait=\d+\.\d{3} "
-                  r"memory_wait=\d+\.\d{3} memory_bytes=(\d+) rows=(\d+) pieces=(\d+) vectors=\d+ "
-                  r"nodes=\d+ read_bytes=\d+ (?:error: (.*); )?query: (.*)")
+FIELDS = ["time", "level", "event", "outcome", "seconds", "turn_wait", "memory_wait", "memory_bytes",
+          "rows", "pieces", "vectors", "nodes", "read_bytes"]
 
 
 class QueryLimits(Case):
@@ -21,14 +20,16 @@ class QueryLimits(Case):
             f"{step},{step / 3},{-step}\n" for step in range(rows)))
         self.stepdb("import", "csv", path, "--project", "p", "--run", "r")
         self.server.stop()
-        self.start(*options)
+        self.start("--log-format", "json", *options)
 
     def slow_queries(self, said):
-        """Outcome, memory, rows, pieces, error and text of each line, without what the program asks
-        by itself."""
-        found = [SLOW.fullmatch(line) for line in said.splitlines() if "slow query" in line]
-        self.assertNotIn(None, found, said)
-        return [match.groups() for match in found]
+        """The events of slow queries."""
+        events = [json.loads(line) for line in said.splitlines()]
+        found = [event for event in events if event["event"] == "slow_query"]
+        for event in found:
+            names = FIELDS + ["error"] * ("error" in event) + ["query"]
+            self.assertEqual(list(event), names + ["parameters"] * ("parameters" in event))
+        return found
 
     def test_points_of_a_query(self):
         self.begin("--query-points", "5k")
@@ -104,18 +105,19 @@ class QueryLimits(Case):
             facts = {row["what"]: row["value"] for row in self.query("stats")}
         self.assertGreaterEqual(int(facts["slow queries"]), 4)
         lines = self.slow_queries(self.server.stop())
-        by_text = {line[5]: line for line in lines}
-        done = by_text["a @ p/r | last $n; with $n=7"]
-        self.assertEqual((done[0], done[2], done[4]), ("ok", "7", None))
-        self.assertGreater(int(done[1]), 0)
-        self.assertGreater(int(done[3]), 0)
+        by_text = {line["query"]: line for line in lines}
+        done = by_text["a @ p/r | last $n"]
+        self.assertEqual((done["outcome"], done["rows"], done["parameters"]), ("ok", 7, "$n=7"))
+        self.assertNotIn("error", done)
+        self.assertGreater(done["memory_bytes"], 0)
+        self.assertGreater(done["pieces"], 0)
         failed = by_text["a, missing @ p/r"]
-        self.assertEqual((failed[0], failed[2]), ("error", "0"))
-        self.assertIn("missing", failed[4])
+        self.assertEqual((failed["outcome"], failed["rows"]), ("error", 0))
+        self.assertIn("missing", failed["error"])
         cut = {text[:5]: line for text, line in by_text.items() if text.endswith("...")}
-        self.assertEqual(cut["a + 0"][0], "cancelled")
-        self.assertEqual(cut["b + 1"][0], "client-gone")
-        self.assertLess(len(cut["b + 1"][5]), 600)
+        self.assertEqual(cut["a + 0"]["outcome"], "cancelled")
+        self.assertEqual(cut["b + 1"]["outcome"], "client-gone")
+        self.assertLess(len(cut["b + 1"]["query"]), 600)
 
     def test_quick_queries_are_not_told_of(self):
         for option in ("1h", "off"):
