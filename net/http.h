@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
-#include "net/tls.h"
+#include "net/tls_files.h"
 
 namespace stepdb {
 
@@ -26,8 +26,8 @@ struct HttpOptions {
     HttpOptions() = default;
 
     std::string host = "127.0.0.1";
-    uint16_t port = 7421;             // 0 picks a free one
-    std::shared_ptr<TlsContext> tls;  // null: without TLS
+    uint16_t port = 7421;           // 0 picks a free one
+    std::shared_ptr<TlsFiles> tls;  // null: without TLS; whoever gave them looks at them
     size_t connections_max = kHttpConnectionsMax;
     // Of these, from one address; see ServerOptions.
     size_t address_connections_max = kHttpConnectionsMax / 2;

@@ -330,7 +330,7 @@ void BeastServer::on_accepted(boost::asio::ip::tcp::socket socket) {
         return;
     }
     const auto connection = std::make_shared<HttpConnection>(*this, std::move(socket), network);
-    if (options_.tls != nullptr && !connection->use_tls(*options_.tls)) {
+    if (options_.tls != nullptr && !connection->use_tls(options_.tls->context())) {
         networks_.remove(network);  // no memory for it
         ++counts_.refused;
         return;

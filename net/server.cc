@@ -193,7 +193,7 @@ void AsioServer::on_accepted(tcp::socket socket) {
                                                              networks_.remove(network);
                                                              on_closed(closed);
                                                          });
-    if (options_.tls != nullptr && !connection->use_tls(*options_.tls)) {
+    if (options_.tls != nullptr && !connection->use_tls(options_.tls->context())) {
         networks_.remove(network);  // no memory for it
         return;
     }
@@ -271,6 +271,9 @@ void AsioServer::on_tick() {
     const bool is_over = is_stopping_ && now - stop_since_ >= options_.stop_time_max;
     if (options_.access != nullptr) {
         options_.access->look();
+    }
+    if (options_.tls != nullptr) {
+        options_.tls->look(options_.tell);
     }
     for (const auto& connection : all) {
         connection->check_deadlines(now);

@@ -16,7 +16,7 @@
 #include "net/http.h"
 #include "net/query_service.h"
 #include "net/session.h"
-#include "net/tls.h"
+#include "net/tls_files.h"
 
 namespace stepdb {
 
@@ -29,12 +29,13 @@ struct ServerOptions {
     std::string version;              // of the program, for its metrics
     std::string directory;            // of the store; "": metrics tell nothing of its disk
     std::optional<HttpOptions> http;  // unset: no HTTP
+    TellEvent tell;  // what an operator wants to know, on the net thread; may be unset
     size_t connections_max = kConnectionsMax;
     // Of these, from one address (of IPv6: one network of 64 bits), so that one machine cannot
     // shut out all others.
     size_t address_connections_max = kConnectionsMax / 2;
-    std::shared_ptr<TlsContext> tls;  // null: without TLS
-    Access* access = nullptr;         // outlives the server; null: everybody may do everything
+    std::shared_ptr<TlsFiles> tls;  // null: without TLS
+    Access* access = nullptr;       // outlives the server; null: everybody may do everything
     size_t receive_bytes_max = kReceiveBytesMax;
     size_t send_bytes_max = kReceiveBytesMax;
     SessionLimits session;

@@ -75,8 +75,7 @@ class Tls : public ::testing::Test {
         certificate_.emplace(directory_, "DNS:localhost,IP:127.0.0.1");
         options_ = test_options();
         options_.tls =
-            TlsContext::for_server(certificate_->certificate_file(), certificate_->key_file())
-                .value();
+            TlsFiles::open(certificate_->certificate_file(), certificate_->key_file()).value();
     }
     ~Tls() override { std::filesystem::remove_all(directory_); }
 
@@ -156,7 +155,7 @@ TEST_F(Tls, AServerThatTheClientCannotVerifyIsNotSpokenTo) {
 
 TEST_F(Tls, ACertificateOfAnotherNameIsRefused) {
     const TestCertificate other(directory_, "DNS:elsewhere.example,IP:192.0.2.1");
-    options_.tls = TlsContext::for_server(other.certificate_file(), other.key_file()).value();
+    options_.tls = TlsFiles::open(other.certificate_file(), other.key_file()).value();
     RunningServer server(options_);
     for (const std::string host : {"127.0.0.1", "localhost"}) {
         ClientOptions options = client_of(server);
@@ -208,17 +207,16 @@ TEST_F(Tls, AStopDoesNotWaitForHands) {
 TEST_F(Tls, NamesTheFileThatIsNoGood) {
     std::ofstream(path("garbage")) << "no PEM";
     const auto named = [](const auto& context) { return context.error().message(); };
-    EXPECT_THAT(named(TlsContext::for_server(path("missing"), certificate_->key_file())),
+    EXPECT_THAT(named(TlsFiles::open(path("missing"), certificate_->key_file())),
                 HasSubstr("certificate " + path("missing")));
-    EXPECT_THAT(named(TlsContext::for_server(certificate_->certificate_file(), path("garbage"))),
+    EXPECT_THAT(named(TlsFiles::open(certificate_->certificate_file(), path("garbage"))),
                 HasSubstr("key " + path("garbage")));
     EXPECT_THAT(named(TlsContext::for_client(path("garbage"))), HasSubstr(path("garbage")));
     const std::string other = path("other");
     std::filesystem::create_directory(other);
     const TestCertificate stranger(other, "DNS:localhost");
-    EXPECT_THAT(
-        named(TlsContext::for_server(certificate_->certificate_file(), stranger.key_file())),
-        HasSubstr("is not that of the certificate"));
+    EXPECT_THAT(named(TlsFiles::open(certificate_->certificate_file(), stranger.key_file())),
+                HasSubstr("is not that of the certificate"));
 }
 
 }  // namespace stepdb::tls_test

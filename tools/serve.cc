@@ -119,15 +119,15 @@ Status check_reach(const ServeOptions& options, const ServeAddresses& addresses,
                       is_native ? addresses.native.port : addresses.http->port);
 }
 
-Result<std::shared_ptr<TlsContext>> tls_context(const ServeOptions& options) {
+Result<std::shared_ptr<TlsFiles>> tls_files(const ServeOptions& options) {
     if (options.tls_certificate.empty() != options.tls_key.empty()) {
         return Error(ErrorCode::kInvalidArgument,
                      "TLS takes both --tls-cert and --tls-key, the certificate and its key");
     }
     if (options.tls_key.empty()) {
-        return std::shared_ptr<TlsContext>();
+        return std::shared_ptr<TlsFiles>();
     }
-    return TlsContext::for_server(options.tls_certificate, options.tls_key);
+    return TlsFiles::open(options.tls_certificate, options.tls_key);
 }
 
 EngineOptions engine_options(const std::string& directory, const MemoryPlan& plan) {
@@ -339,7 +339,8 @@ Status serve(const ServeOptions& options) {
     TRY(access.open());
     TRY(check_reach(options, addresses, access));
     ServerOptions serving = server_options(options, addresses, plan);
-    TRY_ASSIGN(serving.tls, tls_context(options));
+    TRY_ASSIGN(serving.tls, tls_files(options));
+    serving.tell = tell;
     if (serving.http) {
         serving.http->tls = serving.tls;
     }
@@ -466,7 +467,7 @@ Command add_serve(CLI::App& stepdb) {
                 TokenAccess access(options->data, clock, [](const LogEvent&) {});
                 TRY(access.open());
                 TRY(check_reach(*options, addresses, access));
-                TRY(tls_context(*options));
+                TRY(tls_files(*options));
                 TRY_ASSIGN(const uint64_t memory, memory_budget(options->memory));
                 TRY(query_limits(*options, MemoryPlan::of(memory)));
                 return {};

@@ -1,6 +1,8 @@
 """TLS, by the real program on both ends."""
 
+import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -162,6 +164,58 @@ class Tls(Case):
                     except ConnectionResetError:
                         break
         self.assertEqual(self.log("r", "--tls-ca", self.certificate).returncode, 0)
+
+    def certificate_served(self):
+        return ssl.get_server_certificate(("127.0.0.1", self.server.port), timeout=SECONDS_MAX)
+
+    def wait_for_event(self, name):
+        """Reads the log of the server as JSON until this event."""
+        while True:
+            event = json.loads(self.server.process.stderr.readline())
+            if event["event"] == name:
+                return event
+
+    def replace(self, source):
+        """The certificate and key that the server reads, by those of `source`."""
+        for end in (".pem", ".key"):
+            shutil.copy(source[:-4] + end, self.path("new"))
+            os.rename(self.path("new"), self.certificate[:-4] + end)
+
+    def test_a_renewed_certificate_is_taken_up(self):
+        renewed = self.make_certificate("renewed", "DNS:localhost,IP:127.0.0.1")
+        with open(renewed, encoding="utf-8") as file:
+            wanted = file.read()
+        self.start_tls(None, "--log-format", "json")
+        context = ssl.create_default_context(cafile=self.certificate)
+        early = context.wrap_socket(socket.create_connection(("127.0.0.1", self.server.port)),
+                                    server_hostname="localhost")
+        self.addCleanup(early.close)
+        self.assertNotEqual(self.certificate_served(), wanted)
+        self.replace(renewed)
+        self.assertEqual(self.wait_for_event("tls_reloaded")["certificate"], self.certificate)
+        self.assertEqual(self.certificate_served(), wanted)
+        self.assertEqual(self.log("r", "--tls-ca", renewed).returncode, 0)
+        # Who was connected stays so.
+        early.sendall(wire.frame(wire.HELLO, 0, b"\1\0\0\0" + bytes(24) + wire.text("") +
+                                 wire.text("")))
+        self.assertEqual(early.recv(6)[5], wire.HELLO_OK)
+
+    def test_a_bad_new_certificate_leaves_the_old_one(self):
+        self.start_tls(None, "--log-format", "json")
+        before = self.certificate_served()
+        other = self.make_certificate("other", "DNS:localhost")
+        shutil.copy(other[:-4] + ".key", self.path("new"))
+        os.rename(self.path("new"), self.certificate[:-4] + ".key")  # of another certificate
+        event = self.wait_for_event("tls_unread")
+        self.assertEqual(event["level"], "error")
+        self.assertIn("is not that of the certificate", event["error"])
+        self.assertEqual(self.certificate_served(), before)
+        os.remove(self.certificate)
+        self.assertIn(self.certificate, self.wait_for_event("tls_unread")["error"])
+        self.assertEqual(self.certificate_served(), before)
+        self.replace(other)
+        self.wait_for_event("tls_reloaded")
+        self.assertNotEqual(self.certificate_served(), before)
 
     def test_ends_while_hands_are_shaken(self):
         self.start_tls()
