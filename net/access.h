@@ -8,6 +8,7 @@
 
 #include "engine/base/result.h"
 #include "engine/model/rights.h"
+#include "net/rate_limit.h"
 
 namespace stepdb {
 
@@ -18,6 +19,7 @@ struct Admission {
     std::string token;                     // its name, for people; "" if none was asked for
     std::shared_ptr<const Rights> rights;  // null: everything
     std::shared_ptr<const void> seat;      // counts the connection for as long as it is held
+    std::shared_ptr<TokenRates> rates;     // of all that were let in by the same token; null: any
     uint64_t serial = 0;                   // Access's own: which token it was
 };
 

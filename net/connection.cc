@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace stepdb {
@@ -16,6 +17,7 @@ using ErrorStatus = boost::system::error_code;
 // What one connection may read before the others have their turn.
 constexpr size_t kTurnBytesMax = 2U << 20U;
 constexpr int kDrainTurnsMax = 64;
+constexpr std::chrono::seconds kRateWaitMax{1};
 
 bool would_block(const ErrorStatus& status) {
     return status == asio::error::would_block || status == asio::error::try_again ||
@@ -75,6 +77,27 @@ void Connection::pump() {
     if (!is_waiting_readable_ && (is_lingering_ || session_.wants_input())) {
         wait_readable();
     }
+    wait_for_rate();
+}
+
+// The sender notices by its socket, as when the disk is slow.
+void Connection::wait_for_rate() {
+    const std::chrono::microseconds wait = session_.rate_wait();
+    if (is_closed_ || is_waiting_for_rate_ || wait.count() == 0) {
+        return;
+    }
+    is_waiting_for_rate_ = true;
+    if (!rate_timer_) {
+        rate_timer_.emplace(socket_.get_executor());
+    }
+    // Others of the token may take what comes meanwhile: then it is waited for again.
+    rate_timer_->expires_after(std::min<std::chrono::microseconds>(wait, kRateWaitMax));
+    rate_timer_->async_wait([self = shared_from_this()](const ErrorStatus& status) {
+        self->is_waiting_for_rate_ = false;
+        if (!status) {
+            self->pump();
+        }
+    });
 }
 
 void Connection::wait_readable() {
@@ -265,6 +288,9 @@ void Connection::close() {
         return;
     }
     is_closed_ = true;
+    if (rate_timer_) {
+        rate_timer_->cancel();
+    }
     session_.abandon();
     ErrorStatus ignored;
     socket_.close(ignored);

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "net/server.h"
@@ -42,6 +44,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   private:
     void pump();
+    void wait_for_rate();
     void wait_readable();
     void on_readable();
     bool refuse_without_tls();
@@ -58,7 +61,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const ServerOptions& options_;
     std::function<void(Connection&)> on_closed_;
     Session session_;
-    std::unique_ptr<TlsSocket> tls_;  // null: without
+    std::unique_ptr<TlsSocket> tls_;                       // null: without
+    std::optional<boost::asio::steady_timer> rate_timer_;  // once its token's rate held it up
     std::vector<std::byte> writing_;
     size_t written_ = 0;  // of these, with TLS
     Time now_;            // of the last tick
@@ -68,6 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     uint64_t frame_serial_ = 0;  // how many came before it
     Time linger_since_;
     bool is_waking_ = false;
+    bool is_waiting_for_rate_ = false;
     bool is_waiting_readable_ = false;
     bool reading_wants_write_ = false;  // TLS has to write before it can read on
     bool is_heard_ = false;             // something came

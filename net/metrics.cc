@@ -138,6 +138,9 @@ void put_net(PrometheusText& text, const NetFigures& net) {
                 as_number(net.refused_address));
     text.sample("stepdb_connections_refused_total", "reason", "token",
                 as_number(net.hellos_refused));
+    text.counter("stepdb_queries_limited_total",
+                 "Queries refused because their token had asked as many as it may in a second.",
+                 as_number(net.queries_limited));
     text.counter("stepdb_received_frames_total", "Frames received, of all kinds.",
                  as_number(net.frames));
     text.counter("stepdb_received_bytes_total", "Bytes received from clients.",

@@ -20,6 +20,7 @@ struct NetFigures {
     uint64_t refused_full = 0;     // the server had as many as it may have
     uint64_t refused_address = 0;  // their address had
     uint64_t hellos_refused = 0;   // without a token that is good
+    uint64_t queries_limited = 0;  // refused because of the rate of their token
     uint64_t frames = 0;
     uint64_t acks = 0;
     uint64_t received_bytes = 0;

@@ -226,6 +226,7 @@ NetFigures AsioServer::figures() const {
     figures.refused_address = refused_address_;
     const SessionCounts& counts = *services_->counts;
     figures.hellos_refused = counts.hellos_refused;
+    figures.queries_limited = counts.queries_limited;
     figures.frames = counts.frames;
     figures.acks = counts.acks;
     figures.received_bytes = counts.received_bytes;

@@ -162,6 +162,7 @@ void Session::handle_change(ReceivedFrame frame) {
     if (!channel_) {
         channel_ = services_.channels.open(writer_, *this, connection_, admission_.rights);
     }
+    charge_rows(frame);
     const size_t bytes = frame.header.length + kFrameOverheadBytes;
     // What was reserved becomes what is charged.
     services_.receive.release(std::exchange(reserved_, 0));
@@ -171,6 +172,43 @@ void Session::handle_change(ReceivedFrame frame) {
     in_flight_.push_back(frame.header.length);
     ++submitted_;
     channel_->submit(std::move(frame));
+}
+
+// By what the frame says of itself, whatever becomes of it.
+void Session::charge_rows(const ReceivedFrame& frame) {
+    if (admission_.rates == nullptr || frame.header.type != FrameType::kRows) {
+        return;
+    }
+    const Result<RowsView::Head> head = RowsView::decode_head(frame_body(frame.bytes));
+    if (head) {
+        admission_.rates->rows.take(head->rows, services_.steady_now());
+    }
+}
+
+std::chrono::microseconds Session::rate_wait() const {
+    // A connection that has sent no changes may cancel and ask, whatever others of its token do.
+    if (admission_.rates == nullptr || channel_ == nullptr || state_ == State::kClosing) {
+        return std::chrono::microseconds(0);
+    }
+    return admission_.rates->rows.wait(0, services_.steady_now());
+}
+
+Status Session::check_query_rate(const ReceivedFrame& frame) {
+    if (admission_.rates == nullptr || frame.header.type == FrameType::kBackup) {
+        return {};
+    }
+    RateLimit& queries = admission_.rates->queries;
+    const RateLimit::Time now = services_.steady_now();
+    if (queries.try_take(1, now)) {
+        return {};
+    }
+    ++services_.counts->queries_limited;
+    const std::chrono::duration<double> wait = queries.wait(1, now);
+    return make_error(
+        ErrorCode::kResourceExhausted,
+        "token '{}' may ask {:g} queries a second, and has; ask again in {:.3f} s, or "
+        "make a token with more --queries-per-second",
+        admission_.token, queries.per_second(), wait.count());
 }
 
 void Session::handle_request(const ReceivedFrame& frame) {
@@ -189,7 +227,8 @@ void Session::handle_request(const ReceivedFrame& frame) {
                           queries_.size()));
         return;
     }
-    const Status started = start_request(frame);
+    const Status allowed = check_query_rate(frame);
+    const Status started = allowed ? start_request(frame) : allowed;
     if (!started) {
         refuse(ErrorScope::kRequest, request, started.error());
         return;
@@ -277,7 +316,7 @@ void Session::shut_down(Error reason) {
 
 bool Session::wants_input() {
     if (state_ == State::kClosing || control_bytes_ > kControlBytesUnsentMax || receive_full_ ||
-        in_flight_.size() >= services_.limits.frames_in_flight_max ||
+        rate_wait().count() > 0 || in_flight_.size() >= services_.limits.frames_in_flight_max ||
         (control_bytes_ != 0 && services_.send.full())) {
         return false;
     }

@@ -9,6 +9,7 @@
 // the outcomes of all frames before it. Answers of queries interleave with everything.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -57,7 +58,8 @@ struct SessionCounts {
     uint64_t acks = 0;    // sent
     uint64_t received_bytes = 0;
     uint64_t sent_bytes = 0;
-    uint64_t hellos_refused = 0;  // for want of a good token
+    uint64_t hellos_refused = 0;   // for want of a good token
+    uint64_t queries_limited = 0;  // refused because of the rate of their token
 };
 
 // What sessions share. All of it outlives them.
@@ -74,6 +76,8 @@ struct SessionServices {
     Id128 store;
     std::string server_name = "stepdb";
     SessionLimits limits;
+    // The time that passes, for rates of tokens; tests have their own.
+    std::function<RateLimit::Time()> steady_now = &std::chrono::steady_clock::now;
     std::shared_ptr<SessionCounts> counts = std::make_shared<SessionCounts>();
 };
 
@@ -105,6 +109,8 @@ class Session : private OutcomeSink {
     // False while the engine, the budget or the peer's reading is behind. May reserve room for a
     // frame that has begun.
     bool wants_input();
+    // How long the rate of its token keeps it from that; it is to be asked again then.
+    std::chrono::microseconds rate_wait() const;
     bool has_output() const { return control_bytes_ != 0 || ack_.has_value() || !results_.empty(); }
     // The next bytes to send; never empty if has_output(). They count as held until output_sent().
     std::vector<std::byte> take_output();
@@ -147,6 +153,8 @@ class Session : private OutcomeSink {
     void handle_request(const ReceivedFrame& frame);
     Status start_request(const ReceivedFrame& frame);
     Status admit(const HelloMessage& hello);
+    void charge_rows(const ReceivedFrame& frame);
+    Status check_query_rate(const ReceivedFrame& frame);
     void list_wanting(uint64_t request);
     void cancel_those(bool (Reply::*is_one)() const, const Error& error);
     void refuse(ErrorScope scope, uint64_t number, const Error& error);

@@ -103,4 +103,50 @@ TEST_F(SessionAccess, ARevokedTokenEndsItsConnectionsBehindTheOutcomesOfWhatCame
     EXPECT_TRUE(peer.session().finished());
 }
 
+TEST_F(SessionAccess, AWriterOverItsRateIsNotReadUntilThatIsPaidOff) {
+    RateLimit::Time now(std::chrono::hours(1));
+    server.services.steady_now = [&now] { return now; };
+    access.add("good").grant(Right::kWrite, "demo");
+    access.limit("good", 2, 0);
+    hello(peer, "good");
+    Bytestring rows;
+    for (uint64_t number = 1; number <= 4; ++number) {
+        rows = rows + test_rows(number, static_cast<double>(number));
+    }
+    // What came in one piece is taken, and two seconds' worth of it was there.
+    const auto frames =
+        peer.exchange(encode_schema_frame("demo", *test_schema()) + test_open() + rows);
+    EXPECT_EQ(frames.back().header.type, FrameType::kAck);
+    EXPECT_EQ(frames.back().header.number, 6U);
+    EXPECT_FALSE(peer.session().wants_input());
+    EXPECT_EQ(peer.session().rate_wait(), std::chrono::seconds(1));
+    // Others of the token wait too once they write, and no others.
+    TestPeer reader(server);
+    hello(reader, "good");
+    EXPECT_TRUE(reader.session().wants_input());
+    now += std::chrono::seconds(1);
+    EXPECT_TRUE(peer.session().wants_input());
+    EXPECT_EQ(peer.exchange(test_rows(5, 5)).back().header.number, 7U);
+}
+
+TEST_F(SessionAccess, QueriesOverTheirRateAreRefusedAlone) {
+    RateLimit::Time now(std::chrono::hours(1));
+    server.services.steady_now = [&now] { return now; };
+    access.add("good").grant(Right::kRead, "demo");
+    access.limit("good", 0, 2);
+    hello(peer, "good");
+    EXPECT_EQ(peer.exchange(encode_query("rows 1", 1)).back().header.type, FrameType::kResultEnd);
+    EXPECT_EQ(peer.exchange(encode_query("rows 1", 2)).back().header.type, FrameType::kResultEnd);
+    const auto frames = peer.exchange(encode_query("rows 1", 3));
+    ASSERT_EQ(frames.size(), 1U);
+    EXPECT_EQ(frames[0].error().scope, ErrorScope::kRequest);
+    EXPECT_EQ(frames[0].error().code, ErrorCode::kResourceExhausted);
+    EXPECT_THAT(
+        frames[0].error().message,
+        HasSubstr("token 'good' may ask 2 queries a second, and has; ask again in 0.500 s"));
+    EXPECT_EQ(server.services.counts->queries_limited, 1U);
+    now += std::chrono::milliseconds(500);
+    EXPECT_EQ(peer.exchange(encode_query("rows 1", 3)).back().header.type, FrameType::kResultEnd);
+}
+
 }  // namespace stepdb::session_access_test

@@ -30,6 +30,8 @@ struct TokenOptions {
     std::vector<std::string> metrics;
     std::string expires;
     uint64_t connections = 0;
+    std::string rows_per_second;
+    std::string queries_per_second;
     std::string format = "table";
 
     const std::vector<std::string>& of(Right right) const {
@@ -70,12 +72,25 @@ Result<int64_t> read_expiry(const std::string& text, int64_t now_us) {
     return *moment;
 }
 
+// 0 if nothing is said.
+Result<uint64_t> read_rate(const char* option, const std::string& text) {
+    constexpr uint64_t kRateMax = 1'000'000'000'000;
+    if (text.empty()) {
+        return uint64_t{0};
+    }
+    const Result<uint64_t> rate = parse_count("a number", text, kRateMax);
+    return rate ? rate : Result<uint64_t>(rate.error().within(option));
+}
+
 Result<AccessToken> read_token_options(const TokenOptions& options) {
     TRY(check_id("token", options.name));
     const int64_t now = SystemClock().now_us();
     AccessToken token(options.name);
     token.created_us = now;
     token.connections_max = options.connections;
+    TRY_ASSIGN(token.rows_per_second, read_rate("--rows-per-second", options.rows_per_second));
+    TRY_ASSIGN(token.queries_per_second,
+               read_rate("--queries-per-second", options.queries_per_second));
     TRY_ASSIGN(token.expires_us, read_expiry(options.expires, now));
     size_t granted = 0;
     for (const Right right : kRights) {
@@ -155,10 +170,13 @@ ResultBlock list_of_tokens(const Tokens& tokens, const std::vector<ResultColumn>
         } else {
             block.column(at++).append_time(token.expires_us);
         }
-        if (token.connections_max == 0) {
-            block.column(at++).append_null();
-        } else {
-            block.column(at++).append_uint64(token.connections_max);
+        for (const uint64_t limit :
+             {token.connections_max, token.rows_per_second, token.queries_per_second}) {
+            if (limit == 0) {
+                block.column(at++).append_null();
+            } else {
+                block.column(at++).append_uint64(limit);
+            }
         }
         block.column(at).append_text(token.has_expired(now) ? "expired" : "good");
     }
@@ -176,6 +194,8 @@ Status list_tokens(const TokenOptions& options) {
                                                ResultColumn("created", ColumnType::kTime),
                                                ResultColumn("expires", ColumnType::kTime),
                                                ResultColumn("connections", ColumnType::kUint64),
+                                               ResultColumn("rows/s", ColumnType::kUint64),
+                                               ResultColumn("queries/s", ColumnType::kUint64),
                                                ResultColumn("state", ColumnType::kText)};
     const std::unique_ptr<ResultWriter> writer = make_result_writer(format, write_to_stdout);
     writer->begin(columns);
@@ -231,6 +251,15 @@ void add_rights(CLI::App& app, TokenOptions& options) {
                    "lets one address have")
         ->type_name("N")
         ->check(CLI::PositiveNumber);
+    app.add_option(
+           "--rows-per-second", options.rows_per_second,
+           "How many rows it may log in a second, over all its connections; writers of more "
+           "are slowed down, nothing of theirs is refused; default: any number")
+        ->type_name("N");
+    app.add_option("--queries-per-second", options.queries_per_second,
+                   "How many queries it may ask in a second, over all its connections; more are "
+                   "refused; default: any number")
+        ->type_name("N");
 }
 
 void add_name_and_data(CLI::App& app, TokenOptions& options, bool is_named) {

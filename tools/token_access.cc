@@ -12,6 +12,14 @@ uint64_t serial_of(const AccessToken& token) {
     return load_le<uint64_t>(token.hash.data());
 }
 
+std::shared_ptr<TokenRates> rates_of(const AccessToken& token) {
+    if (token.rows_per_second == 0 && token.queries_per_second == 0) {
+        return nullptr;
+    }
+    return std::make_shared<TokenRates>(static_cast<double>(token.rows_per_second),
+                                        static_cast<double>(token.queries_per_second));
+}
+
 Error describe_expired(const AccessToken& token) {
     return make_error(ErrorCode::kPermissionDenied,
                       "token '{}' expired at {}; `stepdb token create` on the server's machine "
@@ -52,6 +60,7 @@ void TokenAccess::take(Tokens tokens) {
         const bool is_known =
             before != entries_.end() && serial_of(before->second.token) == serial_of(entry.token);
         entry.connections = is_known ? before->second.connections : std::make_shared<size_t>(0);
+        entry.rates = is_known ? before->second.rates : rates_of(entry.token);
         std::string name = entry.token.name;
         entries.insert_or_assign(std::move(name), std::move(entry));
     }
@@ -131,6 +140,7 @@ Result<Admission> TokenAccess::admit(std::string_view secret) {
     Admission admission;
     admission.token = token.name;
     admission.rights = entry->rights;
+    admission.rates = entry->rates;
     admission.serial = serial_of(token);
     ++*entry->connections;
     admission.seat = std::shared_ptr<const void>(

@@ -45,6 +45,7 @@ class TokenAccess final : public Access {
         AccessToken token;
         std::shared_ptr<const Rights> rights;
         std::shared_ptr<size_t> connections;
+        std::shared_ptr<TokenRates> rates;
     };
 
     void take(Tokens tokens);

@@ -99,6 +99,12 @@ bool read_word(std::string_view word, AccessToken& token) {
     if (name == "connections") {
         return read_number(value, token.connections_max);
     }
+    if (name == "rows") {
+        return read_number(value, token.rows_per_second);
+    }
+    if (name == "queries") {
+        return read_number(value, token.queries_per_second);
+    }
     for (const Right right : kRights) {
         if (name == right_name(right)) {
             Result<std::string> pattern = parse_project_pattern(value);
@@ -225,6 +231,12 @@ std::string encode_tokens(const Tokens& tokens) {
         }
         if (token.connections_max != 0) {
             text += fmt::format(" connections={}", token.connections_max);
+        }
+        if (token.rows_per_second != 0) {
+            text += fmt::format(" rows={}", token.rows_per_second);
+        }
+        if (token.queries_per_second != 0) {
+            text += fmt::format(" queries={}", token.queries_per_second);
         }
         for (const Right right : kRights) {
             for (const std::string& pattern : token.rights.patterns(right)) {

@@ -2,13 +2,15 @@
 // server. It holds names, rights and hashes, never a secret.
 //
 //   stepdb tokens 1
-//   name=ID hash=HEX created=TIME [expires=TIME] [connections=N] [RIGHT=PROJECTS]...
+//   name=ID hash=HEX created=TIME [expires=TIME] [connections=N] [rows=N] [queries=N]
+//       [RIGHT=PROJECTS]...                                                (in one line)
 //   checksum HEX
 //
-// A line for each token; RIGHT is read, write or admin, PROJECTS a pattern as in model/rights.h.
-// Times are microseconds since the Unix epoch; the checksum is the XXH3-64 of all lines before it.
-// The file is replaced as a whole, synced before it takes its name. A store that has the file asks
-// everybody for a token, also when no token is left in it.
+// A line for each token; RIGHT is read, write, admin or metrics, PROJECTS a pattern as in
+// model/rights.h; rows and queries are what it may in a second. Times are microseconds since the
+// Unix epoch; the checksum is the XXH3-64 of all lines before it. The file is replaced as a whole,
+// synced before it takes its name. A store that has the file asks everybody for a token, also when
+// no token is left in it.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +40,10 @@ struct AccessToken {
     // bits, which nobody finds by trying, so there is nothing that a slow hash would slow down.
     Sha256 hash{};
     int64_t created_us = 0;
-    int64_t expires_us = 0;        // 0: never
-    uint64_t connections_max = 0;  // at a time; 0: as many as the server lets one address have
+    int64_t expires_us = 0;           // 0: never
+    uint64_t connections_max = 0;     // at a time; 0: as many as the server lets one address have
+    uint64_t rows_per_second = 0;     // over all its connections; 0: any
+    uint64_t queries_per_second = 0;  // likewise
     Rights rights;
 
     bool has_expired(int64_t now_us) const { return expires_us != 0 && now_us >= expires_us; }

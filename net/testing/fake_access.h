@@ -18,6 +18,10 @@ class FakeAccess : public Access {
         rights_[secret] = std::move(rights);
         return granted;
     }
+    // Whoever comes in by it from now on may do so much in a second; 0: anything.
+    void limit(const std::string& secret, double rows, double queries) {
+        rates_[secret] = std::make_shared<TokenRates>(rows, queries);
+    }
     void revoke(const std::string& secret) { rights_.erase(secret); }
 
     bool asks_for_tokens() const override { return true; }
@@ -30,6 +34,8 @@ class FakeAccess : public Access {
         admission.token = secret;
         admission.rights = at->second;
         admission.seat = seats_;
+        const auto rates = rates_.find(secret);
+        admission.rates = rates == rates_.end() ? nullptr : rates->second;
         return admission;
     }
     Status check(const Admission& admission) const override {
@@ -45,6 +51,7 @@ class FakeAccess : public Access {
 
   private:
     std::map<std::string, std::shared_ptr<Rights>, std::less<>> rights_;
+    std::map<std::string, std::shared_ptr<TokenRates>, std::less<>> rates_;
     std::shared_ptr<const void> seats_ = std::make_shared<int>(0);
     int looks_ = 0;
 };

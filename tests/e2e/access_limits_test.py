@@ -2,6 +2,7 @@
 
 import resource
 import socket
+import time
 import unittest
 
 import wire
@@ -77,6 +78,63 @@ class Limits(Case):
         self.connect(token=other).ask("runs")
         for connection in inside:
             connection.ask("runs")
+
+    def test_a_writer_over_its_rate_is_slowed_and_loses_nothing(self):
+        secret = self.stepdb("token", "create", "few", "--admin", "--rows-per-second", "2k", "--data",
+                             self.data)
+        self.assertIn("2000", self.stepdb("token", "list", "--data", self.data))
+        self.start()
+        connections = [self.connect(token=secret.strip(), writer=b"a python client%d" % number)
+                       for number in range(2)]
+        name = wire.schema_hash(wire.STEPPED, ["loss"])
+        begun = time.monotonic()
+        for number, connection in enumerate(connections):
+            connection.send(wire.schema("p", wire.STEPPED, ["loss"]),
+                            wire.open_run(1, "p", f"r{number}"))
+            # Frames of 500 rows: 6,000 in all, of which 2,000 go at once.
+            connection.send(*(wire.rows(frame, 1, name, range(frame * 500, frame * 500 + 500),
+                                        [1.0] * 500) for frame in range(1, 7)))
+        # What was sent is durable and visible; what comes next waits for its turn.
+        for connection in connections:
+            connection.wait_for(8)
+            connection.send(wire.rows(7, 1, name, [9999], [1.0]))
+        for connection in connections:
+            connection.wait_for(9)
+        self.assertGreater(time.monotonic() - begun, (6002 - 2000) / 2000 * 0.9)
+        other = self.stepdb("token", "create", "other", "--admin", "--data", self.data).strip()
+        answer = self.connect(token=other).ask("loss @ p/r0, p/r1 | last 1")
+        self.assertEqual(answer["step"], [9999, 9999])
+        count = self.connect(token=other).ask("runs | show count(loss) as n")
+        self.assertEqual(count["n"], [3001, 3001])
+
+    def test_queries_over_their_rate_are_told_when_to_ask_again(self):
+        few = self.stepdb("token", "create", "few", "--read", "*", "--queries-per-second", "3",
+                          "--data", self.data).strip()
+        other = self.stepdb("token", "create", "other", "--read", "*", "--data",
+                            self.data).strip()
+        self.start()
+        inside = [self.connect(token=few) for _ in range(2)]
+        answered, refused = 0, None
+        # Faster than three a second, by whichever of its connections.
+        while refused is None:
+            try:
+                inside[answered % 2].ask("runs")
+                answered += 1
+            except wire.Refused as error:
+                refused = error
+        self.assertGreaterEqual(answered, 3)
+        self.assertEqual((refused.scope, refused.code), ("query", RESOURCE_EXHAUSTED))
+        self.assertRegex(refused.message, r"token 'few' may ask 3 queries a second, and has; ask "
+                                          r"again in 0\.\d{3} s, or .*--queries-per-second")
+        for _ in range(20):
+            self.connect(token=other).ask("runs")
+        # The connection goes on, and once it has waited it is answered.
+        while True:
+            try:
+                inside[0].ask("runs")
+                break
+            except wire.Refused as error:
+                self.assertEqual(error.code, RESOURCE_EXHAUSTED)
 
     def test_who_says_nothing_or_says_it_slowly_is_closed(self):
         self.start()
