@@ -30,6 +30,8 @@ using asio::ip::tcp;
 constexpr size_t kRefusedConnectionsMax = 64;
 // The same for one address.
 constexpr size_t kAddressRefusedMax = 8;
+// Refusals are told of together, so that who is refused cannot fill the log.
+constexpr std::chrono::seconds kTellOfRefusalsEvery{10};
 
 class NetExecutor : public Executor {
   public:
@@ -72,6 +74,8 @@ class AsioServer : public Server {
     void on_accepted(tcp::socket socket);
     void on_closed(Connection& connection);
     NetFigures figures() const;
+    void tell_of_connection(const char* event, const asio::ip::address& network) const;
+    void tell_of_refusals(Connection::Time now);
     void schedule_tick();
     void on_tick();
     void begin_stop();
@@ -100,6 +104,8 @@ class AsioServer : public Server {
     uint64_t accepted_ = 0;
     uint64_t refused_full_ = 0;
     uint64_t refused_address_ = 0;
+    NetFigures told_;  // of refusals
+    Connection::Time told_at_;
     bool is_stopping_ = false;
     bool is_finished_ = false;
     bool accept_failed_ = false;  // until the next tick: out of descriptors
@@ -188,17 +194,19 @@ void AsioServer::on_accepted(tcp::socket socket) {
         networks_.remove(network);
         return;
     }
-    const auto connection = std::make_shared<Connection>(std::move(socket), *services_, options_,
-                                                         [this, network](Connection& closed) {
-                                                             networks_.remove(network);
-                                                             on_closed(closed);
-                                                         });
+    const auto connection = std::make_shared<Connection>(
+        std::move(socket), *services_, options_, [this, network](Connection& closed) {
+            networks_.remove(network);
+            on_closed(closed);
+            tell_of_connection("connection_closed", network);
+        });
     if (options_.tls != nullptr && !connection->use_tls(options_.tls->context())) {
         networks_.remove(network);  // no memory for it
         return;
     }
     connections_.emplace(connection.get(), connection);
     connection_count_ = connections_.size();
+    tell_of_connection("connection_opened", network);
     connection->start(std::chrono::steady_clock::now());
     if (from_there > options_.address_connections_max) {
         ++refused_address_;
@@ -215,6 +223,31 @@ void AsioServer::on_accepted(tcp::socket socket) {
                                       "later",
                                       options_.connections_max));
     }
+}
+
+void AsioServer::tell_of_connection(const char* event, const asio::ip::address& network) const {
+    if (options_.tell) {
+        LogEvent happened(LogLevel::kDebug, event);
+        options_.tell(happened.text("address", network.to_string())
+                          .count("connections", connections_.size()));
+    }
+}
+
+void AsioServer::tell_of_refusals(Connection::Time now) {
+    const NetFigures all = figures();
+    const uint64_t of_server = all.refused_full - told_.refused_full;
+    const uint64_t of_address = all.refused_address - told_.refused_address;
+    const uint64_t of_token = all.hellos_refused - told_.hellos_refused;
+    if (!options_.tell || of_server + of_address + of_token == 0 ||
+        (told_at_ != Connection::Time() && now - told_at_ < kTellOfRefusalsEvery)) {
+        return;
+    }
+    told_ = all;
+    told_at_ = now;
+    LogEvent refused(LogLevel::kWarning, "connections_refused");
+    options_.tell(refused.count("server_limit", of_server)
+                      .count("address_limit", of_address)
+                      .count("token", of_token));
 }
 
 NetFigures AsioServer::figures() const {
@@ -235,7 +268,7 @@ NetFigures AsioServer::figures() const {
     figures.receive_max_bytes = receive_.bytes_max();
     figures.send_used_bytes = send_.used();
     figures.send_max_bytes = send_.bytes_max();
-    const HttpCounts http = http_->counts();
+    const HttpCounts http = http_ == nullptr ? HttpCounts() : http_->counts();
     figures.http_connections = http.connections;
     figures.http_refused = http.refused;
     figures.http_requests = http.requests;
@@ -282,6 +315,7 @@ void AsioServer::on_tick() {
             connection->close();
         }
     }
+    tell_of_refusals(now);
     bridge_->tick();
     queries_->tick();
     if (std::exchange(accept_failed_, false) && !is_stopping_) {

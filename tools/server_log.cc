@@ -43,7 +43,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
 
 // Without quotes where one word can be told from the next.
 std::string quote(std::string_view raw) {
-    const std::string text = printable(raw, kLogValueBytesMax);
+    std::string text = printable(raw, kLogValueBytesMax);
     const bool is_word = !text.empty() && text.find_first_of(" \"=") == std::string::npos;
     if (is_word) {
         return text;

@@ -46,10 +46,13 @@ AccessToken full_token() {
     token.created_us = 1'700'000'000'000'000;
     token.expires_us = 1'800'000'000'000'000;
     token.connections_max = 17;
+    token.rows_per_second = 10'000;
+    token.queries_per_second = 20;
     token.rights.grant(Right::kRead, "a*");
     token.rights.grant(Right::kRead, "b,c=d");
     token.rights.grant(Right::kWrite, "größe");
     token.rights.grant(Right::kAdmin, "*");
+    token.rights.grant(Right::kMetrics, "*");
     return token;
 }
 
@@ -64,6 +67,8 @@ TEST_F(TokenFileTest, HoldsEverythingButTheSecret) {
     EXPECT_EQ(tokens[0].created_us, wanted.created_us);
     EXPECT_EQ(tokens[0].expires_us, wanted.expires_us);
     EXPECT_EQ(tokens[0].connections_max, 17U);
+    EXPECT_EQ(tokens[0].rows_per_second, 10'000U);
+    EXPECT_EQ(tokens[0].queries_per_second, 20U);
     for (const Right right : kRights) {
         EXPECT_EQ(tokens[0].rights.patterns(right), wanted.rights.patterns(right));
         EXPECT_TRUE(tokens[1].rights.patterns(right).empty());

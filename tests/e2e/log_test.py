@@ -102,6 +102,25 @@ class Log(Case):
         self.assertEqual(by_name["backup_made"]["directory"], self.path("backup"))
         self.assertEqual(by_name["tokens_changed"]["tokens"], 2)
 
+    def test_refused_connections_are_told_of_together(self):
+        self.stepdb("token", "create", "one", "--admin", "--data", self.data)
+        self.start("--log-format", "json", "--log-level", "debug")
+        for _ in range(20):
+            with self.assertRaises(wire.Refused):
+                wire.Connection(self.server.port)
+        said = ""
+        while '"connections_refused"' not in said:
+            said += self.server.process.stderr.readline()
+        _, _, rest = self.server.end(signal.SIGTERM)
+        events = self.events(said + rest)
+        names = [event["event"] for event in events]
+        self.assertEqual(names.count("connection_opened"), 20)
+        self.assertEqual(names.count("connection_closed"), 20)
+        told = [event for event in events if event["event"] == "connections_refused"]
+        self.assertEqual([event["level"] for event in told], ["warning"])  # once in ten seconds
+        self.assertTrue(1 <= told[0]["token"] <= 20)
+        self.assertEqual((told[0]["server_limit"], told[0]["address_limit"]), (0, 0))
+
     def test_no_secret_is_in_it(self):
         """Neither a token that is good nor one that is not, nor a hash or a key: not even where a
         query's text, its parameters or a path hold one."""
