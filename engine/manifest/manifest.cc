@@ -419,7 +419,10 @@ Task<Status> Manifest::begin_locked(ManifestState state) {
     std::unique_ptr<File> old_file = std::move(file_);
     std::swap(state_, state);
     const uint64_t file_id = take_file_id();
-    const Status written = co_await write_file(file_id);
+    Status written = co_await write_file(file_id);
+    if (written) {
+        written = co_await write_current(file_id);
+    }
     if (!written) {
         // CURRENT names the old one, which goes on.
         std::swap(state_, state);
@@ -432,7 +435,7 @@ Task<Status> Manifest::begin_locked(ManifestState state) {
         static_cast<void>(removed);
         co_return written;
     }
-    const Status switched = co_await switch_current(file_id);
+    const Status switched = co_await switch_current();
     if (!switched) {
         co_return Error(ErrorCode::kIoError, switched.error().message());
     }
@@ -484,7 +487,8 @@ Task<Status> Manifest::write_file(uint64_t file_id) {
     co_return co_await files_.sync_directory(directory_, SyncSite::kManifestDirectory);
 }
 
-Task<Status> Manifest::switch_current(uint64_t file_id) {
+// Of what is to be CURRENT the disk may have no room either; then nothing has been switched.
+Task<Status> Manifest::write_current(uint64_t file_id) {
     const std::string temporary = path(kCurrentTemporaryName);
     const Status removed = co_await files_.remove(temporary);
     if (!removed && removed.error().code() != ErrorCode::kNotFound) {
@@ -495,12 +499,11 @@ Task<Status> Manifest::switch_current(uint64_t file_id) {
         co_return file.error();
     }
     const std::string name = manifest_file_name(file_id) + "\n";
-    const Status written =
-        co_await (*file)->write_synced(0, as_bytes(name), SyncSite::kCurrentData);
-    if (!written) {
-        co_return written;
-    }
-    const Status renamed = co_await files_.rename(temporary, path(kCurrentName));
+    co_return co_await (*file)->write_synced(0, as_bytes(name), SyncSite::kCurrentData);
+}
+
+Task<Status> Manifest::switch_current() {
+    const Status renamed = co_await files_.rename(path(kCurrentTemporaryName), path(kCurrentName));
     if (!renamed) {
         co_return renamed;
     }

@@ -142,7 +142,8 @@ class Manifest {
     Task<Status> begin_locked(ManifestState state);
     Task<Status> append_locked(ManifestEdit edit);
     Task<Status> write_file(uint64_t file_id);
-    Task<Status> switch_current(uint64_t file_id);
+    Task<Status> write_current(uint64_t file_id);
+    Task<Status> switch_current();
     std::string path(std::string_view name) const { return directory_ + "/" + std::string(name); }
     std::vector<std::byte> encode_record(const ManifestEdit& edit) const;
     Task<Status> make_room(uint64_t bytes);

@@ -166,6 +166,29 @@ TEST_F(ManifestTest, WithoutRoomForAnotherFileTheOldOneGoesOn) {
     EXPECT_EQ((*load())->state.segments.size(), 21U);
 }
 
+TEST_F(ManifestTest, WithoutRoomForCurrentTheOldOneGoesOn) {
+    Manifest manifest(*files_, "d", store_, 1);
+    ASSERT_TRUE(run_task(executor_, manifest.begin(sample_state())));
+    const std::string path = "d/" + manifest_file_name(manifest.file_id());
+    const uint64_t taken = disk_.contents(path)->size();
+    // The new file fits, and of CURRENT a part.
+    disk_.set_capacity(disk_.used_bytes() + taken + 3);
+    for (uint64_t i = 0; i < 5; ++i) {
+        ManifestEdit edit;
+        edit.add_segments[100 + i] = i;
+        const Status appended = run_task(executor_, manifest.append(edit));
+        ASSERT_TRUE(appended) << appended.error().to_string();
+    }
+    EXPECT_EQ(disk_.files().size(), 3U) << "CURRENT, CURRENT.new and the manifest";
+    EXPECT_EQ((*load())->state.segments.size(), 6U);
+    disk_.set_capacity(64U << 20U);
+    ManifestEdit edit;
+    edit.add_segments[200] = 1;
+    ASSERT_TRUE(run_task(executor_, manifest.append(edit)));
+    EXPECT_NE(disk_.contents(path), disk_.contents("d/" + manifest_file_name(manifest.file_id())));
+    EXPECT_EQ((*load())->state.segments.size(), 7U);
+}
+
 TEST_F(ManifestTest, RunsOfSegmentsAndTheEndOfTheLogComeBack) {
     Manifest manifest(*files_, "d", store_, 1 << 20);
     ASSERT_TRUE(run_task(executor_, manifest.begin(sample_state())));
