@@ -149,6 +149,7 @@ void EngineCore::start_merges_if_needed(MergeUrgency urgency) {
             merge_due_ = true;
             merge_retry_us_ = environment_.clock.now_us() + kMergeRetryUs;
         }
+        use_reserve();
         end_background();
     });
 }

@@ -57,6 +57,9 @@ struct EngineOptions {
     // Memory of a merge of segments, about; and whether merges start by themselves.
     size_t merge_bytes_max = kMergeBytesMax;
     bool merge_automatically = true;
+    // Kept free on the disk for deletes, once the store takes as much itself; 0 for nothing. Two
+    // log files' worth: one for the log, and one for a merge.
+    uint64_t reserve_bytes = kReserveBytes;
     bool create_if_missing = true;
     // Opens without taking part in writing: no log file is made, every frame is refused.
     bool read_only = false;

@@ -67,6 +67,7 @@ EngineCore::EngineCore(EngineEnvironment environment, EngineOptions options)
                     [this](std::function<void()> go) {
                         log_turns_.ask_behind(log_is_busy(), std::move(go));
                     }) {
+    write_path_.set_full_disk([this] { return takes_deletes(); }, [this] { on_delete(); });
     state_.rows.set_make_blocks([this](SealedList sealed) { make_blocks(std::move(sealed)); });
 }
 
@@ -286,6 +287,8 @@ void EngineCore::tick() {
         flush_retry_bytes_ = 0;
     }
     start_flush_if_needed();
+    use_reserve();
+    take_reserve_if_due();
     call_waiting_for_room();
     note_durable_when_idle();
     apply_retention();
@@ -369,6 +372,7 @@ void EngineCore::after_publish() {
         quiet_.fire();
     } else if (log_ != nullptr) {
         start_flush_if_needed();
+        use_reserve();
     }
 }
 

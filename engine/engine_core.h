@@ -11,6 +11,7 @@
 
 #include "engine/compaction/merge.h"
 #include "engine/compaction/policy.h"
+#include "engine/disk_reserve.h"
 #include "engine/engine.h"
 #include "engine/log_files.h"
 #include "engine/log_turns.h"
@@ -82,6 +83,9 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Status> take_names(std::shared_ptr<const SegmentMeta> segment);
     void note_damaged_segment(const ManifestState& state, uint64_t file_id, const Error& why);
     Task<Status> begin_epoch(ManifestState state);
+    Task<Result<std::shared_ptr<LogFile>>> prepare_first_log_file(ManifestState recovered);
+    Task<Status> begin_manifest(ManifestState state);
+    Task<Status> give_up_reserve_to_begin();
     void start_log(uint64_t epoch, Result<std::shared_ptr<LogFile>> log_file);
     Task<Status> clear_full_disk(ManifestState state);
     Task<Status> remove_orphans(ManifestState state, uint64_t manifest_id);
@@ -127,6 +131,17 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     bool settled() const;
     void remove_later(std::string file);
 
+    // full_disk.cc
+    bool is_disk_full() const;
+    bool takes_deletes() const;
+    void on_delete();
+    Error reserve_in_use() const;
+    void give_up_reserve();
+    void use_reserve();
+    void take_reserve_if_due();
+    void start_taking_reserve();
+    Task<Status> take_reserve();
+
     // backup.cc
     struct BackupPin;
     Task<Result<BackupReport>> backup_now(BackupOptions options);
@@ -166,6 +181,11 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     std::unique_ptr<Manifest> manifest_;
     std::unique_ptr<LogFiles> log_files_;
     std::unique_ptr<LogWriter> log_;
+    std::unique_ptr<DiskReserve> reserve_;
+    bool using_reserve_ = false;     // it is being taken or given up
+    bool merge_by_reserve_ = false;  // something was deleted: a merge and a flush are to make room
+    bool flush_by_reserve_ = false;
+    int64_t reserve_retry_us_ = 0;
     RecoveryReport report_;
     std::vector<ReplayedLog> replayed_;
     AlignedBuffer replay_buffer_;

@@ -92,6 +92,7 @@ void EngineCore::start_flush() {
         if (!waiting_for_room_.empty()) {
             start_flush_if_needed();
         }
+        use_reserve();
         start_merges_if_needed(MergeUrgency::kBusy);
         end_background();
     });
@@ -292,13 +293,24 @@ Task<void> EngineCore::discard_flush_files(const ManifestEdit& edit) {
 }
 
 void EngineCore::on_log_file_wanted() {
+    if (reserve_->given_up() && !log_->is_stuck()) {
+        log_->file_not_made();  // it would take what a merge needs
+        return;
+    }
     begin_background();
-    start(prepare_log_file(), [this](const Status& status) {
+    const bool had_reserve = !reserve_->given_up();
+    start(prepare_log_file(), [this, had_reserve](const Status& status) {
         if (!status) {
             if (status.error().code() == ErrorCode::kResourceExhausted) {
                 log_->file_not_made();
-                write_path_.set_full(status.error());
+                write_path_.set_full(reserve_->given_up() ? reserve_in_use() : status.error());
                 start_flush_if_needed();
+                if (log_->is_stuck() && had_reserve && reserve_->given_up()) {
+                    log_->want_file();  // given up meanwhile, for this
+                } else if (log_->is_stuck()) {
+                    flush_by_reserve_ = true;
+                    give_up_reserve();
+                }
                 if (closing_) {
                     quiet_.fire();
                 }
@@ -317,7 +329,9 @@ Task<Status> EngineCore::prepare_log_file() {
     if (!file) {
         co_return file.error();
     }
-    write_path_.set_full(std::nullopt);
+    if (!reserve_->given_up()) {
+        write_path_.set_full(std::nullopt);
+    }
     log_->add_file(std::move(*file));
     co_return Status();
 }

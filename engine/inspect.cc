@@ -5,6 +5,7 @@
 
 #include "engine/base/text.h"
 #include "engine/catalog/catalog_file.h"
+#include "engine/disk_reserve.h"
 #include "engine/inspect_parts.h"
 #include "engine/manifest/manifest.h"
 #include "engine/segment/segment_format.h"
@@ -371,6 +372,10 @@ Status inspect_file(Bytes file, const InspectOptions& options, InspectSink& sink
             ErrorCode::kInvalidArgument,
             "there is nothing in it: the process that has the store open holds a lock "
             "on it");
+    }
+    if (options.name == kReserveName) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "there is nothing in it: it keeps room on the disk for deletes");
     }
     const std::string_view magic = as_text(file.first(std::min(file.size(), kMagicBytes)));
     if (magic == "manifest" || options.name == kCurrentName) {

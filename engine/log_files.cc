@@ -141,6 +141,12 @@ Task<Status> LogFiles::release(const ManifestEdit& edit) {
     co_return Status();
 }
 
+Task<Status> LogFiles::remove_spare() {
+    const uint64_t spare = spare_.back();
+    spare_.pop_back();
+    co_return co_await files_.remove(path(spare));
+}
+
 uint64_t LogFiles::live_bytes() const {
     uint64_t bytes = 0;
     for (const Live& live : live_) {

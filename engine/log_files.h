@@ -33,6 +33,9 @@ class LogFiles {
     void plan_release(uint64_t checkpoint, ManifestEdit& edit) const;
     // The edit is durable: keeps the files for recycling or removes them.
     Task<Status> release(const ManifestEdit& edit);
+    // One of those that are kept for recycling.
+    bool has_spare() const { return !spare_.empty(); }
+    Task<Status> remove_spare();
 
     uint64_t live_bytes() const;
     // What they take on the disk: a file is made in one piece.

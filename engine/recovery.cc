@@ -359,6 +359,13 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
     log_files_ = std::make_unique<LogFiles>(files, options_.directory, state_.store, *manifest_,
                                             options_.log_file_bytes);
     log_files_->epoch = state.epoch;
+    if (reserve_ == nullptr) {
+        reserve_ = std::make_unique<DiskReserve>(files, options_.directory, options_.reserve_bytes);
+        const Status found = co_await reserve_->find();
+        if (!found) {
+            co_return found;
+        }
+    }
     // A file that got no group before the crash holds nothing and is let go.
     for (const ReplayedLog& log : replayed_) {
         if (log.first_sequence == 0) {
@@ -367,14 +374,7 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
             log_files_->add_old(log.file_id, log.first_sequence, log.end);
         }
     }
-    Result<std::shared_ptr<LogFile>> log_file = co_await log_files_->prepare();
-    if (!log_file && log_file.error().code() == ErrorCode::kResourceExhausted) {
-        const Status cleared = co_await clear_full_disk(state);
-        if (!cleared) {
-            co_return cleared;
-        }
-        log_file = co_await log_files_->prepare();
-    }
+    Result<std::shared_ptr<LogFile>> log_file = co_await prepare_first_log_file(recovered);
     if (log_file) {
         state.logs[(*log_file)->file_id] = state.epoch;
     } else if (report_.created || log_file.error().code() != ErrorCode::kResourceExhausted) {
@@ -383,7 +383,7 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
     state.log_sequence = log_files_->oldest_sequence(next_sequence_);
     state.durable_sequence = next_sequence_ - 1;
     state.closed = false;
-    const Status begun = co_await manifest_->begin(state);
+    const Status begun = co_await begin_manifest(state);
     if (!begun) {
         if (report_.created || begun.error().code() != ErrorCode::kResourceExhausted) {
             co_return begun;
@@ -406,6 +406,45 @@ Task<Status> EngineCore::begin_epoch(ManifestState state) {
     co_return Status();
 }
 
+// On a full disk by what nothing names, or by what is kept for deletes: these need it.
+Task<Result<std::shared_ptr<LogFile>>> EngineCore::prepare_first_log_file(ManifestState recovered) {
+    Result<std::shared_ptr<LogFile>> log_file = co_await log_files_->prepare();
+    if (!log_file && log_file.error().code() == ErrorCode::kResourceExhausted) {
+        const Status cleared = co_await clear_full_disk(std::move(recovered));
+        if (!cleared) {
+            co_return cleared.error();
+        }
+        log_file = co_await log_files_->prepare();
+    }
+    if (!log_file && log_file.error().code() == ErrorCode::kResourceExhausted && reserve_->held()) {
+        const Status given_up = co_await give_up_reserve_to_begin();
+        if (!given_up) {
+            co_return given_up.error();
+        }
+        log_file = co_await log_files_->prepare();
+    }
+    co_return log_file;
+}
+
+// Likewise.
+Task<Status> EngineCore::begin_manifest(ManifestState state) {
+    const Status begun = co_await manifest_->begin(state);
+    if (begun || begun.error().code() != ErrorCode::kResourceExhausted || !reserve_->held()) {
+        co_return begun;
+    }
+    const Status given_up = co_await give_up_reserve_to_begin();
+    if (!given_up) {
+        co_return given_up;
+    }
+    co_return co_await manifest_->begin(std::move(state));
+}
+
+Task<Status> EngineCore::give_up_reserve_to_begin() {
+    merge_by_reserve_ = true;
+    flush_by_reserve_ = true;
+    co_return co_await reserve_->give_up();
+}
+
 // From here on frames are accepted; without room for a first file, once there is some.
 void EngineCore::start_log(uint64_t epoch, Result<std::shared_ptr<LogFile>> log_file) {
     LogWriterOptions log_options;
@@ -424,7 +463,7 @@ void EngineCore::start_log(uint64_t epoch, Result<std::shared_ptr<LogFile>> log_
     });
     if (log_file) {
         log_->add_file(std::move(*log_file));
-        write_path_.set_full(std::nullopt);
+        write_path_.set_full(reserve_->given_up() ? std::optional(reserve_in_use()) : std::nullopt);
     } else {
         report_.notes.push_back(log_file.error().message());
         write_path_.set_full(log_file.error());
@@ -434,6 +473,7 @@ void EngineCore::start_log(uint64_t epoch, Result<std::shared_ptr<LogFile>> log_
 
 // There is no room for a log file: what nothing names goes now, not after the new manifest is
 // there. For that, the one it would replace must be durable, which after a kill it need not be.
+// `state` is what that one says, for it counts if there is no room for another.
 Task<Status> EngineCore::clear_full_disk(ManifestState state) {
     FileSystem& files = environment_.file_system;
     if (current_manifest_ == 0) {

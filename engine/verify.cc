@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/disk_reserve.h"
 #include "engine/repair.h"
 #include "engine/salvage.h"
 #include "engine/store_verifier.h"
@@ -402,7 +403,7 @@ void StoreVerifier::sum_up() {
 void StoreVerifier::note_unnamed() {
     const std::vector<std::string> named = named_files();
     for (const std::string& name : names_) {
-        if (name == kLockName || name == kBackupMarkName ||
+        if (name == kLockName || name == kBackupMarkName || name == kReserveName ||
             std::find(named.begin(), named.end(), name) != named.end()) {
             continue;
         }

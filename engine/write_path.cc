@@ -140,6 +140,10 @@ Status WritePath::check_room() const {
     return *full_;
 }
 
+Status WritePath::check_room_for_deletes() const {
+    return takes_deletes_() ? Status() : check_room();
+}
+
 Status WritePath::check_resident(size_t bytes, size_t kept) const {
     const StoreMemory& memory = state_.memory;
     const size_t there = memory.resident.load(std::memory_order_relaxed) + session_bytes_;
@@ -237,10 +241,10 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
     TRY_ASSIGN(const OpenRunFrame open, OpenRunFrame::decode(frame_body(frame)));
     // All else that changes a run names a handle, which only this frame gives out.
     TRY(check_right(session.rights.get(), Right::kWrite, open.project));
-    TRY(check_room());
+    const std::shared_ptr<const Run> known = state_.accepted.find_run(open.project, open.run);
+    TRY(known == nullptr ? check_room() : check_room_for_deletes());
     TRY(check_id("project", open.project));
     TRY(check_id("run", open.run));
-    const std::shared_ptr<const Run> known = state_.accepted.find_run(open.project, open.run);
     const bool create =
         (open.mode & (OpenRunFrame::kCreateIfMissing | OpenRunFrame::kMustCreate)) != 0;
     if (known == nullptr && !create) {

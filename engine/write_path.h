@@ -58,6 +58,12 @@ class WritePath {
     void fail_log(const Error& error);
     // While no log file can be made because the disk is full, frames are refused, not latched.
     void set_full(std::optional<Error> error) { full_ = std::move(error); }
+    // On a full disk: whether deletes, and what they need, are taken all the same; and who hears of
+    // each delete that is.
+    void set_full_disk(std::function<bool()> takes_deletes, std::function<void()> deleted) {
+        takes_deletes_ = std::move(takes_deletes);
+        deleted_ = std::move(deleted);
+    }
     // Why rows cannot be moved to disk; once they fill their share of memory, more are refused.
     void set_flush_error(std::optional<Error> error) { flush_error_ = std::move(error); }
 
@@ -115,6 +121,8 @@ class WritePath {
     Result<SeriesGroup*> group_for(Handle& handle, const Run& run, const StoredSchema& schema,
                                    uint32_t attempt);
     Status check_room() const;
+    // The same for what makes room.
+    Status check_room_for_deletes() const;
     // Whether runs, schemas and writers may grow by `bytes` and leave `kept` free.
     Status check_resident(size_t bytes, size_t kept = 0) const;
     RecordHeader record_header(const Session& session) const;
@@ -139,6 +147,8 @@ class WritePath {
     std::optional<Error> latched_;
     bool log_failed_ = false;
     std::optional<Error> full_;
+    std::function<bool()> takes_deletes_;
+    std::function<void()> deleted_;
     std::optional<Error> flush_error_;
     IngestCounts counts_;
     // What sessions hold: handles, and schemas of which pieces have come.

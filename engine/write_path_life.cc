@@ -7,6 +7,15 @@
 
 namespace stepdb {
 
+namespace {
+
+bool is_delete(FrameType type) {
+    return type == FrameType::kDeleteRun || type == FrameType::kDeleteMetrics ||
+           type == FrameType::kDiscardAttempt;
+}
+
+}  // namespace
+
 Result<WritePath::Accepted> WritePath::accept_life(Session& session, const FrameHeader& header,
                                                    Bytes frame) {
     // Each begins with the handle, so that a frame wrong in what follows uses up its number too.
@@ -20,7 +29,7 @@ Result<WritePath::Accepted> WritePath::accept_life(Session& session, const Frame
     if (!claimed) {
         return Accepted();
     }
-    TRY(check_room());
+    TRY(is_delete(header.type) ? check_room_for_deletes() : check_room());
     Accepted accepted;
     accepted.header = record_header(session);
     TRY_ASSIGN(accepted.header.attempt, check_life(*claimed->run, header.type, frame_body(frame)));
@@ -28,6 +37,9 @@ Result<WritePath::Accepted> WritePath::accept_life(Session& session, const Frame
     accepted.header.frame_number = header.number;
     accepted.logged = log_->append(accepted.header, frame);
     apply(accepted);
+    if (is_delete(header.type)) {
+        deleted_();
+    }
     return accepted;
 }
 
@@ -81,7 +93,7 @@ Result<uint32_t> WritePath::check_life(const Run& run, FrameType type, Bytes bod
 Result<WritePath::Accepted> WritePath::accept_set_retention(Session& session, Bytes frame) {
     TRY_ASSIGN(const SetRetentionFrame set, SetRetentionFrame::decode(frame_body(frame)));
     TRY(check_right(session.rights.get(), Right::kAdmin, set.project));
-    TRY(check_room());
+    TRY(check_room_for_deletes());  // retention is one
     TRY(check_resident(set.project.size() + 100));
     Accepted accepted;
     accepted.header = record_header(session);
@@ -91,7 +103,8 @@ Result<WritePath::Accepted> WritePath::accept_set_retention(Session& session, By
 }
 
 bool WritePath::delete_run(uint64_t run) {
-    if (latched_ || log_ == nullptr || full_ || state_.accepted.find_run(run) == nullptr) {
+    if (latched_ || log_ == nullptr || (full_ && !takes_deletes_()) ||
+        state_.accepted.find_run(run) == nullptr) {
         return false;
     }
     Pending pending(nullptr, 0);
@@ -102,6 +115,7 @@ bool WritePath::delete_run(uint64_t run) {
     pending.after_sequence = log_sequence();
     apply(pending.accepted);
     pending_.push_back(std::move(pending));
+    deleted_();
     return true;
 }
 

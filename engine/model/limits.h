@@ -51,6 +51,8 @@ inline constexpr size_t kLogGroupBytesEager = 256U << 10U;
 inline constexpr uint32_t kLogGroupsInFlightMax = 4;  // four hide the round trip (LIMITS section 2)
 inline constexpr uint64_t kLogFileBytes = 64U << 20U;  // recycled unit
 inline constexpr uint32_t kLogFilesSpareMax = 8;       // recycled files kept instead of removed
+// Kept on the disk for deletes (engine/disk_reserve.h): a log file, and as much for a merge.
+inline constexpr uint64_t kReserveBytes = 2 * kLogFileBytes;
 // Live log: what replays within the restart target of 2 s at the disk's 1.4 GB/s with applying.
 inline constexpr uint64_t kLogLiveBytesMax = 512U << 20U;
 // Likewise in rows, which narrow ones are short of bytes for: 150 ns each, sealing included.

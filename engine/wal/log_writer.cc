@@ -145,6 +145,25 @@ bool LogWriter::turn_to_file_with_room(size_t group_bytes) {
     return true;
 }
 
+bool LogWriter::has_room() const {
+    // Groups in flight have their place already; what waits takes pages for its headers.
+    const uint64_t waiting = pending_bytes_ + (queue_.size() + 1) * kPageBytes;
+    return files_.size() > 1 ||
+           (!files_.empty() && files_.front()->end + waiting <= options_.file_bytes / 8 * 7);
+}
+
+bool LogWriter::is_stuck() const {
+    if (failed_ || queue_.empty() || !in_flight_.empty() || files_.size() > 1) {
+        return false;
+    }
+    if (files_.empty()) {
+        return true;
+    }
+    const LogFile& current = *files_.front();
+    return current.end != kLogFirstGroupOffset &&
+           current.end + queue_.front()->padded_bytes() > options_.file_bytes;
+}
+
 void LogWriter::want_file() {
     if (!file_wanted_) {
         file_wanted_ = true;

@@ -93,6 +93,10 @@ class LogWriter {
     // Whether anything is on its way to the disk.
     bool writing() const { return !in_flight_.empty(); }
     bool failed() const { return failed_; }
+    // Whether what is appended next goes to a file that is there.
+    bool has_room() const;
+    // Whether something waits for a file, and nothing else.
+    bool is_stuck() const;
     // Nothing more is written or reported durable.
     void stop() { failed_ = true; }
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 import unittest
+from array import array
 
 import wire
 from damage_stores import FEW, FILLER, Writer, flushed
@@ -64,15 +65,16 @@ class SurroundingsTest(Case):
                          model["before"]["loss"])
 
 
-class FullDiskTest(Case):
-    """On a disk of 240 MiB: a log file has 64."""
+class FullDiskCase(Case):
+    """A log file has 64 MiB, and the reserve for deletes 128."""
 
+    MEBIBYTES = 240
     BALLAST = 72
 
     def setUp(self):
         super().setUp()
         disk = self.path("disk")
-        Mount(self, disk, "-t", "tmpfs", "-o", "size=240m")
+        Mount(self, disk, "-t", "tmpfs", "-o", f"size={self.MEBIBYTES}m")
         self.data = os.path.join(disk, "store")
         self.ballast = os.path.join(disk, "ballast")
         with open(self.ballast, "wb") as file:
@@ -126,6 +128,10 @@ class FullDiskTest(Case):
                 writer.close()
         self.fail("writing does not go on though there is room")
 
+
+class FullDiskTest(FullDiskCase):
+    """Too small for a reserve, so rows are taken without one."""
+
     def test_frames_are_refused_and_go_on_when_there_is_room(self):
         self.start()
         refused = self.fill_by_ingesting()
@@ -166,6 +172,57 @@ class FullDiskTest(Case):
         os.remove(self.ballast)
         self.start()
         self.assertEqual(self.query("runs"), [])
+
+
+class ReserveTest(FullDiskCase):
+    """What is deleted on a full disk makes room on it."""
+
+    MEBIBYTES = 520
+    BALLAST = 4
+
+    def start_with_reserve(self):
+        """A store that is mostly a run to be deleted, and has its reserve."""
+        self.start()
+        writer = Writer(self.server.port, self.model)
+        writer.noise("r", FEW, 100, 1)
+        for mebibyte in range(90):
+            values = array("d")
+            values.frombytes(os.urandom(4096 * len(FILLER) * 8))
+            steps = [float(4096 * mebibyte + row) for row in range(4096)]
+            writer.rows("big", FILLER, steps, values)
+        writer.fill_log(1)
+        writer.close()
+        self.server.stop()
+        self.start()
+        self.wait_until(lambda: os.path.exists(self.reserve), "no room is kept for deletes")
+
+    def setUp(self):
+        super().setUp()
+        self.reserve = os.path.join(self.data, "RESERVE")
+
+    def wait_until(self, is_so, otherwise):
+        """The server looks twice a second."""
+        deadline = time.monotonic() + 30
+        while not is_so():
+            self.assertLess(time.monotonic(), deadline, otherwise)
+            self.query("runs")
+
+    def test_a_delete_on_a_full_disk_makes_room(self):
+        self.start_with_reserve()
+        self.assertEqual(os.stat(self.reserve).st_size, 128 << 20)
+        self.fill_to_the_last_byte()
+        refused = self.fill_by_ingesting()
+        self.assertEqual(refused.code, EXHAUSTED)
+        self.stepdb("run", "delete", "p/big", "--yes")
+        # The ballast is still there: the room is the run's.
+        self.write_until_taken(self.server.port, "again")
+        self.wait_until(lambda: os.path.exists(self.reserve), "the reserve is not made anew")
+        self.check_reading(self.server.port)
+        self.server.stop()
+        self.start()
+        self.check_reading(self.server.port)
+        self.assertEqual(len(self.query("loss @ p/again")), 5)
+        self.assertIn("no run", self.refused("query", "filler/0 @ p/big"))
 
 
 if __name__ == "__main__":

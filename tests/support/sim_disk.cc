@@ -198,6 +198,14 @@ void SimDisk::make_directory(std::string_view directory) {
     directories_.try_emplace(std::string(directory));
 }
 
+void SimDisk::forget_directory(std::string_view directory) {
+    const auto found = directories_.find(directory);
+    if (found != directories_.end()) {
+        directories_.erase(found);
+        forget_files_without_name();
+    }
+}
+
 std::vector<std::string> SimDisk::names(std::string_view directory) const {
     std::vector<std::string> names;
     const auto found = directories_.find(directory);

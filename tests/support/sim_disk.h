@@ -92,6 +92,9 @@ class SimDisk {
     bool site_deferred(SyncSite site) const { return deferred_[static_cast<size_t>(site)]; }
     void set_capacity(uint64_t bytes) { capacity_ = bytes; }
     uint64_t used_bytes() const;
+    // What there is no room for is lost, and reported as written.
+    void hide_that_it_is_full() { hides_full_ = true; }
+    bool hides_full() const { return hides_full_; }
 
     // For inspection. Paths are sorted; durable_* is what a power cut cannot take away.
     std::vector<std::string> files() const;
@@ -110,6 +113,8 @@ class SimDisk {
 
     bool has_directory(std::string_view directory) const;
     void make_directory(std::string_view directory);
+    // As if it had never been there.
+    void forget_directory(std::string_view directory);
     std::vector<std::string> names(std::string_view directory) const;
     std::optional<uint64_t> find(std::string_view path) const;
     uint64_t new_file();
@@ -162,6 +167,7 @@ class SimDisk {
     std::array<bool, kSyncSiteCount> disabled_{};
     std::array<bool, kSyncSiteCount> deferred_{};
     uint64_t capacity_ = std::numeric_limits<uint64_t>::max();
+    bool hides_full_ = false;
     uint64_t sequence_ = 0;
     uint64_t file_next_ = 1;
 };

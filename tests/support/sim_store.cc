@@ -215,6 +215,7 @@ EngineOptions SimStore::small_options() {
     options.memory_blocks_bytes_max = 64U << 10U;
     options.manifest_bytes_max = 8U << 10U;
     options.merge_bytes_max = 16U << 10U;
+    options.reserve_bytes = 0;  // for those who look at full disks
     return options;
 }
 
@@ -491,6 +492,15 @@ void TestWriter::finish_run(const std::string& run, RunState state) {
     finish.handle = mine.handle;
     finish.state = state;
     session_->submit(encode_finish_run_frame(finish, mine.next_number++));
+}
+
+void TestWriter::forget_project(const std::string& project) {
+    std::erase_if(runs_, [&](const auto& run) { return run.first.starts_with(project + "/"); });
+}
+
+void TestWriter::give_up() {
+    acknowledged_ = frames_.size();
+    ordinals_.clear();
 }
 
 uint64_t TestWriter::submit(const std::vector<std::byte>& frame) {

@@ -240,6 +240,10 @@ class TestWriter final : public OutcomeSink {
     void fork_run(const std::string& run, const std::string& parent, double step);
     // The run has been deleted: what comes under its name is another one.
     void forget_run(const std::string& run) { runs_.erase(run); }
+    // The same of all runs of a project.
+    void forget_project(const std::string& project);
+    // Of what was sent nothing is sent again.
+    void give_up();
     // Submits the bytes of a frame as they are; returns the ordinal.
     uint64_t submit(const std::vector<std::byte>& frame);
 

@@ -182,8 +182,41 @@ void TrackedClient::delete_run(const std::string& run) {
     }
     model_.delete_run(run);
     send_life(run, encode_delete_run_frame);
+    if (tried_) {
+        tried_->deleted = run;
+        return;
+    }
     settle();
     writer_.forget_run(run);
+}
+
+void TrackedClient::begin_try() {
+    CHECK(!tried_ && writer_.acknowledged() == writer_.sent(), "a change is under way");
+    Tried& tried = tried_.emplace();
+    tried.model = model_;
+    tried.views = views_.size();
+    tried.frames = writer_.sent();
+    tried.refusals = writer_.refusals().size();
+}
+
+TrackedClient::Try TrackedClient::end_try() {
+    if (writer_.refusals().size() == tried_->refusals) {
+        if (writer_.acknowledged() != writer_.sent()) {
+            return Try::kWaits;
+        }
+        if (!tried_->deleted.empty()) {
+            writer_.forget_run(tried_->deleted);
+        }
+        tried_.reset();
+        return Try::kTaken;
+    }
+    model_ = std::move(tried_->model);
+    views_.resize(tried_->views);
+    view_after_frames_.resize(tried_->frames + 1);
+    view_after_frames_.resize(writer_.sent() + 1, views_.size() - 1);
+    writer_.give_up();
+    tried_.reset();
+    return Try::kRefused;
 }
 
 void TrackedClient::expire(const std::string& project) {
@@ -207,9 +240,9 @@ void TrackedClient::expire(const std::string& project) {
             break;
         }
         model_.delete_run(*run);
-        writer_.forget_run(*run);
         changed();
     }
+    writer_.forget_project(project);  // of which some may have been opened and never written to
     store_.clock().advance(kRetentionUs + 1);
     store_.engine().tick();
     store_.run();
@@ -231,7 +264,27 @@ void TrackedClient::compact(const std::function<void()>& meanwhile) {
           "there was nothing to merge");
 }
 
-void TrackedClient::do_beside(Task<Status> task, const std::function<void()>& meanwhile) {
+namespace {
+
+Task<Status> make_backup(Engine* engine) {
+    BackupOptions options;
+    options.directory = kBackupsDirectory;
+    const Result<BackupReport> report = co_await engine->backup(std::move(options));
+    co_return report ? Status() : Status(report.error());
+}
+
+}  // namespace
+
+void TrackedClient::back_up(const std::function<void()>& meanwhile) {
+    settle();
+    const size_t begun = acknowledged();
+    if (do_beside(make_backup(&store_.engine()), meanwhile)) {
+        backed_up_ = begun;
+    }
+}
+
+// Whether it has ended well.
+bool TrackedClient::do_beside(Task<Status> task, const std::function<void()>& meanwhile) {
     std::optional<Status> ended;
     start(std::move(task), [&ended](Status status) { ended = std::move(status); });
     if (meanwhile) {
@@ -242,6 +295,7 @@ void TrackedClient::do_beside(Task<Status> task, const std::function<void()>& me
         CHECK(store_.executor().run_one(), "the store is idle and its work has not ended");
     }
     CHECK(expects_failures_ || *ended, "{}", ended->error().to_string());
+    return ended->has_value();
 }
 
 void TrackedClient::settle() {
