@@ -1,6 +1,7 @@
 #include "net/query_job.h"
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -142,6 +143,23 @@ void QueryJob::give_up(QueryOutcome outcome, std::string error) {
 
 // --- Query side ---
 
+namespace {
+
+// Runs that change all the time are answered for as they were.
+constexpr uint32_t kBindingsMax = 8;
+// Of more runs it would keep the engine from what others wait for.
+constexpr size_t kRunsComparedMax = 1024;
+
+// Whether one of the runs was another when the query was bound: restarted, discarded or deleted
+// meanwhile, it would be read as it never was, by its old attempts and with its new rows.
+bool have_changed(const Catalog& bound, const Catalog& now, std::span<const uint64_t> runs) {
+    return runs.size() <= kRunsComparedMax && std::ranges::any_of(runs, [&](uint64_t id) {
+               return bound.find_run(id) != now.find_run(id);
+           });
+}
+
+}  // namespace
+
 void QueryJob::bind(const std::shared_ptr<const Catalog>& catalog) {
     if (cancelled_) {
         return;
@@ -163,6 +181,12 @@ void QueryJob::bind(const std::shared_ptr<const Catalog>& catalog) {
     prepared->cache = shared_.limits.cache;
     prepared->notes = describe_damage(shared_.engine.recovery());
     on_engine_side([this, prepared, runs = prepared->bound.run_ids()] {
+        const std::shared_ptr<const Catalog> now = shared_.engine.catalog();
+        if (now != prepared->catalog && bindings_ < kBindingsMax &&
+            have_changed(*prepared->catalog, *now, runs)) {
+            ++bindings_;
+            return on_query_side([this, now] { bind(now); });
+        }
         prepared->snapshot = shared_.engine.snapshot(runs);
         tell_store(shared_.engine, list_query_facts(shared_), *prepared);
         const uint64_t sequence = shared_.engine.sequence();

@@ -147,6 +147,7 @@ class QueryJob : public std::enable_shared_from_this<QueryJob> {
     bool is_busy_ = false;  // columns or a block are being made
     bool has_answered_ = false;
     bool has_ended_ = false;
+    uint32_t bindings_ = 0;  // made again because a run has changed meanwhile
     bool is_reported_ = false;
     size_t memory_peak_ = 0;
     size_t waited_bytes_ = 0;

@@ -11,13 +11,25 @@ namespace {
 constexpr size_t kServerBytesMax = 256U << 10U;
 constexpr size_t kPieceBytesMax = 6000;
 
+QueryEnvironment environment_of(SimStore& store) {
+    SimExecutor& executor = store.executor();
+    QueryEnvironment environment(executor, executor, executor, store.files(), store.clock());
+    // Turns end by what has been done, and never by the time that this machine takes for it.
+    environment.steady_now = [] { return std::chrono::steady_clock::time_point(); };
+    return environment;
+}
+
 }  // namespace
 
 // Both ends and the bytes between them. The client's end is its Link, if it still has one.
 class SimNetwork::Connection : public std::enable_shared_from_this<SimNetwork::Connection> {
   public:
-    Connection(SimNetwork& network, OutcomeSink& sink)
-        : network_(network), sink_(&sink), session_(network.services_, [this] { wake(); }) {}
+    // The client writes and has a sink, or asks and has an answer.
+    Connection(SimNetwork& network, OutcomeSink* sink, std::shared_ptr<SimAnswer> answer)
+        : network_(network),
+          sink_(sink),
+          answer_(std::move(answer)),
+          session_(network.services_, [this] { wake(); }) {}
 
     void send_to_server(const std::vector<std::byte>& frame) {
         if (!is_cut_) {
@@ -29,6 +41,7 @@ class SimNetwork::Connection : public std::enable_shared_from_this<SimNetwork::C
     // The client's end goes; what it has sent still comes.
     void close_by_client() {
         sink_ = nullptr;
+        answer_ = nullptr;
         is_ended_ = true;
         if (!is_cut_) {
             wake();
@@ -38,6 +51,10 @@ class SimNetwork::Connection : public std::enable_shared_from_this<SimNetwork::C
     void cut() {
         is_cut_ = true;
         sink_ = nullptr;
+        if (answer_ != nullptr) {
+            answer_->is_lost = true;
+            answer_ = nullptr;
+        }
         to_server_.clear();
         to_client_.clear();
     }
@@ -48,7 +65,7 @@ class SimNetwork::Connection : public std::enable_shared_from_this<SimNetwork::C
         session_.abandon();
     }
 
-    bool is_done() const { return is_cut_ || (session_.finished() && sink_ == nullptr); }
+    bool is_done() const { return is_cut_ || (session_.finished() && !has_client()); }
 
     // Something may happen; later, and not more often than once at a time.
     void wake() {
@@ -63,6 +80,8 @@ class SimNetwork::Connection : public std::enable_shared_from_this<SimNetwork::C
     }
 
   private:
+    bool has_client() const { return sink_ != nullptr || answer_ != nullptr; }
+
     void happen() {
         if (is_cut_) {
             return;
@@ -125,7 +144,7 @@ class SimNetwork::Connection : public std::enable_shared_from_this<SimNetwork::C
     }
 
     void read_frames() {
-        while (sink_ != nullptr) {
+        while (has_client()) {
             const Result<std::optional<ReceivedFrame>> frame = received_.next();
             CHECK(frame, "what the server sends is no frame: {}", frame.error().to_string());
             if (!*frame) {
@@ -138,6 +157,9 @@ class SimNetwork::Connection : public std::enable_shared_from_this<SimNetwork::C
     void read(const ReceivedFrame& frame) {
         const Bytes body = frame_body(frame.bytes);
         const uint64_t number = frame.header.number;
+        if (answer_ != nullptr) {
+            return read_answer(frame.header.type, body);
+        }
         switch (frame.header.type) {
             case FrameType::kHelloOk:
                 return;
@@ -162,8 +184,30 @@ class SimNetwork::Connection : public std::enable_shared_from_this<SimNetwork::C
         }
     }
 
+    void read_answer(FrameType type, Bytes body) {
+        SimAnswer& answer = *answer_;
+        switch (type) {
+            case FrameType::kHelloOk:
+                return;
+            case FrameType::kResultColumns:
+                answer.columns = decode_result_columns(body).value();
+                return;
+            case FrameType::kResultBlock:
+                answer.blocks.push_back(decode_result_block(body, answer.columns).value());
+                return;
+            case FrameType::kError:
+                answer.error = ErrorMessage::decode(body).value().to_error();
+                break;
+            default:
+                CHECK(type == FrameType::kResultEnd, "a frame of type {}", static_cast<int>(type));
+        }
+        answer.has_ended = true;
+        close_by_client();
+    }
+
     SimNetwork& network_;
     OutcomeSink* sink_;
+    std::shared_ptr<SimAnswer> answer_;
     Session session_;
     std::deque<std::byte> to_server_;
     std::deque<std::byte> to_client_;
@@ -195,7 +239,7 @@ class SimNetwork::Link final : public WriteSession {
 SimNetwork::SimNetwork(SimStore& store, SimRandom& random)
     : store_(store),
       random_(random),
-      queries_(store.executor()),
+      queries_(store.engine(), environment_of(store)),
       bridge_(store.engine(), store.executor(), store.executor()),
       receive_(kServerBytesMax, [this] { wake_all(); }),
       send_(kServerBytesMax, [this] { wake_all(); }),
@@ -225,15 +269,27 @@ void SimNetwork::wake_all() {
 }
 
 std::unique_ptr<WriteSession> SimNetwork::connect(const Id128& writer, OutcomeSink& sink) {
+    return std::make_unique<Link>(add_connection(&sink, nullptr, writer));
+}
+
+std::shared_ptr<const SimAnswer> SimNetwork::ask(const std::string& text) {
+    auto answer = std::make_shared<SimAnswer>();
+    add_connection(nullptr, answer, sha256_128(as_bytes("asker")))
+        ->send_to_server(encode_query(text, 1));
+    return answer;
+}
+
+std::shared_ptr<SimNetwork::Connection> SimNetwork::add_connection(
+    OutcomeSink* sink, std::shared_ptr<SimAnswer> answer, const Id128& client) {
     std::erase_if(connections_, [](const auto& each) { return each->is_done(); });
-    auto connection = std::make_shared<Connection>(*this, sink);
+    auto connection = std::make_shared<Connection>(*this, sink, std::move(answer));
     connections_.push_back(connection);
     ++connections_made_;
     HelloMessage hello;
-    hello.writer = writer;
+    hello.writer = client;
     hello.client = "simulation";
     connection->send_to_server(encode_hello(hello));
-    return std::make_unique<Link>(std::move(connection));
+    return connection;
 }
 
 void SimNetwork::cut(bool is_half_open) {

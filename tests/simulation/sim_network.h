@@ -9,11 +9,21 @@
 #include <vector>
 
 #include "net/engine_bridge.h"
+#include "net/engine_query_service.h"
 #include "net/session.h"
-#include "net/testing/fake_query_service.h"
 #include "tests/support/sim_store.h"
 
 namespace stepdb {
+
+// What a query was told, as it comes.
+struct SimAnswer {
+    SimAnswer() = default;
+    std::vector<ResultColumn> columns;
+    std::vector<ResultBlock> blocks;
+    std::optional<Error> error;
+    bool has_ended = false;  // well, or with the error
+    bool is_lost = false;    // the connection was cut before
+};
 
 // One life of a server process: made when its store has been opened, gone before the store is.
 class SimNetwork {
@@ -26,6 +36,9 @@ class SimNetwork {
 
     // What a client writes through: hello goes first. The sink outlives it.
     std::unique_ptr<WriteSession> connect(const Id128& writer, OutcomeSink& sink);
+
+    // Asks a query on a connection of its own.
+    std::shared_ptr<const SimAnswer> ask(const std::string& text);
 
     // What is on its way is lost. The server sees that the connection is gone (its input ends or
     // fails), or, of a half-open one, does not see it before forget_half_open().
@@ -40,10 +53,12 @@ class SimNetwork {
     class Link;
 
     void wake_all();
+    std::shared_ptr<Connection> add_connection(OutcomeSink* sink, std::shared_ptr<SimAnswer> answer,
+                                               const Id128& client);
 
     SimStore& store_;
     SimRandom& random_;
-    FakeQueryService queries_;
+    EngineQueryService queries_;
     EngineBridge bridge_;
     FlowBudget receive_;
     FlowBudget send_;

@@ -26,10 +26,14 @@ TEST_P(Simulation, LosesNothing) {
 }
 
 // What is wrong in one of the first worlds of a store that is broken on purpose.
-std::string find_in_broken_worlds(const std::function<void(SimDisk&)>& breaks) {
+std::string find_in_broken_worlds(const std::function<void(SimDisk&)>& breaks,
+                                  const std::function<void(World&)>& spoils = {}) {
     constexpr uint64_t kWorldsMax = 3000;
     for (uint64_t seed = 1; seed <= kWorldsMax; ++seed) {
         World world(seed, breaks);
+        if (spoils) {
+            spoils(world);
+        }
         std::string found = world.run();
         if (!found.empty()) {
             return fmt::format("world {}: {}", seed, found);
@@ -49,10 +53,19 @@ TEST_P(SimulationWithoutSync, FindsTheLoss) {
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SimulationWithoutSync);
-INSTANTIATE_TEST_SUITE_P(Sites, SimulationWithoutSync,
-                         ::testing::Range(0, is_sanitized()
-                                                 ? 0
-                                                 : static_cast<int>(kStoreSyncSiteCount)),
+// That the mark of a directory for backups has lost its name shows only if power was cut between
+// two backups and before any other sync there: engine/backup_crash_test.cc does that.
+std::vector<int> sites_to_leave_out() {
+    std::vector<int> sites;
+    for (int site = 0; !is_sanitized() && site < static_cast<int>(kSyncSiteCount); ++site) {
+        if (static_cast<SyncSite>(site) != SyncSite::kBackupMarkDirectory) {
+            sites.push_back(site);
+        }
+    }
+    return sites;
+}
+
+INSTANTIATE_TEST_SUITE_P(Sites, SimulationWithoutSync, ::testing::ValuesIn(sites_to_leave_out()),
                          [](const auto& site) {
                              std::string name(sync_site_name(static_cast<SyncSite>(site.param)));
                              std::replace(name.begin(), name.end(), ' ', '_');
@@ -67,6 +80,20 @@ TEST(SimulationOfABrokenStore, FindsARenameBeforeTheSync) {
         find_in_broken_worlds([](SimDisk& disk) { disk.defer_site(SyncSite::kCurrentData); });
     fmt::print("{}\n", found);
     EXPECT_NE(found, "") << "CURRENT can be renamed before it is synced";
+}
+
+TEST(SimulationOfABrokenStore, FindsThatADiskHidesThatItIsFull) {
+    const std::string found =
+        find_in_broken_worlds([](SimDisk& disk) { disk.hide_that_it_is_full(); });
+    fmt::print("{}\n", found);
+    EXPECT_NE(found, "");
+}
+
+TEST(SimulationOfABrokenStore, FindsThatAnAnswerLacksARow) {
+    const std::string found =
+        find_in_broken_worlds({}, [](World& world) { world.spoil_answers(); });
+    fmt::print("{}\n", found);
+    EXPECT_NE(found.find("was answered as it never was"), std::string::npos);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, Simulation, ::testing::Range(uint64_t{0}, kShards));

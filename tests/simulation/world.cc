@@ -20,6 +20,7 @@ EngineOptions any_options(SimRandom& random) {
     options.memory_blocks_bytes_max = 8192U << random.below(4);
     options.manifest_bytes_max = random.below(3) == 0 ? 1 : 8192;
     options.merge_automatically = random.coin();
+    options.reserve_bytes = random.below(4) == 0 ? 0 : 2 * options.log_file_bytes;
     return options;
 }
 
@@ -27,8 +28,9 @@ Id128 writer_of(uint64_t seed, uint64_t number) {
     return sha256_128(as_bytes(fmt::format("writer {} of {}", number, seed)));
 }
 
-// Those of a project; a run that has been opened and not been written to may be there or not.
-StoreView view_of(const StoreView& all, const std::string& project) {
+}  // namespace
+
+StoreView view_of_project(const StoreView& all, const std::string& project) {
     StoreView view;
     for (const auto& [series, points] : all.contents) {
         if (series.first.starts_with(project + "/")) {
@@ -47,43 +49,6 @@ StoreView view_of(const StoreView& all, const std::string& project) {
     return view;
 }
 
-std::vector<std::byte> damaged(std::vector<std::byte> bytes, SimRandom& random, std::string& how) {
-    constexpr size_t kPage = 4096;
-    const size_t at = random.below(bytes.size());
-    const size_t page = at / kPage * kPage;
-    const size_t other = random.below(bytes.size()) / kPage * kPage;
-    const bool has_pages = page + kPage <= bytes.size() && other + kPage <= bytes.size();
-    switch (random.below(5)) {
-        case 0:
-            how = "emptied";
-            return {};
-        case 1:
-            how = fmt::format("cut short at byte {}", at);
-            bytes.resize(at);
-            return bytes;
-        case 2:
-            how = fmt::format("zeros in the sector at byte {}", at / 512 * 512);
-            for (size_t i = at / 512 * 512; i < std::min(bytes.size(), at / 512 * 512 + 512); ++i) {
-                bytes[i] = std::byte{0};
-            }
-            return bytes;
-        case 3:
-            if (has_pages) {
-                how = fmt::format("page {} written at {}", other, page);
-                std::copy_n(bytes.begin() + static_cast<ptrdiff_t>(other), kPage,
-                            bytes.begin() + static_cast<ptrdiff_t>(page));
-                return bytes;
-            }
-            [[fallthrough]];
-        default:
-            how = fmt::format("a bit of byte {} flipped", at);
-            bytes[at] ^= std::byte{static_cast<uint8_t>(1U << random.below(8))};
-            return bytes;
-    }
-}
-
-}  // namespace
-
 void SimulationCounts::add(const SimulationCounts& other) {
     worlds += other.worlds;
     changes += other.changes;
@@ -94,21 +59,33 @@ void SimulationCounts::add(const SimulationCounts& other) {
     lost_connections += other.lost_connections;
     damages += other.damages;
     damages_told += other.damages_told;
+    repairs += other.repairs;
     hours += other.hours;
+    answers += other.answers;
+    full_disks += other.full_disks;
+    refused += other.refused;
+    full_deletes += other.full_deletes;
+    backups += other.backups;
+    backups_failed += other.backups_failed;
+    restores += other.restores;
 }
 
 std::string SimulationCounts::to_string() const {
     return fmt::format(
         "{} worlds, {} changes, {} hours simulated; {} crashes recovered from ({} power cuts, {} "
         "kills; {} more in a recovery); {} failed operations, {} lost connections, {} damaged "
-        "files, of which {} were told and the others changed nothing",
+        "files, of which {} were told and the others changed nothing, {} of these stores repaired; "
+        "{} answers; {} full disks, which refused {} changes and took {} deletes; {} backups and "
+        "{} cut short or failed, {} restored",
         worlds, changes, hours, recoveries(), power_cuts, kills, recovery_crashes, io_errors,
-        lost_connections, damages, damages_told);
+        lost_connections, damages, damages_told, repairs, answers, full_disks, refused,
+        full_deletes, backups, backups_failed, restores);
 }
 
 World::World(uint64_t seed, const std::function<void(SimDisk&)>& breaks)
     : random_(seed),
-      store_(disk_, random_.next(), any_options(random_)),
+      options_(any_options(random_)),
+      store_(disk_, random_.next(), options_),
       has_network_(random_.coin()),
       workload_(random_, 2) {
     if (breaks) {
@@ -168,6 +145,9 @@ std::string World::run() {
         settle();
         check("at the end");
     }
+    if (!is_wrong() && has_backup_) {
+        restore();
+    }
     counts_.worlds = 1;
     counts_.hours = static_cast<uint64_t>((store_.clock().now_us() - began_us) / kHourUs);
     for (const Client& client : clients_) {
@@ -177,7 +157,8 @@ std::string World::run() {
 }
 
 void World::step() {
-    switch (random_.below(24)) {
+    look_at_answers();
+    switch (random_.below(25)) {
         case 0:
         case 1:
         case 2:
@@ -203,8 +184,25 @@ void World::step() {
             return damage_a_file();
         case 14:
             return check("in between");
+        case 15:
+            return step_rarely();
+        case 16:
+        case 17:
+            return ask();
         default:
             return send();
+    }
+}
+
+// What takes long to play.
+void World::step_rarely() {
+    switch (random_.below(3)) {
+        case 0:
+            return fill_the_disk();
+        case 1:
+            return back_up();
+        default:
+            return;
     }
 }
 
@@ -215,7 +213,10 @@ void World::pause() {
 }
 
 void World::send() {
-    Client& client = any_client();
+    send(any_client());
+}
+
+void World::send(Client& client) {
     const std::vector<std::string> runs = client.changes->model().runs();
     ModelChange change = workload_.next();
     change.run = random_.below(3) == 0 && !runs.empty()
@@ -238,15 +239,18 @@ void World::send_some(uint64_t changes) {
 
 // Changes of a run's life that may be under way when the next one is sent.
 void World::change_life() {
-    Client& client = any_client();
+    change_life(any_client());
+}
+
+void World::change_life(Client& client) {
     const std::vector<std::string> runs = client.changes->model().runs();
     if (runs.empty()) {
-        return send();
+        return send(client);
     }
     const std::string& run = runs[random_.below(runs.size())];
     const ModelFacts facts = client.changes->model().facts().at(run);
     const uint32_t newest = facts.attempts.back();
-    switch (random_.below(6)) {
+    switch (random_.below(is_full_ ? 5 : 6)) {
         case 0:
             return client.changes->restart(run, newest + 1, static_cast<double>(random_.below(60)));
         case 1:
@@ -295,7 +299,7 @@ void World::merge_or_flush() {
     const bool is_flush = random_.coin();
     tell(is_flush ? "flush" : "merge");
     start(is_flush ? store_.engine().flush() : store_.engine().compact(), ignored);
-    if (random_.coin()) {
+    if (random_.coin() && !is_full_) {
         send_some(random_.below(4));
     } else {
         store_.run();
@@ -316,7 +320,7 @@ void World::lose_connections() {
 }
 
 void World::let_time_pass() {
-    tell("time");
+    tell("time passes");
     store_.clock().advance(static_cast<int64_t>(random_.below(static_cast<uint64_t>(kHourUs))));
     for (int ticks = 0; ticks < 3; ++ticks) {
         store_.clock().advance(kSecondUs * 3);
@@ -326,49 +330,6 @@ void World::let_time_pass() {
     if (network_ != nullptr && random_.coin()) {
         network_->forget_half_open();
     }
-}
-
-// One of the next operations on files ends with an error, and what it should have done is undone.
-void World::fail_an_operation() {
-    const uint64_t operation = store_.files().count_operations() + 1 + random_.below(12);
-    store_.files().fail_operation(operation, make_error(ErrorCode::kIoError, "Input/output error"));
-    send_some(1 + random_.below(3));
-    if (random_.coin()) {
-        merge_or_flush();
-    }
-    store_.run();
-    for (const std::string& failed : store_.files().failed_operations()) {
-        tell("failed: " + failed);
-        ++counts_.io_errors;
-    }
-    const bool is_read_only = store_.engine().read_only_reason().has_value();
-    if (is_read_only || random_.coin()) {
-        // It takes nothing more until it is started again.
-        crash(random_.coin() ? CrashKind::kPowerCut : CrashKind::kProcessKill);
-        return recover();
-    }
-    store_.files().forget_failures();
-    store_.engine().tick();
-}
-
-void World::crash_now() {
-    crash(random_.coin() ? CrashKind::kPowerCut : CrashKind::kProcessKill);
-    recover();
-}
-
-void World::crash_at_an_operation() {
-    store_.files().crash_at_operation(store_.files().count_operations() + 1 + random_.below(30));
-    for (uint64_t left = 1 + random_.below(6); left > 0; --left) {
-        send();
-        if (random_.below(3) == 0) {
-            merge_or_flush();
-        }
-    }
-    if (random_.coin()) {
-        store_.run();
-    }
-    crash(CrashKind::kPowerCut);
-    recover();
 }
 
 void World::reopen() {
@@ -381,6 +342,7 @@ void World::reopen() {
         client.changes->disconnect();
     }
     network_.reset();
+    look_at_answers();
     const Status closed = store_.close();
     if (!closed) {
         return fail("close: " + closed.error().to_string());
@@ -388,30 +350,6 @@ void World::reopen() {
     begin_life();
     if (!is_wrong()) {
         check("after closing");
-        connect();
-    }
-}
-
-void World::crash(CrashKind kind) {
-    ++(kind == CrashKind::kPowerCut ? counts_.power_cuts : counts_.kills);
-    tell(fmt::format("{} at operation {}", kind == CrashKind::kPowerCut ? "power cut" : "kill",
-                     store_.files().count_operations()));
-    store_.crash(kind);
-}
-
-void World::recover() {
-    if (random_.below(4) == 0) {
-        ++counts_.recovery_crashes;
-        const uint64_t operation = 1 + random_.below(25);
-        tell(fmt::format("power cut at operation {} of the recovery", operation));
-        store_.crash_next_open_at(operation);
-        if (store_.open()) {
-            store_.crash(CrashKind::kPowerCut);
-        }
-    }
-    begin_life();
-    if (!is_wrong()) {
-        check("after a crash");
         connect();
     }
 }
@@ -447,7 +385,8 @@ void World::settle() {
                                  ? std::string("nothing was refused")
                                  : writer.refusals().back().second.error.to_string()));
         }
-        for (const auto& [ordinal, refusal] : writer.refusals()) {
+        for (size_t i = client.refusals; i < writer.refusals().size(); ++i) {
+            const Refusal& refusal = writer.refusals()[i].second;
             if (refusal.error.code() != ErrorCode::kUnavailable) {
                 fail(fmt::format("{} was refused: {}", client.project, refusal.error.to_string()));
             }
@@ -486,85 +425,34 @@ void World::check(std::string_view when) {
     }
 }
 
-void World::check_client(Client& client, const StoreView& there, std::string_view when) {
-    const StoreView mine = view_of(there, client.project);
+// Which of the views between these, both included, is there.
+std::optional<size_t> World::find_view(const Client& client, const StoreView& there, size_t first,
+                                       size_t last) const {
+    const StoreView mine = view_of_project(there, client.project);
     const std::vector<StoreView>& views = client.changes->views();
-    for (size_t i = client.shown; i < views.size(); ++i) {
+    for (size_t i = first; i < views.size() && i <= last; ++i) {
         if (views[i].contents == mine.contents &&
-            view_of(views[i], client.project).facts == mine.facts) {
-            client.shown = i;
-            return;
+            view_of_project(views[i], client.project).facts == mine.facts) {
+            return i;
         }
     }
-    const StoreView want = view_of(views[client.shown], client.project);
-    const auto earlier = std::ranges::find_if(views, [&](const StoreView& view) {
-        return view.contents == mine.contents && view_of(view, client.project).facts == mine.facts;
-    });
+    return std::nullopt;
+}
+
+void World::check_client(Client& client, const StoreView& there, std::string_view when) {
+    const std::vector<StoreView>& views = client.changes->views();
+    if (const auto view = find_view(client, there, client.shown, views.size())) {
+        client.shown = *view;
+        return;
+    }
+    const StoreView mine = view_of_project(there, client.project);
+    const std::optional<size_t> earlier = find_view(client, there, 0, client.shown);
+    const StoreView want = view_of_project(views[client.shown], client.project);
     fail(fmt::format(
         "{}: {} is {}, not as after one of its changes from {} to {}: {} {}", when, client.project,
-        earlier == views.end() ? std::string("as it never was")
-                               : fmt::format("as after change {}", earlier - views.begin()),
+        earlier ? fmt::format("as after change {}", *earlier) : std::string("as it never was"),
         client.shown, views.size() - 1, describe_difference(want.contents, mine.contents),
         describe_difference(want.facts, mine.facts)));
-}
-
-// Of a store that is at rest one file is damaged. Opening it, reading everything or verify tells,
-// or nothing is missing; then the file is as it was.
-void World::damage_a_file() {
-    tell("damage");
-    settle();
-    if (is_wrong()) {
-        return;
-    }
-    check("before a damage");
-    store_.crash(CrashKind::kProcessKill);
-    const SimDisk whole = disk_;
-    const std::vector<std::string> files = disk_.files();
-    const std::string& file = files[random_.below(files.size())];
-    std::vector<std::byte> bytes = *disk_.contents(file);
-    if (!bytes.empty() && !is_wrong()) {
-        ++counts_.damages;
-        std::string how;
-        disk_.put_file(file, damaged(std::move(bytes), random_, how));
-        look_at_damaged(file, how);
-        disk_ = whole;
-    }
-    if (!is_wrong()) {
-        begin_life();
-        connect();
-    }
-}
-
-void World::look_at_damaged(const std::string& file, std::string_view how) {
-    const Status opened = store_.open();
-    if (!opened) {
-        ++counts_.damages_told;
-        return;
-    }
-    const bool reads_alone = store_.reads_points_alone();
-    store_.read_points_alone(true);
-    const Result<ReferenceModel::Contents> contents = store_.contents();
-    const RecoveryReport& recovery = store_.engine().recovery();
-    const bool may_lack = !recovery.damage.empty() || !recovery.damaged_segments.empty();
-    const bool is_told =
-        may_lack || !recovery.notes.empty() || !contents || !store_.verify().empty();
-    store_.read_points_alone(reads_alone);
-    counts_.damages_told += is_told ? 1U : 0U;
-    // Also where verify has told of something: what is read without an error is right.
-    if (contents && !may_lack) {
-        StoreView there;
-        there.contents = *contents;
-        there.facts = store_.facts();
-        // The end of a log that a crash has torn and one that was damaged look alike where nothing
-        // is written behind it: docs/reliability.md. Then an earlier state is there, and whole.
-        const bool may_be_torn = file.find("/log-") != std::string::npos;
-        for (Client& client : clients_) {
-            const size_t shown = std::exchange(client.shown, may_be_torn ? 0 : client.shown);
-            check_client(client, there, fmt::format("{} with {}", file, how));
-            client.shown = shown;
-        }
-    }
-    store_.crash(CrashKind::kProcessKill);
 }
 
 }  // namespace stepdb
