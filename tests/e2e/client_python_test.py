@@ -1,5 +1,8 @@
 """The Python client against the real server: what is logged is what is stored, whatever dies."""
 
+import contextlib
+import datetime
+import io
 import math
 import os
 import random
@@ -18,7 +21,9 @@ CLIENT = os.path.join(ROOT, "clients", "python")
 sys.path.insert(0, CLIENT)
 import stepdb  # noqa: E402
 from stepdb import _protocol as protocol  # noqa: E402
-from stepdb._spool import Spool, find_spools  # noqa: E402
+from stepdb import wandb  # noqa: E402
+from stepdb._spool import Spool, SpoolRun, find_spools  # noqa: E402
+from stepdb.tensorboard import SummaryWriter  # noqa: E402
 
 
 class PythonClient(Case):
@@ -220,6 +225,81 @@ class PythonClient(Case):
             self.assertEqual(len(connection.query("runs p/*")), 1)  # it goes on
 
 
+    def test_metrics_logged_one_by_one_are_rows(self):
+        self.start()
+        with self.new_run() as run:
+            for step in range(2000):
+                for metric in range(10):
+                    run.log({f"m/{metric}": step * metric / 7}, step=step)
+                run.log({"m/0": -step}, step=step)  # again: the last one wins
+        report = run.report()
+        self.assertEqual((report.rows_logged, report.is_complete), (4000, True))
+        for metric in range(1, 10):
+            self.assert_bits(self.points(f"m/{metric}"),
+                             [(float(step), step * metric / 7) for step in range(2000)])
+        self.assert_bits(self.points("m/0"), [(float(step), float(-step)) for step in range(2000)])
+
+    def test_the_names_of_neptune(self):
+        self.start()
+        run = self.new_run("base")
+        run.log_metrics(data={"loss": 0.5}, step=1, timestamp=datetime.datetime(2026, 1, 2, 3))
+        self.assertTrue(run.wait_for_processing())
+        run.close()
+        run = self.new_run("tip", fork_run_id="base", fork_step=1)
+        run.log_metrics(data={"loss": 0.25}, step=2)
+        run.close()
+        self.assertEqual(self.points("loss", "tip"), [(1.0, 0.5), (2.0, 0.25)])
+
+    def test_tensorboard(self):
+        self.start()
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), SummaryWriter(
+                "runs/exp/3", project="p", server=self.server.address, spool=self.spool) as writer:
+            for step in range(100):
+                writer.add_scalar("loss", 1 / (step + 1), step)
+                writer.add_scalars("acc", {"train": step, "val": -step}, step)
+                writer.add_scalar("unnumbered", step)
+                writer.add_histogram("weights", [1, 2], step)
+            writer.add_hparams({"lr": 0.1}, {"hparam/best": 0.5})
+        self.assertEqual(said.getvalue(), "stepdb: add_histogram is left out: StepDB stores numbers\n")
+        self.assert_bits(self.points("loss", "runs.exp.3"),
+                         [(float(step), 1 / (step + 1)) for step in range(100)])
+        self.assertEqual(self.points("acc/val", "runs.exp.3")[-1], (99.0, -99.0))
+        self.assertEqual(self.points("unnumbered", "runs.exp.3")[7], (7.0, 7.0))
+        self.assertEqual(self.points("hparam/best", "runs.exp.3"), [(0.0, 0.5)])
+
+    def test_wandb(self):
+        self.start()
+        run = wandb.init("p", id="w", config={"lr": 0.1, "opt": {"name": "adam"}}, tags=["a"],
+                         stepdb={"server": self.server.address, "spool": self.spool})
+        self.assertEqual((wandb.config.lr, run.config["opt"]["name"]), (0.1, "adam"))
+        wandb.config.seed = 7
+        wandb.define_metric("val/*", step_metric="epoch")
+        wandb.log({"loss": 3.0, "grad": {"norm": 1.5}})        # step 0
+        wandb.log({"loss": 2.0}, commit=False)                 # step 1, with what follows
+        wandb.log({"acc": 0.5})
+        wandb.log({"loss": 1.0}, step=10)
+        wandb.log({"acc": 0.75}, step=10)
+        wandb.log({"loss": 2.5}, step=5)                       # late: kept
+        wandb.log({"loss": 0.5}, step=11)
+        run.summary["best"] = 0.5
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            wandb.watch(None)
+            run.log({"picture": wandb.Image("x.png"), "loss": 0.25}, step=12)
+            wandb.finish()
+        self.assertIn("wandb.watch is left out", said.getvalue())
+        self.assertIn("wandb.Image is left out", said.getvalue())
+        self.assertIsNone(wandb.run)
+        self.assertEqual(self.points("loss", "w"), [(0.0, 3.0), (1.0, 2.0), (5.0, 2.5), (10.0, 1.0),
+                                                    (11.0, 0.5), (12.0, 0.25)])
+        self.assertEqual(self.points("acc", "w"), [(1.0, 0.5), (10.0, 0.75)])
+        self.assertEqual(self.points("grad.norm", "w"), [(0.0, 1.5)])
+        with stepdb.connect(self.server.address) as connection:
+            [row] = connection.query("runs p/w | show config/lr, config/opt/name, config/seed, "
+                                     "summary/best, sys/tags").to_dicts()
+        self.assertEqual(list(row.values())[1:], [0.1, "adam", 7, 0.5, "a"])
+
     def test_the_readme(self):
         self.start()
         with open(os.path.join(CLIENT, "README.md"), encoding="utf-8") as file:
@@ -229,6 +309,20 @@ class PythonClient(Case):
         self.assertEqual(job.returncode, 0)
         self.assertRegex(told, r"^1,000 of 1,000 rows sent\n\[0\.05")
         self.assertEqual(len(self.points("train/loss", "run-17", "gpt")), 1000)
+
+
+    def test_the_page_for_those_who_come_from_elsewhere(self):
+        self.start()
+        with open(os.path.join(ROOT, "docs", "moving.md"), encoding="utf-8") as file:
+            blocks = re.findall(r"(?ms)^```python$(.*?)^```$", file.read())
+        self.assertEqual(len(blocks), 3)
+        for code in blocks:
+            with self.job(code, cwd=self.directory, stderr=subprocess.PIPE) as job:
+                _, said = job.communicate(timeout=SECONDS_MAX)
+            self.assertEqual((job.returncode, said), (0, ""))
+        for run in ("run-17", "run-18", "runs.exp.3"):
+            self.assertEqual(len(self.points("train/loss", run, "gpt")), 100, run)
+        self.assertEqual(len(self.points("train/loss", "run-19", "gpt")), 52)
 
 
 class FullServer:
@@ -313,8 +407,7 @@ class FullDisk(Case):
 
 class SpoolTest(Case):
     def test_reads_what_is_whole(self):
-        run = __import__("stepdb._spool", fromlist=["SpoolRun"]).SpoolRun(
-            "s", "p", "r", None, None, "00" * 16, 0)
+        run = SpoolRun("s", "p", "r", None, None, "00" * 16, 0)
         directory = os.path.join(self.directory, "one")
         spool = Spool(directory, run)
         frames = [protocol.frame(protocol.ROWS, number, os.urandom(number * 100))

@@ -20,12 +20,13 @@ from ._values import flatten, is_plain, take
 
 FINISHED, FAILED = 1, 2
 _LINGER = 0.02
+_GATHERED_MAX = 1000  # metrics of a row that is put together
 Timestamp = Union[None, float, datetime.datetime]
 
 
 class Report(NamedTuple):
     """What became of what was logged."""
-    rows_logged: int
+    rows_logged: int     # metrics of a step logged one after the other are one
     rows_sent: int       # of these, acknowledged by the server
     rows_refused: int    # by the server
     rows_dropped: int    # here, because the queue was full for longer than `block_seconds`
@@ -52,6 +53,7 @@ class _Row(NamedTuple):
     values: List[float]
     step: Optional[float]
     time_us: int
+    is_now: bool  # the time is that of the call
 
 
 class _Change(NamedTuple):
@@ -106,6 +108,9 @@ class _Writer:
         self._sync_seconds, self._is_offline = sync_seconds, is_offline
         self._number = run.base
         self._packer = RowsPacker(self._append_rows)
+        self._gathered: Optional[_Row] = None  # not packed yet
+        self._gathered_names: "set[str]" = set()
+        self.rows_joined = 0  # to the one before
         self._thread = threading.Thread(target=self._pack, name="stepdb-pack", daemon=True)
         self._thread.start()
         if not is_offline:
@@ -140,8 +145,9 @@ class _Writer:
             if isinstance(item, _Row):
                 if not is_packing:
                     is_packing, flushed = True, now
-                self._packer.add(item.metrics, item.values, item.step, item.time_us, self.attempt)
+                self._gather(item)
             if is_packing and (not isinstance(item, _Row) or now - flushed >= _LINGER):
+                self._pack_gathered()
                 self._packer.flush()
                 is_packing = False
             if now - synced >= self._sync_seconds:
@@ -158,6 +164,27 @@ class _Writer:
                              protocol.finish_run(1, self.attempt, item.state))
                 self.spool.sync()
                 return
+
+    def _gather(self, row: _Row) -> None:
+        """Metrics of a step that are logged one by one within the linger are a row, with the time of
+        the first."""
+        last = self._gathered
+        if last is not None and row.step is not None and row.step == last.step and \
+                row.is_now and last.is_now and len(last.metrics) < _GATHERED_MAX and \
+                self._gathered_names.isdisjoint(row.metrics):
+            self._gathered = last._replace(metrics=last.metrics + row.metrics,
+                                           values=last.values + row.values)
+            self._gathered_names.update(row.metrics)
+            self.rows_joined += 1
+            return
+        self._pack_gathered()
+        self._gathered = row
+        self._gathered_names = set(row.metrics) if row.step is not None else set()
+
+    def _pack_gathered(self) -> None:
+        row, self._gathered = self._gathered, None
+        if row is not None:
+            self._packer.add(row.metrics, row.values, row.step, row.time_us, self.attempt)
 
     def _drain(self) -> None:
         """Nobody waits for what is lost."""
@@ -189,7 +216,8 @@ class Run:
     """Logs to one run of one project.
 
     project, run_id    whose; a run that is there is gone on with. Without `run_id` a new one is made
-    parent, fork_step  the run is a fork of that one ("project/run" or "run") at that step
+    parent, fork_step  the run is a fork of that one ("project/run" or "run") at that step;
+                       `fork_run_id` is the same as `parent`
     resume_step        this process goes on from a checkpoint of that step: its points are those of
                        the next attempt, and of the ones before only steps up to it are read
     attempt            which one; else from TORCHELASTIC_RESTART_COUNT or SLURM_RESTART_COUNT, else
@@ -209,12 +237,13 @@ class Run:
 
     def __init__(self, project: str, run_id: Optional[str] = None, *,
                  parent: Optional[str] = None, fork_step: Optional[float] = None,
-                 resume_step: Optional[float] = None, attempt: Optional[int] = None,
+                 fork_run_id: Optional[str] = None, resume_step: Optional[float] = None, attempt: Optional[int] = None,
                  server: Optional[str] = None, token: Optional[str] = None,
                  ca_file: Optional[str] = None, spool: Optional[str] = None,
                  rank: Optional[int] = None, offline: bool = False, raise_errors: bool = False,
                  queue_values: int = 20_000_000, block_seconds: float = 1.0,
                  sync_seconds: float = 1.0) -> None:
+        parent = parent if parent is not None else fork_run_id
         if (parent is None) != (fork_step is None):
             raise protocol.Error("a fork takes both, parent= and fork_step=",
                                  protocol.INVALID_ARGUMENT)
@@ -263,7 +292,7 @@ class Run:
             if refused:
                 self._refuse_values(refused)
         if values:
-            self._put(_Row(metrics, values, step, _time_us(timestamp)))
+            self._put(_Row(metrics, values, step, _time_us(timestamp), timestamp is None))
 
     def log_rank(self, data: Mapping[str, Any], step: Optional[float] = None,
                  timestamp: Timestamp = None) -> None:
@@ -385,7 +414,7 @@ class Run:
         progress = self._writer.delivery.progress
         is_complete = progress.is_done and progress.failed is None and \
             not self._is_offline and not os.path.exists(self._writer.spool.directory)
-        return Report(self._rows_logged, progress.rows_acknowledged, progress.rows_refused,
+        return Report(self._rows_logged - self._writer.rows_joined, progress.rows_acknowledged, progress.rows_refused,
                       self._rows_dropped, self._values_refused, is_complete,
                       self._writer.spool.directory)
 
@@ -394,6 +423,22 @@ class Run:
 
     def __exit__(self, kind: Any, *_: Any) -> None:
         self.finish(failed=kind is not None)
+
+    # --- the names of Neptune's client ---
+
+    def log_metrics(self, data: Mapping[str, Any], step: Optional[float] = None, *,
+                    timestamp: Timestamp = None) -> None:
+        self.log(data, step, timestamp)
+
+    def wait_for_submission(self, timeout: Optional[float] = None, verbose: bool = True) -> bool:
+        return self.wait_for_processing(timeout, verbose)
+
+    def wait_for_processing(self, timeout: Optional[float] = None, verbose: bool = True) -> bool:
+        """`flush`: here what is taken is durable and visible at once."""
+        return self.flush(threading.TIMEOUT_MAX if timeout is None else timeout)
+
+    def close(self, timeout: Optional[float] = None) -> None:
+        self.finish(seconds=threading.TIMEOUT_MAX if timeout is None else timeout)
 
     # --- beginnings ---
 

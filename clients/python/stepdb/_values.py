@@ -16,13 +16,13 @@ def is_plain(values: List[Any]) -> bool:
     return PLAIN.issuperset(map(type, values))
 
 
-def flatten(data: Mapping[Any, Any], prefix: str = "") -> Dict[str, Any]:
+def flatten(data: Mapping[Any, Any], prefix: str = "", between: str = "/") -> Dict[str, Any]:
     """{"a": {"b": 1}} is {"a/b": 1}."""
     flat: Dict[str, Any] = {}
     for name, value in data.items():
         path = f"{prefix}{name}"
         if isinstance(value, Mapping):
-            flat.update(flatten(value, path + "/"))
+            flat.update(flatten(value, path + between, between))
         else:
             flat[path] = value
     return flat
