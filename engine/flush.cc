@@ -61,8 +61,11 @@ void EngineCore::start_flush_if_needed() {
     // A flush lets log files go, which makes room on a full disk, mostly more than it takes.
     const bool frees_disk = write_path_.full() && write_path_.published_sequence() !=
                                                       manifest_->state().checkpoint_sequence;
+    // One that failed is made up for when it can be, though little may wait: until then the disk
+    // counts as full.
+    const bool makes_up = flush_error_ && environment_.clock.now_us() >= flush_retry_us_;
     if (flush_started_ || closing_ || write_path_.latched() ||
-        !(much_in_memory || much_to_replay || frees_disk)) {
+        !(much_in_memory || much_to_replay || frees_disk || makes_up)) {
         return;
     }
     // After a flush for which the disk had no room, not before there is more to gain or some time

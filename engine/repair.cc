@@ -372,13 +372,36 @@ void StoreRepair::make_run(uint64_t id, uint32_t attempt) {
     run->project = kNamelessProject;
     run->name = fmt::format("run-{}", id);
     run->attempts.emplace_back().number = attempt;
-    find(RepairKind::kMended, "catalog", std::nullopt,
-         fmt::format("nothing tells the name of run {}: it is called {}", id, run->path()));
     state_.published.edit().put_run(std::move(run));
+    nameless_runs_.insert(id);
+}
+
+// A record behind those that had to do without it tells the name.
+void StoreRepair::name_run(uint64_t id, const OpenRunFrame& open) {
+    const std::shared_ptr<const Run> nameless = state_.published.get().find_run(id);
+    if (state_.published.get().find_run(open.project, open.run) != nullptr) {
+        return;  // the name is that of a run before, of whose end nobody knows
+    }
+    auto run = std::make_shared<Run>(*nameless);
+    run->project = open.project;
+    run->name = open.run;
+    state_.published.edit().remove_run(id);
+    state_.published.edit().put_run(std::move(run));
+    nameless_runs_.erase(id);
+}
+
+void StoreRepair::name_what_has_no_name() {
+    name_schemas_and_runs_of_blocks();
+    for (const uint64_t id : nameless_runs_) {
+        if (const std::shared_ptr<const Run> run = state_.published.get().find_run(id)) {
+            find(RepairKind::kMended, "catalog", std::nullopt,
+                 fmt::format("nothing tells the name of run {}: it is called {}", id, run->path()));
+        }
+    }
 }
 
 // What blocks hold of which no names can be read any more is read under made-up ones.
-void StoreRepair::name_what_has_no_name() {
+void StoreRepair::name_schemas_and_runs_of_blocks() {
     for (const RepairSegment& segment : segments_) {
         for (const SegmentBlock& block : segment.meta->blocks()) {
             const BlockInfo& info = block.info;

@@ -335,6 +335,12 @@ Status StoreRepair::replay_change(const LogRecord& record) {
         }
         make_run(header.run, header.attempt);
     }
+    if (type == FrameType::kOpenRun && nameless_runs_.contains(header.run)) {
+        const Result<OpenRunFrame> open = OpenRunFrame::decode(frame_body(record.frame));
+        if (open) {
+            name_run(header.run, *open);
+        }
+    }
     if (!has_catalog_) {
         forget_guessed_attempts(state_.published, header, record.frame);
     }

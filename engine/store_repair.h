@@ -12,6 +12,7 @@
 
 #include "engine/catalog/catalog_file.h"
 #include "engine/manifest/manifest.h"
+#include "engine/model/frame.h"
 #include "engine/repair.h"
 #include "engine/segment/segment_reader.h"
 #include "engine/segment/segment_writer.h"
@@ -78,7 +79,9 @@ class StoreRepair {
     Task<Status> try_catalog(uint64_t file_id);
     void take_checkpoint(CatalogCheckpoint checkpoint);
     void name_what_has_no_name();
+    void name_schemas_and_runs_of_blocks();
     void make_run(uint64_t id, uint32_t attempt);
+    void name_run(uint64_t id, const OpenRunFrame& open);
     void sum_up();
 
     // repair_segments.cc
@@ -165,11 +168,12 @@ class StoreRepair {
     uint64_t manifest_file_ = 0;  // 0: there is none
     bool has_catalog_ = false;    // the one that counts
     uint64_t base_next_run_ = 1;  // of the catalog that was read: what lies below was given out
-    std::set<uint64_t> deleted_runs_;  // by the log
-    bool has_highest_keys_ = false;    // of a catalog; else the blocks tell them
-    uint64_t catalog_sequence_ = 0;    // up to which the catalog that was read goes
-    uint64_t checkpoint_ = 0;          // up to which rows are in segments, if that is known
-    uint64_t last_sequence_ = 0;       // that has been given out
+    std::set<uint64_t> deleted_runs_;   // by the log
+    std::set<uint64_t> nameless_runs_;  // that have made-up names
+    bool has_highest_keys_ = false;     // of a catalog; else the blocks tell them
+    uint64_t catalog_sequence_ = 0;     // up to which the catalog that was read goes
+    uint64_t checkpoint_ = 0;           // up to which rows are in segments, if that is known
+    uint64_t last_sequence_ = 0;        // that has been given out
     uint64_t epoch_ = 0;
     std::vector<RepairSegment> segments_;
     struct LostSegment {

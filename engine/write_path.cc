@@ -15,6 +15,21 @@ namespace {
 constexpr size_t kHandleBytes = 80;
 constexpr size_t kRunBytes = 1024;
 
+// Whether the run is there or not, as the frame wants it.
+Status check_existence(const OpenRunFrame& open, bool exists) {
+    const bool create =
+        (open.mode & (OpenRunFrame::kCreateIfMissing | OpenRunFrame::kMustCreate)) != 0;
+    if (!exists && !create) {
+        return make_error(ErrorCode::kNotFound,
+                          "run {}/{} does not exist; open it with create to make it", open.project,
+                          open.run);
+    }
+    if (exists && (open.mode & OpenRunFrame::kMustCreate) != 0) {
+        return make_error(ErrorCode::kAlreadyExists, "run {}/{} exists", open.project, open.run);
+    }
+    return {};
+}
+
 }  // namespace
 
 WritePath::WritePath(Executor& executor, Clock& clock, StoreState& state,
@@ -245,16 +260,7 @@ Result<WritePath::Accepted> WritePath::accept_open_run(Session& session, Bytes f
     TRY(known == nullptr ? check_room() : check_room_for_deletes());
     TRY(check_id("project", open.project));
     TRY(check_id("run", open.run));
-    const bool create =
-        (open.mode & (OpenRunFrame::kCreateIfMissing | OpenRunFrame::kMustCreate)) != 0;
-    if (known == nullptr && !create) {
-        return make_error(ErrorCode::kNotFound,
-                          "run {}/{} does not exist; open it with create to make it", open.project,
-                          open.run);
-    }
-    if (known != nullptr && (open.mode & OpenRunFrame::kMustCreate) != 0) {
-        return make_error(ErrorCode::kAlreadyExists, "run {}/{} exists", open.project, open.run);
-    }
+    TRY(check_existence(open, known != nullptr));
     const uint64_t run_id = known != nullptr ? known->id : state_.accepted.next_run_id();
     WriterState* writer = state_.writers.find({session.writer, run_id});
     const bool resume = (open.mode & OpenRunFrame::kResume) != 0;

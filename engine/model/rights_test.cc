@@ -56,7 +56,7 @@ TEST(Rights, RefuseNamingHolderRightProjectAndTheCommandThatHelps) {
     EXPECT_EQ(refused.error().message(),
               "token 'ci' has no write right for project gpt; `stepdb token create NAME "
               "--write=gpt` on the server's machine makes a token that has");
-    EXPECT_EQ(check_store_right(&rights, "back up the store").error().code(),
+    EXPECT_EQ(check_store_right(&rights, Right::kAdmin, "back up the store").error().code(),
               ErrorCode::kPermissionDenied);
     EXPECT_EQ(check_right(&rights, Right::kRead, "a\nb").error().message().find('\n'),
               std::string::npos);
@@ -64,7 +64,7 @@ TEST(Rights, RefuseNamingHolderRightProjectAndTheCommandThatHelps) {
 
 TEST(Rights, AreNotAskedOfWhoNeedsNone) {
     EXPECT_TRUE(check_right(nullptr, Right::kAdmin, "gpt").has_value());
-    EXPECT_TRUE(check_store_right(nullptr, "back up the store").has_value());
+    EXPECT_TRUE(check_store_right(nullptr, Right::kAdmin, "back up the store").has_value());
     EXPECT_TRUE(may_read(nullptr, "gpt"));
 }
 
