@@ -30,9 +30,17 @@ RunRanges runs_of(const Blocks& blocks) {
 
 // What a flush writes, as of its checkpoint.
 struct EngineCore::FlushContents {
-    FlushContents() = default;
+    // All of one moment.
+    FlushContents(StoreState& state, uint64_t its_checkpoint, int64_t now_us)
+        : checkpoint(its_checkpoint),
+          sealed(state.rows.seal_all()),
+          catalog(state.published.share()) {
+        state.writers.forget_before(now_us - kWriterKeptUs);
+        checkpoint_body =
+            encode_checkpoint(*catalog, state.writers, state.activities, state.rows.highest_keys());
+    }
 
-    uint64_t checkpoint = 0;
+    uint64_t checkpoint;
     SealedList sealed;
     std::shared_ptr<const Catalog> catalog;
     std::vector<std::byte> checkpoint_body;
@@ -123,14 +131,7 @@ Task<Status> EngineCore::flush_locked() {
     const uint64_t old_catalog = manifest_->state().catalog_file;
     const uint64_t schemas_end = state_.published.get().next_schema_id();
     const uint64_t runs = state_.published.get().runs().size();
-    // All of one moment.
-    FlushContents contents;
-    contents.checkpoint = checkpoint;
-    contents.sealed = state_.rows.seal_all();
-    contents.catalog = state_.published.share();
-    state_.writers.forget_before(environment_.clock.now_us() - kWriterKeptUs);
-    contents.checkpoint_body = encode_checkpoint(*contents.catalog, state_.writers,
-                                                 state_.activities, state_.rows.highest_keys());
+    FlushContents contents(state_, checkpoint, environment_.clock.now_us());
     co_await blocks_made(&contents.sealed);
     ManifestEdit edit;
     std::vector<std::shared_ptr<const SegmentMeta>> segments;

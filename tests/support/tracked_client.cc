@@ -190,6 +190,9 @@ void TrackedClient::delete_run(const std::string& run) {
     writer_.forget_run(run);
 }
 
+// Here, for within the class clang does not yet know what its members begin with.
+TrackedClient::Tried::Tried() = default;
+
 void TrackedClient::begin_try() {
     CHECK(!tried_ && writer_.acknowledged() == writer_.sent(), "a change is under way");
     Tried& tried = tried_.emplace();

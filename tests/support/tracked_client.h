@@ -81,7 +81,7 @@ class TrackedClient {
   private:
     // What was there before.
     struct Tried {
-        Tried() = default;
+        Tried();
         ReferenceModel model;
         size_t views = 0;
         size_t frames = 0;
