@@ -186,6 +186,12 @@ class PythonClient(Case):
             children.append(child)
         for child in children:
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        child = os.fork()
+        if child == 0:  # one that logs nothing has no spool, and nothing to send
+            os._exit(0 if run.finish().is_complete else 1)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        with stepdb.connect(self.server.address) as connection:
+            self.assertEqual(list(connection.query("runs p/r | show sys/state"))[0][1], "running")
         run.log({"parent": 2}, step=2)
         self.assertTrue(run.finish().is_complete)
         self.assertEqual(self.points("parent"), [(1.0, 1.0), (2.0, 2.0)])

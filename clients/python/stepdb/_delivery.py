@@ -144,9 +144,7 @@ class Delivery:
                 self._trouble(f"{self.spool.run.server}: {error}")
             finally:
                 if connection is not None:
-                    connection.shut_down()
-                    self._receiver.join()
-                    connection.close()
+                    self._end(connection)
             with self._news:
                 self._news.wait_for(lambda: self._is_stopped, delay)
             delay = min(2 * delay, RETRY_MAX)
@@ -178,19 +176,31 @@ class Delivery:
         self._receiver = threading.Thread(target=self._receive, args=(connection,),
                                           name="stepdb-receive", daemon=True)
         self._receiver.start()
+        try:
+            self._open_run(connection)
+        except BaseException:
+            self._end(connection)
+            raise
+        return connection
+
+    def _end(self, connection: protocol.Socket) -> None:
+        connection.shut_down()
+        self._receiver.join()
+        connection.close()
+
+    def _open_run(self, connection: protocol.Socket) -> None:
+        run = self.spool.run
         fork = None if run.parent is None else (run.parent, run.fork_step or 0.0)
         connection.send(protocol.open_run(1, self._acked - run.base + 1, run.project, run.run, fork))
         with self._news:
             self._news.wait_for(lambda: self._opened is not None or self._lost is not None or
                                 self._is_stopped)
             if self._opened is None:
-                connection.shut_down()
                 raise self._lost or ConnectionError("given up")
             self._acked = max(self._acked, self._opened.last_number + run.base)
             self.progress.attempt = self._opened.attempt
             self.progress.trouble = None
             self._news.notify_all()
-        return connection
 
     def _send(self, connection: protocol.Socket) -> bool:
         """True when everything has its outcome; False to give up."""
@@ -213,7 +223,7 @@ class Delivery:
                 if self._wait_at_the_end(appended, is_ended):
                     return not self._is_stopped
                 continue
-            batch = []
+            batch, pending = [], []
             for one, whole in frames:
                 at += len(whole)
                 if one.number and one.number <= self._acked:
@@ -223,9 +233,11 @@ class Delivery:
                     batch.append(self._renumbered(one, whole))
                     rows = (struct.unpack_from("<I", one.body, 24)[0]
                             if one.kind == protocol.ROWS else 0)
-                    self._pending.append(_Pending(ordinal, one.number, self._reading_file, rows))
+                    pending.append(_Pending(ordinal, one.number, self._reading_file, rows))
                 else:
                     batch.append(whole)
+            with self._news:
+                self._pending.extend(pending)
             connection.send(b"".join(batch))
 
     def _renumbered(self, one: protocol.Frame, whole: bytes) -> bytes:
@@ -257,6 +269,8 @@ class Delivery:
                     self._news.notify_all()
                 self._let_go()
         except Exception as error:  # whatever it is, the sender has to hear of it
+            if not isinstance(error, (OSError, protocol.Error, _StartOver)):
+                error = ConnectionError(f"what the server sends cannot be read: {error!r}")
             with self._news:
                 self._lost = self._lost or error
                 self._news.notify_all()

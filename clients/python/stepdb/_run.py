@@ -68,7 +68,7 @@ class _Mark(NamedTuple):
 
 
 class _End(NamedTuple):
-    state: int
+    state: Optional[int]  # None: the run goes on, in another process
 
 
 def _now_us() -> int:
@@ -160,8 +160,9 @@ class _Writer:
                 item.number[0] = self._number
                 item.is_reached.set()
             elif isinstance(item, _End):
-                self._append(protocol.FINISH_RUN,
-                             protocol.finish_run(1, self.attempt, item.state))
+                if item.state is not None:
+                    self._append(protocol.FINISH_RUN,
+                                 protocol.finish_run(1, self.attempt, item.state))
                 self.spool.sync()
                 return
 
@@ -267,6 +268,8 @@ class Run:
         self._warned: "set[str]" = set()
         self._rows_logged = self._rows_dropped = self._values_refused = 0
         self._is_finished = False
+        self._is_child = False      # of the process that made it
+        self._needs_writer = False  # which it has none of before it logs
         self._writer = self._new_writer(attempt or 0)
         self._leftovers = [] if offline else self._send_leftovers()
         if resume_step is not None:
@@ -301,7 +304,7 @@ class Run:
         self.log({prefix + name: value for name, value in flatten(data).items()}, step, timestamp)
 
     def _put(self, row: _Row) -> None:
-        writer = self._writer
+        writer = self._own_writer()
         if self._is_finished or writer.failed is not None:
             self._rows_dropped += 1
             if self._is_finished:
@@ -368,14 +371,14 @@ class Run:
                 value = str(value)
             sound.append((kind, name, value))
         if sound and not self._is_finished:
-            self._writer.queue.put(_Change(protocol.SET_ATTRIBUTES,
+            self._own_writer().queue.put(_Change(protocol.SET_ATTRIBUTES,
                                            protocol.set_attributes(1, sound)))
 
     # --- delivery ---
 
     def flush(self, seconds: float = 60.0) -> bool:
         """Waits until everything logged so far has its outcome. False if it has not by then."""
-        mark = self._writer.mark()
+        mark = self._own_writer().mark()
         if not mark.is_reached.wait(seconds) or self._is_offline:
             return False
         delivery = self._writer.delivery
@@ -387,7 +390,10 @@ class Run:
         if not self._is_finished:
             self._is_finished = True
             _runs.discard(self)
-            self._writer.queue.put(_End(FAILED if failed else FINISHED))
+            if self._needs_writer:
+                return self.report()
+            state = FAILED if failed else FINISHED
+            self._writer.queue.put(_End(None if self._is_child else state))
             self._end_delivery(seconds)
             report = self.report()
             if not report.is_complete or report.rows_sent != report.rows_logged or \
@@ -411,6 +417,8 @@ class Run:
                 _close_spool(delivery)
 
     def report(self) -> Report:
+        if self._needs_writer:  # a child that has logged nothing
+            return Report(0, 0, 0, 0, 0, True, "")
         progress = self._writer.delivery.progress
         is_complete = progress.is_done and progress.failed is None and \
             not self._is_offline and not os.path.exists(self._writer.spool.directory)
@@ -480,12 +488,18 @@ class Run:
                                        protocol.restart_run(1, attempt, step)))
 
     def _after_fork(self) -> None:
-        """In a child, which has this object and none of its threads: it logs by itself."""
-        attempt = self._writer.attempt
+        """In a child, which has this object and none of its threads: it logs by itself, if it does,
+        and leaves it to its parent to end the run."""
+        self._is_child = self._needs_writer = True
         self._rows_logged = self._rows_dropped = self._values_refused = 0
         self._leftovers = []
         self._writer.spool._lock.close()  # the parent's file stays locked by the parent
-        self._writer = self._new_writer(attempt)
+
+    def _own_writer(self) -> _Writer:
+        if self._needs_writer:
+            self._needs_writer = False
+            self._writer = self._new_writer(self._writer.attempt)
+        return self._writer
 
 
 def _close_spool(delivery: Delivery) -> None:
