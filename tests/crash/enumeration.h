@@ -30,7 +30,7 @@ struct EnumerationOptions {
     // but one, and as many that chance picks.
     uint64_t combinations_max = 4096;
     uint64_t combinations_in_recovery_max = 256;
-    // Of the operations that may fail, each so-manieth does.
+    // One in so many of the operations that may fail does.
     uint64_t failures_every = 1;
     // Whether verify_store must find nothing wrong with what was recovered.
     bool verifies = true;

@@ -144,12 +144,16 @@ def lz4_of_zeros(count):
             bytes([length % 255]) + b"\x50" + bytes(5))
 
 
-def bombs(port, stop, count):
+def open_hostile(port, run):
     connection = wire.Connection(port, os.urandom(16))
     columns = names(METRICS)
-    schema = wire.schema_hash(wire.STEPPED, columns)
     connection.send(wire.schema("hostile", wire.STEPPED, columns),
-                    wire.open_run(1, "hostile", "bombs"))
+                    wire.open_run(1, "hostile", run))
+    return connection, wire.schema_hash(wire.STEPPED, columns)
+
+
+def bombs(port, stop, count):
+    connection, schema = open_hostile(port, "bombs")
     rows = 40_000
     raw = rows * (8 + 4 * METRICS)
     packed = lz4_of_zeros(raw)
@@ -171,11 +175,7 @@ def bombs(port, stop, count):
 
 def greedy(port, stop, count):
     """A million values a frame, in a few kilobytes, as fast as they are taken."""
-    connection = wire.Connection(port, os.urandom(16))
-    columns = names(METRICS)
-    schema = wire.schema_hash(wire.STEPPED, columns)
-    connection.send(wire.schema("hostile", wire.STEPPED, columns),
-                    wire.open_run(1, "hostile", "greedy"))
+    connection, schema = open_hostile(port, "greedy")
     rows = 50_000
     raw = rows * (8 + 4 * METRICS)
     body = struct.pack("<II16sIBBBBII", 1, 0, schema, rows, 1, wire.F32, 1, 0, raw, 0) + lz4_of_zeros(raw)

@@ -372,7 +372,7 @@ class Run:
             sound.append((kind, name, value))
         if sound and not self._is_finished:
             self._own_writer().queue.put(_Change(protocol.SET_ATTRIBUTES,
-                                           protocol.set_attributes(1, sound)))
+                                                 protocol.set_attributes(1, sound)))
 
     # --- delivery ---
 
