@@ -2,7 +2,7 @@
 times a second, alone and then beside each kind of attack.
 
   hostile_test.py                     each attack for a short while (as a test)
-  hostile_test.py --seconds 10        the figures of RESULTS.md
+  hostile_test.py --seconds 4         the figures of RESULTS.md
   hostile_test.py ATTACK...           these alone
 
 Attacks:
