@@ -332,10 +332,13 @@ class PythonClient(Case):
 
 
 class FullServer:
-    """Speaks just enough of the protocol to refuse rows for want of room, once."""
+    """Speaks just enough of the protocol to refuse rows of the first writer for want of room. With
+    `loses_refusal` the connection is lost before the first refusal can be told."""
 
-    def __init__(self, refuse_number):
+    def __init__(self, refuse_number, loses_refusal=False):
         self.refuse_number = refuse_number
+        self.loses_refusal = loses_refusal
+        self.last = {}  # number of each writer
         self.rows = []  # writer, number and steps of those taken
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
@@ -367,7 +370,7 @@ class FullServer:
         raise EOFError
 
     def talk(self, client):
-        ordinal, refused = 0, self.refuse_number
+        ordinal = 0
         while True:
             kind, number, body = self.read(client)
             if kind == protocol.HELLO:
@@ -377,15 +380,20 @@ class FullServer:
                 continue
             ordinal += 1
             if kind == protocol.OPEN_RUN:
-                client.sendall(protocol.frame(protocol.RUN_OPENED, ordinal,
-                                              struct.pack("<IIQQB7x", 1, 0, 1, 0, 1)))
-            if kind == protocol.ROWS and refused is not None and number >= refused:
-                self.refuse_number = None
+                client.sendall(protocol.frame(protocol.RUN_OPENED, ordinal, struct.pack(
+                    "<IIQQB7x", 1, 0, 1, self.last.get(writer, 0), 1)))
+            is_known = 0 < number <= self.last.get(writer, 0)
+            if number and not is_known:
+                self.last[writer] = number
+            if kind == protocol.ROWS and number >= self.refuse_number and len(self.last) == 1:
+                if self.loses_refusal:
+                    self.loses_refusal = False
+                    return
                 client.sendall(protocol.frame(protocol.ERROR, ordinal, struct.pack(
                     "<BBxxII", 1, protocol.RESOURCE_EXHAUSTED, 2 ** 32 - 1, 2 ** 32 - 1) +
                     protocol.text("the disk is full")))
                 continue
-            if kind == protocol.ROWS:
+            if kind == protocol.ROWS and not is_known:
                 count = struct.unpack_from("<I", body, 24)[0]
                 self.rows.append((writer, number, struct.unpack_from(f"<{count}d", body, 32)))
             client.sendall(protocol.frame(protocol.ACK, ordinal, struct.pack("<B7xQ", 1, 0)))
@@ -393,7 +401,12 @@ class FullServer:
 
 class FullDisk(Case):
     def test_what_was_refused_for_want_of_room_goes_out_again_in_order(self):
-        server = FullServer(refuse_number=3)
+        self.check(FullServer(refuse_number=3))
+
+    def test_a_refusal_lost_with_the_connection_is_asked_for_again(self):
+        self.check(FullServer(refuse_number=3, loses_refusal=True))
+
+    def check(self, server):
         run = stepdb.Run("p", "r", server=server.address,
                          spool=os.path.join(self.directory, "spool"))
         for step in range(6):  # a frame each

@@ -197,7 +197,8 @@ class Delivery:
                                 self._is_stopped)
             if self._opened is None:
                 raise self._lost or ConnectionError("given up")
-            self._acked = max(self._acked, self._opened.last_number + run.base)
+            # Not `last_number`: frames up to there may have been refused, and those are told again
+            # when they are sent again.
             self.progress.attempt = self._opened.attempt
             self.progress.trouble = None
             self._news.notify_all()
@@ -238,7 +239,17 @@ class Delivery:
                     batch.append(whole)
             with self._news:
                 self._pending.extend(pending)
-            connection.send(b"".join(batch))
+            self._send_whole(connection, b"".join(batch))
+
+    def _send_whole(self, connection: protocol.Socket, data: bytes) -> None:
+        try:
+            connection.send(data)
+        except OSError:
+            # What was received before says why: rows refused, perhaps, not just a lost connection.
+            connection.shut_down()
+            self._receiver.join()
+            self._check_lost()
+            raise
 
     def _renumbered(self, one: protocol.Frame, whole: bytes) -> bytes:
         base = self.spool.run.base
