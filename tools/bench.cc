@@ -227,12 +227,19 @@ Subcommand add_mixed_bench(CLI::App& bench) {
         ->type_name("N")
         ->check(CLI::Range(1U, 1024U))
         ->capture_default_str();
+    made.app
+        ->add_option("--chart-rate", made.choice->bench.chart_rate,
+                     "Charts a second over all of these, each a page that refreshes its 20 charts "
+                     "in turn; default: of any series, each as soon as the last is answered")
+        ->type_name("CHARTS")
+        ->check(CLI::PositiveNumber);
     add_load_options(*made.app, *made.choice);
     add_writer_options(*made.app, *made.choice);
     add_common_options(*made.app, *made.choice, false);
     add_server_options(*made.app, made.choice->bench);
-    add_examples(*made.app, {"stepdb bench mixed --rate 10000000 --seconds 2",
-                             "stepdb bench mixed --charts 4 --seconds 2 --format json"});
+    add_examples(*made.app,
+                 {"stepdb bench mixed --rate 10000000 --seconds 2",
+                  "stepdb bench mixed --charts 4 --chart-rate 100 --seconds 2 --format json"});
     return made;
 }
 

@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <iterator>
 #include <random>
 
@@ -16,6 +18,9 @@
 namespace stepdb {
 
 namespace {
+
+// What a page shows at a time, and a connection refreshes in turn.
+constexpr size_t kPageCharts = 20;
 
 double seconds_of(const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
@@ -76,6 +81,7 @@ class IngestBench {
         if (with_charts) {
             report_.charts = answers_of("live_chart", askers, report_.seconds);
             report_.chart_connections = options_.charts;
+            report_.chart_rate = options_.chart_rate;
             report_.freshness = probe_->latencies();
         }
         return {};
@@ -93,17 +99,35 @@ class IngestBench {
         return {};
     }
 
-    // A connection each, asking of series at random.
+    // A connection each: asking of series at random, or refreshing a page of some of them.
     Result<std::vector<std::unique_ptr<ChartAsker>>> open_askers(uint64_t seed) {
         std::vector<std::unique_ptr<ChartAsker>> askers;
         for (uint32_t at = 0; at < options_.charts; ++at) {
             TRY_ASSIGN(auto client, target_->connect_reader());
-            askers.push_back(std::make_unique<ChartAsker>(
-                std::move(client), [this, random = std::mt19937_64(seed + at)]() mutable {
-                    return live_chart(random);
-                }));
+            askers.push_back(std::make_unique<ChartAsker>(std::move(client), questions(seed + at),
+                                                          chart_interval()));
         }
         return askers;
+    }
+
+    std::function<std::string()> questions(uint64_t seed) const {
+        std::mt19937_64 random(seed);
+        if (options_.chart_rate <= 0) {
+            return [this, random]() mutable { return live_chart(random); };
+        }
+        std::vector<std::string> page;
+        for (size_t at = 0; at < kPageCharts; ++at) {
+            page.push_back(live_chart(random));
+        }
+        return
+            [page = std::move(page), at = size_t{0}]() mutable { return page[at++ % page.size()]; };
+    }
+
+    std::chrono::nanoseconds chart_interval() const {
+        if (options_.chart_rate <= 0) {
+            return std::chrono::nanoseconds::zero();
+        }
+        return std::chrono::nanoseconds(std::llround(1e9 * options_.charts / options_.chart_rate));
     }
 
     static void add_works(const std::vector<std::unique_ptr<ChartAsker>>& askers,

@@ -35,6 +35,7 @@ struct BenchOptions {
     bool is_of_one_series() const { return points || !series.empty(); }
     // mixed
     uint32_t charts = 1;
+    double chart_rate = 0;  // charts a second over all of these; 0: as fast as they are answered
 };
 
 // Loads the server and prints what it measured on the standard output. An error if anything failed

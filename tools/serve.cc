@@ -239,6 +239,7 @@ class QueryThreads {
         QueryThreads threads;
         for (size_t at = 0; at < count; ++at) {
             TRY_ASSIGN(auto io, IoEnvironment::create());
+            io->name_thread("stepdb-query");
             threads.io_.push_back(std::move(io));
         }
         return threads;
@@ -367,7 +368,10 @@ Status serve(const ServeOptions& options) {
             server->call_after(after, std::move(call));
         };
         EngineQueryService queries(store->engine(), environment, std::move(limits));
-        std::thread net([&] { server->run(store->engine(), engine_loop, queries); });
+        std::thread net([&] {
+            static_cast<void>(::pthread_setname_np(::pthread_self(), "stepdb-net"));
+            server->run(store->engine(), engine_loop, queries);
+        });
         print_listening(*server, tell);
         wait_for_stop_signal(tell);
         server->stop();

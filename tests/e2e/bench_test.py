@@ -231,7 +231,8 @@ class Bench(Case):
     def test_mixed(self):
         figures = self.bench("mixed", "--metrics", "20", "--rate", "200000", "--charts", "2")
         self.assertEqual(set(figures), COMMON | INGEST | answer_keys("live_chart")
-                         | answer_keys("quiet_chart") | {"chart_connections", "watched_rows"}
+                         | answer_keys("quiet_chart")
+                         | {"chart_connections", "chart_rate_asked", "watched_rows"}
                          | {f"freshness_{what}_us" for what in ("p50", "p90", "p99", "p999", "max")})
         self.check_ingest(figures)
         for name in ("live_chart", "quiet_chart"):
@@ -239,6 +240,17 @@ class Bench(Case):
             self.check_latencies(figures, name)
         self.assertGreater(figures["watched_rows"], 0)
         self.check_latencies(figures, "freshness")
+        self.assertIsNone(figures["chart_rate_asked"])
+
+    def test_mixed_with_charts_at_a_rate(self):
+        figures = self.bench("mixed", "--metrics", "20", "--rate", "200000", "--charts", "2",
+                             "--chart-rate", "40")
+        self.assertEqual(figures["chart_rate_asked"], 40)
+        for name in ("live_chart", "quiet_chart"):
+            # As many as were due, and those that came late from the warm-up; thousands otherwise.
+            self.assertLessEqual(figures[f"{name}_answers_per_second"], 60)
+            self.assertGreater(figures[f"{name}_answers"], 0)
+            self.check_latencies(figures, name)
 
     def test_the_table_has_a_paragraph_a_workload_and_a_line_each_at_the_end(self):
         def table(names):
@@ -259,7 +271,7 @@ class Bench(Case):
     def test_every_key_is_documented(self):
         with open(os.path.join(ROOT, "docs", "benchmarks.md"), encoding="utf-8") as file:
             documented = set(re.findall(r"`(\w+)`", file.read()))
-        keys = COMMON | INGEST | QUERY | SUITE | set(NAMES) | {"chart_connections"} | {
+        keys = COMMON | INGEST | QUERY | SUITE | set(NAMES) | {"chart_connections", "chart_rate_asked"} | {
             key[2:] for key in answer_keys("x")} | {"whole_range", "sub_range", "raw_1000",
                                                     "live_chart", "quiet_chart"}
         self.assertEqual(keys - documented, set())

@@ -1,5 +1,7 @@
 #include "tools/bench/chart_asker.h"
 
+#include <thread>
+
 namespace stepdb {
 
 Status ChartAsker::run(const MeasuredWindow& window) {
@@ -10,9 +12,16 @@ Status ChartAsker::run(const MeasuredWindow& window) {
         return true;
     };
     SteadyTime now = std::chrono::steady_clock::now();
+    SteadyTime due = now;
     while (now < window.end && !is_interrupted()) {
         std::string text = question_();
-        const SteadyTime since = std::chrono::steady_clock::now();
+        SteadyTime since = due;
+        if (interval_.count() == 0) {
+            since = std::chrono::steady_clock::now();
+        } else {
+            std::this_thread::sleep_until(due);
+            due += interval_;
+        }
         rows = 0;
         const Result<QueryEnd> end = client_->query(text, handler);
         if (!end) {

@@ -1,6 +1,8 @@
-// One connection that asks one question after the other, each as soon as the last is answered.
+// One connection that asks one question after the other: each as soon as the last is answered, or
+// at fixed times, as a page does that refreshes.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,12 +31,15 @@ struct AskerReport {
 
 class ChartAsker {
   public:
-    // `question` makes the text of the next one.
-    ChartAsker(std::unique_ptr<Client> client, std::function<std::string()> question)
-        : client_(std::move(client)), question_(std::move(question)) {}
+    // `question` makes the text of the next one; `interval` is between the times at which they are
+    // due, zero for each as soon as the last is answered.
+    ChartAsker(std::unique_ptr<Client> client, std::function<std::string()> question,
+               std::chrono::nanoseconds interval = std::chrono::nanoseconds::zero())
+        : client_(std::move(client)), question_(std::move(question)), interval_(interval) {}
 
     // Asks until the window ends; what is answered before it begins warms up. A latency is from
-    // the sending of the text until the answer's last block has been read and decoded.
+    // the sending of the text, or from when that was due if answers come too late for it, until the
+    // answer's last block has been read and decoded.
     Status run(const MeasuredWindow& window);
 
     const AskerReport& report() const { return report_; }
@@ -42,6 +47,7 @@ class ChartAsker {
   private:
     std::unique_ptr<Client> client_;
     std::function<std::string()> question_;
+    std::chrono::nanoseconds interval_;
     AskerReport report_;
 };
 

@@ -217,6 +217,9 @@ Figures ingest_figures(const IngestReport& report) {
     add_end(report, figures);
     if (report.charts) {
         figures.add_count("chart_connections", report.chart_connections);
+        figures.add_number("chart_rate_asked",
+                           report.chart_rate > 0 ? std::optional(report.chart_rate) : std::nullopt,
+                           "charts/s");
         add_answers(*report.charts, figures);
         add_answers(*report.quiet_charts, figures);
         figures.add_count("watched_rows", report.freshness.count());

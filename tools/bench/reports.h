@@ -62,7 +62,8 @@ struct IngestReport {
     std::optional<AnswerReport> charts;
     std::optional<AnswerReport> quiet_charts;  // asked after the load
     uint32_t chart_connections = 0;
-    Latencies freshness;  // from acknowledgements to updates of a watch
+    double chart_rate = 0;  // 0: as fast as they are answered
+    Latencies freshness;    // from acknowledgements to updates of a watch
 
     double points() const { return points_of(load.rows); }
     double points_in_window() const { return points_of(load.rows_in_window); }
