@@ -520,6 +520,7 @@ void TestWriter::on_durable(uint64_t ordinal, uint64_t late_rows) {
 void TestWriter::on_refused(uint64_t ordinal, Refusal refusal) {
     // Unavailable says that the frame may come again.
     const auto at = ordinals_.find(ordinal);
+    changes_refused_ += at != ordinals_.end() ? 1U : 0U;
     if (at != ordinals_.end() && refusal.error.code() != ErrorCode::kUnavailable &&
         refusal.error.code() != ErrorCode::kResourceExhausted) {
         acknowledged_ = std::max(acknowledged_, at->second + 1);

@@ -252,6 +252,8 @@ class TestWriter final : public OutcomeSink {
     size_t sent() const { return frames_.size(); }
     uint64_t late_rows() const { return late_rows_; }
     const std::vector<std::pair<uint64_t, Refusal>>& refusals() const { return refusals_; }
+    // Of these, those of changes: not of runs to be opened and schemas to be announced.
+    size_t changes_refused() const { return changes_refused_; }
     const std::vector<RunOpened>& opened() const { return opened_; }
     uint64_t durable_ordinal() const { return durable_ordinal_; }
 
@@ -293,6 +295,7 @@ class TestWriter final : public OutcomeSink {
     uint64_t durable_ordinal_ = 0;
     uint64_t late_rows_ = 0;
     std::vector<std::pair<uint64_t, Refusal>> refusals_;
+    size_t changes_refused_ = 0;
     std::vector<RunOpened> opened_;
 };
 

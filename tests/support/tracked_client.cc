@@ -199,11 +199,11 @@ void TrackedClient::begin_try() {
     tried.model = model_;
     tried.views = views_.size();
     tried.frames = writer_.sent();
-    tried.refusals = writer_.refusals().size();
+    tried.changes_refused = writer_.changes_refused();
 }
 
 TrackedClient::Try TrackedClient::end_try() {
-    if (writer_.refusals().size() == tried_->refusals) {
+    if (writer_.changes_refused() == tried_->changes_refused) {
         if (writer_.acknowledged() != writer_.sent()) {
             return Try::kWaits;
         }

@@ -85,7 +85,7 @@ class TrackedClient {
         ReferenceModel model;
         size_t views = 0;
         size_t frames = 0;
-        size_t refusals = 0;
+        size_t changes_refused = 0;
         std::string deleted;  // a run
     };
 
