@@ -38,6 +38,7 @@ std::unique_ptr<Answer> make_summary_answer(ExecutionContext& context, const Sum
 Task<Result<std::unique_ptr<Answer>>> make_combined_answer(ExecutionContext& context,
                                                            const SeriesStages& stages);
 std::unique_ptr<Answer> make_attributes_answer(ExecutionContext& context);
+std::unique_ptr<Answer> make_notes_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_stats_answer(ExecutionContext& context);
 std::unique_ptr<Answer> make_projects_answer(ExecutionContext& context);
 // Tables of the bound runs and of the selected series. Their columns are known once the task has

@@ -114,8 +114,9 @@ struct RunsQuery {
     TableStages table;
 };
 
-// `attributes PATTERN, ... where condition`
+// `attributes PATTERN, ... where condition`, and `notes` likewise
 struct AttributesQuery {
+    bool notes_alone = false;  // as rows of their own kind
     std::vector<RunPattern> runs;
     std::optional<Expression> where;
 };

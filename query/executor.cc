@@ -150,7 +150,10 @@ Task<Result<std::unique_ptr<Answer>>> QueryExecution::make_answer() {
     if (const auto* runs = std::get_if<RunsQuery>(&what)) {
         co_return co_await make_runs_answer(context_, runs->table);
     }
-    if (std::holds_alternative<AttributesQuery>(what)) {
+    if (const auto* attributes = std::get_if<AttributesQuery>(&what)) {
+        if (attributes->notes_alone) {
+            co_return make_notes_answer(context_);
+        }
         co_return make_attributes_answer(context_);
     }
     if (std::holds_alternative<StatsQuery>(what)) {

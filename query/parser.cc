@@ -114,9 +114,11 @@ std::string Parser::misspelled_keyword() const {
 Error Parser::unexpected_end(const Query& query) const {
     const bool is_alone = std::holds_alternative<ProjectsQuery>(query.what) ||
                           std::holds_alternative<StatsQuery>(query.what);
-    const bool is_about_runs = std::holds_alternative<AttributesQuery>(query.what);
+    const auto* const attributes = std::get_if<AttributesQuery>(&query.what);
+    const bool is_about_runs = attributes != nullptr;
     if (peek().kind == TokenKind::kPipe && (is_alone || is_about_runs)) {
-        const std::string_view kind = is_about_runs ? "attributes"
+        const std::string_view kind = is_about_runs && attributes->notes_alone ? "notes"
+                                      : is_about_runs                          ? "attributes"
                                       : std::holds_alternative<ProjectsQuery>(query.what)
                                           ? "projects"
                                           : "stats";
@@ -145,9 +147,12 @@ Result<Query> Parser::parse_query() {
     if (at_keyword("runs")) {
         take();
         TRY_ASSIGN(query.what, parse_runs_query());
-    } else if (at_keyword("attributes")) {
+    } else if (at_keyword("attributes") || at_keyword("notes")) {
+        const bool notes_alone = at_keyword("notes");
         take();
-        TRY_ASSIGN(query.what, parse_attributes_query());
+        TRY_ASSIGN(AttributesQuery attributes, parse_attributes_query());
+        attributes.notes_alone = notes_alone;
+        query.what = std::move(attributes);
     } else if (at_keyword("projects")) {
         take();
         query.what = ProjectsQuery();

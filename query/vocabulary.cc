@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 19> kSummaryFieldNames = {
 }  // namespace
 
 const std::vector<std::string>& query_keywords() {
-    static const std::vector<std::string> names = {"attributes", "explain", "metrics",
+    static const std::vector<std::string> names = {"attributes", "explain", "metrics", "notes",
                                                    "projects",   "runs",    "stats"};
     return names;
 }

@@ -92,7 +92,7 @@ bool is_one_of(std::string_view word, std::span<const std::string_view> names) {
 constexpr std::array<std::string_view, 2> kOfRuns = {"own", "parent"};
 
 bool is_about_runs(std::string_view keyword) {
-    return keyword == "runs" || keyword == "attributes";
+    return keyword == "runs" || keyword == "attributes" || keyword == "notes";
 }
 
 // Of a word in an expression: behind a comparison stands a value, of which only states are known.

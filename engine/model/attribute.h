@@ -60,6 +60,11 @@ inline constexpr std::string_view kTagsAttribute = "sys/tags";
 // Spares a run from retention; not inherited by forks.
 inline constexpr std::string_view kKeepTag = "keep";
 
+// Notes at a step or a time are attributes `note/step/STEP` and `note/time/MICROSECONDS`, sets of
+// strings (or a string): what happened there, in words, one for each note.
+inline constexpr std::string_view kNoteAtStepPrefix = "note/step/";
+inline constexpr std::string_view kNoteAtTimePrefix = "note/time/";
+
 // The set under that name; empty if there is none.
 const StringSet& tags_of(const Attributes& attributes);
 

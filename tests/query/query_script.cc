@@ -112,6 +112,25 @@ std::vector<AttributeChange> parse_tags(const std::vector<std::string>& words) {
     return changes;
 }
 
+// note RUN step=STEP TEXT, or time=TIME
+Result<std::vector<AttributeChange>> parse_note(const std::vector<std::string>& words) {
+    std::vector<AttributeChange> changes(1);
+    changes[0].kind = AttributeChange::Kind::kAddToSet;
+    const std::string at = words[2].substr(words[2].find('=') + 1);
+    if (words[2].starts_with("time=")) {
+        TRY_ASSIGN(const int64_t time_us, parse_moment(at));
+        changes[0].name = fmt::format("{}{}", kNoteAtTimePrefix, time_us);
+    } else {
+        changes[0].name = std::string(kNoteAtStepPrefix) + at;
+    }
+    std::string text = words[3];
+    for (size_t word = 4; word < words.size(); ++word) {
+        text += " " + words[word];
+    }
+    changes[0].value.emplace<StringSet>(StringSet{text});
+    return changes;
+}
+
 std::string join_lines(const std::vector<std::string>& lines) {
     std::string text;
     for (const std::string& line : lines) {
@@ -192,6 +211,11 @@ Status ScriptRunner::execute(const std::string& statement) {
             return store_.set_attributes(name.project, name.run, parse_tags(words));
         }
         TRY_ASSIGN(const std::vector<AttributeChange> changes, parse_set(statement, words));
+        return store_.set_attributes(name.project, name.run, changes);
+    }
+    if (words.size() > 3 && words[0] == "note") {
+        const RunName name = split_run(words[1]);
+        TRY_ASSIGN(const std::vector<AttributeChange> changes, parse_note(words));
         return store_.set_attributes(name.project, name.run, changes);
     }
     if (words.size() > 2 && words[0] == "row") {

@@ -9,6 +9,7 @@
 //   times,
 //                                                  else texts
 //   tag gpt/run-1 sweep good                       tags
+//   note gpt/run-1 step=3 lr halved                a note, or at time=2026-03-01
 //   finish gpt/run-1      fail gpt/run-1
 //   flush                 reopen
 //   now 2026-03-01T12:00:00Z                       what `now` means in later queries
