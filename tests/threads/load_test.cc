@@ -1,11 +1,12 @@
 // The whole server in this process with everything it has threads for at once: several writers of
-// the C++ library, charts and lists on several query threads, flushes and merges, backups, restarts
-// and deletes, with bounds so small that rows have to wait for room, the log for its turns, and
-// what queries keep for each other for a place. For the thread sanitizer above all; what is there
-// afterwards is compared with what was logged.
+// the C++ library, charts and lists on several query threads and watches of them, flushes and
+// merges, backups, restarts and deletes, with bounds so small that rows have to wait for room, the
+// log for its turns, and what queries keep for each other for a place. For the thread sanitizer
+// above all; what is there afterwards is compared with what was logged.
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <future>
 #include <thread>
@@ -83,9 +84,11 @@ class Load : public ::testing::Test {
         ServerOptions server;
         server.port = 0;
         server_ = Server::listen(std::move(server)).value();
-        queries_ = std::make_unique<EngineQueryService>(
-            *engine_, QueryEnvironment(loop, query_sides(), server_->executor(), io_->clock()),
-            query_limits());
+        QueryEnvironment asking(loop, query_sides(), server_->executor(), io_->clock());
+        asking.call_after = [this](std::chrono::microseconds after, std::function<void()> call) {
+            server_->call_after(after, std::move(call));
+        };
+        queries_ = std::make_unique<EngineQueryService>(*engine_, asking, query_limits());
         net_ = std::thread([this, &loop] { server_->run(*engine_, loop, *queries_); });
     }
     std::vector<QuerySide> query_sides() const {
@@ -208,6 +211,28 @@ class Load : public ::testing::Test {
         }
     }
 
+    // Updates come in the order of what they tell.
+    void watch(std::string_view query) const {
+        const auto client = connect();
+        uint64_t sequence = 0;
+        uint64_t updates = 0;
+        UpdateHandler handler;
+        handler.on_update = [&](const std::vector<ResultColumn>&, const std::vector<ResultBlock>&,
+                                const ResultUpdate& update) -> Status {
+            EXPECT_GE(update.sequence, sequence) << query;
+            sequence = update.sequence;
+            ++updates;
+            return {};
+        };
+        handler.should_stop = [this] { return writers_are_done_.load(); };
+        while (!writers_are_done_.load()) {
+            const Status ended = client->watch(query, handler);
+            EXPECT_TRUE(ended.has_value() || ended.error().code() == ErrorCode::kNotFound)
+                << query << ": " << ended.error().to_string();
+        }
+        EXPECT_GT(updates, 1U) << query;
+    }
+
     // By the owner of the store, beside what it does by itself.
     void flush_and_merge() const {
         while (!writers_are_done_.load()) {
@@ -291,10 +316,12 @@ TEST_F(Load, EverythingAtOnceLeavesWhatWasLogged) {
     }
     writers.emplace_back([this] { make_and_delete(); });
     std::vector<std::thread> others;
-    others.reserve(kReaders + 2);
+    others.reserve(kReaders + 4);
     for (int reader = 0; reader < kReaders; ++reader) {
         others.emplace_back([this] { read(); });
     }
+    others.emplace_back([this] { watch("layer/5 @ load/r* | last 2"); });
+    others.emplace_back([this] { watch("runs load/*"); });
     others.emplace_back([this] { flush_and_merge(); });
     others.emplace_back([this] { back_up(); });
     for (std::thread& writer : writers) {
