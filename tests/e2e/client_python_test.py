@@ -119,7 +119,7 @@ class PythonClient(Case):
                 "for step in range(10 ** 9):\n"
                 "    run.log({'loss': step / 3}, step=step)\n"
                 "    if step % 500 == 0:\n"
-                "        run._writer.mark().is_reached.wait()\n"
+                "        run.persist()\n"
                 "        print(step, flush=True)\n")
         with self.job(code) as job:
             for line in job.stdout:
@@ -138,6 +138,40 @@ class PythonClient(Case):
         self.assert_bits(self.points("loss"), [(float(s), s / 3) for s in range(15_001)] +
                          [(float(s), -float(s)) for s in range(15_001, 15_100)])
 
+    def test_the_job_is_killed_at_any_moment(self):
+        """Of each of these jobs there is what it had persisted, once, and nothing out of order; also
+        if those who send what it left are killed in turn."""
+        self.start()
+        code = ("import stepdb, sys\n"
+                "run = stepdb.Run('p', sys.argv[1])\n"
+                "for step in range(10 ** 9):\n"
+                "    run.log({f'm/{step % 3}': step / 3}, step=step)\n"
+                "    if step % 40 == 0 and run.persist():\n"
+                "        print(step, flush=True)\n")
+        seed = random.randrange(1 << 32)
+        print(f"seed {seed}", file=sys.stderr)
+        chance = random.Random(seed)
+        told = {}
+        for run in ("a", "b", "c", "d", "e", "f"):
+            with self.job(code, run, stderr=subprocess.DEVNULL) as job:
+                lines = [job.stdout.readline()]  # it runs
+                threading.Timer(chance.random() / 4, job.kill).start()  # the moment is the point
+                lines += job.stdout.readlines()
+            told[run] = int([line for line in lines if line.endswith("\n")][-1])
+        for _ in range(4):
+            sync = self.job("import stepdb, os\n"
+                            "print(flush=True)\n"
+                            "stepdb.sync(os.environ['STEPDB_SPOOL'])\n", stderr=subprocess.DEVNULL)
+            with sync:
+                sync.stdout.readline()
+                threading.Timer(chance.random() / 20, sync.kill).start()
+        self.assertTrue(all(is_complete for _, is_complete, _ in stepdb.sync(self.spool)))
+        for run, last in told.items():
+            stored = sorted(point for metric in range(3)
+                            for point in self.points(f"m/{metric}", run))
+            self.assertGreater(len(stored), last)
+            self.assert_bits(stored, [(float(step), step / 3) for step in range(len(stored))])
+
     def test_the_job_dies_while_nobody_listens_and_its_spool_is_sent_later(self):
         self.start()
         port = self.server.port
@@ -146,7 +180,7 @@ class PythonClient(Case):
                 "run = stepdb.Run('p', 'r')\n"
                 "for step in range(5000):\n"
                 "    run.log({'loss': step}, step=step)\n"
-                "run._writer.mark().is_reached.wait()\n"
+                "run.persist()\n"
                 "os.kill(os.getpid(), signal.SIGKILL)\n")
         with self.job(code, stderr=subprocess.DEVNULL) as job:
             self.assertEqual(job.wait(SECONDS_MAX), -signal.SIGKILL)

@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -36,6 +37,17 @@ def shared_data():
                  os.path.join(os.path.dirname(ROOT), "shared", "data")):
         if path and os.path.isfile(os.path.join(path, "series.csv")):
             return path
+    return None
+
+
+def interpreter_with(*modules):
+    """A Python that has these modules: this one, or that of the system, for Debian's packages are
+    seen by no other. None if there is none."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        if os.path.exists(python) and subprocess.run(
+                [python, "-c", "import " + ", ".join(modules)], stdin=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return python
     return None
 
 

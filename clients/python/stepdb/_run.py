@@ -238,7 +238,8 @@ class Run:
 
     def __init__(self, project: str, run_id: Optional[str] = None, *,
                  parent: Optional[str] = None, fork_step: Optional[float] = None,
-                 fork_run_id: Optional[str] = None, resume_step: Optional[float] = None, attempt: Optional[int] = None,
+                 fork_run_id: Optional[str] = None, resume_step: Optional[float] = None,
+                 attempt: Optional[int] = None,
                  server: Optional[str] = None, token: Optional[str] = None,
                  ca_file: Optional[str] = None, spool: Optional[str] = None,
                  rank: Optional[int] = None, offline: bool = False, raise_errors: bool = False,
@@ -378,11 +379,22 @@ class Run:
 
     def flush(self, seconds: float = 60.0) -> bool:
         """Waits until everything logged so far has its outcome. False if it has not by then."""
+        if self._is_finished:
+            return self.report().is_complete
         mark = self._own_writer().mark()
         if not mark.is_reached.wait(seconds) or self._is_offline:
             return False
         delivery = self._writer.delivery
         return delivery.wait(lambda: delivery.acked >= mark.number[0], seconds)
+
+    def persist(self, seconds: float = 10.0) -> bool:
+        """Waits until everything logged so far is in the spool, on stable storage; not for the
+        server. Call it before a checkpoint is saved: then whatever becomes of job and machine, the
+        rows up to the checkpoint will be there. False if they could not be kept by then."""
+        if self._is_finished:
+            return self._writer.failed is None
+        writer = self._own_writer()
+        return writer.mark().is_reached.wait(seconds) and writer.failed is None
 
     def finish(self, failed: bool = False, seconds: float = 60.0) -> Report:
         """Ends the run and waits for what is under way, `seconds` at most; what is not sent then
@@ -422,8 +434,8 @@ class Run:
         progress = self._writer.delivery.progress
         is_complete = progress.is_done and progress.failed is None and \
             not self._is_offline and not os.path.exists(self._writer.spool.directory)
-        return Report(self._rows_logged - self._writer.rows_joined, progress.rows_acknowledged, progress.rows_refused,
-                      self._rows_dropped, self._values_refused, is_complete,
+        return Report(self._rows_logged - self._writer.rows_joined, progress.rows_acknowledged,
+                      progress.rows_refused, self._rows_dropped, self._values_refused, is_complete,
                       self._writer.spool.directory)
 
     def __enter__(self) -> "Run":
