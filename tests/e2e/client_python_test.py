@@ -69,6 +69,86 @@ class PythonClient(Case):
         self.assertEqual((report.rows_sent, report.is_complete), (3000, True))
         self.assertEqual(find_spools(self.spool), [])
 
+    def test_rows_of_many_sets_of_metrics_are_sparse(self):
+        """Random subsets in random order; few schemas and few frames, every value bit for bit."""
+        self.start()
+        seed = random.randrange(1 << 32)
+        print(f"seed {seed}", file=sys.stderr)
+        chance = random.Random(seed)
+        names = [f"m/{metric}" for metric in range(59)]
+        want = {name: [] for name in names}
+        run = self.new_run(offline=True)
+        for step in range(3000):
+            row = {}
+            # New metrics come while it runs, some are too large for float32 from some step on.
+            known = 20 + step // 75
+            for metric in chance.sample(range(known), chance.randrange(1, 12)):
+                value = (chance.random() if metric % 3 == 0 else chance.randrange(1000) / 8
+                         if metric % 3 == 1 or step < 1500 else chance.choice([1e300, math.nan]))
+                row[names[metric]] = value
+                want[names[metric]].append((float(step), float(value)))
+            run.log(row, step=step)
+        run.finish()
+        [left] = find_spools(self.spool)
+        spool = Spool(left)
+        kinds = [frame.kind for frame, _ in spool.read(1, 0, limit=1 << 24)]
+        spool.close()
+        self.assertLess(kinds.count(protocol.SCHEMA), 80)  # a new metric makes a new one
+        self.assertLess(kinds.count(protocol.ROWS), 400)
+        self.assertEqual(stepdb.sync(self.spool, self.server.address),
+                         [(left, True, "3,000 rows sent")])
+        for name, points in want.items():
+            self.assert_bits(self.points(name), points)
+
+    def test_rows_that_alternate_share_frames(self):
+        self.start()
+        run = self.new_run(offline=True)
+        for step in range(2000):
+            run.log({"train/loss": step, "lr": 1} if step % 2 else {"val/loss": -step}, step=step)
+            if step % 3 == 0:
+                run.log({"gpu/util": step}, timestamp=1e9 + step)
+        run.finish()
+        [left] = find_spools(self.spool)
+        spool = Spool(left)
+        frames = [frame for frame, _ in spool.read(1, 0, limit=1 << 24)]
+        spool.close()
+        self.assertGreater(len(frames), 64)
+        self.assertLess(len(frames), 1000, "of 2,667 rows")
+        stepdb.sync(self.spool, self.server.address)
+        self.assert_bits(self.points("val/loss"), [(float(s), float(-s)) for s in range(0, 2000, 2)])
+        self.assert_bits(self.points("train/loss"), [(float(s), float(s)) for s in range(1, 2000, 2)])
+        with stepdb.connect(self.server.address) as connection:
+            self.assertEqual(len(connection.query("gpu/util @ p/r")), 667)
+
+    def test_what_cannot_be_stored_costs_nothing_else(self):
+        self.start()
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            with self.new_run() as run:
+                run.log({1: 0.5, "\ud800": 1.0, "x" * 2000: 2.0, "a\nb": 3.0, "": 4.0, "ok": 5.0}, step=1)
+                run.log({"\n": 1.0}, step=2)
+                run.log({"huge": 10 ** 400, "ok": 1.0}, step=3)
+                for step in ("x", math.nan, math.inf):
+                    run.log({"ok": 1.0}, step=step)
+                run.log({"ok": 1.0}, step=4, timestamp=1e300)
+                run.log(None, step=5)
+                run.log_rank(None, step=5)
+                run.log({"ok": 6.0}, step=6)
+                run.set_attributes({7: "number", "list": [[1]], "object": object(), "t":
+                                    datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)})
+        self.assertEqual(self.points("ok"), [(1.0, 5.0), (6.0, 6.0)])
+        self.assertEqual(self.points("1"), [(1.0, 0.5)])
+        report = run.report()
+        self.assertTrue(report.is_complete, report)
+        self.assertEqual((report.rows_sent, report.rows_dropped, report.values_refused),
+                         (2, 7, 4 + 1 + 2 + 1), said.getvalue())
+        for what in ("no name of a metric (no Unicode text)", "a row is left out: ",
+                     "is no number (NoneType", "it is stored as text"):
+            self.assertIn(what, said.getvalue())
+        with stepdb.connect(self.server.address) as connection:
+            [row] = connection.query("runs p/r | show attr(\"7\"), t").to_dicts()
+        self.assertEqual(list(row.values())[1:], ["number", 1767312000000000])
+
     def test_nested_values_attributes_and_what_is_no_number(self):
         self.start()
         with self.new_run() as run:

@@ -6,6 +6,7 @@ Frames carry CRC-32, the checksum for clients without XXH3. Nothing here touches
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import socket
 import ssl
@@ -99,10 +100,11 @@ class RowsLayout(NamedTuple):
 
 
 def rows_body(handle: int, attempt: int, schema: bytes, count: int, steps: bytes, times: bytes,
-              layout: RowsLayout, values: bytes) -> bytes:
-    parts = (1 if steps else 0) | (2 if times else 0)
+              layout: RowsLayout, presence: bytes, values: bytes) -> bytes:
+    """`presence`: of sparse rows, padded."""
+    parts = (1 if steps else 0) | (2 if times else 0) | (4 if presence else 0)
     return b"".join((struct.pack("<II16sIBBBB", handle, attempt, schema, count, parts,
-                                 layout.kind, 0, 0), steps, times, layout.wide, values))
+                                 layout.kind, 0, 0), steps, times, layout.wide, presence, values))
 
 
 def restart_run(handle: int, attempt: int, step: Optional[float]) -> bytes:
@@ -113,7 +115,8 @@ def finish_run(handle: int, attempt: int, state: int) -> bytes:
     return struct.pack("<IIB7x", handle, attempt, state)
 
 
-AttributeValue = Union[None, bool, int, float, str, List[str], Tuple[str, ...], "set[str]"]
+AttributeValue = Union[None, bool, int, float, str, datetime.datetime, List[str], Tuple[str, ...],
+                       "set[str]"]
 
 
 def attribute_value(name: str, value: AttributeValue) -> bytes:
@@ -129,22 +132,27 @@ def attribute_value(name: str, value: AttributeValue) -> bytes:
         return struct.pack("<Bd", 3, value)
     if isinstance(value, str):
         return b"\4" + text(value)
+    if isinstance(value, datetime.datetime):
+        return struct.pack("<Bq", 5, round(value.timestamp() * 1e6))
     if isinstance(value, (set, frozenset, list, tuple)):
         members = sorted({str(member).encode() for member in value})
         return struct.pack("<BI", 6, len(members)) + b"".join(
             _TEXT.pack(len(member)) + member for member in members)
     raise Error(f"attribute {name!r}: no value of type {type(value).__name__}; give a number, text, "
-                f"truth value, None or a set of texts", INVALID_ARGUMENT)
+                f"truth value, time, None or a set of texts", INVALID_ARGUMENT)
 
 
 SET, REMOVE, ADD_TO_SET, REMOVE_FROM_SET = 1, 2, 3, 4
 
 
+def attribute_change(kind: int, name: str, value: AttributeValue) -> bytes:
+    return struct.pack("<B", kind) + text(name) + \
+        (b"" if kind == REMOVE else attribute_value(name, value))
+
+
 def set_attributes(handle: int,
                    changes: Iterable[Tuple[int, str, AttributeValue]]) -> bytes:
-    parts = [struct.pack("<B", kind) + text(name) +
-             (b"" if kind == REMOVE else attribute_value(name, value))
-             for kind, name, value in changes]
+    parts = [attribute_change(*change) for change in changes]
     return struct.pack("<II", handle, len(parts)) + b"".join(parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import datetime
+import math
 import os
 import queue
 import sys
@@ -29,8 +30,8 @@ class Report(NamedTuple):
     rows_logged: int     # metrics of a step logged one after the other are one
     rows_sent: int       # of these, acknowledged by the server
     rows_refused: int    # by the server
-    rows_dropped: int    # here, because the queue was full for longer than `block_seconds`
-    values_refused: int  # here, because they were no numbers
+    rows_dropped: int    # here: no step or time, or the queue was full beyond `block_seconds`
+    values_refused: int  # here: no numbers, or of names that cannot be metrics
     is_complete: bool    # everything has its outcome
     directory: str       # where the rest waits, if it is not
 
@@ -39,9 +40,9 @@ class Report(NamedTuple):
         if self.rows_refused:
             parts.append(f"{self.rows_refused:,} refused by the server")
         if self.rows_dropped:
-            parts.append(f"{self.rows_dropped:,} dropped because the queue was full")
+            parts.append(f"{self.rows_dropped:,} dropped")
         if self.values_refused:
-            parts.append(f"{self.values_refused:,} values were no numbers")
+            parts.append(f"{self.values_refused:,} values were no numbers, or not of metrics")
         if not self.is_complete:
             parts.append(f"the rest waits in {self.directory}: python -m stepdb sync "
                          f"{self.directory}")
@@ -78,9 +79,18 @@ def _now_us() -> int:
 def _time_us(timestamp: Timestamp) -> int:
     if timestamp is None:
         return _now_us()
-    if isinstance(timestamp, datetime.datetime):
-        return round(timestamp.timestamp() * 1e6)
-    return round(timestamp * 1e6)
+    seconds = timestamp.timestamp() if isinstance(timestamp, datetime.datetime) else timestamp
+    time_us = round(seconds * 1e6)
+    if not -1 << 63 <= time_us < 1 << 63:
+        raise ValueError(f"time {timestamp!r} is too far away")
+    return time_us
+
+
+def _step(step: Any) -> float:
+    number = float(step)
+    if not math.isfinite(number):
+        raise ValueError(f"step {step!r} is not finite")
+    return number
 
 
 def _attempt_of_environment() -> Optional[int]:
@@ -107,10 +117,12 @@ class _Writer:
         self.failed: Optional[BaseException] = None  # of the spool: nothing more is kept
         self._sync_seconds, self._is_offline = sync_seconds, is_offline
         self._number = run.base
-        self._packer = RowsPacker(self._append_rows)
+        self._packer = RowsPacker(self._append_rows, self._complain)
         self._gathered: Optional[_Row] = None  # not packed yet
         self._gathered_names: "set[str]" = set()
         self.rows_joined = 0  # to the one before
+        self.rows_dropped = self.values_refused = 0  # that cannot be stored
+        self._has_complained = False
         self._thread = threading.Thread(target=self._pack, name="stepdb-pack", daemon=True)
         self._thread.start()
         if not is_offline:
@@ -184,8 +196,20 @@ class _Writer:
 
     def _pack_gathered(self) -> None:
         row, self._gathered = self._gathered, None
-        if row is not None:
-            self._packer.add(row.metrics, row.values, row.step, row.time_us, self.attempt)
+        if row is None:
+            return
+        stored = 0
+        try:
+            stored = self._packer.add(row.metrics, row.values, row.step, row.time_us, self.attempt)
+        except (ArithmeticError, TypeError, ValueError) as error:  # an int beyond any float, say
+            self._complain(f"a row of {len(row.values)} values is left out: {error}")
+        self.values_refused += len(row.values) - stored
+        self.rows_dropped += stored == 0
+
+    def _complain(self, why: str) -> None:
+        if not self._has_complained:
+            self._has_complained = True
+            _say(f"{self.spool.run.project}/{self.spool.run.run}: {why}")
 
     def _drain(self) -> None:
         """Nobody waits for what is lost."""
@@ -287,22 +311,30 @@ class Run:
             timestamp: Timestamp = None) -> None:
         """A row: numbers, 0-d tensors and arrays by path, nested mappings as `a/b`. With a step its
         metrics are stepped, without one they have times alone."""
-        values = list(data.values())
-        if is_plain(values):
-            metrics = tuple(data)
-        else:
-            numbers, refused = take(data)
-            metrics, values = tuple(numbers), list(numbers.values())
-            if refused:
-                self._refuse_values(refused)
-        if values:
-            self._put(_Row(metrics, values, step, _time_us(timestamp), timestamp is None))
+        try:
+            values = list(data.values())
+            if is_plain(values):
+                metrics = tuple(data)
+            else:
+                numbers, refused = take(data)
+                metrics, values = tuple(numbers), list(numbers.values())
+                if refused:
+                    self._refuse_values(refused)
+            if step is not None:
+                step = _step(step)
+            if values:
+                self._put(_Row(metrics, values, step, _time_us(timestamp), timestamp is None))
+        except protocol.Error:  # with raise_errors alone
+            raise
+        except Exception as error:  # whatever it is, the training goes on
+            self._rows_logged += 1
+            self._rows_dropped += 1
+            self._complain("row", f"a row is left out: {error}")
 
     def log_rank(self, data: Mapping[str, Any], step: Optional[float] = None,
                  timestamp: Timestamp = None) -> None:
         """`log` under `rank_N/`, so that the ranks of a run do not overwrite each other."""
-        prefix = f"rank_{self._rank or 0}/"
-        self.log({prefix + name: value for name, value in flatten(data).items()}, step, timestamp)
+        self.log({f"rank_{self._rank or 0}": data}, step, timestamp)
 
     def _put(self, row: _Row) -> None:
         writer = self._own_writer()
@@ -361,16 +393,15 @@ class Run:
     def _change_attributes(self, changes: List[Tuple[int, str, Any]]) -> None:
         sound = []
         for kind, name, value in changes:
-            if hasattr(value, "item"):
+            if getattr(value, "size", None) == 1 or type(value).__module__ == "torch":
                 value = value.item()
             try:
-                protocol.attribute_value(name, value)
-            except protocol.Error as error:
-                if self._raise_errors:
-                    raise
+                protocol.attribute_change(kind, str(name), value)
+            except (protocol.Error, ValueError) as error:
                 self._complain("attribute", f"{error}; it is stored as text")
-                value = str(value)
-            sound.append((kind, name, value))
+                name, value = (str(text).encode(errors="replace").decode()
+                               for text in (name, value))
+            sound.append((kind, str(name), value))
         if sound and not self._is_finished:
             self._own_writer().queue.put(_Change(protocol.SET_ATTRIBUTES,
                                                  protocol.set_attributes(1, sound)))
@@ -435,7 +466,8 @@ class Run:
         is_complete = progress.is_done and progress.failed is None and \
             not self._is_offline and not os.path.exists(self._writer.spool.directory)
         return Report(self._rows_logged - self._writer.rows_joined, progress.rows_acknowledged,
-                      progress.rows_refused, self._rows_dropped, self._values_refused, is_complete,
+                      progress.rows_refused, self._rows_dropped + self._writer.rows_dropped,
+                      self._values_refused + self._writer.values_refused, is_complete,
                       self._writer.spool.directory)
 
     def __enter__(self) -> "Run":
