@@ -286,6 +286,21 @@ class PythonClient(Case):
         self.assertTrue(stepdb.sync(self.spool)[0][1])
         self.assertEqual(self.points("loss"), [(1.0, 1.0)])
 
+    def test_a_run_that_is_gone_on_with_is_its_newest_attempt(self):
+        self.start()
+        with self.new_run() as run:
+            run.log({"loss": 1}, step=1)
+        with self.new_run(resume_step=1) as run:
+            run.log({"loss": 2}, step=2)
+        with self.new_run() as run:
+            run.log({"loss": 3}, step=3)
+        self.assertEqual(run.attempt, 1)
+        self.assertEqual(self.points("loss"), [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)])
+        self.assertEqual(self.points("loss", "r#0"), [(1.0, 1.0)])
+        with self.new_run(attempt=0) as run:
+            run.log({"loss": 4}, step=4)
+        self.assertEqual(self.points("loss", "r#0"), [(1.0, 1.0), (4.0, 4.0)])
+
     def test_children_log_by_themselves(self):
         self.start()
         run = self.new_run()

@@ -57,8 +57,10 @@ class Delivery:
     """Of one spool, in a thread of its own (`start`) or in the caller's (`run`)."""
 
     def __init__(self, spool: Spool, token: str, ca_file: Optional[str] = None,
-                 warn: Callable[[str], None] = lambda message: None) -> None:
-        self.spool, self.progress = spool, Progress()
+                 warn: Callable[[str], None] = lambda message: None,
+                 is_leftover: bool = False) -> None:
+        """`is_leftover`: the process that wrote it is gone."""
+        self.spool, self.progress, self._is_leftover = spool, Progress(), is_leftover
         self._token, self._ca_file, self._warn = token, ca_file, warn
         self._news = threading.Condition()
         # Under _news.
@@ -199,6 +201,11 @@ class Delivery:
                 raise self._lost or ConnectionError("given up")
             # Not `last_number`: frames up to there may have been refused, and those are told again
             # when they are sent again.
+            if self.spool.run.attempt is None:
+                # What a dead process has left, and never opened the run for, is of its beginning:
+                # the newest attempt may be that of the job that goes on in its place.
+                attempt = 0 if self._is_leftover else self._opened.attempt
+                self.spool.save_run(self.spool.run._replace(attempt=attempt))
             self.progress.attempt = self._opened.attempt
             self.progress.trouble = None
             self._news.notify_all()
@@ -231,7 +238,7 @@ class Delivery:
                     continue
                 ordinal += 1
                 if one.number:
-                    batch.append(self._renumbered(one, whole))
+                    batch.append(self._as_sent(one, whole))
                     rows = (struct.unpack_from("<I", one.body, 24)[0]
                             if one.kind == protocol.ROWS else 0)
                     pending.append(_Pending(ordinal, one.number, self._reading_file, rows))
@@ -251,9 +258,16 @@ class Delivery:
             self._check_lost()
             raise
 
-    def _renumbered(self, one: protocol.Frame, whole: bytes) -> bytes:
-        base = self.spool.run.base
-        return whole if base == 0 else protocol.frame(one.kind, one.number - base, one.body)
+    def _as_sent(self, one: protocol.Frame, whole: bytes) -> bytes:
+        """Under the numbers of the writer, and for an attempt."""
+        run, body = self.spool.run, one.body
+        if one.kind in (protocol.ROWS, protocol.FINISH_RUN):
+            handle, attempt = struct.unpack_from("<II", body)
+            if attempt == protocol.NEWEST:
+                body = struct.pack("<II", handle, run.attempt or 0) + body[8:]
+        if body is one.body and run.base == 0:
+            return whole
+        return protocol.frame(one.kind, one.number - run.base, body)
 
     def _wait_at_the_end(self, appended: int, is_ended: bool) -> bool:
         """True if that was all."""

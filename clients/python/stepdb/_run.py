@@ -7,6 +7,7 @@ import datetime
 import math
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -103,6 +104,12 @@ def _attempt_of_environment() -> Optional[int]:
 
 def _say(message: str) -> None:
     print(f"stepdb: {message}", file=sys.stderr, flush=True)
+
+
+def run_id_of_path(path: str) -> str:
+    """`runs/exp/3` is the run `runs.exp.3`: ids have no slashes."""
+    name = os.path.normpath(path).strip("/").replace("/", ".").strip(".")
+    return re.sub("[#*\\s\"']", "_", name)
 
 
 class _Writer:
@@ -246,7 +253,8 @@ class Run:
     resume_step        this process goes on from a checkpoint of that step: its points are those of
                        the next attempt, and of the ones before only steps up to it are read
     attempt            which one; else from TORCHELASTIC_RESTART_COUNT or SLURM_RESTART_COUNT, else
-                       one after the newest, for which the server is asked
+                       one after the newest, for which the server is asked. Without `resume_step`
+                       the newest
     server, token      else from STEPDB_SERVER and STEPDB_TOKEN; ca_file: authorities to trust, PEM
     spool              the directory for what the server does not have yet, else from STEPDB_SPOOL,
                        else .stepdb
@@ -295,7 +303,8 @@ class Run:
         self._is_finished = False
         self._is_child = False      # of the process that made it
         self._needs_writer = False  # which it has none of before it logs
-        self._writer = self._new_writer(attempt or 0)
+        self._writer = self._new_writer(
+            attempt if attempt is not None else 0 if offline else protocol.NEWEST)
         self._leftovers = [] if offline else self._send_leftovers()
         if resume_step is not None:
             self._restart(resume_step, attempt if attempt is not None else
@@ -304,6 +313,13 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<stepdb.Run {self.project}/{self.run_id} at {self.server}>"
+
+    @property
+    def attempt(self) -> Optional[int]:
+        """The attempt that this process logs to; None if it is the newest and the server has not
+        said yet which one that is."""
+        attempt = self._writer.attempt
+        return self._writer.spool.run.attempt if attempt == protocol.NEWEST else attempt
 
     # --- logging ---
 
@@ -507,7 +523,8 @@ class Run:
         for directory in find_spools(os.path.dirname(self._writer.spool.directory)):
             if directory != self._writer.spool.directory:
                 try:
-                    delivery = Delivery(Spool(directory), self._token, self._ca_file, _say)
+                    delivery = Delivery(Spool(directory), self._token, self._ca_file, _say,
+                                        is_leftover=True)
                 except (BlockingIOError, FileNotFoundError):
                     continue  # it lives, or is just going
                 delivery.end()
@@ -542,7 +559,8 @@ class Run:
     def _own_writer(self) -> _Writer:
         if self._needs_writer:
             self._needs_writer = False
-            self._writer = self._new_writer(self._writer.attempt)
+            attempt = self.attempt
+            self._writer = self._new_writer(protocol.NEWEST if attempt is None else attempt)
         return self._writer
 
 
@@ -589,7 +607,7 @@ def sync(directory: str, server: Optional[str] = None, token: Optional[str] = No
         if server is not None:
             spool.save_run(spool.run._replace(server=server))
         delivery = Delivery(spool, token if token is not None else
-                            os.environ.get("STEPDB_TOKEN", ""), ca_file, _say)
+                            os.environ.get("STEPDB_TOKEN", ""), ca_file, _say, is_leftover=True)
         delivery.end()
         delivery.run()
         progress = delivery.progress

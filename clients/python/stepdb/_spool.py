@@ -41,6 +41,7 @@ class SpoolRun(NamedTuple):
     fork_step: Optional[float]
     writer: str  # hex
     base: int    # the frame numbered n goes out as n - base
+    attempt: Optional[int] = None  # of frames that leave it open (NEWEST), once it is known
 
 
 def directory_of(root: str, project: str, run: str, writer: str) -> str:

@@ -38,15 +38,14 @@ def _number(value: Any) -> float:
 
 
 def _gather(tensors: Dict[str, Any], numbers: Dict[str, float]) -> None:
-    """Those of each device in one transfer."""
+    """Those of each device and type in one transfer; some devices have no float64."""
     torch = sys.modules["torch"]
-    devices: "Dict[Any, List[str]]" = {}
+    kinds: "Dict[Any, List[str]]" = {}
     for name, tensor in tensors.items():
-        devices.setdefault(tensor.device, []).append(name)
-    for names in devices.values():
-        gathered = torch.stack([tensors[name].detach().reshape(()).to(torch.float64)
-                                for name in names]).tolist()
-        numbers.update(zip(names, gathered))
+        kinds.setdefault((tensor.device, tensor.dtype), []).append(name)
+    for names in kinds.values():
+        gathered = torch.stack([tensors[name].detach().reshape(()) for name in names])
+        numbers.update(zip(names, gathered.cpu().to(torch.float64).tolist()))
 
 
 def take(data: Mapping[Any, Any]) -> Tuple[Dict[str, float], Dict[str, str]]:

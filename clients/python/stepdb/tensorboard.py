@@ -13,7 +13,7 @@ import os
 import time
 from typing import Any, Dict, Mapping, Optional
 
-from ._run import Run, _say
+from ._run import Run, _say, run_id_of_path
 
 
 class SummaryWriter:
@@ -24,11 +24,10 @@ class SummaryWriter:
         """`max_queue`, `flush_secs` and `filename_suffix` mean nothing here. With `purge_step` the
         run goes on there as its next attempt. `options` are those of `stepdb.Run`."""
         self.log_dir = log_dir or f"runs/{time.strftime('%b%d_%H-%M-%S')}{comment}"
-        name = os.path.normpath(self.log_dir).strip("/").replace("/", ".").strip(".")
         if purge_step is not None:
             options.setdefault("resume_step", purge_step - 1)
-        self.run = Run(project or os.environ.get("STEPDB_PROJECT") or "tensorboard", name,
-                       **options)
+        self.run = Run(project or os.environ.get("STEPDB_PROJECT") or "tensorboard",
+                       run_id_of_path(self.log_dir), **options)
         self._steps: Dict[str, int] = {}  # of tags that are logged without
         self._warned: "set[str]" = set()
 
