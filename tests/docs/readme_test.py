@@ -187,7 +187,7 @@ def run_session(blocks):
     directory = tempfile.mkdtemp(prefix="stepdb-docs-")
     try:
         clone = os.path.join(directory, "stepdb")
-        for name in ("tools", "examples", "docs"):
+        for name in ("tools", "examples", "docs", "clients/python"):
             shutil.copytree(os.path.join(ROOT, name), os.path.join(clone, name))
         bin_directory = os.path.join(clone, "build", "release", "bin")
         os.makedirs(bin_directory)

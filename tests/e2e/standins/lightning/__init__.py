@@ -1,0 +1,1 @@
+"""Stands in for the package `lightning`; see ../README.md."""
