@@ -438,13 +438,19 @@ class PythonClient(Case):
     def test_the_readme(self):
         self.start()
         with open(os.path.join(CLIENT, "README.md"), encoding="utf-8") as file:
-            [code] = re.findall(r"(?ms)^```python$(.*?)^```$", file.read())
-        with self.job(code, cwd=self.directory) as job:
-            told, _ = job.communicate(timeout=SECONDS_MAX)
-        self.assertEqual(job.returncode, 0)
-        self.assertRegex(told, r"^1,000 of 1,000 rows sent\n\[0\.05")
+            codes = re.findall(r"(?ms)^```python$(.*?)^```$", file.read())
+        told = []
+        for code in codes:
+            with self.job(code, cwd=self.directory) as job:
+                told += job.communicate(timeout=SECONDS_MAX)[0].splitlines()
+            self.assertEqual(job.returncode, 0)
+        self.assertRegex(told.pop(1), r"^200 \[0\.\d+")
+        self.assertEqual(told, ["1,000 of 1,000 rows sent",
+                                "['run', 'step', 'train/loss'] ('run-17', 999.0, 0.001)",
+                                "True [('gpt/run-17', 'train/loss', 999.0, 0.001)]"])
         self.assertEqual(len(self.points("train/loss", "run-17", "gpt")), 1000)
-
+        with open(self.path("loss.svg"), encoding="utf-8") as file:
+            self.assertIn("<polyline", file.read())
 
     def test_the_page_for_those_who_come_from_elsewhere(self):
         self.start()

@@ -8,9 +8,13 @@
     stepdb.connect().query("train/loss @ gpt/run-17 | buckets 500")
 """
 
-from ._answer import Answer, Connection, connect
+from ._answer import Answer
+from ._connection import (Connection, connect, fetch_metric_buckets, fetch_metrics,
+                          fetch_runs_table)
 from ._protocol import Error
 from ._run import Report, Run, sync
 from ._version import VERSION as __version__
+from ._watch import Update, Watch
 
-__all__ = ["Answer", "Connection", "Error", "Report", "Run", "connect", "sync", "__version__"]
+__all__ = ["Answer", "Connection", "Error", "Report", "Run", "Update", "Watch", "connect",
+           "fetch_metric_buckets", "fetch_metrics", "fetch_runs_table", "sync", "__version__"]

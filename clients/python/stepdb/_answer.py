@@ -1,14 +1,10 @@
-"""Queries and their answers as columns."""
+"""Answers to queries, as columns."""
 
 from __future__ import annotations
 
-import os
 import struct
 from array import array
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
-
-from . import _protocol as protocol
-from ._version import CLIENT
+from typing import Any, Dict, Iterator, List, Tuple
 
 try:
     import numpy
@@ -94,6 +90,17 @@ class Answer:
     def __repr__(self) -> str:
         return f"<Answer of {self._rows} rows: {', '.join(self.names)}>"
 
+    def to_svg(self, width: int = 720, height: int = 280) -> str:
+        """The chart of an answer in buckets: a band from min to max, the mean, and marks where
+        something is not finite."""
+        from ._chart import draw
+        return draw(self, width, height)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the chart if it is one, else the first rows."""
+        from ._chart import as_html
+        return as_html(self)
+
     # --- as it comes in ---
 
     def _begin(self, body: bytes) -> None:
@@ -132,53 +139,3 @@ class Answer:
             length = struct.unpack_from("<I", body, at)[0]
             self.notes.append(body[at + 4:at + 4 + length].decode())
             at += 4 + length
-
-
-Parameter = Union[str, int, float]
-
-
-class Connection:
-    """Reads. One query at a time; not for several threads."""
-
-    def __init__(self, server: Optional[str] = None, token: Optional[str] = None,
-                 ca_file: Optional[str] = None) -> None:
-        self._socket = protocol.Socket(
-            server or os.environ.get("STEPDB_SERVER") or f"127.0.0.1:{protocol.DEFAULT_PORT}",
-            bytes(16), token if token is not None else os.environ.get("STEPDB_TOKEN", ""), CLIENT,
-            ca_file)
-        self._requests = 0
-
-    def query(self, text: str, **parameters: Parameter) -> Answer:
-        """The answer to a query of docs/query-language.md; `$name` in it stands for `name=`."""
-        self._requests += 1
-        self._socket.send(protocol.query(self._requests, text, {
-            name: str(value) for name, value in parameters.items()}))
-        answer = Answer()
-        while True:
-            one = self._socket.receive()
-            if one.kind == protocol.ERROR:
-                raise protocol.decode_error(one)
-            if one.number != self._requests:
-                continue  # of a query that was given up
-            if one.kind == protocol.RESULT_COLUMNS:
-                answer._begin(one.body)
-            elif one.kind == protocol.RESULT_BLOCK:
-                answer._add_block(one.body)
-            elif one.kind == protocol.RESULT_END:
-                answer._end(one.body)
-                return answer
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def __enter__(self) -> "Connection":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
-
-
-def connect(server: Optional[str] = None, token: Optional[str] = None,
-            ca_file: Optional[str] = None) -> Connection:
-    """To $STEPDB_SERVER, or 127.0.0.1:7420, with $STEPDB_TOKEN, where nothing else is said."""
-    return Connection(server, token, ca_file)

@@ -11,13 +11,14 @@ import hashlib
 import socket
 import ssl
 import struct
+import time
 import zlib
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 HELLO, SCHEMA, OPEN_RUN, ROWS, FINISH_RUN, SET_ATTRIBUTES, RESTART_RUN = 1, 2, 3, 4, 5, 6, 7
-QUERY, CANCEL = 16, 17
+QUERY, CANCEL, WATCH = 16, 17, 18
 HELLO_OK, ACK, RUN_OPENED, ERROR = 129, 130, 131, 132
-RESULT_COLUMNS, RESULT_BLOCK, RESULT_END = 144, 145, 146
+RESULT_COLUMNS, RESULT_BLOCK, RESULT_END, RESULT_UPDATE = 144, 145, 146, 147
 
 STEPPED, TIMED = 0, 1
 NEWEST = 0xFFFFFFFF  # an attempt, in a spool alone: the newest when the run was opened
@@ -26,7 +27,8 @@ FRAME_BYTES_MAX = 1 << 25
 DEFAULT_PORT = 7420
 
 INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION = 1, 2, 3, 4
-RESOURCE_EXHAUSTED, UNAVAILABLE, CANCELLED, PERMISSION_DENIED = 5, 6, 10, 11
+RESOURCE_EXHAUSTED, UNAVAILABLE, UNSUPPORTED_VERSION, CANCELLED, PERMISSION_DENIED = 5, 6, 9, 10, 11
+FEATURE_WATCH = 1
 
 _CRC32 = 2
 _HEAD = struct.Struct("<IBBBB")
@@ -63,7 +65,7 @@ def text(value: str) -> bytes:
 
 
 def hello(writer: bytes, token: str, client: str) -> bytes:
-    return frame(HELLO, 0, struct.pack("<IQ16s", 1, 0, writer) + text(token) + text(client))
+    return frame(HELLO, 0, struct.pack("<IQ16s", 1, FEATURE_WATCH, writer) + text(token) + text(client))
 
 
 def canonical_schema(axis: int, metrics: Sequence[str]) -> bytes:
@@ -158,7 +160,15 @@ def set_attributes(handle: int,
 
 
 def query(request: int, content: str, parameters: Dict[str, str]) -> bytes:
-    return frame(QUERY, request, text(content) + _TEXT.pack(len(parameters)) + b"".join(
+    return _question(QUERY, request, content, parameters)
+
+
+def watch(request: int, content: str, parameters: Dict[str, str]) -> bytes:
+    return _question(WATCH, request, content, parameters)
+
+
+def _question(kind: int, request: int, content: str, parameters: Dict[str, str]) -> bytes:
+    return frame(kind, request, text(content) + _TEXT.pack(len(parameters)) + b"".join(
         text(name) + text(value) for name, value in parameters.items()))
 
 
@@ -176,6 +186,18 @@ class RunOpened(NamedTuple):
 def decode_run_opened(body: bytes) -> RunOpened:
     handle, attempt, run, last, created = struct.unpack_from("<IIQQB", body)
     return RunOpened(handle, attempt, run, last, bool(created))
+
+
+def decode_texts(body: bytes, at: int) -> List[str]:
+    """A count, and as many texts."""
+    texts = []
+    count = struct.unpack_from("<I", body, at)[0]
+    at += 4
+    for _ in range(count):
+        length = struct.unpack_from("<I", body, at)[0]
+        texts.append(body[at + 4:at + 4 + length].decode())
+        at += 4 + length
+    return texts
 
 
 def decode_error(one: Frame) -> Error:
@@ -229,6 +251,7 @@ class Socket:
                 raise decode_error(first)
             if first.kind != HELLO_OK:
                 raise Error(f"{address} answers hello by a frame of type {first.kind}: no StepDB?")
+            self.features = struct.unpack_from("<Q", first.body, 4)[0]
             self.frame_bytes_max, self.frame_rows_max = struct.unpack_from("<II", first.body, 28)
             self._socket.settimeout(None)
         except BaseException:
@@ -241,24 +264,44 @@ class Socket:
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
-    def _take(self, count: int) -> bytes:
-        while len(self._buffer) < count:
-            received = self._socket.recv(1 << 20)
-            if not received:
-                raise ConnectionError("the server has closed the connection")
-            self._buffer += received
-        taken = bytes(memoryview(self._buffer)[:count])
-        del self._buffer[:count]
-        return taken
+    def has_frame(self, seconds: Optional[float] = None) -> bool:
+        """Whether the next frame comes within that time; without one, waits for it."""
+        until = None if seconds is None else time.monotonic() + seconds
+        try:
+            while len(self._buffer) < self._length():
+                if until is not None:
+                    self._socket.settimeout(max(0.001, until - time.monotonic()))
+                received = self._socket.recv(1 << 20)
+                if not received:
+                    raise ConnectionError("the server has closed the connection")
+                self._buffer += received
+        except socket.timeout:
+            if until is None:
+                raise
+            return False
+        finally:
+            if until is not None:
+                self._socket.settimeout(None)
+        return True
+
+    def _length(self) -> int:
+        """Of the frame in the buffer, as far as that is known."""
+        if len(self._buffer) < FRAME_HEAD:
+            return FRAME_HEAD
+        length, version = struct.unpack_from("<IB", self._buffer)
+        if version != 1 or not FRAME_HEAD <= length <= FRAME_BYTES_MAX + FRAME_HEAD:
+            raise ConnectionError(f"a frame of version {version} and {length} bytes: no StepDB?")
+        return int(length)
 
     def receive(self) -> Frame:
         """The next frame. Its checksum is XXH3, which the standard library has not: TCP's, or TLS's,
         has to do in this direction."""
-        head = self._take(FRAME_HEAD)
-        length, version, kind = struct.unpack_from("<IBB", head)
-        if version != 1 or not FRAME_HEAD <= length <= FRAME_BYTES_MAX + FRAME_HEAD:
-            raise ConnectionError(f"a frame of version {version} and {length} bytes: no StepDB?")
-        return Frame(kind, struct.unpack_from("<Q", head, 16)[0], self._take(length - FRAME_HEAD))
+        self.has_frame()
+        length = self._length()
+        kind, number = self._buffer[5], struct.unpack_from("<Q", self._buffer, 16)[0]
+        body = bytes(memoryview(self._buffer)[FRAME_HEAD:length])
+        del self._buffer[:length]
+        return Frame(kind, number, body)
 
     def shut_down(self) -> None:
         """Wakes who receives; may be called from another thread."""
