@@ -1,18 +1,24 @@
-"""The Python client reads: tables, charts, and queries that are watched. With pandas and NumPy where
+"""The Python client reads: tables, charts, queries that are watched, and logs to compare. With pandas and NumPy where
 an interpreter has them (it is then run by that), and without."""
 
+import json
 import math
 import os
 import random
+import struct
+import subprocess
 import sys
 import threading
 import unittest
 import xml.etree.ElementTree
+import zlib
 from unittest import mock
 
+import tfevents
 from support import ROOT, SECONDS_MAX, Case, interpreter_with
 
-sys.path.insert(0, os.path.join(ROOT, "clients", "python"))
+CLIENT = os.path.join(ROOT, "clients", "python")
+sys.path.insert(0, CLIENT)
 import stepdb  # noqa: E402
 from stepdb import _answer, _fetch  # noqa: E402
 from stepdb import _protocol as protocol  # noqa: E402
@@ -163,6 +169,100 @@ class Reading(Case):
             self.assertEqual(len(stepdb.fetch_runs_table(project="p")), 2)
             self.assertEqual(len(stepdb.fetch_metric_buckets(project="p", runs="a", y="val",
                                                              limit=7)), 7)
+
+    # --- comparing ---
+
+    def diff(self, *arguments, status=0):
+        """What `python -m stepdb diff-source` prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "stepdb", "diff-source", *arguments], capture_output=True,
+            text=True, timeout=SECONDS_MAX, cwd=self.directory, check=False,
+            env={**os.environ, "PYTHONPATH": CLIENT, "STEPDB_SERVER": self.server.address})
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return (done.stdout + done.stderr).splitlines()
+
+    def test_what_was_imported_is_the_same(self):
+        logs = os.path.join(ROOT, "examples", "logs")
+        for form, importer, log, series in (
+                ("csv", "csv", "char-model.csv", 21), ("jsonl", "jsonl", "char-model.jsonl", 9),
+                ("tensorboard", "tb", "tensorboard", 8)):
+            path = os.path.join(logs, log)
+            self.stepdb("import", importer, path, "--project", "d", "--run", form)
+            *_, last = self.diff(form, path, f"d/{form}")
+            self.assertRegex(last, f"^{series} of {series} series are the same")
+        [*differing, last] = self.diff("run", "d/csv", "d/jsonl", status=1)
+        self.assertEqual(len(differing), 22)
+        self.assertIn("val/loss: 24 points and 4; 20 only in d/csv, 0 only in d/jsonl, 0 different; "
+                      "only in d/csv: step 499", differing)
+        self.assertRegex(last, "^0 of 22 series are the same")
+
+    def write_wandb(self):
+        """A log of W&B: items of nested keys, a record in two fragments, NaN, media, telemetry."""
+        field, number = tfevents.bytes_field, tfevents.number_field
+
+        def item(*keys, text):
+            named = field(1, keys[0].encode()) if len(keys) == 1 else b"".join(
+                field(2, key.encode()) for key in keys)
+            return field(1, named + field(16, text.encode()))
+        records = [field(2, item("loss", text="NaN" if step == 3 else str(step / 7)) +
+                         item("grad", "norm", text=str(step)) + item("_step", text=str(step)) +
+                         item("opt", text='{"lr": 0.5, "m": {"b": 1}}') + item("t", text='"text"') +
+                         item("h", text='{"_type": "histogram", "bins": [1]}') +
+                         item("_timestamp", text=str(BEGAN + step))) for step in range(900)]
+        path = self.path("wandb/run-1-x/run-x.wandb")
+        os.makedirs(os.path.dirname(path))
+        data = b":W&B\xe1\xbe\0"
+        for record in records:
+            first = True
+            while first or record:
+                left = 32768 - len(data) % 32768
+                if left < 7:
+                    data += bytes(left)
+                    continue
+                piece, record = record[:left - 7], record[left - 7:]
+                kind = (1 if first else 4) if not record else 2 if first else 3
+                checked = bytes([kind]) + piece
+                data += struct.pack("<IH", zlib.crc32(checked), len(piece)) + checked
+                first = False
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
+
+    def test_a_log_of_wandb(self):
+        path = self.write_wandb()
+        self.assertGreater(os.path.getsize(path), 3 * 32768)
+        self.stepdb("import", "wandb", path, "--project", "d", "--run", "w")
+        self.assertEqual(self.diff("wandb", os.path.dirname(path), "d/w"),
+                         ["4 of 4 series are the same, 3,600 points and 3,600"])
+
+    def test_each_difference_is_told(self):
+        rows = [{"step": step, "a": step / 3, "b": {"c": -0.0}, "nan": "NaN"} for step in range(5)]
+        path = self.write("log.jsonl", "".join(json.dumps(row) + "\n" for row in rows) +
+                          '{"a": 1}\n')
+        with self.new_run("r") as run:
+            for step in (0, 1, 2, 4, 6):
+                run.log({"a": step / 3 if step != 2 else 9.0, "b/c": 0.0, "nan": NAN}, step=step)
+            run.log({"more": 1.0}, step=2.5)
+        self.assertEqual(self.diff("jsonl", path, "p/r", status=1), [
+            f"a: 5 points and 5; 1 only in {path}, 1 only in p/r, 1 different; at step 2: "
+            f"{2 / 3!r} and 9.0",
+            f"b/c: 5 points and 5; 1 only in {path}, 1 only in p/r, 4 different; at step 0: "
+            f"-0.0 and 0.0",
+            f"more: 0 points and 1; 0 only in {path}, 1 only in p/r, 0 different; only in p/r: "
+            f"step 2.5",
+            f"nan: 5 points and 5; 1 only in {path}, 1 only in p/r, 0 different; only in {path}: "
+            f"step 3",
+            f"{path}: 1 values without a step are not compared",
+            "0 of 4 series are the same, 15 points and 16"])
+        [difference, *_] = stepdb.diff_source(stepdb.read_log("jsonl", path),
+                                              stepdb.read_run(self.connection, "p/r"))
+        self.assertEqual((difference.metric, difference.different), ("a", 1))
+        for arguments, message in (
+                (("jsonl", "nothing", "p/r"), "No such file"), (("jsonl", path, "p/x"), "no run"),
+                (("tensorboard", self.directory, "p/r"), "no event file"),
+                (("wandb", path, "p/r"), "no log of W&B"),
+                (("csv", "x.csv.zst", "p/r"), "unpack it")):
+            self.assertIn(message, self.diff(*arguments, status=2)[0])
 
     # --- charts ---
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import unittest
+from unittest import mock
 
 from support import ROOT, SECONDS_MAX, Case, bits_of
 
@@ -435,6 +436,21 @@ class PythonClient(Case):
                                      "summary/best, sys/tags").to_dicts()
         self.assertEqual(list(row.values())[1:], [0.1, "adam", 7, 0.5, "a"])
 
+    def test_wandb_disabled_does_nothing(self):
+        """No server, no spool, no thread."""
+        threads = threading.active_count()
+        for how in ({"mode": "disabled"}, {}):
+            with mock.patch.dict(os.environ, {"WANDB_MODE": "disabled"} if not how else {}):
+                run = wandb.init("p", id="w", config={"lr": 0.1}, tags=["a"], name="n", **how,
+                                 stepdb={"server": "127.0.0.1:1", "spool": self.spool})
+            wandb.log({"loss": 1.0})
+            run.summary["best"] = 1
+            self.assertEqual((run.config.lr, run.id, run.step), (0.1, "w", 1))
+            wandb.finish()
+            self.assertIsNone(wandb.run)
+        self.assertEqual(threading.active_count(), threads)
+        self.assertFalse(os.path.exists(self.spool))
+
     def test_the_readme(self):
         self.start()
         with open(os.path.join(CLIENT, "README.md"), encoding="utf-8") as file:
@@ -456,11 +472,13 @@ class PythonClient(Case):
         self.start()
         with open(os.path.join(ROOT, "docs", "moving.md"), encoding="utf-8") as file:
             blocks = re.findall(r"(?ms)^```python$(.*?)^```$", file.read())
-        self.assertEqual(len(blocks), 3)
+        self.assertEqual(len(blocks), 4)
         for code in blocks:
             with self.job(code, cwd=self.directory, stderr=subprocess.PIPE) as job:
-                _, said = job.communicate(timeout=SECONDS_MAX)
+                told, said = job.communicate(timeout=SECONDS_MAX)
             self.assertEqual((job.returncode, said), (0, ""))
+        self.assertEqual(told, "train/acc 0 100 only in gpt/run-17: step 0\n"
+                         "train/loss 100 100 None\n")
         for run in ("run-17", "run-18", "runs.exp.3"):
             self.assertEqual(len(self.points("train/loss", run, "gpt")), 100, run)
         self.assertEqual(len(self.points("train/loss", "run-19", "gpt")), 52)

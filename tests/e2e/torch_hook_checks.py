@@ -4,7 +4,7 @@ integrations_test.py, with an interpreter that has torch."""
 import math
 
 import torch
-from stepdb import _values
+from stepdb import _values, wandb
 from stepdb.torch import watch
 
 
@@ -128,7 +128,22 @@ def check_a_row_waits_once_for_each_type():
     assert all(taken[f"a/{n}"] == torch.tensor(n / 7).item() for n in range(50))
 
 
+def check_wandb_watch():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    run = wandb.Run(wandb._NoRun("p", "r"), None)
+    logged = []
+    run._run = Rows()
+    run._run.log = lambda row, step: logged.append((step, _values.take(row)[0]))
+    run.watch(model, log="gradients", log_freq=2)
+    for step in range(3):
+        model(torch.ones(1, 2)).sum().backward()
+        run.log({"loss": 1.0 * step})
+    assert [len(row) for _, row in logged] == [3, 1, 3], logged
+    assert_close(logged[0][1]["layers/0/grad_max"], 1.0)
+
+
 if __name__ == "__main__":
+    check_wandb_watch()
     check_which_passes_count()
     check_by_hand()
     check_what_is_not_finite_shows()

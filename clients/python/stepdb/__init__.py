@@ -11,10 +11,13 @@
 from ._answer import Answer
 from ._connection import (Connection, connect, fetch_metric_buckets, fetch_metrics,
                           fetch_runs_table)
+from ._diff import Difference, diff_source
 from ._protocol import Error
 from ._run import Report, Run, sync
+from ._sources import Source, read_log, read_run
 from ._version import VERSION as __version__
 from ._watch import Update, Watch
 
-__all__ = ["Answer", "Connection", "Error", "Report", "Run", "Update", "Watch", "connect",
-           "fetch_metric_buckets", "fetch_metrics", "fetch_runs_table", "sync", "__version__"]
+__all__ = ["Answer", "Connection", "Difference", "Error", "Report", "Run", "Source", "Update",
+           "Watch", "connect", "diff_source", "fetch_metric_buckets", "fetch_metrics",
+           "fetch_runs_table", "read_log", "read_run", "sync", "__version__"]

@@ -23,16 +23,18 @@ class Connection:
     """Reads. One question at a time; not for several threads."""
 
     def __init__(self, server: Optional[str] = None, token: Optional[str] = None,
-                 ca_file: Optional[str] = None) -> None:
+                 ca_file: Optional[str] = None, seconds: float = 60.0) -> None:
+        """`seconds`: for the server to answer at the beginning."""
         self._server = server or os.environ.get("STEPDB_SERVER") or \
             f"127.0.0.1:{protocol.DEFAULT_PORT}"
         self._token = token if token is not None else os.environ.get("STEPDB_TOKEN", "")
-        self._ca_file = ca_file
+        self._ca_file, self._seconds = ca_file, seconds
         self._socket = self._connect()
         self._requests = 0
 
     def _connect(self) -> protocol.Socket:
-        return protocol.Socket(self._server, bytes(16), self._token, CLIENT, self._ca_file)
+        return protocol.Socket(self._server, bytes(16), self._token, CLIENT, self._ca_file,
+                               self._seconds)
 
     def query(self, text: str, **parameters: Parameter) -> Answer:
         """The answer to a query of docs/query-language.md; `$name` in it stands for `name=`."""
@@ -93,9 +95,9 @@ class Connection:
 
 
 def connect(server: Optional[str] = None, token: Optional[str] = None,
-            ca_file: Optional[str] = None) -> Connection:
+            ca_file: Optional[str] = None, seconds: float = 60.0) -> Connection:
     """To $STEPDB_SERVER, or 127.0.0.1:7420, with $STEPDB_TOKEN, where nothing else is said."""
-    return Connection(server, token, ca_file)
+    return Connection(server, token, ca_file, seconds)
 
 
 def fetch_metrics(**arguments: Any) -> Table:

@@ -123,13 +123,19 @@ class Watch:
         self._outputs.clear()
         return row
 
+    def next_row(self) -> Dict[str, Any]:
+        """`collect` if it is this step's turn, else nothing. Counts as a step."""
+        is_due = self._calls % self._every == 0
+        row = self.collect() if is_due else {}
+        self._calls += 1
+        return row
+
     def log(self, step: Optional[float] = None) -> bool:
         """To be called once a step, with the gradients still there. Whether it logged."""
-        is_due = self._calls % self._every == 0
-        if is_due:
-            self._run.log(self.collect(), step=step)
-        self._calls += 1
-        return is_due
+        row = self.next_row()
+        if row:
+            self._run.log(row, step=step)
+        return bool(row)
 
     def remove(self) -> None:
         """The model is as it was before."""

@@ -2,8 +2,8 @@
 
     import stepdb.wandb as wandb
 
-`init`, `log` (implicit steps, `commit=False`), `config`, `summary`, `define_metric` and `finish` do
-what one expects; what else a script calls is left out, which is said once each. With
+`init`, `log` (implicit steps, `commit=False`), `config`, `summary`, `define_metric`, `watch` and
+`finish` do what one expects; what else a script calls is left out, which is said once each. With
 `init(side_by_side=True)`, or STEPDB_WANDB=both, the real wandb gets all of it too.
 """
 
@@ -79,12 +79,23 @@ class _Facts:
         return dict(self._items)
 
 
+class _NoRun:
+    """Instead of a `stepdb.Run` where `mode="disabled"`: takes everything and does nothing."""
+
+    def __init__(self, project: str, run_id: Optional[str]) -> None:
+        self.project, self.run_id = project, run_id or "disabled"
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
 class Run:
-    def __init__(self, run: _StepdbRun, other: Any) -> None:
+    def __init__(self, run: Any, other: Any) -> None:
         self._run, self._other = run, other
         self.id, self.name, self.project = run.run_id, run.run_id, run.project
         self.step = 0
         self._row: Dict[str, Any] = {}  # of `step`, not logged yet
+        self._watches: List[Any] = []
         self.config = _Facts(self._set_config)
         self.summary = _Facts(self._set_summary)
 
@@ -118,8 +129,28 @@ class Run:
             self._end_row()
             self.step += 1
 
+    def watch(self, models: Any = None, criterion: Any = None, log: Optional[str] = "gradients",
+              log_freq: int = 1000, *_: Any, **__: Any) -> None:
+        """Numbers of each layer (`stepdb.torch`) with every `log_freq`th row, where wandb has
+        histograms."""
+        from . import torch as stepdb_torch
+        if self._other is not None:
+            self._other.watch(models, criterion, log, log_freq, *_, **__)
+        for model in models if isinstance(models, (list, tuple)) else [models]:
+            if not hasattr(model, "named_modules"):
+                _left_out("watch")
+            elif not isinstance(self._run, _NoRun):
+                self._watches.append(stepdb_torch.watch(
+                    model, None, every=log_freq, gradients=log in ("gradients", "all"),
+                    weights=log in ("parameters", "all"), activations=False))
+
+    def unwatch(self, *_: Any) -> None:
+        self._watches.clear()
+
     def _end_row(self) -> None:
         if self._row:
+            for watch in self._watches:
+                self._row.update(watch.next_row())
             self._run.log(self._row, step=self.step)
             self._row = {}
 
@@ -163,8 +194,10 @@ def init(project: Optional[str] = None, *, id: Optional[str] = None, name: Optio
          group: Optional[str] = None, job_type: Optional[str] = None, mode: Optional[str] = None,
          side_by_side: Optional[bool] = None, stepdb: Optional[Dict[str, Any]] = None,
          **others: Any) -> Run:
-    """`stepdb`: options of `stepdb.Run`, such as {"resume_step": 4000}. `mode="offline"` spools."""
+    """`stepdb`: options of `stepdb.Run`, such as {"resume_step": 4000}. `mode` (else WANDB_MODE):
+    "offline" spools, "disabled" does nothing at all."""
     global run
+    mode = mode or os.environ.get("WANDB_MODE")
     project = project or os.environ.get("STEPDB_PROJECT") or os.environ.get("WANDB_PROJECT") or \
         "uncategorized"
     if side_by_side is None:
@@ -175,9 +208,10 @@ def init(project: Optional[str] = None, *, id: Optional[str] = None, name: Optio
         other = real.init(project=project, id=id, name=name, config=config, tags=tags, notes=notes,
                           group=group, job_type=job_type, mode=mode, **others)
     options = dict(stepdb or {})
-    if mode in ("offline", "disabled"):
+    if mode == "offline":
         options.setdefault("offline", True)
-    inner = _StepdbRun(project, id or (other.id if other is not None else None), **options)
+    id = id or os.environ.get("WANDB_RUN_ID") or (other.id if other is not None else None)
+    inner: Any = _NoRun(project, id) if mode == "disabled" else _StepdbRun(project, id, **options)
     run = Run(inner, None)
     if config:
         run.config.update(config if isinstance(config, Mapping) else vars(config))
@@ -233,6 +267,11 @@ def define_metric(name: str, step_metric: Optional[str] = None, **options: Any) 
         run.define_metric(name, step_metric, **options)
 
 
+def watch(*arguments: Any, **options: Any) -> None:
+    if run is not None:
+        run.watch(*arguments, **options)
+
+
 def finish(exit_code: Optional[int] = None, **options: Any) -> None:
     if run is not None:
         run.finish(exit_code, **options)
@@ -248,4 +287,4 @@ def __getattr__(name: str) -> Any:
     return left_out
 
 
-__all__ = ["Run", "config", "define_metric", "finish", "init", "log", "run", "summary"]
+__all__ = ["Run", "config", "define_metric", "finish", "init", "log", "run", "summary", "watch"]
