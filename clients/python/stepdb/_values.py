@@ -30,11 +30,12 @@ def flatten(data: Mapping[Any, Any], prefix: str = "", between: str = "/") -> Di
 
 def _number(value: Any) -> float:
     """A scalar of any library, or an array or tensor with one element."""
-    if isinstance(value, (str, bytes)):
-        raise TypeError("text is no number")
-    if hasattr(value, "item"):
+    try:
         return float(value.item())
-    return float(value)
+    except AttributeError:
+        if isinstance(value, (str, bytes)):
+            raise TypeError("text is no number") from None
+        return float(value)
 
 
 def _gather(tensors: Dict[str, Any], numbers: Dict[str, float]) -> None:
@@ -44,8 +45,10 @@ def _gather(tensors: Dict[str, Any], numbers: Dict[str, float]) -> None:
     for name, tensor in tensors.items():
         kinds.setdefault((tensor.device, tensor.dtype), []).append(name)
     for names in kinds.values():
-        gathered = torch.stack([tensors[name].detach().reshape(()) for name in names])
-        numbers.update(zip(names, gathered.cpu().to(torch.float64).tolist()))
+        with torch.no_grad():
+            gathered = torch.stack([tensor if tensor.dim() == 0 else tensor.reshape(())
+                                    for tensor in (tensors[name] for name in names)])
+            numbers.update(zip(names, gathered.cpu().to(torch.float64).tolist()))
 
 
 def take(data: Mapping[Any, Any]) -> Tuple[Dict[str, float], Dict[str, str]]:
@@ -55,11 +58,11 @@ def take(data: Mapping[Any, Any]) -> Tuple[Dict[str, float], Dict[str, str]]:
     refused: Dict[str, str] = {}
     tensors: Dict[str, Any] = {}
     torch = sys.modules.get("torch")
+    tensor_type: Any = () if torch is None else torch.Tensor
     for name, value in flat.items():
         if type(value) in PLAIN:
             numbers[name] = value
-        elif torch is not None and isinstance(value, torch.Tensor) and value.numel() == 1 and \
-                value.device.type != "cpu":
+        elif isinstance(value, tensor_type) and not value.is_cpu and value.numel() == 1:
             numbers[name] = 0.0  # its place
             tensors[name] = value
         else:
