@@ -1,7 +1,9 @@
 """The Python client against the real server: what is logged is what is stored, whatever dies."""
 
+import ast
 import contextlib
 import datetime
+import glob
 import io
 import math
 import os
@@ -468,6 +470,17 @@ class PythonClient(Case):
         with open(self.path("loss.svg"), encoding="utf-8") as file:
             self.assertIn("<polyline", file.read())
 
+    def test_the_readme_of_all(self):
+        self.start()
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            [code] = re.findall(r"(?ms)^```python$(.*?)^```$", file.read())
+        with self.job(code, cwd=self.directory) as job:
+            told, _ = job.communicate(timeout=SECONDS_MAX)
+        self.assertEqual(job.returncode, 0)
+        self.assertRegex(told, r"^\[899\.(?:0,)? 900\.0?\] \[0\.001[\d.]*,? +0\.001")
+        self.assertEqual(len(self.points("train/loss", "run-1", "gpt")), 901)
+        self.assertEqual(len(self.points("layers/0/grad_norm", "run-1#0", "gpt")), 1000)
+
     def test_the_page_for_those_who_come_from_elsewhere(self):
         self.start()
         with open(os.path.join(ROOT, "docs", "moving.md"), encoding="utf-8") as file:
@@ -575,6 +588,15 @@ class FullDisk(Case):
         steps = [step for _, its in again for step in its]
         self.assertEqual(steps, [float(step) for step in range(6) if step >= steps[0]])
         self.assertLessEqual(steps[0], 2.0)
+
+
+class Sources(unittest.TestCase):
+    def test_the_package_is_written_in_python_3_9(self):
+        paths = glob.glob(os.path.join(CLIENT, "stepdb", "*.py"))
+        self.assertGreater(len(paths), 15)
+        for path in paths:
+            with open(path, encoding="utf-8") as file:
+                ast.parse(file.read(), path, feature_version=(3, 9))
 
 
 class SpoolTest(Case):

@@ -28,7 +28,9 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 Picker = Callable[[Sequence[float]], Sequence[float]]
 
 
-def _picker(places: Sequence[int]) -> Picker:
+def _picker(places: List[int], width: int) -> Picker:
+    if places == list(range(width)):
+        return lambda row: row
     if not places:
         return lambda row: ()
     if len(places) == 1:
@@ -82,9 +84,10 @@ class Schema:
 class Shape:
     """How rows of one set of metrics are packed: values for all columns, or sparse ones."""
 
-    def __init__(self, schema: Schema, columns: Dict[int, int], is_sparse: bool) -> None:
-        """`columns`: place of a value in the row -> its column."""
-        self.schema = schema
+    def __init__(self, schema: Schema, columns: Dict[int, int], values: int,
+                 is_sparse: bool) -> None:
+        """`columns`: place of a value in the row, which has `values` of them -> its column."""
+        self.schema, self._values = schema, values
         self.presence = b""
         self.width = len(columns)
         self._columns = columns
@@ -99,8 +102,10 @@ class Shape:
         self._layout = schema.layout
         wide = [place for place in self._order if schema.wide[self._columns[place]]]
         narrow = [place for place in self._order if not schema.wide[self._columns[place]]]
-        self._pick_wide, self._pick_narrow = _picker(wide), _picker(narrow)
-        self._is_wide = bool(wide)
+        # As many values come as there are names; of some the name may be no metric's.
+        self._pick_wide = _picker(wide, self._values)
+        self._pick_narrow = _picker(narrow, self._values)
+        self._has_wide, self._has_narrow = bool(wide), bool(narrow)
 
     def pack(self, row: Sequence[float]) -> bytes:
         """The values as the layout has them, which becomes wider first if it must."""
@@ -114,6 +119,8 @@ class Shape:
         return packed
 
     def _pack(self, row: Sequence[float]) -> Optional[bytes]:
+        if not self._has_narrow:
+            return array("d", self._pick_wide(row)).tobytes()
         narrow = self._pick_narrow(row)
         try:
             packed = array("f", narrow)
@@ -121,7 +128,7 @@ class Shape:
             return None
         if array("d", packed).tobytes() != array("d", narrow).tobytes():
             return None
-        if not self._is_wide:
+        if not self._has_wide:
             return packed.tobytes()
         return packed.tobytes() + array("d", self._pick_wide(row)).tobytes()
 
@@ -203,10 +210,10 @@ class _Axis:
         if len(names) > SPARSE_COLUMNS_MAX or not self._is_mixed():
             self._schemas += 1
             columns = {place: column for column, place in enumerate(names.values())}
-            return Shape(Schema(self._axis, tuple(names)), columns, is_sparse=False)
+            return Shape(Schema(self._axis, tuple(names)), columns, len(metrics), is_sparse=False)
         union = self._union_of(names)
         return Shape(union, {place: self._union_columns[name] for name, place in names.items()},
-                     is_sparse=True)
+                     len(metrics), is_sparse=True)
 
     def _union_of(self, names: Iterable[str]) -> Schema:
         """The schema of sparse rows, with these among its metrics."""
