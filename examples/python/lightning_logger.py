@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A training with PyTorch Lightning that logs to StepDB: the line with `logger=` is all it takes."""
+"""A training with PyTorch Lightning that logs to StepDB: `logger=` is all it takes."""
 
 import torch
 from lightning.pytorch import LightningModule, Trainer

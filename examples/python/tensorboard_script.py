@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A script written for TensorBoard: the first import is all that changed. No other package is needed."""
+"""A script written for TensorBoard: the first import is all that changed. It needs nothing else."""
 
 import random
 

@@ -40,7 +40,8 @@ def main():
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         first = saved["step"] + 1
-    with stepdb.Run("examples", "spirals", resume_step=first - 1 if options.resume else None) as run:
+    resume_step = first - 1 if options.resume else None
+    with stepdb.Run("examples", "spirals", resume_step=resume_step) as run:
         run.log_configs({"optimizer": {"name": "AdamW", "lr": 1e-2}, "layers": 3})
         watch = stepdb.torch.watch(model, run, every=10)
         for step in range(first, first + options.steps):

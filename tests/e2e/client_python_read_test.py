@@ -1,5 +1,5 @@
-"""The Python client reads: tables, charts, queries that are watched, and logs to compare. With pandas and NumPy where
-an interpreter has them (it is then run by that), and without."""
+"""The Python client reads: tables, charts, queries that are watched, and logs to compare. With pandas
+and NumPy where an interpreter has them (it is then run by that), and without."""
 
 import json
 import math
@@ -192,8 +192,8 @@ class Reading(Case):
             self.assertRegex(last, f"^{series} of {series} series are the same")
         [*differing, last] = self.diff("run", "d/csv", "d/jsonl", status=1)
         self.assertEqual(len(differing), 22)
-        self.assertIn("val/loss: 24 points and 4; 20 only in d/csv, 0 only in d/jsonl, 0 different; "
-                      "only in d/csv: step 499", differing)
+        self.assertIn("val/loss: 24 points and 4; 20 only in d/csv, 0 only in d/jsonl, "
+                      "0 different; only in d/csv: step 499", differing)
         self.assertRegex(last, "^0 of 22 series are the same")
 
     def write_wandb(self):

@@ -23,8 +23,7 @@ BARE = "import sys; sys.modules.update(dict.fromkeys(('torch', 'numpy', 'lightni
 
 def library(name):
     """Where to find it besides what is installed."""
-    if TORCH is not None and subprocess.run(
-            [TORCH, "-c", f"import {name}"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+    if TORCH is not None and interpreter_with("torch", name) == TORCH:
         return []
     print(f"there is no {name}: a stand-in calls the client as it does", file=sys.stderr)
     return [STANDINS]
@@ -100,8 +99,8 @@ class Integrations(Case):
         self.assert_learns(self.series("train/loss", "line-lightning"), 64)
         self.assertEqual(sorted(self.series("val/loss", "line-lightning")), [15, 31, 47, 63])
         self.assertEqual(self.state("line-lightning"), "finished")
-        self.assertEqual(self.ask("runs examples/line-lightning | show config/lr, config/batch_size"),
-                         [("examples/line-lightning", 0.1, 16)])
+        facts = self.ask("runs examples/line-lightning | show config/lr, config/batch_size")
+        self.assertEqual(facts, [("examples/line-lightning", 0.1, 16)])
 
     @unittest.skipIf(TORCH is None, "there is no torch (python3-torch of tools/packages.txt)")
     def test_with_transformers(self):

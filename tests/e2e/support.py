@@ -43,10 +43,12 @@ def shared_data():
 def interpreter_with(*modules):
     """A Python that has these modules: this one, or that of the system, for Debian's packages are
     seen by no other. None if there is none."""
+    code = ("import importlib.util, sys\n"
+            "sys.exit(not all(map(importlib.util.find_spec, sys.argv[1:])))")
     for python in (sys.executable, "/usr/bin/python3"):
         if os.path.exists(python) and subprocess.run(
-                [python, "-c", "import " + ", ".join(modules)], stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, check=False).returncode == 0:
+                [python, "-c", code, *modules], stdin=subprocess.DEVNULL,
+                check=False).returncode == 0:
             return python
     return None
 

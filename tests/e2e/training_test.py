@@ -26,8 +26,8 @@ class Training(Case):
 
     def job(self, kind, python, *options):
         job = subprocess.Popen(
-            [python, "-B", JOB, kind, self.path("job"), *options], stdout=subprocess.PIPE, text=True,
-            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+            [python, "-B", JOB, kind, self.path("job"), *options], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
             env={**os.environ, "PYTHONPATH": CLIENT, "STEPDB_SPOOL": self.path("spool"),
                  "STEPDB_SERVER": self.server.address})
         self.addCleanup(job.communicate)

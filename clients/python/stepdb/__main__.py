@@ -50,9 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(act=_sync)
     one = commands.add_parser(
         "diff-source", help="compare a log with a run, or two runs",
-        description="Tells for each series what a log of another tool and a run of the store lack of "
-                    "each other. Exit status 0: nothing.",
-        epilog="example: python -m stepdb diff-source wandb wandb/run-20260329_183841-key5 gpt/run-17")
+        description="Tells for each series what a log of another tool and a run of the store lack "
+                    "of each other. Exit status 0: nothing.",
+        epilog="example: python -m stepdb diff-source wandb wandb/run-20260329_183841-k5 gpt/r17")
     one.add_argument("format", choices=(*FORMATS, "run"))
     one.add_argument("source", help="a file, a run's directory, or PROJECT/RUN")
     one.add_argument("run", help="PROJECT/RUN")

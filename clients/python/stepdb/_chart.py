@@ -1,13 +1,14 @@
 """Small charts of answers in buckets, as SVG, for notebooks.
 
-A band from the least to the greatest value of each bucket, a line through the means, and marks at the
-edge where something is not finite: so neither a spike nor a divergence is missed.
+A band from the least to the greatest value of each bucket, a line through the means, and marks at
+the edge where something is not finite: so neither a spike nor a divergence is missed.
 """
 
 from __future__ import annotations
 
 import datetime
 import html
+import itertools
 import math
 import sys
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
@@ -208,11 +209,10 @@ def as_html(answer: Answer) -> str:
         return draw(answer)
     head = "".join(f"<th>{html.escape(name)}</th>" for name in answer.names)
     body = []
-    for place, row in enumerate(answer):
-        if place == _ROWS_MAX:
-            break
-        cells = "".join(f"<td>{'' if cell is None else html.escape(str(cell))}</td>" for cell in row)
-        body.append(f"<tr>{cells}</tr>")
+    for row in itertools.islice(answer, _ROWS_MAX):
+        cells = ("" if cell is None else html.escape(str(cell)) for cell in row)
+        body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     more = f"<p>{len(answer):,} rows in all</p>" if len(answer) > _ROWS_MAX else ""
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in answer.notes)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>{more}{notes}"
+    rows = "".join(body)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}{notes}"

@@ -1,7 +1,7 @@
 """Tables in the shapes that those know who come from Neptune's query library.
 
-Runs and attributes are chosen by a list of names, or by a text: a regular expression that is found in
-the name, several of them with ` | ` (or) and ` & ` (and) between them and `!` before (not). In a
+Runs and attributes are chosen by a list of names, or by a text: a regular expression that is found
+in the name, several of them with ` | ` (or) and ` & ` (and) between them and `!` before (not). In a
 table of metrics a series that has no point at a step has nothing there, NaN in pandas.
 """
 

@@ -6,7 +6,6 @@ import atexit
 import datetime
 import math
 import os
-import queue
 import re
 import sys
 import threading
@@ -16,13 +15,11 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tup
 
 from . import _protocol as protocol
 from ._delivery import Delivery
-from ._rows import RowsFrame, RowsPacker
-from ._spool import Spool, SpoolRun, directory_of, find_spools
+from ._spool import Spool, SpoolRun, find_spools
 from ._values import flatten, is_plain, take
+from ._writer import Change, End, Row, Writer, say
 
 FINISHED, FAILED = 1, 2
-_LINGER = 0.02
-_GATHERED_MAX = 1000  # metrics of a row that is put together
 Timestamp = Union[None, float, datetime.datetime]
 
 
@@ -48,29 +45,6 @@ class Report(NamedTuple):
             parts.append(f"the rest waits in {self.directory}: python -m stepdb sync "
                          f"{self.directory}")
         return "; ".join(parts)
-
-
-class _Row(NamedTuple):
-    metrics: Tuple[str, ...]
-    values: List[float]
-    step: Optional[float]
-    time_us: int
-    is_now: bool  # the time is that of the call
-
-
-class _Change(NamedTuple):
-    kind: int
-    body: bytes
-
-
-class _Mark(NamedTuple):
-    """Set once everything before it is in the spool; `number` is then that of the last frame."""
-    is_reached: threading.Event
-    number: List[int]
-
-
-class _End(NamedTuple):
-    state: Optional[int]  # None: the run goes on, in another process
 
 
 def _now_us() -> int:
@@ -102,146 +76,10 @@ def _attempt_of_environment() -> Optional[int]:
     return None
 
 
-def _say(message: str) -> None:
-    print(f"stepdb: {message}", file=sys.stderr, flush=True)
-
-
 def run_id_of_path(path: str) -> str:
     """`runs/exp/3` is the run `runs.exp.3`: ids have no slashes."""
     name = os.path.normpath(path).strip("/").replace("/", ".").strip(".")
     return re.sub("[#*\\s\"']", "_", name)
-
-
-class _Writer:
-    """The queue, the thread that packs it into the spool, and the delivery. Of one process."""
-
-    def __init__(self, run: SpoolRun, root: str, token: str, ca_file: Optional[str],
-                 attempt: int, sync_seconds: float, is_offline: bool) -> None:
-        self.spool = Spool(directory_of(root, run.project, run.run, run.writer), run)
-        self.delivery = Delivery(self.spool, token, ca_file, _say)
-        self.queue: "queue.SimpleQueue[Any]" = queue.SimpleQueue()
-        self.attempt = attempt
-        self.failed: Optional[BaseException] = None  # of the spool: nothing more is kept
-        self._sync_seconds, self._is_offline = sync_seconds, is_offline
-        self._number = run.base
-        self._packer = RowsPacker(self._append_rows, self._complain)
-        self._gathered: Optional[_Row] = None  # not packed yet
-        self._gathered_names: "set[str]" = set()
-        self.rows_joined = 0  # to the one before
-        self.rows_dropped = self.values_refused = 0  # that cannot be stored
-        self._has_complained = False
-        self._thread = threading.Thread(target=self._pack, name="stepdb-pack", daemon=True)
-        self._thread.start()
-        if not is_offline:
-            self.delivery.start()
-
-    def mark(self) -> _Mark:
-        mark = _Mark(threading.Event(), [0])
-        self.queue.put(mark)
-        return mark
-
-    # --- the thread that packs ---
-
-    def _pack(self) -> None:
-        try:
-            self._pack_until_the_end()
-        except Exception as error:  # a full disk, most likely: the training goes on without us
-            self.failed = error
-            _say(f"cannot keep rows in {self.spool.directory}: {error}; what is logged from now on "
-                 f"is lost")
-            self._drain()
-        self.delivery.end()
-
-    def _pack_until_the_end(self) -> None:
-        flushed = synced = time.monotonic()
-        is_packing = False
-        while True:
-            try:
-                item = self.queue.get(timeout=_LINGER if is_packing else self._sync_seconds)
-            except queue.Empty:
-                item = None
-            now = time.monotonic()
-            if isinstance(item, _Row):
-                if not is_packing:
-                    is_packing, flushed = True, now
-                self._gather(item)
-            if is_packing and (not isinstance(item, _Row) or now - flushed >= _LINGER):
-                self._pack_gathered()
-                self._packer.flush()
-                is_packing = False
-            if now - synced >= self._sync_seconds:
-                self.spool.sync()
-                synced = now
-            if isinstance(item, _Change):
-                self._append(item.kind, item.body)
-            elif isinstance(item, _Mark):
-                self.spool.sync()
-                item.number[0] = self._number
-                item.is_reached.set()
-            elif isinstance(item, _End):
-                if item.state is not None:
-                    self._append(protocol.FINISH_RUN,
-                                 protocol.finish_run(1, self.attempt, item.state))
-                self.spool.sync()
-                return
-
-    def _gather(self, row: _Row) -> None:
-        """Metrics of a step that are logged one by one within the linger are a row, with the time of
-        the first."""
-        last = self._gathered
-        if last is not None and row.step is not None and row.step == last.step and \
-                row.is_now and last.is_now and len(last.metrics) < _GATHERED_MAX and \
-                self._gathered_names.isdisjoint(row.metrics):
-            self._gathered = last._replace(metrics=last.metrics + row.metrics,
-                                           values=last.values + row.values)
-            self._gathered_names.update(row.metrics)
-            self.rows_joined += 1
-            return
-        self._pack_gathered()
-        self._gathered = row
-        self._gathered_names = set(row.metrics) if row.step is not None else set()
-
-    def _pack_gathered(self) -> None:
-        row, self._gathered = self._gathered, None
-        if row is None:
-            return
-        stored = 0
-        try:
-            stored = self._packer.add(row.metrics, row.values, row.step, row.time_us, self.attempt)
-        except (ArithmeticError, TypeError, ValueError) as error:  # an int beyond any float, say
-            self._complain(f"a row of {len(row.values)} values is left out: {error}")
-        self.values_refused += len(row.values) - stored
-        self.rows_dropped += stored == 0
-
-    def _complain(self, why: str) -> None:
-        if not self._has_complained:
-            self._has_complained = True
-            _say(f"{self.spool.run.project}/{self.spool.run.run}: {why}")
-
-    def _drain(self) -> None:
-        """Nobody waits for what is lost."""
-        while True:
-            item = self.queue.get()
-            if isinstance(item, _Mark):
-                item.number[0] = self._number
-                item.is_reached.set()
-            elif isinstance(item, _End):
-                return
-
-    def _append_rows(self, frame: RowsFrame) -> None:
-        schema = frame.schema
-        if not self.spool.knows(schema.hash):
-            for piece in protocol.schema_frames(self.spool.run.project, schema.canonical):
-                self.spool.append(piece)
-        self._append(protocol.ROWS, frame.body(1))
-
-    def _append(self, kind: int, body: bytes) -> None:
-        self._number += 1
-        self.spool.append(protocol.frame(kind, self._number, body))
-        self.delivery.tell_of_more()
-
-    def join(self, seconds: float) -> None:
-        self._thread.join(seconds)
 
 
 class Run:
@@ -339,7 +177,7 @@ class Run:
             if step is not None:
                 step = _step(step)
             if values:
-                self._put(_Row(metrics, values, step, _time_us(timestamp), timestamp is None))
+                self._put(Row(metrics, values, step, _time_us(timestamp), timestamp is None))
         except protocol.Error:  # with raise_errors alone
             raise
         except Exception as error:  # whatever it is, the training goes on
@@ -352,7 +190,7 @@ class Run:
         """`log` under `rank_N/`, so that the ranks of a run do not overwrite each other."""
         self.log({f"rank_{self._rank or 0}": data}, step, timestamp)
 
-    def _put(self, row: _Row) -> None:
+    def _put(self, row: Row) -> None:
         writer = self._own_writer()
         if self._is_finished or writer.failed is not None:
             self._rows_dropped += 1
@@ -386,7 +224,7 @@ class Run:
             raise protocol.Error(message, protocol.INVALID_ARGUMENT)
         if kind not in self._warned:
             self._warned.add(kind)
-            _say(f"{self.project}/{self.run_id}: {message}")
+            say(f"{self.project}/{self.run_id}: {message}")
 
     # --- attributes ---
 
@@ -419,7 +257,7 @@ class Run:
                                for text in (name, value))
             sound.append((kind, str(name), value))
         if sound and not self._is_finished:
-            self._own_writer().queue.put(_Change(protocol.SET_ATTRIBUTES,
+            self._own_writer().queue.put(Change(protocol.SET_ATTRIBUTES,
                                                  protocol.set_attributes(1, sound)))
 
     # --- delivery ---
@@ -452,12 +290,12 @@ class Run:
             if self._needs_writer:
                 return self.report()
             state = FAILED if failed else FINISHED
-            self._writer.queue.put(_End(None if self._is_child else state))
+            self._writer.queue.put(End(None if self._is_child else state))
             self._end_delivery(seconds)
             report = self.report()
             if not report.is_complete or report.rows_sent != report.rows_logged or \
                     report.values_refused:
-                _say(f"{self.project}/{self.run_id}: {report}")
+                say(f"{self.project}/{self.run_id}: {report}")
         return self.report()
 
     def _end_delivery(self, seconds: float) -> None:
@@ -510,9 +348,9 @@ class Run:
 
     # --- beginnings ---
 
-    def _new_writer(self, attempt: int) -> _Writer:
+    def _new_writer(self, attempt: int) -> Writer:
         parent, fork_step = self._fork
-        return _Writer(SpoolRun(self.server, self.project, self.run_id, parent, fork_step,
+        return Writer(SpoolRun(self.server, self.project, self.run_id, parent, fork_step,
                                 os.urandom(16).hex(), 0),
                        self._root, self._token, self._ca_file, attempt, self._sync_seconds,
                        self._is_offline)
@@ -523,7 +361,7 @@ class Run:
         for directory in find_spools(os.path.dirname(self._writer.spool.directory)):
             if directory != self._writer.spool.directory:
                 try:
-                    delivery = Delivery(Spool(directory), self._token, self._ca_file, _say,
+                    delivery = Delivery(Spool(directory), self._token, self._ca_file, say,
                                         is_leftover=True)
                 except (BlockingIOError, FileNotFoundError):
                     continue  # it lives, or is just going
@@ -545,7 +383,7 @@ class Run:
             assert delivery.progress.attempt is not None
             attempt = delivery.progress.attempt + 1
         self._writer.attempt = attempt
-        self._writer.queue.put(_Change(protocol.RESTART_RUN,
+        self._writer.queue.put(Change(protocol.RESTART_RUN,
                                        protocol.restart_run(1, attempt, step)))
 
     def _after_fork(self) -> None:
@@ -556,7 +394,7 @@ class Run:
         self._leftovers = []
         self._writer.spool._lock.close()  # the parent's file stays locked by the parent
 
-    def _own_writer(self) -> _Writer:
+    def _own_writer(self) -> Writer:
         if self._needs_writer:
             self._needs_writer = False
             attempt = self.attempt
@@ -607,7 +445,7 @@ def sync(directory: str, server: Optional[str] = None, token: Optional[str] = No
         if server is not None:
             spool.save_run(spool.run._replace(server=server))
         delivery = Delivery(spool, token if token is not None else
-                            os.environ.get("STEPDB_TOKEN", ""), ca_file, _say, is_leftover=True)
+                            os.environ.get("STEPDB_TOKEN", ""), ca_file, say, is_leftover=True)
         delivery.end()
         delivery.run()
         progress = delivery.progress

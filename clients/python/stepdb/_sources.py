@@ -231,8 +231,8 @@ def _read_wandb(path: str, _: Optional[str], collector: _Collector) -> None:
     if os.path.isdir(path):
         found = sorted(glob.glob(os.path.join(glob.escape(path), "*.wandb")))
         if len(found) != 1:
-            raise protocol.Error(f"{path} has {len(found)} files *.wandb in it, and should have one",
-                                 protocol.INVALID_ARGUMENT)
+            raise protocol.Error(f"{path} has {len(found)} files *.wandb in it, and should have "
+                                 f"one", protocol.INVALID_ARGUMENT)
         path = found[0]
     with open(path, "rb") as file:
         data = file.read()

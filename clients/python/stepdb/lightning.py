@@ -3,8 +3,8 @@
     from stepdb.lightning import StepDBLogger
     trainer = Trainer(logger=StepDBLogger("gpt", "run-17"))
 
-Works with `lightning` and `pytorch_lightning`, 2.0 and later; can be imported without them. Only the
-process of rank 0 logs.
+Works with `lightning` and `pytorch_lightning`, 2.0 and later; can be imported without them. Only
+the process of rank 0 logs.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ import os
 import time
 from typing import Any, Dict, Mapping, Optional
 
-from ._run import Run, _say, run_id_of_path
+from ._run import Run, run_id_of_path
+from ._writer import say
 
 
 class SummaryWriter:
@@ -70,5 +71,5 @@ class SummaryWriter:
         def left_out(*_: Any, **__: Any) -> None:
             if name not in self._warned:
                 self._warned.add(name)
-                _say(f"{name} is left out: StepDB stores numbers")
+                say(f"{name} is left out: StepDB stores numbers")
         return left_out

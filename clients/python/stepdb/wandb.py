@@ -13,8 +13,8 @@ import os
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from ._run import Run as _StepdbRun
-from ._run import _say
 from ._values import flatten
+from ._writer import say
 
 _warned: "set[str]" = set()
 
@@ -22,7 +22,7 @@ _warned: "set[str]" = set()
 def _left_out(what: str) -> None:
     if what not in _warned:
         _warned.add(what)
-        _say(f"wandb.{what} is left out: StepDB stores numbers, and facts about runs")
+        say(f"wandb.{what} is left out: StepDB stores numbers, and facts about runs")
 
 
 class _Facts:
