@@ -65,8 +65,9 @@ def _open_text(path: str) -> Any:
     if path.endswith(".zst"):
         raise protocol.Error(f"{path} is compressed by zstd, which Python cannot read; unpack it",
                              protocol.INVALID_ARGUMENT)
-    opened: Callable[..., Any] = gzip.open if path.endswith(".gz") else open
-    return opened(path, "rt", encoding="utf-8", newline="")
+    if path.endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8", newline="")
+    return open(path, encoding="utf-8", newline="")
 
 
 def _key_names(step_column: Optional[str]) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:

@@ -15,12 +15,12 @@ from typing import Any, Dict, Mapping, Optional
 from ._run import Run
 
 try:
-    from lightning.pytorch.loggers.logger import Logger  # type: ignore[import-not-found]
-    from lightning.pytorch.utilities import rank_zero_only  # type: ignore[import-not-found]
+    from lightning.pytorch.loggers.logger import Logger
+    from lightning.pytorch.utilities import rank_zero_only
 except ImportError:
     try:
-        from pytorch_lightning.loggers.logger import Logger  # type: ignore[import-not-found]
-        from pytorch_lightning.utilities import rank_zero_only  # type: ignore[import-not-found]
+        from pytorch_lightning.loggers.logger import Logger
+        from pytorch_lightning.utilities import rank_zero_only
     except ImportError:
         Logger, rank_zero_only = object, None
 

@@ -28,7 +28,7 @@ except ImportError:  # whoever calls `watch` has a model, and so has torch
 
 class _Outputs(NamedTuple):
     """Of one forward pass of a module."""
-    count: int
+    values: int
     squares: Any
     largest: Any
     zeros: Any
@@ -43,7 +43,8 @@ def _wide_enough(tensor: Any) -> Any:
 
 
 def _norm(tensors: Iterable[Any]) -> Any:
-    return torch.stack([_wide_enough(tensor).norm() for tensor in tensors]).norm()
+    norm = torch.linalg.vector_norm
+    return norm(torch.stack([norm(_wide_enough(tensor)) for tensor in tensors]))
 
 
 def _largest(tensors: Iterable[Any]) -> Any:
@@ -114,7 +115,7 @@ class Watch:
                 if self._weights:
                     row[f"{self._prefix}{name}/weight_norm"] = _norm(parameters)
             for name, outputs in self._outputs.items():
-                count = sum(one.count for one in outputs)
+                count = sum(one.values for one in outputs)
                 row[f"{self._prefix}{name}/act_rms"] = \
                     (sum(one.squares for one in outputs) / count).sqrt()
                 row[f"{self._prefix}{name}/act_max"] = \

@@ -17,7 +17,7 @@ from typing import Any, Mapping, Optional
 from ._run import Run, run_id_of_path
 
 try:
-    from transformers import TrainerCallback  # type: ignore[import-not-found]
+    from transformers import TrainerCallback
 except ImportError:
     TrainerCallback = object
 

@@ -204,7 +204,7 @@ def init(project: Optional[str] = None, *, id: Optional[str] = None, name: Optio
         side_by_side = os.environ.get("STEPDB_WANDB") == "both"
     other = None
     if side_by_side:
-        import wandb as real  # type: ignore[import-not-found]
+        import wandb as real
         other = real.init(project=project, id=id, name=name, config=config, tags=tags, notes=notes,
                           group=group, job_type=job_type, mode=mode, **others)
     options = dict(stepdb or {})
