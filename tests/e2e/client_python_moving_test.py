@@ -1,4 +1,4 @@
-"""The Python client for those who come from elsewhere, and the pages about it: their code is run."""
+"""The Python client for those who come from elsewhere, and its pages: their code is run."""
 
 import contextlib
 import datetime
@@ -41,7 +41,8 @@ class Moving(ClientCase):
                 writer.add_scalar("unnumbered", step)
                 writer.add_histogram("weights", [1, 2], step)
             writer.add_hparams({"lr": 0.1}, {"hparam/best": 0.5})
-        self.assertEqual(said.getvalue(), "stepdb: add_histogram is left out: StepDB stores numbers\n")
+        self.assertEqual(said.getvalue(),
+                         "stepdb: add_histogram is left out: StepDB stores numbers\n")
         self.assert_bits(self.points("loss", "runs.exp.3"),
                          [(float(step), 1 / (step + 1)) for step in range(100)])
         self.assertEqual(self.points("acc/val", "runs.exp.3")[-1], (99.0, -99.0))

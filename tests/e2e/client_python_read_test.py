@@ -1,5 +1,5 @@
-"""The Python client reads: tables, charts, queries that are watched, and logs to compare. With pandas
-and NumPy where an interpreter has them (it is then run by that), and without."""
+"""The Python client reads: tables, charts, queries that are watched, and logs to compare. With
+pandas and NumPy where an interpreter has them (it is then run by that), and without."""
 
 import json
 import math

@@ -194,8 +194,8 @@ class PythonClient(ClientCase):
                          [(float(s), -float(s)) for s in range(15_001, 15_100)])
 
     def test_the_job_is_killed_at_any_moment(self):
-        """Of each of these jobs there is what it had persisted, once, and nothing out of order; also
-        if those who send what it left are killed in turn."""
+        """Of each of these jobs there is what it had persisted, once, and nothing out of order;
+        also if those who send what it left are killed in turn."""
         self.start()
         code = ("import stepdb, sys\n"
                 "run = stepdb.Run('p', sys.argv[1])\n"

@@ -193,7 +193,8 @@ class Delivery:
     def _open_run(self, connection: protocol.Socket) -> None:
         run = self.spool.run
         fork = None if run.parent is None else (run.parent, run.fork_step or 0.0)
-        connection.send(protocol.open_run(1, self._acked - run.base + 1, run.project, run.run, fork))
+        first = self._acked - run.base + 1
+        connection.send(protocol.open_run(1, first, run.project, run.run, fork))
         with self._news:
             self._news.wait_for(lambda: self._opened is not None or self._lost is not None or
                                 self._is_stopped)

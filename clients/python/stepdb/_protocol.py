@@ -66,7 +66,8 @@ def text(value: str) -> bytes:
 
 
 def hello(writer: bytes, token: str, client: str) -> bytes:
-    return frame(HELLO, 0, struct.pack("<IQ16s", 1, FEATURE_WATCH, writer) + text(token) + text(client))
+    return frame(HELLO, 0, struct.pack("<IQ16s", 1, FEATURE_WATCH, writer) +
+                 text(token) + text(client))
 
 
 def canonical_schema(axis: int, metrics: Sequence[str]) -> bytes:
@@ -142,8 +143,8 @@ def attribute_value(name: str, value: AttributeValue) -> bytes:
         members = sorted({str(member).encode() for member in value})
         return struct.pack("<BI", 6, len(members)) + b"".join(
             _TEXT.pack(len(member)) + member for member in members)
-    raise Error(f"attribute {name!r}: no value of type {type(value).__name__}; give a number, text, "
-                f"truth value, time, None or a set of texts", INVALID_ARGUMENT)
+    raise Error(f"attribute {name!r}: no value of type {type(value).__name__}; give a number, "
+                f"text, truth value, time, None or a set of texts", INVALID_ARGUMENT)
 
 
 SET, REMOVE, ADD_TO_SET, REMOVE_FROM_SET = 1, 2, 3, 4
@@ -295,8 +296,8 @@ class Socket:
         return int(length)
 
     def receive(self) -> Frame:
-        """The next frame. Its checksum is XXH3, which the standard library has not: TCP's, or TLS's,
-        has to do in this direction."""
+        """The next frame. Its checksum is XXH3, which the standard library has not: TCP's, or
+        TLS's, has to do in this direction."""
         self.has_frame()
         length = self._length()
         kind, number = self._buffer[5], struct.unpack_from("<Q", self._buffer, 16)[0]

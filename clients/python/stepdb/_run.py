@@ -85,7 +85,7 @@ def run_id_of_path(path: str) -> str:
 class Run:
     """Logs to one run of one project.
 
-    project, run_id    whose; a run that is there is gone on with. Without `run_id` a new one is made
+    project, run_id    whose; a run that is there is gone on with. Without `run_id` one is made up
     parent, fork_step  the run is a fork of that one ("project/run" or "run") at that step;
                        `fork_run_id` is the same as `parent`
     resume_step        this process goes on from a checkpoint of that step: its points are those of
@@ -376,8 +376,8 @@ class Run:
             if self._is_offline or not delivery.wait(
                     lambda: delivery.progress.attempt is not None, 30.0):
                 raise protocol.Error(
-                    f"which attempt resumes {self.project}/{self.run_id} at step {step:g} has to be "
-                    f"asked of the server, which does not answer "
+                    f"which attempt resumes {self.project}/{self.run_id} at step {step:g} has to "
+                    f"be asked of the server, which does not answer "
                     f"({delivery.progress.trouble or 'offline'}); say attempt=K",
                     protocol.UNAVAILABLE)
             assert delivery.progress.attempt is not None

@@ -160,7 +160,8 @@ class Spool:
 
     # --- reading ---
 
-    def read(self, number: int, offset: int, limit: int = 1 << 20) -> List[Tuple[protocol.Frame, bytes]]:
+    def read(self, number: int, offset: int,
+             limit: int = 1 << 20) -> List[Tuple[protocol.Frame, bytes]]:
         """Whole frames of a file from `offset` on, some `limit` bytes of them, each with its bytes;
         none at its end, and none from the first that is torn or damaged on."""
         with open(self._path(number), "rb") as file:

@@ -118,8 +118,8 @@ class Writer:
                 return
 
     def _gather(self, row: Row) -> None:
-        """Metrics of a step that are logged one by one within the linger are a row, with the time of
-        the first."""
+        """Metrics of a step that are logged one by one within the linger are a row, with the time
+        of the first."""
         last = self._gathered
         if last is not None and row.step is not None and row.step == last.step and \
                 row.is_now and last.is_now and len(last.metrics) < _GATHERED_MAX and \

@@ -155,7 +155,7 @@ class Run:
             self._row = {}
 
     def define_metric(self, name: str, step_metric: Optional[str] = None, **_: Any) -> None:
-        """A chart over another metric is asked for by `x` in a query; nothing has to be said before."""
+        """A chart over another metric is asked for by `x` in a query; nothing has to be said."""
         if self._other is not None:
             self._other.define_metric(name, step_metric=step_metric, **_)
 
