@@ -222,8 +222,7 @@ class PythonClient(ClientCase):
                 threading.Timer(chance.random() / 20, sync.kill).start()
         self.assertTrue(all(is_complete for _, is_complete, _ in stepdb.sync(self.spool)))
         for run, last in told.items():
-            stored = sorted(point for metric in range(3)
-                            for point in self.points(f"m/{metric}", run))
+            stored = sorted(self.points("m/*", run))  # a job may have come to one or two metrics
             self.assertGreater(len(stored), last)
             self.assert_bits(stored, [(float(step), step / 3) for step in range(len(stored))])
 

@@ -15,7 +15,7 @@ JOB = os.path.join(ROOT, "tests", "e2e", "training_job.py")
 sys.path.insert(0, CLIENT)
 import stepdb  # noqa: E402
 
-SPOOL_SECONDS = 0.5  # of a job that is killed; some 0.02 with a processor to spare
+SPOOL_SECONDS = 0.5  # of a job that is killed; some 0.05 with a processor to spare
 
 
 class Training(Case):

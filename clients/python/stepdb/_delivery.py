@@ -11,14 +11,17 @@ from __future__ import annotations
 import os
 import struct
 import threading
+import time
 from collections import deque
-from typing import Callable, Deque, List, NamedTuple, Optional
+from typing import Callable, Deque, List, NamedTuple, Optional, Tuple
 
 from . import _protocol as protocol
 from ._spool import Spool
 from ._version import CLIENT
 
 RETRY_MIN, RETRY_MAX = 0.05, 5.0
+# Each send wakes two threads here, which a training that holds the interpreter's lock feels.
+SEND_EVERY = 0.1
 _LATER = (protocol.UNAVAILABLE, protocol.RESOURCE_EXHAUSTED)
 # Of an open_run or a hello: may be mended on the server's side while we wait.
 _LATER_TO_OPEN = _LATER + (protocol.NOT_FOUND, protocol.PERMISSION_DENIED)
@@ -67,6 +70,10 @@ class Delivery:
         self._is_ended = False    # nothing more is appended
         self._is_stopped = False  # give up
         self._appended = 0
+        self._end_of_spool: Optional[Tuple[int, int]] = None
+        self._lowest_file = 0  # files below have been let go
+        self._hurry = threading.Event()
+        self._sent_at = 0.0
         self._pending: Deque[_Pending] = deque()
         self._opened: Optional[protocol.RunOpened] = None
         self._lost: Optional[BaseException] = None
@@ -92,9 +99,11 @@ class Delivery:
     def start(self) -> None:
         self._thread.start()
 
-    def tell_of_more(self) -> None:
+    def tell_of_more(self, end: Tuple[int, int]) -> None:
+        """`end`: file and offset behind what was appended."""
         with self._news:
             self._appended += 1
+            self._end_of_spool = end
             self._news.notify_all()
 
     def end(self) -> None:
@@ -102,12 +111,18 @@ class Delivery:
         with self._news:
             self._is_ended = True
             self._news.notify_all()
+        self._hurry.set()
 
     def stop(self) -> None:
         """Gives up; what has no outcome stays in the spool."""
         with self._news:
             self._is_stopped = True
             self._news.notify_all()
+        self._hurry.set()
+
+    def hurry(self) -> None:
+        """Somebody waits for what has been appended."""
+        self._hurry.set()
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Until `condition`, of `progress` or `acked`, holds, or nothing more will be sent."""
@@ -219,9 +234,14 @@ class Delivery:
         while True:
             with self._news:
                 self._check_lost()
-                appended, is_ended = self._appended, self._is_ended
+                appended, is_ended, end = self._appended, self._is_ended, self._end_of_spool
                 if self._is_stopped:
                     return False
+            if (self._reading_file, at) == end:  # without asking the disk
+                if self._wait_at_the_end(appended, is_ended):
+                    return not self._is_stopped
+                self._linger()
+                continue
             frames = self.spool.read(self._reading_file, at) if self._reading_file else []
             if not frames:
                 files = [file for file in self.spool.file_numbers() if file > self._reading_file]
@@ -249,7 +269,12 @@ class Delivery:
                 self._pending.extend(pending)
             self._send_whole(connection, b"".join(batch))
 
+    def _linger(self) -> None:
+        self._hurry.wait(max(0.0, self._sent_at + SEND_EVERY - time.monotonic()))
+        self._hurry.clear()
+
     def _send_whole(self, connection: protocol.Socket, data: bytes) -> None:
+        self._sent_at = time.monotonic()
         try:
             connection.send(data)
         except OSError:
@@ -300,6 +325,7 @@ class Delivery:
             with self._news:
                 self._lost = self._lost or error
                 self._news.notify_all()
+            self._hurry.set()
             connection.shut_down()
 
     def _take(self, one: protocol.Frame) -> None:
@@ -338,6 +364,9 @@ class Delivery:
         """Of files of which everything has its outcome."""
         with self._news:
             low = self._pending[0].file if self._pending else self._reading_file
+            if low == self._lowest_file:
+                return
+            self._lowest_file = low
         for number in self.spool.file_numbers():
             if number < low:
                 self.spool.remove_file(number)

@@ -102,7 +102,7 @@ class Run:
 
     `log` never waits for the network or a disk. It waits only when `queue_values` values are handed
     over and not yet written to the spool, `block_seconds` at most; then the row is dropped and
-    counted. What was logged is in the spool some 20 ms later, where it survives the end of the
+    counted. What was logged is in the spool some 50 ms later, where it survives the end of the
     process, and on stable storage within `sync_seconds`.
     """
 
@@ -270,6 +270,7 @@ class Run:
         if not mark.is_reached.wait(seconds) or self._is_offline:
             return False
         delivery = self._writer.delivery
+        delivery.hurry()
         return delivery.wait(lambda: delivery.acked >= mark.number[0], seconds)
 
     def persist(self, seconds: float = 10.0) -> bool:
@@ -290,7 +291,7 @@ class Run:
             if self._needs_writer:
                 return self.report()
             state = FAILED if failed else FINISHED
-            self._writer.queue.put(End(None if self._is_child else state))
+            self._writer.put_urgent(End(None if self._is_child else state))
             self._end_delivery(seconds)
             report = self.report()
             if not report.is_complete or report.rows_sent != report.rows_logged or \

@@ -13,7 +13,7 @@ from ._delivery import Delivery
 from ._rows import RowsFrame, RowsPacker
 from ._spool import Spool, SpoolRun, directory_of
 
-_LINGER = 0.02
+_LINGER = 0.05
 _GATHERED_MAX = 1000  # metrics of a row that is put together
 
 
@@ -52,6 +52,7 @@ class Writer:
         self.spool = Spool(directory_of(root, run.project, run.run, run.writer), run)
         self.delivery = Delivery(self.spool, token, ca_file, say)
         self.queue: "queue.SimpleQueue[Any]" = queue.SimpleQueue()
+        self._is_urgent = threading.Event()
         self.attempt = attempt
         self.failed: Optional[BaseException] = None  # of the spool: nothing more is kept
         self._sync_seconds, self._is_offline = sync_seconds, is_offline
@@ -67,9 +68,14 @@ class Writer:
         if not is_offline:
             self.delivery.start()
 
+    def put_urgent(self, item: Any) -> None:
+        """Somebody waits for it."""
+        self.queue.put(item)
+        self._is_urgent.set()
+
     def mark(self) -> Mark:
         mark = Mark(threading.Event(), [0])
-        self.queue.put(mark)
+        self.put_urgent(mark)
         return mark
 
     # --- the thread that packs ---
@@ -85,37 +91,46 @@ class Writer:
         self.delivery.end()
 
     def _pack_until_the_end(self) -> None:
-        flushed = synced = time.monotonic()
-        is_packing = False
+        synced = time.monotonic()
         while True:
-            try:
-                item = self.queue.get(timeout=_LINGER if is_packing else self._sync_seconds)
-            except queue.Empty:
-                item = None
-            now = time.monotonic()
-            if isinstance(item, Row):
-                if not is_packing:
-                    is_packing, flushed = True, now
-                self._gather(item)
-            if is_packing and (not isinstance(item, Row) or now - flushed >= _LINGER):
-                self._pack_gathered()
-                self._packer.flush()
-                is_packing = False
-            if now - synced >= self._sync_seconds:
+            for item in self._next_items():
+                if isinstance(item, Row):
+                    self._gather(item)
+                    continue
+                self._flush_rows()
+                if isinstance(item, Change):
+                    self._append(item.kind, item.body)
+                elif isinstance(item, Mark):
+                    self.spool.sync()
+                    item.number[0] = self._number
+                    item.is_reached.set()
+                elif isinstance(item, End):
+                    if item.state is not None:
+                        self._append(protocol.FINISH_RUN,
+                                     protocol.finish_run(1, self.attempt, item.state))
+                    self.spool.sync()
+                    return
+            self._flush_rows()
+            if time.monotonic() - synced >= self._sync_seconds:
                 self.spool.sync()
-                synced = now
-            if isinstance(item, Change):
-                self._append(item.kind, item.body)
-            elif isinstance(item, Mark):
-                self.spool.sync()
-                item.number[0] = self._number
-                item.is_reached.set()
-            elif isinstance(item, End):
-                if item.state is not None:
-                    self._append(protocol.FINISH_RUN,
-                                 protocol.finish_run(1, self.attempt, item.state))
-                self.spool.sync()
-                return
+                synced = time.monotonic()
+
+    def _next_items(self) -> List[Any]:
+        """What has come within the linger: woken for each row, this thread would cost the training
+        more than all that it does."""
+        try:
+            items = [self.queue.get(timeout=self._sync_seconds)]
+        except queue.Empty:
+            return []
+        if isinstance(items[0], Row):
+            self._is_urgent.wait(_LINGER)
+        self._is_urgent.clear()
+        items += [self.queue.get() for _ in range(self.queue.qsize())]
+        return items
+
+    def _flush_rows(self) -> None:
+        self._pack_gathered()
+        self._packer.flush()
 
     def _gather(self, row: Row) -> None:
         """Metrics of a step that are logged one by one within the linger are a row, with the time
@@ -169,8 +184,8 @@ class Writer:
 
     def _append(self, kind: int, body: bytes) -> None:
         self._number += 1
-        self.spool.append(protocol.frame(kind, self._number, body))
-        self.delivery.tell_of_more()
+        end = self.spool.append(protocol.frame(kind, self._number, body))
+        self.delivery.tell_of_more(end)
 
     def join(self, seconds: float) -> None:
         self._thread.join(seconds)
