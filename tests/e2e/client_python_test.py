@@ -100,6 +100,26 @@ class PythonClient(ClientCase):
         with stepdb.connect(self.server.address) as connection:
             self.assertEqual(len(connection.query("gpu/util @ p/r")), 667)
 
+    def test_notes(self):
+        self.start()
+        with self.new_run() as run:
+            run.log({"loss": 1}, step=1)
+            run.note("lr halved", step=40_000)
+            run.note("checkpoint saved", step=40_000)
+            run.note("between", step=0.5)
+            run.note("rack 7 throttled", timestamp=1_700_000_000)
+            run.note("now")
+            with contextlib.redirect_stderr(io.StringIO()) as said:
+                run.note("never", step=math.inf)
+        self.assertIn("a note is left out", said.getvalue())
+        with stepdb.connect(self.server.address) as connection:
+            *notes, (_, _, now, text) = connection.query("notes p/r")
+        self.assertEqual(text, "now")
+        self.assertGreater(now, 1_700_000_000_000_000)
+        self.assertEqual([row[1:] for row in notes], [
+            (0.5, None, "between"), (40_000.0, None, "checkpoint saved"),
+            (40_000.0, None, "lr halved"), (None, 1_700_000_000_000_000, "rack 7 throttled")])
+
     def test_what_cannot_be_stored_costs_nothing_else(self):
         self.start()
         said = io.StringIO()

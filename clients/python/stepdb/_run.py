@@ -244,6 +244,16 @@ class Run:
     def remove_tags(self, tags: Iterable[str]) -> None:
         self._change_attributes([(protocol.REMOVE_FROM_SET, "sys/tags", set(tags))])
 
+    def note(self, text: str, step: Optional[float] = None, timestamp: Timestamp = None) -> None:
+        """What happened, in a few words: at a step, or else at a time, which is now if none is
+        given. `notes PROJECT/RUN` is the query for them."""
+        try:
+            place = f"time/{_time_us(timestamp)}" if step is None else f"step/{_step(step)!r}"
+        except (ArithmeticError, TypeError, ValueError) as error:
+            self._complain("note", f"a note is left out: {error}")
+            return
+        self._change_attributes([(protocol.ADD_TO_SET, f"note/{place}", {text})])
+
     def _change_attributes(self, changes: List[Tuple[int, str, Any]]) -> None:
         sound = []
         for kind, name, value in changes:
