@@ -101,7 +101,16 @@ Task<Status> EngineCore::compact() {
     co_await merge_mutex_.lock();
     const Status status = co_await merge_while_needed(MergeUrgency::kFull);
     merge_mutex_.unlock();
+    note_merged(status);
     co_return status;
+}
+
+// What has failed is tried again after a while.
+void EngineCore::note_merged(const Status& status) {
+    if (!status) {
+        merge_due_ = true;
+        merge_retry_us_ = environment_.clock.now_us() + kMergeRetryUs;
+    }
 }
 
 std::vector<uint64_t> EngineCore::choose_merge(MergeUrgency urgency) const {
@@ -133,6 +142,8 @@ void EngineCore::start_merges_if_needed(MergeUrgency urgency) {
     }
     merge_due_ = false;
     if (choose_merge(urgency).empty()) {
+        // What failed is not needed any more, and the disk does not count as full because of it.
+        merge_error_.reset();
         return;
     }
     merging_by_itself_ = true;
@@ -145,10 +156,7 @@ void EngineCore::start_merges_if_needed(MergeUrgency urgency) {
     };
     start(merge_all(this, urgency), [this](const Status& status) {
         merging_by_itself_ = false;
-        if (!status) {
-            merge_due_ = true;
-            merge_retry_us_ = environment_.clock.now_us() + kMergeRetryUs;
-        }
+        note_merged(status);
         use_reserve();
         end_background();
     });

@@ -125,6 +125,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<void> log_wanted_schemas(const std::vector<std::shared_ptr<const SegmentMeta>>* sources);
     Task<Status> publish_merge(std::vector<uint64_t> file_ids, MergeOutcome* outcome,
                                uint64_t as_of);
+    void note_merged(const Status& status);
     std::vector<uint64_t> choose_merge(MergeUrgency urgency) const;
     void start_merges_if_needed(MergeUrgency urgency);
     void consider_settled();

@@ -181,6 +181,32 @@ TEST_F(FullDiskTest, ARestartLeavesWhatTheManifestNames) {
     }
 }
 
+// A merge that was asked for and failed says nothing of the disk for ever.
+TEST_F(FullDiskTest, OnceThereIsRoomAgainADeleteKeepsNoRowsOut) {
+    fill("p/a", 1500);
+    fill("p/b", 1500);
+    tick();
+    ASSERT_TRUE(has_reserve());
+    disk_.set_capacity(disk_.used_bytes() + (16U << 10U));
+    const Status merged = store_.compact();
+    ASSERT_FALSE(merged);
+    EXPECT_EQ(merged.error().code(), ErrorCode::kResourceExhausted) << merged.error().message();
+    disk_.set_capacity(kRoomy);
+    tick();
+    TestWriter deleter(sha256_128(as_bytes("deleter")));
+    deleter.connect(store_);
+    deleter.send_life("p/a", encode_delete_run_frame);
+    model_.delete_run("p/a");
+    for (int step = 0; step < 20; ++step) {
+        send(one_row("p/small", loss_, step, {0.5 * step}));
+        store_.executor().run_one();
+    }
+    store_.run();
+    EXPECT_TRUE(deleter.refusals().empty());
+    EXPECT_TRUE(writer_.refusals().empty()) << last_refusal();
+    EXPECT_TRUE(has_reserve());
+}
+
 TEST_F(FullDiskTest, RowsDoNotUseUpWhatADeleteWasGiven) {
     fill("p/big", 3000);
     fill("p/kept", 3000);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <vector>
 
 namespace stepdb {
 
@@ -281,7 +283,12 @@ std::shared_ptr<const SimAnswer> SimNetwork::ask(const std::string& text) {
 
 std::shared_ptr<SimNetwork::Connection> SimNetwork::add_connection(
     OutcomeSink* sink, std::shared_ptr<SimAnswer> answer, const Id128& client) {
-    std::erase_if(connections_, [](const auto& each) { return each->is_done(); });
+    // Their end gives back what they held of the server's bytes, which wakes those that are left.
+    const auto done = std::stable_partition(connections_.begin(), connections_.end(),
+                                            [](const auto& each) { return !each->is_done(); });
+    const std::vector<std::shared_ptr<Connection>> ended(
+        std::make_move_iterator(done), std::make_move_iterator(connections_.end()));
+    connections_.erase(done, connections_.end());
     auto connection = std::make_shared<Connection>(*this, sink, std::move(answer));
     connections_.push_back(connection);
     ++connections_made_;
