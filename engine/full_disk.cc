@@ -18,7 +18,11 @@ bool is_exhausted(const std::optional<Error>& error) {
 }  // namespace
 
 bool EngineCore::is_disk_full() const {
-    return write_path_.full() || is_exhausted(flush_error_) || is_exhausted(merge_error_);
+    // Where nobody tries a merge again, its failure says nothing of later.
+    const bool is_merge_fresh =
+        options_.merge_automatically || environment_.clock.now_us() < merge_retry_us_;
+    return write_path_.full() || is_exhausted(flush_error_) ||
+           (is_merge_fresh && is_exhausted(merge_error_));
 }
 
 bool EngineCore::takes_deletes() const {

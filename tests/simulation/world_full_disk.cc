@@ -90,11 +90,14 @@ void World::try_to_delete(Client& client) {
     if (runs.empty()) {
         return;
     }
+    const size_t refused = client.changes->writer().refusals().size();
     client.changes->connect();
     store_.run();
+    // Runs could not be opened while it was in use, just now.
+    const bool are_open = client.changes->writer().refusals().size() == refused;
     const std::optional<std::vector<std::byte>> reserve =
         disk_.contents(options_.directory + "/" + std::string(kReserveName));
-    const bool is_sure = reserve && reserve->size() == options_.reserve_bytes;
+    const bool is_sure = are_open && reserve && reserve->size() == options_.reserve_bytes;
     client.changes->begin_try();
     client.changes->delete_run(runs[random_.below(runs.size())]);
     store_.run();
