@@ -74,20 +74,24 @@ Task<Status> StoreRepair::read_logs() {
     if (manifest_.log_sequence == 0) {
         order = co_await order_logs(files_, options_.directory, store_, manifest_);
     }
-    std::vector<uint64_t> firsts;
-    firsts.reserve(order.size());
+    std::vector<LogBegin> begins;
+    begins.reserve(order.size());
     for (const uint64_t id : order) {
-        firsts.push_back(co_await first_log_sequence(files_, options_.directory, store_, id));
+        begins.push_back(co_await find_begin(id));
     }
     sequence_due_ = manifest_.log_sequence;
     for (size_t i = 0; i < order.size(); ++i) {
-        // How far a file had gone is known from where the next one begins, or from the manifest.
-        const auto next = std::find_if(firsts.begin() + static_cast<ptrdiff_t>(i) + 1, firsts.end(),
-                                       [](uint64_t first) { return first != 0; });
-        const uint64_t known_last = next != firsts.end()    ? *next - 1
-                                    : i + 1 == order.size() ? manifest_.durable_sequence
-                                                            : 0;
-        const bool is_exact = next != firsts.end() || manifest_.closed;
+        // How far a file had gone is known from where the next one begins, or from the manifest. Of
+        // one whose beginning is lost nobody knows where the file before it ended: it is read from
+        // what is due on, and what is missing counts as missing in it.
+        const auto next = std::find_if(begins.begin() + static_cast<ptrdiff_t>(i) + 1, begins.end(),
+                                       [](const LogBegin& begin) { return begin.has_groups; });
+        const bool is_followed = next != begins.end();
+        const uint64_t known_last = is_followed && next->first != 0 ? next->first - 1
+                                    : !is_followed && i + 1 == order.size()
+                                        ? manifest_.durable_sequence
+                                        : 0;
+        const bool is_exact = is_followed ? next->first != 0 : manifest_.closed;
         const Status read = co_await read_log(order[i], known_last, is_exact);
         if (!read) {
             co_return read;
@@ -97,6 +101,20 @@ Task<Status> StoreRepair::read_logs() {
         find(RepairKind::kMended, "log", std::nullopt, "the manifest names no log file");
     }
     co_return Status();
+}
+
+Task<StoreRepair::LogBegin> StoreRepair::find_begin(uint64_t id) {
+    LogBegin begin;
+    begin.first = co_await first_log_sequence(files_, options_.directory, store_, id);
+    begin.has_groups = begin.first != 0;
+    const auto at = log_files_.find(id);
+    if (begin.has_groups || at == log_files_.end()) {
+        co_return begin;
+    }
+    const Result<std::vector<std::byte>> bytes = co_await read_all(at->second);
+    begin.has_groups =
+        bytes && find_log_group(*bytes, LogPlace{store_, id}, kLogFirstGroupOffset, 0) != 0;
+    co_return begin;
 }
 
 Task<Status> StoreRepair::read_log(uint64_t id, uint64_t known_last, bool is_exact) {

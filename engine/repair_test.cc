@@ -4,10 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <set>
 
+#include "engine/model/file_header.h"
 #include "engine/snapshot.h"
+#include "engine/wal/log_format.h"
+#include "engine/wal/log_reader.h"
 #include "tests/support/backup_check.h"
 #include "tests/support/engine_fixture.h"
 
@@ -549,6 +553,47 @@ TEST_P(Repair, OfCurrentManifestAndCatalogTogether) {
             }
         }
     }
+}
+
+// Where another log follows, whose beginning says where the one before it ended.
+TEST_P(Repair, OfTheBeginningOfALogLosesThatGroupAlone) {
+    const Written written(GetParam());
+    int damaged = 0;
+    for (const std::string& path : written.paths()) {
+        const auto bytes = written.disk.contents(path);
+        if (path.find("/log-") == std::string::npos) {
+            continue;
+        }
+        const auto header = decode_file_header(kLogKind, Bytes(*bytes).first(kFileHeaderBytes));
+        ASSERT_TRUE(header);
+        const LogPlace place{header->store, std::stoull(path.substr(path.rfind('-') + 1))};
+        const uint64_t second = find_log_group(*bytes, place, kLogFirstGroupOffset + kPageBytes, 0);
+        if (second == 0) {
+            continue;
+        }
+        ++damaged;
+        const uint64_t whole_from =
+            decode_group_header(Bytes(*bytes).subspan(second), place, second)->first_sequence;
+        const uint64_t lost_from = decode_group_header(Bytes(*bytes).subspan(kLogFirstGroupOffset),
+                                                       place, kLogFirstGroupOffset)
+                                       ->first_sequence;
+        std::vector<std::byte> changed = *bytes;
+        std::fill_n(changed.begin() + kLogFirstGroupOffset, kPageBytes, std::byte{0});
+        Disk disk = written.disk;
+        disk.put_file(path, changed);
+        ASSERT_TRUE(repair(disk));
+        SimStore repaired(disk, 2, Written::options());
+        ASSERT_TRUE(repaired.open());
+        const Observed seen = observe(repaired);
+        for (const auto& [row, sequence] : written.sequences) {
+            const bool may_be_lost = sequence >= lost_from && sequence < whole_from;
+            const bool is_there = std::ranges::any_of(seen.contents, [&, &key = row](auto& series) {
+                return series.first.first == key.first && series.second.contains(key.second);
+            });
+            EXPECT_TRUE(is_there || may_be_lost) << path << ": sequence " << sequence;
+        }
+    }
+    EXPECT_GT(damaged, 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, Repair, ::testing::Values(false, true),

@@ -103,6 +103,11 @@ class StoreRepair {
 
     // repair_logs.cc
     Task<Status> read_logs();
+    struct LogBegin {
+        uint64_t first = 0;       // the sequence it begins with; 0: its first group cannot be read
+        bool has_groups = false;  // that can be read, be it later ones
+    };
+    Task<LogBegin> find_begin(uint64_t id);
     // The file goes up to sequence `known_last` at least, and no further if that `is_exact`; 0:
     // nobody knows.
     Task<Status> read_log(uint64_t id, uint64_t known_last, bool is_exact);

@@ -234,20 +234,35 @@ void World::repair(const std::string& file, std::string_view how,
     store_.crash(CrashKind::kProcessKill);
 }
 
+namespace {
+
+bool has_point(const ReferenceModel::Contents& contents,
+               const ReferenceModel::Contents::key_type& series,
+               const ReferenceModel::Series::value_type& point) {
+    const auto of = contents.find(series);
+    if (of == contents.end()) {
+        return false;
+    }
+    const auto at = of->second.find(point.first);
+    return at != of->second.end() && at->second == point.second;
+}
+
+}  // namespace
+
 // Points that are right and could be read. Of what could be read not everything is: a delete that a
-// repair has found may be missing before it.
+// repair has found may be missing before it, and may be one that nobody has been told of yet.
 void World::check_repaired(const Client& client, const StoreView& readable,
                            const ReferenceModel::Contents& repaired, const std::string& what) {
-    for (const auto& [series, points] : client.changes->views()[client.shown].contents) {
-        const auto before = readable.contents.find(series);
+    const std::vector<StoreView>& views = client.changes->views();
+    for (const auto& [series, points] : views[client.shown].contents) {
         const auto after = repaired.find(series);
         for (const auto& point : points) {
-            const auto has = [&point](const ReferenceModel::Series& of) {
-                const auto at = of.find(point.first);
-                return at != of.end() && at->second == point.second;
-            };
-            const bool was_there = before != readable.contents.end() && has(before->second);
-            if (was_there && (after == repaired.end() || !has(after->second))) {
+            const bool stays = std::all_of(views.begin() + static_cast<ptrdiff_t>(client.shown),
+                                           views.end(), [&, &of = series](const StoreView& view) {
+                                               return has_point(view.contents, of, point);
+                                           });
+            if (stays && has_point(readable.contents, series, point) &&
+                !has_point(repaired, series, point)) {
                 const std::string now = after == repaired.end() ? "there is no such series"
                                         : after->second.contains(point.first) ? "it is another"
                                                                               : "it is missing";
