@@ -9,6 +9,7 @@
 #include <memory>
 #include <random>
 
+#include "engine/model/cell_text.h"
 #include "tools/bench/frame_pool.h"
 #include "tools/bench_ingest.h"
 #include "tools/bench_suite.h"

@@ -1,5 +1,6 @@
 // `stepdb inspect`: what is in a file of a store.
 #include "engine/inspect.h"
+#include "engine/model/cell_text.h"
 
 #include <fmt/format.h>
 

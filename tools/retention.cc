@@ -4,13 +4,13 @@
 #include <memory>
 #include <optional>
 
+#include "engine/base/number_text.h"
 #include "engine/base/text.h"
 #include "engine/model/life_frame.h"
 #include "engine/model/schema.h"
 #include "query/diagnostic.h"
 #include "tools/address.h"
 #include "tools/command.h"
-#include "tools/import/number_text.h"
 #include "tools/output/format_cell.h"
 #include "tools/run_change.h"
 

@@ -6,11 +6,11 @@
 #include <memory>
 #include <optional>
 
+#include "engine/base/number_text.h"
 #include "engine/base/text.h"
 #include "engine/model/life_frame.h"
 #include "tools/address.h"
 #include "tools/command.h"
-#include "tools/import/number_text.h"
 #include "tools/run_actions.h"
 #include "tools/run_change.h"
 

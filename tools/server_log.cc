@@ -9,8 +9,8 @@
 #include <array>
 #include <cmath>
 
+#include "engine/base/json_text.h"
 #include "engine/base/text.h"
-#include "tools/output/json_text.h"
 #include "tools/token_file.h"
 
 namespace stepdb {

@@ -8,11 +8,11 @@
 #include <memory>
 #include <set>
 
+#include "engine/base/number_text.h"
 #include "engine/base/text.h"
 #include "engine/model/life_frame.h"
 #include "tools/address.h"
 #include "tools/command.h"
-#include "tools/import/number_text.h"
 #include "tools/import/time_text.h"
 #include "tools/output/format_cell.h"
 #include "tools/run_change.h"

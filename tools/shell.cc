@@ -13,11 +13,11 @@
 #include <iostream>
 #include <memory>
 
+#include "engine/base/number_text.h"
 #include "engine/base/text.h"
 #include "query/diagnostic.h"
 #include "tools/ask.h"
 #include "tools/command.h"
-#include "tools/import/number_text.h"
 #include "tools/line_editor.h"
 #include "tools/output/format_cell.h"
 #include "tools/output/terminal.h"

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "engine/base/float_bits.h"
+#include "engine/model/cell_text.h"
 #include "tools/output/result_writer.h"
 
 namespace stepdb {

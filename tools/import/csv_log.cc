@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/base/json_scanner.h"
+#include "engine/base/number_text.h"
 #include "engine/base/text.h"
 #include "engine/model/schema.h"
 #include "tools/import/comment_line.h"
-#include "tools/import/json_scanner.h"
-#include "tools/import/number_text.h"
 #include "tools/import/points_log.h"
 #include "tools/import/time_text.h"
 

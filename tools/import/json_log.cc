@@ -4,8 +4,8 @@
 #include <limits>
 #include <set>
 
+#include "engine/base/number_text.h"
 #include "engine/base/text.h"
-#include "tools/import/number_text.h"
 #include "tools/import/points_log.h"
 #include "tools/import/time_text.h"
 

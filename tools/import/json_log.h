@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/json_scanner.h"
 #include "engine/base/result.h"
 #include "tools/import/json_objects.h"
-#include "tools/import/json_scanner.h"
 #include "tools/import/log_source.h"
 #include "tools/import/row_collector.h"
 

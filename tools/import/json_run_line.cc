@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/json_scanner.h"
 #include "engine/base/text.h"
 #include "engine/model/attribute.h"
-#include "tools/import/json_scanner.h"
 
 namespace stepdb {
 

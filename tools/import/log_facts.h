@@ -7,10 +7,10 @@
 #include <string_view>
 
 #include "clients/cpp/writer.h"
+#include "engine/base/json_scanner.h"
 #include "engine/base/result.h"
 #include "engine/model/attribute.h"
 #include "engine/model/frame.h"
-#include "tools/import/json_scanner.h"
 
 namespace stepdb {
 

@@ -8,9 +8,9 @@
 #include <fstream>
 #include <system_error>
 
+#include "engine/base/number_text.h"
 #include "engine/base/text.h"
 #include "tools/import/mlflow_run.h"
-#include "tools/import/number_text.h"
 
 namespace stepdb {
 

@@ -1,7 +1,7 @@
 #include "tools/import/points_log.h"
 
+#include "engine/base/number_text.h"
 #include "engine/base/text.h"
-#include "tools/import/number_text.h"
 #include "tools/import/time_text.h"
 
 namespace stepdb {

@@ -4,9 +4,9 @@
 #include <array>
 #include <unordered_map>
 
+#include "engine/base/json_scanner.h"
 #include "tools/import/byte_source.h"
 #include "tools/import/csv_reader.h"
-#include "tools/import/json_scanner.h"
 #include "tools/import/line_reader.h"
 #include "tools/import/log_source.h"
 #include "tools/import/run_id.h"

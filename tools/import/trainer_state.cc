@@ -6,9 +6,9 @@
 #include <array>
 #include <vector>
 
+#include "engine/base/json_scanner.h"
 #include "tools/import/byte_source.h"
 #include "tools/import/json_log.h"
-#include "tools/import/json_scanner.h"
 
 namespace stepdb {
 

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/base/json_scanner.h"
+#include "engine/base/number_text.h"
 #include "engine/base/text.h"
-#include "tools/import/json_scanner.h"
-#include "tools/import/number_text.h"
 #include "tools/import/time_text.h"
 
 namespace stepdb {

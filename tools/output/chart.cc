@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/model/cell_text.h"
 #include "tools/output/chart_drawing.h"
 #include "tools/output/result_writer.h"
 

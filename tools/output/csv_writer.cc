@@ -1,23 +1,9 @@
+#include "engine/model/cell_text.h"
 #include "tools/output/result_writer.h"
 
 namespace stepdb {
 
 namespace {
-
-void append_quoted(std::string& line, std::string_view cell) {
-    if (cell.find_first_of(",\"\r\n") == std::string_view::npos) {
-        line += cell;
-        return;
-    }
-    line += '"';
-    for (const char byte : cell) {
-        line += byte;
-        if (byte == '"') {
-            line += '"';
-        }
-    }
-    line += '"';
-}
 
 class CsvWriter : public ResultWriter {
   public:
@@ -29,7 +15,7 @@ class CsvWriter : public ResultWriter {
             if (&column != columns.data()) {
                 line += ',';
             }
-            append_quoted(line, column.name);
+            append_csv_text(line, column.name);
         }
         sink_(line + "\n");
     }
@@ -47,7 +33,7 @@ class CsvWriter : public ResultWriter {
                 }
                 const std::string_view text =
                     texts[column].empty() ? std::string_view() : texts[column][row];
-                append_quoted(lines, exact_cell(block.column(column), row, text));
+                append_csv_text(lines, exact_cell(block.column(column), row, text));
             }
             lines += '\n';
         }

@@ -11,14 +11,6 @@
 
 namespace stepdb {
 
-std::string format_step(double step) {
-    constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
-    if (std::trunc(step) == step && std::fabs(step) <= kExactIntegers) {
-        return fmt::format("{:.0f}", step == 0 ? 0.0 : step);
-    }
-    return format_value(step);
-}
-
 std::string format_short(double value, int digits) {
     struct Suffix {
         double unit;

@@ -8,9 +8,6 @@
 
 namespace stepdb {
 
-// A step that is an integer up to 2^53 without exponent, any other as format_value.
-std::string format_step(double step);
-
 // A number in about `digits` significant digits, for a place where width is dear: "0.0034",
 // "12.5k", "3.2M". Suffixes k, M, B, T from 10,000 on; an exponent above and below 0.001.
 std::string format_short(double value, int digits = 4);

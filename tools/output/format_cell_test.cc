@@ -1,5 +1,6 @@
 #include "tools/output/format_cell.h"
 #include "engine/base/civil_time.h"
+#include "engine/model/cell_text.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,7 @@
 #include <cmath>
 
-#include "tools/output/json_text.h"
+#include "engine/base/json_text.h"
+#include "engine/model/cell_text.h"
 #include "tools/output/result_writer.h"
 
 namespace stepdb {

@@ -48,8 +48,4 @@ std::unique_ptr<ResultWriter> make_table_writer(TextSink sink);
 std::unique_ptr<ResultWriter> make_csv_writer(TextSink sink);
 std::unique_ptr<ResultWriter> make_json_writer(TextSink sink, bool lines);
 
-// A cell as csv has it, before quoting; empty if null. `text` is the row's entry of
-// ColumnCells::texts() for a text column.
-std::string exact_cell(const ColumnCells& cells, uint32_t row, std::string_view text);
-
 }  // namespace stepdb

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/base/float_bits.h"
+#include "engine/model/cell_text.h"
 #include "tools/output/format_cell.h"
 #include "tools/output/result_writer.h"
 

@@ -33,6 +33,10 @@ Status scan_json_object(std::string_view text, const JsonSink& sink);
 // The same of an array: its elements, with an empty path, are leaves; objects in it are walked.
 Status scan_json_array(std::string_view text, const JsonSink& sink);
 
+// The elements of an array, each as it is written; kInvalidArgument with the column if it is none.
+Status scan_json_elements(std::string_view text,
+                          const std::function<Status(std::string_view)>& take);
+
 inline constexpr int kJsonDepthMax = 64;
 
 }  // namespace stepdb

@@ -1,4 +1,4 @@
-#include "tools/import/json_scanner.h"
+#include "engine/base/json_scanner.h"
 
 #include <gtest/gtest.h>
 

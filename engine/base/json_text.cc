@@ -1,4 +1,4 @@
-#include "tools/output/json_text.h"
+#include "engine/base/json_text.h"
 
 #include <fmt/format.h>
 

@@ -1,17 +1,17 @@
-#include "tools/import/json_scanner.h"
+#include "engine/base/json_scanner.h"
 
 #include <cmath>
 #include <limits>
 #include <optional>
 
+#include "engine/base/number_text.h"
 #include "engine/base/text.h"
-#include "tools/import/number_text.h"
 
 namespace stepdb {
 
 namespace {
 
-bool is_digit(char c) {
+bool is_json_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
@@ -34,9 +34,9 @@ void append_utf8(std::string& text, uint32_t point) {
     }
 }
 
-class Scanner {
+class JsonScanner {
   public:
-    Scanner(std::string_view text, const JsonSink& sink) : text_(text), sink_(sink) {}
+    JsonScanner(std::string_view text, const JsonSink& sink) : text_(text), sink_(sink) {}
 
     Status scan() {
         skip_blanks();
@@ -56,6 +56,12 @@ class Scanner {
         TRY(walk_array(1));
         skip_blanks();
         return at_ == text_.size() ? Status() : Status(error("something follows the array"));
+    }
+
+    Status scan_elements(const std::function<Status(std::string_view)>& take_element) {
+        is_silent_ = true;
+        element_sink_ = &take_element;
+        return scan_array();
     }
 
   private:
@@ -112,10 +118,11 @@ class Scanner {
     std::string path_;
     std::string unescaped_;
     bool is_silent_ = false;  // within an array
+    const std::function<Status(std::string_view)>* element_sink_ = nullptr;
 };
 
 // NOLINTBEGIN(misc-no-recursion)
-Status Scanner::read_object(int depth) {
+Status JsonScanner::read_object(int depth) {
     if (depth > kJsonDepthMax) {
         return error(fmt::format("at most {} levels are read", kJsonDepthMax));
     }
@@ -136,7 +143,7 @@ Status Scanner::read_object(int depth) {
     }
 }
 
-Status Scanner::read_member(int depth) {
+Status JsonScanner::read_member(int depth) {
     if (!sees('"')) {
         return error("a name in quotes is wanted");
     }
@@ -156,7 +163,7 @@ Status Scanner::read_member(int depth) {
     return {};
 }
 
-Status Scanner::read_value(int depth) {
+Status JsonScanner::read_value(int depth) {
     if (take('{')) {
         return read_object(depth + 1);
     }
@@ -176,7 +183,7 @@ Status Scanner::read_value(int depth) {
 }
 
 // The bracket has been taken.
-Status Scanner::walk_array(int depth) {
+Status JsonScanner::walk_array(int depth) {
     if (depth > kJsonDepthMax) {
         return error(fmt::format("at most {} levels are read", kJsonDepthMax));
     }
@@ -185,7 +192,11 @@ Status Scanner::walk_array(int depth) {
         return {};
     }
     for (;;) {
+        const size_t begin = at_;
         TRY(read_value(depth));
+        if (depth == 1 && element_sink_ != nullptr) {
+            TRY((*element_sink_)(text_.substr(begin, at_ - begin)));
+        }
         skip_blanks();
         if (take(']')) {
             return {};
@@ -198,7 +209,7 @@ Status Scanner::walk_array(int depth) {
 }
 // NOLINTEND(misc-no-recursion)
 
-Status Scanner::read_scalar(JsonLeaf& leaf) {
+Status JsonScanner::read_scalar(JsonLeaf& leaf) {
     if (sees('"')) {
         TRY_ASSIGN(leaf.text, read_string());
         leaf.kind = JsonKind::kString;
@@ -227,11 +238,11 @@ Status Scanner::read_scalar(JsonLeaf& leaf) {
 }
 
 // -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?
-Status Scanner::read_number(JsonLeaf& leaf) {
+Status JsonScanner::read_number(JsonLeaf& leaf) {
     const size_t begin = at_;
     const auto digits = [&] {
         const size_t first = at_;
-        while (at_ < text_.size() && is_digit(text_[at_])) {
+        while (at_ < text_.size() && is_json_digit(text_[at_])) {
             ++at_;
         }
         return at_ > first;
@@ -261,7 +272,7 @@ Status Scanner::read_number(JsonLeaf& leaf) {
 }
 
 // Valid until the next string.
-Result<std::string_view> Scanner::read_string() {
+Result<std::string_view> JsonScanner::read_string() {
     ++at_;
     const size_t begin = at_;
     bool is_escaped = false;
@@ -295,24 +306,24 @@ Result<std::string_view> Scanner::read_string() {
     return is_escaped ? std::string_view(unescaped_) : plain;
 }
 
-std::optional<uint32_t> Scanner::read_hex4() {
+std::optional<uint32_t> JsonScanner::read_hex4() {
     if (text_.size() - at_ < 4) {
         return std::nullopt;
     }
     uint32_t value = 0;
     for (const char c : text_.substr(at_, 4)) {
         const char low = static_cast<char>(c | 0x20);
-        if (!is_digit(c) && !(low >= 'a' && low <= 'f')) {
+        if (!is_json_digit(c) && !(low >= 'a' && low <= 'f')) {
             return std::nullopt;
         }
-        value = value * 16 + static_cast<uint32_t>(is_digit(c) ? c - '0' : low - 'a' + 10);
+        value = value * 16 + static_cast<uint32_t>(is_json_digit(c) ? c - '0' : low - 'a' + 10);
     }
     at_ += 4;
     return value;
 }
 
 // The backslash has been taken.
-Status Scanner::read_escape() {
+Status JsonScanner::read_escape() {
     constexpr std::string_view kShort = "\"\\/bfnrt";
     constexpr std::string_view kMeant = "\"\\/\b\f\n\r\t";
     const size_t which = at_ < text_.size() ? kShort.find(text_[at_]) : std::string_view::npos;
@@ -348,11 +359,17 @@ Status Scanner::read_escape() {
 }  // namespace
 
 Status scan_json_object(std::string_view text, const JsonSink& sink) {
-    return Scanner(text, sink).scan();
+    return JsonScanner(text, sink).scan();
+}
+
+Status scan_json_elements(std::string_view text,
+                          const std::function<Status(std::string_view)>& take) {
+    const JsonSink nowhere;
+    return JsonScanner(text, nowhere).scan_elements(take);
 }
 
 Status scan_json_array(std::string_view text, const JsonSink& sink) {
-    return Scanner(text, sink).scan_array();
+    return JsonScanner(text, sink).scan_array();
 }
 
 }  // namespace stepdb
