@@ -38,4 +38,8 @@ class Access {
     virtual void look() = 0;
 };
 
+// Takes one query off what the holder of its token may ask in a second; kResourceExhausted if that
+// is used up.
+Status take_query(const Admission& admission, RateLimit::Time now);
+
 }  // namespace stepdb

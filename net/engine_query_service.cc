@@ -24,16 +24,26 @@ struct QueryOutlet {
 // Hands the answer to the sink of a query.
 class SinkReceiver final : public AnswerReceiver {
   public:
-    SinkReceiver(Executor& net_side, std::shared_ptr<QueryOutlet> outlet)
-        : net_side_(net_side), outlet_(std::move(outlet)) {}
+    // `encoder` may be null.
+    SinkReceiver(Executor& net_side, std::shared_ptr<QueryOutlet> outlet,
+                 std::shared_ptr<AnswerEncoder> encoder)
+        : net_side_(net_side), outlet_(std::move(outlet)), encoder_(std::move(encoder)) {}
 
     Result<bool> begins(const Snapshot&, uint64_t, QueryExecution&) override { return true; }
     void prepared(const QueryExecution& execution) override {
+        if (encoder_ != nullptr) {
+            return encoder_->begin(execution.columns());
+        }
         on_net_side([columns = execution.columns()](ResultSink& sink) mutable {
             sink.on_columns(std::move(columns));
         });
     }
     Status takes(ResultBlock block) override {
+        if (encoder_ != nullptr) {
+            TRY_ASSIGN(EncodedPiece piece, encoder_->block(block));
+            tell_piece(std::move(piece));
+            return {};
+        }
         on_net_side([block = std::move(block)](ResultSink& sink) mutable {
             sink.on_block(std::move(block));
         });
@@ -50,6 +60,13 @@ class SinkReceiver final : public AnswerReceiver {
         QueryEnd end;
         end.rows = rows;
         end.notes = execution.notes();
+        if (encoder_ != nullptr) {
+            Result<EncodedPiece> last = encoder_->end(end);
+            if (!last) {
+                return failed(last.error());
+            }
+            tell_piece(*std::move(last));
+        }
         on_net_side(
             [end = std::move(end)](ResultSink& sink) mutable { sink.on_end(std::move(end)); });
     }
@@ -60,6 +77,14 @@ class SinkReceiver final : public AnswerReceiver {
     }
 
   private:
+    void tell_piece(EncodedPiece piece) {
+        // Shared, as what is posted is copied.
+        auto shared = std::make_shared<EncodedPiece>(std::move(piece));
+        on_net_side([shared = std::move(shared)](ResultSink& sink) {
+            sink.on_encoded(std::move(*shared));
+        });
+    }
+
     // `deliver` gets the sink, unless the query was given up.
     template <typename Deliver>
     void on_net_side(Deliver deliver) {
@@ -72,6 +97,7 @@ class SinkReceiver final : public AnswerReceiver {
 
     Executor& net_side_;
     const std::shared_ptr<QueryOutlet> outlet_;
+    const std::shared_ptr<AnswerEncoder> encoder_;
 };
 
 }  // namespace
@@ -149,9 +175,14 @@ EngineQueryService::~EngineQueryService() = default;
 std::unique_ptr<RunningQuery> EngineQueryService::start(QueryText query, ResultSink& sink) {
     auto outlet = std::make_shared<QueryOutlet>();
     outlet->sink = &sink;
-    auto job = std::make_shared<QueryJob>(*shared_, std::move(query),
-                                          std::make_unique<SinkReceiver>(shared_->net_side, outlet),
-                                          sink.asker());
+    auto encoder = sink.encoder();
+    if (encoder != nullptr) {
+        encoder->use_memory(shared_->make_memory());
+    }
+    auto job = std::make_shared<QueryJob>(
+        *shared_, std::move(query),
+        std::make_unique<SinkReceiver>(shared_->net_side, outlet, std::move(encoder)),
+        sink.asker());
     job->begin();
     return std::make_unique<Handle>(*this, std::move(job), std::move(outlet));
 }
@@ -163,6 +194,10 @@ std::unique_ptr<RunningWatch> EngineQueryService::watch(QueryText query, UpdateS
 std::unique_ptr<RunningQuery> EngineQueryService::backup(std::string directory, ResultSink& sink) {
     return start_backup(shared_->engine, shared_->engine_side, shared_->net_side,
                         std::move(directory), sink);
+}
+
+std::shared_ptr<MemoryBudget> EngineQueryService::make_memory() const {
+    return shared_->make_memory();
 }
 
 QueryFigures EngineQueryService::figures() const {

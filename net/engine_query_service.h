@@ -30,6 +30,7 @@ class EngineQueryService : public QueryService {
     std::unique_ptr<RunningQuery> start(QueryText query, ResultSink& sink) override;
     std::unique_ptr<RunningWatch> watch(QueryText query, UpdateSink& sink) override;
     std::unique_ptr<RunningQuery> backup(std::string directory, ResultSink& sink) override;
+    std::shared_ptr<MemoryBudget> make_memory() const override;
     QueryFigures figures() const override;
     void tick() override;
 

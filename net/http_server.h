@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "net/flow_budget.h"
 #include "net/http.h"
 
 namespace stepdb {
@@ -36,10 +37,11 @@ class HttpServer {
     virtual std::string host() const = 0;
     virtual uint16_t port() const = 0;
 
-    // Begins to accept. `routes` outlives it, `is_open` tells whether anybody may ask: only names
-    // of this machine are then let in, so that a page of another site, whose name was made to point
-    // here, reads nothing (DNS rebinding).
-    virtual void serve(const HttpRoutes& routes, std::function<bool()> is_open) = 0;
+    // Begins to accept. `routes` and `receive`, where room for bodies is kept, outlive it,
+    // `is_open` tells whether anybody may ask: only names of this machine are then let in, so that
+    // a page of another site, whose name was made to point here, reads nothing (DNS rebinding).
+    virtual void serve(const HttpRoutes& routes, FlowBudget& receive,
+                       std::function<bool()> is_open) = 0;
     // Closes everything, at once; nothing of it keeps the context running afterwards.
     virtual void stop() = 0;
 

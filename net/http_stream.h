@@ -27,6 +27,7 @@ class HttpStream {
 
     executor_type get_executor() { return socket_.get_executor(); }
     Socket& socket() { return socket_; }
+    const Socket& socket() const { return socket_; }
     bool has_tls() const { return tls_ != nullptr; }
 
     // Both see the first of the buffers alone, as a read or write of "some" may.

@@ -8,11 +8,12 @@ namespace stepdb::http_test {
 using ::testing::HasSubstr;
 
 HttpResponse ask(const HttpRoutes& routes, const std::string& method, const std::string& path) {
-    HttpRequest request;
-    request.method = method;
-    request.path = path;
+    const HttpRoute* const route = routes.find(method, path);
+    if (route == nullptr) {
+        return routes.describe_missing(path);
+    }
     HttpResponse answer;
-    routes.handle(request, [&](HttpResponse response) { answer = std::move(response); });
+    route->handler(HttpRequest(), [&](HttpResponse response) { answer = std::move(response); });
     return answer;
 }
 

@@ -11,6 +11,7 @@
 #include "engine/base/duration_histogram.h"
 #include "engine/base/result.h"
 #include "engine/model/result_columns.h"
+#include "net/answer_encoder.h"
 #include "net/message.h"
 #include "query/store_facts.h"
 
@@ -32,6 +33,12 @@ class ResultSink {
     virtual void on_resumed() = 0;
     virtual void on_end(QueryEnd end) = 0;
     virtual void on_error(Error error) = 0;
+    // Makes bytes of the answer where it is computed; asked for once, when the query starts. Then
+    // on_encoded() comes instead of each on_block(), and once more before on_end(), and nothing
+    // else but on_end(), on_error() and what memory makes of the query. Null: blocks come as they
+    // are.
+    virtual std::shared_ptr<AnswerEncoder> encoder() { return nullptr; }
+    virtual void on_encoded(EncodedPiece /*piece*/) {}
     // On whose behalf, told apart by address: askers take turns with each other, whatever number of
     // queries each has, and so do the queries of one. Null is one of them.
     virtual const void* asker() const { return nullptr; }
@@ -96,6 +103,8 @@ class QueryService {
     // (backup_columns); that of the last one, which comes before on_end, how it has ended. Giving
     // it up leaves the last backup in the directory as it was.
     virtual std::unique_ptr<RunningQuery> backup(std::string directory, ResultSink& sink) = 0;
+    // The part of an answer that is kept until it is whole; null if there is no bound.
+    virtual std::shared_ptr<MemoryBudget> make_memory() const { return nullptr; }
     // What it knows of itself.
     virtual QueryFigures figures() const { return {}; }
     // Called now and then: ends queries that have passed a limit.

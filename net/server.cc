@@ -14,9 +14,13 @@
 
 #include "net/connection.h"
 #include "net/engine_bridge.h"
+#include "net/http_ingest.h"
+#include "net/http_query.h"
 #include "net/http_server.h"
 #include "net/network_of.h"
 #include "net/status_pages.h"
+#include "net/watch_socket.h"
+#include "net/web_pages.h"
 
 namespace stepdb {
 
@@ -95,9 +99,11 @@ class AsioServer : public Server {
     std::optional<EngineBridge> bridge_;
     std::unique_ptr<HttpServer> http_;  // null: without
     HttpRoutes routes_;
+    std::optional<WebPages> web_pages_;
     std::optional<StatusSources> sources_;  // of the routes
     QueryService* queries_ = nullptr;
     std::optional<SessionServices> services_;
+    std::optional<LocalSessions> local_sessions_;  // of HTTP
     std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
     NetworkCounts networks_;  // of connections, refused ones too
     std::atomic<size_t> connection_count_ = 0;
@@ -137,7 +143,13 @@ void AsioServer::run(Engine& engine, Executor& engine_side, QueryService& querie
         sources_->directory = options_.directory;
         sources_->net_figures = [this] { return figures(); };
         add_status_pages(routes_, *sources_);
-        http_->serve(routes_, [access = options_.access] {
+        local_sessions_.emplace(*services_, executor_);
+        web_pages_.emplace(web_assets());
+        web_pages_->add_routes(routes_);
+        add_query_routes(routes_, *services_);
+        add_ingest_route(routes_, *services_, *local_sessions_);
+        add_watch_route(routes_, *services_, *local_sessions_);
+        http_->serve(routes_, receive_, [access = options_.access] {
             return access == nullptr || !access->asks_for_tokens();
         });
     }
@@ -315,6 +327,9 @@ void AsioServer::on_tick() {
             connection->close();
         }
     }
+    if (local_sessions_) {
+        local_sessions_->tick();
+    }
     tell_of_refusals(now);
     bridge_->tick();
     queries_->tick();
@@ -353,6 +368,9 @@ void AsioServer::finish_stop_if_idle() {
 void AsioServer::wake_all() {
     for (const auto& [key, connection] : connections_) {
         connection->wake();
+    }
+    if (local_sessions_) {
+        local_sessions_->wake_all();
     }
 }
 

@@ -194,21 +194,12 @@ std::chrono::microseconds Session::rate_wait() const {
 }
 
 Status Session::check_query_rate(const ReceivedFrame& frame) {
-    if (admission_.rates == nullptr || frame.header.type == FrameType::kBackup) {
+    if (frame.header.type == FrameType::kBackup) {
         return {};
     }
-    RateLimit& queries = admission_.rates->queries;
-    const RateLimit::Time now = services_.steady_now();
-    if (queries.try_take(1, now)) {
-        return {};
-    }
-    ++services_.counts->queries_limited;
-    const std::chrono::duration<double> wait = queries.wait(1, now);
-    return make_error(
-        ErrorCode::kResourceExhausted,
-        "token '{}' may ask {:g} queries a second, and has; ask again in {:.3f} s, or "
-        "make a token with more --queries-per-second",
-        admission_.token, queries.per_second(), wait.count());
+    Status allowed = take_query(admission_, services_.steady_now());
+    services_.counts->queries_limited += allowed ? 0U : 1U;
+    return allowed;
 }
 
 void Session::handle_request(const ReceivedFrame& frame) {

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "net/http_access.h"
 #include "net/prometheus_text.h"
 
 namespace stepdb {
@@ -62,20 +63,11 @@ void answer_readiness(const StatusSources& sources, HttpAnswer answer) {
 
 std::optional<HttpResponse> refuse_http(Access* access, const HttpRequest& request, Right right,
                                         std::string_view what) {
-    if (access == nullptr) {
-        return std::nullopt;
+    Admission admission;
+    if (auto refusal = admit_http(access, request, admission)) {
+        return refusal;
     }
-    const Result<Admission> admitted = access->admit(request.token);
-    if (!admitted) {
-        HttpResponse response = describe_http_error(admitted.error());
-        if (admitted.error().code() == ErrorCode::kPermissionDenied) {
-            response.status = 401;
-            response.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"stepdb\"");
-            response.body += "over HTTP a token comes as `Authorization: Bearer TOKEN`\n";
-        }
-        return response;
-    }
-    const Status allowed = check_store_right(admitted->rights.get(), right, what);
+    const Status allowed = check_store_right(admission.rights.get(), right, what);
     return allowed ? std::nullopt : std::optional(describe_http_error(allowed.error()));
 }
 

@@ -1,6 +1,7 @@
 #include "query/diagnostic.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <vector>
 
@@ -122,6 +123,28 @@ Error query_error(std::string_view text, SourceSpan span, std::string_view messa
     return make_error(code, "{}column {} (byte {}): {}\n{}{}\n{}{}", where, column + 1, offset,
                       message, lead, shown, std::string(lead.size() + column - skipped, ' '),
                       std::string(carets, '^'));
+}
+
+std::optional<SourceSpan> span_of_query_error(std::string_view text, std::string_view message) {
+    constexpr std::string_view kByte = "(byte ";
+    const size_t line_end = message.find('\n');
+    const size_t carets = message.size() - (message.find_last_not_of('^') + 1);
+    const size_t at = message.substr(0, line_end).find(kByte);
+    if (at == std::string_view::npos || carets == 0) {
+        return std::nullopt;
+    }
+    SourceSpan span;
+    const std::string_view number = message.substr(at + kByte.size());
+    const auto [end, status] =
+        std::from_chars(number.data(), number.data() + number.size(), span.offset);
+    if (status != std::errc() ||
+        !number.substr(static_cast<size_t>(end - number.data())).starts_with("): ") ||
+        span.offset > text.size()) {
+        return std::nullopt;
+    }
+    const std::string_view rest = text.substr(span.offset);
+    span.bytes = rest.size() - skip_characters(rest, carets).size();
+    return span;
 }
 
 std::optional<std::string> nearest_spelling(std::string_view word,

@@ -25,6 +25,10 @@ struct SourceSpan {
 Error query_error(std::string_view text, SourceSpan span, std::string_view message,
                   ErrorCode code = ErrorCode::kInvalidArgument);
 
+// The span that an error shows whose message came of query_error for `text`; of one that goes
+// beyond its line only the part in that. Nothing for any other message.
+std::optional<SourceSpan> span_of_query_error(std::string_view text, std::string_view message);
+
 // The candidate that is `word` but for upper and lower case; else the nearest to it by edit
 // distance (a swap of neighbours counts one), if it is near enough to be a slip of the pen; ties go
 // to the first. Looks at a bounded number of candidates.

@@ -427,8 +427,9 @@ Command add_serve(CLI::App& stepdb) {
         ->type_name("HOST:PORT")
         ->capture_default_str();
     app->add_option("--http", options->http,
-                    "Answer HTTP there, too: /metrics for Prometheus, /healthz and /readyz; the "
-                    "same rules as for --listen; default: not at all")
+                    "Answer HTTP there, too: a page for browsers, queries and rows as JSON "
+                    "(docs/http.md), /metrics for Prometheus; the same rules as for --listen; "
+                    "default: not at all")
         ->type_name("HOST:PORT");
     app->add_option("--tls-cert", options->tls_certificate,
                     "Speak TLS: a file with the server's certificate, then those that lead to its "

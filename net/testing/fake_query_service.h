@@ -78,7 +78,8 @@ class FakeQueryService : public QueryService {
 
   private:
     struct State {
-        ResultSink* sink = nullptr;  // null when given up
+        ResultSink* sink = nullptr;              // null when given up
+        std::shared_ptr<AnswerEncoder> encoder;  // null: blocks go as they are
         std::string text;
         bool has_begun = false;
         uint64_t rows = 0;
@@ -92,6 +93,7 @@ class FakeQueryService : public QueryService {
         Query(FakeQueryService& service, std::string text, ResultSink& sink)
             : service_(service), state_(std::make_shared<State>()) {
             state_->sink = &sink;
+            state_->encoder = sink.encoder();
             state_->text = std::move(text);
             if (state_->text.starts_with("wait ")) {
                 service_.waiting_.push_back(state_);
@@ -194,8 +196,8 @@ class FakeQueryService : public QueryService {
         }
         if (const auto prepared = prepared_.find(state.text); prepared != prepared_.end()) {
             state.has_ended = true;
-            state.sink->on_columns(prepared->second.columns);
-            state.sink->on_block(prepared->second.block);
+            put_columns(state, prepared->second.columns);
+            put_block(state, prepared->second.block);
             end(state, prepared->second.block.rows());
             return;
         }
@@ -210,7 +212,7 @@ class FakeQueryService : public QueryService {
             state.has_begun = true;
             std::from_chars(state.text.data() + 5, state.text.data() + state.text.size(),
                             state.rows);
-            state.sink->on_columns(row_columns());
+            put_columns(state, row_columns());
         }
         while (state.wanted > 0 && state.rows_made < state.rows) {
             make_block(state);
@@ -233,13 +235,31 @@ class FakeQueryService : public QueryService {
         state.rows_made += rows;
         --state.wanted;
         ++blocks_made_;
-        state.sink->on_block(std::move(block));
+        put_block(state, std::move(block));
+    }
+
+    static void put_columns(State& state, std::vector<ResultColumn> columns) {
+        if (state.encoder != nullptr) {
+            state.encoder->begin(columns);
+        } else {
+            state.sink->on_columns(std::move(columns));
+        }
+    }
+    static void put_block(State& state, ResultBlock block) {
+        if (state.encoder != nullptr) {
+            state.sink->on_encoded(state.encoder->block(block).value());
+        } else {
+            state.sink->on_block(std::move(block));
+        }
     }
 
     static void end(State& state, uint64_t rows) {
         state.has_ended = true;
         QueryEnd end;
         end.rows = rows;
+        if (state.encoder != nullptr) {
+            state.sink->on_encoded(state.encoder->end(end).value());
+        }
         state.sink->on_end(std::move(end));
     }
 
