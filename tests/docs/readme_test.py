@@ -7,8 +7,9 @@ fresh clone with the program built, and fails when a command fails.
 
 What must not run says why: <!-- not run: REASON --> on the line before the block. Its syntax and the
 names of our scripts in it are checked all the same. The blocks of one document are one session. Of
-`stepdb serve` the port alone is another than typed, and the next command waits for `listening on`;
-a document ends the server it starts, which must exit with 0.
+`stepdb serve` the ports alone are others than typed, and the next command waits for `listening on`;
+where it is started with `--http 127.0.0.1:7421`, `curl` finds it at that address. A document ends the
+server it starts, which must exit with 0.
 """
 
 import errno
@@ -48,16 +49,25 @@ stepdb() {
             echo 'a server in the foreground: the commands after it never come'
             return 1
         fi
-        exec stepdb "$@" --listen 127.0.0.1:0 >"$STEPDB_READY" 2>>"$STEPDB_SAID"
+        exec stepdb "${@/%127.0.0.1:7421/127.0.0.1:0}" --listen 127.0.0.1:0 >"$STEPDB_READY" 2>>"$STEPDB_SAID"
     fi
     command stepdb "$@"
+}
+curl() {
+    command curl "${@/127.0.0.1:7421/$STEPDB_HTTP}"
 }
 wait_until_ready() {
     servers+=("$!")
     local line=''
-    read -r line <"$STEPDB_READY"
+    exec 9<"$STEPDB_READY"
+    read -r line <&9
     [[ "$line" =~ ^listening\\ on\\ 127\\.0\\.0\\.1:[0-9]+$ ]]
     export STEPDB_SERVER=${line#listening on }
+    if [ "$1" = http ]; then
+        read -r line <&9
+        STEPDB_HTTP=${line#http on }
+    fi
+    exec 9<&-
 }
 """
 # A server that nobody has ended is waited for in vain, until the session's time is over.
@@ -125,7 +135,8 @@ def script_of(blocks):
         for line, command, _ in block.commands():
             script.append(f"printf '\\001at %d\\n' {line}\n{command}\n")
             if re.search(r"\bstepdb serve\b[^#]*&\s*(#.*)?$", command):
-                script.append("wait_until_ready\n")
+                kind = "http" if "--http" in command else "native"
+                script.append(f"wait_until_ready {kind}\n")
     script.append(FINALE)
     return "".join(script)
 

@@ -4,7 +4,6 @@ sent, who may see them, and what hostile clients come to."""
 
 import http.client
 import os
-import re
 import socket
 import ssl
 import subprocess
@@ -12,60 +11,8 @@ import unittest
 
 import prometheus
 import wire
-from support import SECONDS_MAX, STEPDB, Case
-
-
-class HttpCase(Case):
-    def start_http(self, *options, http="127.0.0.1", **named):
-        self.start("--http", f"{http}:0", *options, **named)
-        line = self.server.process.stdout.readline()
-        match = re.fullmatch(rf"http on {re.escape(http)}:(\d+)\n", line)
-        self.assertIsNotNone(match, line)
-        self.http_port = int(match[1])
-
-    def connect_http(self, host="127.0.0.1"):
-        connection = http.client.HTTPConnection(host, self.http_port, timeout=SECONDS_MAX)
-        self.addCleanup(connection.close)
-        return connection
-
-    def get(self, path, token=None, method="GET", connection=None, **headers):
-        """Status, head and body."""
-        connection = connection or self.connect_http()
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        connection.request(method, path, headers=headers)
-        response = connection.getresponse()
-        return response.status, response.headers, response.read().decode()
-
-    def raw(self, data, end=True):
-        """What comes back for these bytes until the server closes."""
-        with socket.create_connection(("127.0.0.1", self.http_port), SECONDS_MAX) as client:
-            client.sendall(data)
-            if end:
-                try:
-                    client.shutdown(socket.SHUT_WR)
-                except OSError:
-                    pass  # the server has closed already
-            answer = b""
-            while True:
-                try:
-                    piece = client.recv(65536)
-                except ConnectionResetError:
-                    return answer
-                if not piece:
-                    return answer
-                answer += piece
-
-    def metrics(self, token=None):
-        """Values by name, or by (name, the value of its label); the text is checked."""
-        status, head, text = self.get("/metrics", token)
-        self.assertEqual(status, 200, text)
-        self.assertEqual(head["Content-Type"], "text/plain; version=0.0.4; charset=utf-8")
-        values = {}
-        for family in prometheus.parse(text).values():
-            for (name, labels), value in family.samples.items():
-                values[(name, labels[0][1]) if labels else name] = value
-        return values
+from http_case import HttpCase
+from support import SECONDS_MAX, STEPDB
 
 
 class Metrics(HttpCase):
@@ -170,7 +117,9 @@ class Pages(HttpCase):
         self.assertGreater(int(head["Content-Length"]), 1000)
         status, _, text = self.get("/nothing", connection=connection)
         self.assertEqual(status, 404)
-        self.assertIn("/healthz, /metrics, /readyz", text)
+        for path in ("/api/watch", "/healthz", "/metrics", "/readyz"):
+            self.assertIn(path, text)
+        self.assertNotIn("/assets/", text)
         status, head, _ = self.get("/metrics", method="POST", connection=connection)
         self.assertEqual((status, head["Allow"]), (405, "GET, HEAD"))
         self.server.stop()

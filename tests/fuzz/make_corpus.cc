@@ -453,6 +453,55 @@ void put_queries(Corpus& corpus) {
     }
 }
 
+// HTTP's target: what requests hold, whole requests, and what is said over a WebSocket.
+void put_http(Corpus& corpus) {
+    const auto put = [&](int kind, std::string_view name, std::string_view text) {
+        corpus.put("http", name, with_prefix({kind}, as_bytes(text)));
+    };
+    constexpr std::string_view kQuery =
+        R"({"query":"$m @ p/r","parameters":{"m":"loss"},"format":"csv"})";
+    constexpr std::string_view kRows =
+        R"({"project":"p","run":"r","attempt":0,"writer":"0102030405060708090a0b0c0d0e0f10",)"
+        R"("number":1,"tags":["a"],"state":"finished","attributes":{"c":{"lr":3e-4},"n":null},)"
+        R"("rows":[{"step":1,"time":5,"metrics":{"a":{"b":1.5},"c":"NaN"}},)"
+        R"({"step":2.5,"metrics":{"a/b":null,"c":"nan:7ff8000000000001"}},{"time":7,)"
+        R"("metrics":{"gpu":-0.0}}]})";
+    put(0, "query", kQuery);
+    put(1, "target", "query=%24m+@%20p/r&p.m=loss&format=columns");
+    put(2, "queries", R"({"queries":[{"query":"runs"},{"query":"x","parameters":{"a":"]}"}}]})");
+    put(3, "ingest", kRows);
+    put(4, "watch", R"({"id":1,"query":"loss @ p/r","parameters":{"m":"\u00e4"}})");
+    put(4, "token", R"({"token":"t","id":2,"cancel":true})");
+    put(5, "place", "column 3 (byte 2): more\n  x @\n    ^^x @ y");
+    const auto post = [](std::string_view path, std::string_view body, std::string_view more = "") {
+        return fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n{}\r\n{}",
+                           path, body.size(), more, body);
+    };
+    put(6, "request-query", post("/api/query", R"({"query":"rows 3","format":"csv"})"));
+    put(6, "request-queries",
+        post("/api/queries", R"({"queries":[{"query":"rows 2"},{"query":"bad"}]})",
+             "Accept-Encoding: gzip, br;q=0\r\nX-Forwarded-For: x\r\n"));
+    put(6, "request-ingest", post("/api/ingest", kRows, "Expect: 100-continue\r\n"));
+    put(6, "request-chunked",
+        "POST /api/query HTTP/1.1\r\nHost: [::1]:7421\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "10\r\n{\"query\":\"rows 1\r\n2\r\n\"}\r\n0\r\n\r\n");
+    put(6, "request-pages",
+        "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: x\r\n\r\n"
+        "HEAD /healthz HTTP/1.0\r\nOrigin: null\r\nAuthorization: Bearer x\r\n\r\n");
+    // Masked with zeros: a text, a part of one with a ping between, and the end.
+    const auto frame = [](int first, std::string_view text) {
+        return std::string(1, static_cast<char>(first)) +
+               static_cast<char>(128 + static_cast<int>(text.size())) + std::string(4, '\0') +
+               std::string(text);
+    };
+    constexpr std::string_view kWatch = R"({"id":1,"query":"rows 2"})";
+    put(7, "socket",
+        frame(0x81, kWatch) + frame(0x81, R"({"id":1,"cancel":true})") + frame(0x88, "\x03\xe8"));
+    put(7, "socket-parts",
+        frame(0x01, kWatch.substr(0, 9)) + frame(0x89, "?") + frame(0x80, kWatch.substr(9)) +
+            frame(0x82, "binary"));
+}
+
 }  // namespace
 
 }  // namespace stepdb
@@ -472,6 +521,7 @@ int main(int argc, char** argv) {
     stepdb::put_queries(corpus);
     stepdb::put_damages(corpus);
     stepdb::put_texts(corpus);
+    stepdb::put_http(corpus);
     fmt::print("{} inputs\n", corpus.written());
     return 0;
 }

@@ -102,10 +102,10 @@ class Rules:
             allowed = None if cell == "everything" else re.findall(r"`([^`]+)`", cell)
             for folder in folders:
                 self.edges[folder.rstrip("/")] = allowed
-        self.homes = []  # (header prefix, folder or "tests" or "everywhere")
+        self.homes = []  # (header prefix, folders or "tests" or "everywhere")
         for prefixes, cell in table_rows(section(architecture, "Third-party code")):
             for prefix in prefixes:
-                self.homes.append((prefix, cell.strip("`")))
+                self.homes.append((prefix, re.findall(r"`([^`]+)`", cell) or [cell]))
         self.mapped = self.read_map(section(architecture, "Map of folders"))
 
     @staticmethod
@@ -160,16 +160,18 @@ def check_include(rules, path, quote, target):
         if is_unit_test(path) and target_folder in ("tests/support", folder + "/testing"):
             return None
         return f'{folder}/ may not include "{target}" (ARCHITECTURE.md, Allowed edges)'
-    for prefix, home in rules.homes:
+    for prefix, homes in rules.homes:
         if not target.startswith(prefix):
             continue
-        if home == "everywhere" or folder == home.rstrip("/"):
-            return None
-        if home == "tests" and is_test_code(path):
-            return None
-        if home.endswith("/") and folder.startswith(home) and home in ("tools/", "bench/"):
-            return None
-        return f"<{target}> belongs to {home} alone (ARCHITECTURE.md, Third-party code)"
+        for home in homes:
+            if home == "everywhere" or folder == home.rstrip("/"):
+                return None
+            if home == "tests" and is_test_code(path):
+                return None
+            if home.endswith("/") and folder.startswith(home) and home in ("tools/", "bench/"):
+                return None
+        return (f"<{target}> belongs to {' and '.join(homes)} alone (ARCHITECTURE.md, Third-party "
+                "code)")
     if HEADERS_FREE.match(target):
         return None
     return f"<{target}> has no home in ARCHITECTURE.md, Third-party code"
