@@ -1,0 +1,196 @@
+// Questions to the server: those that are asked in the same moment go in one request.
+
+export interface Column {
+  name: string;
+  type: string;
+}
+
+export type Cell = string | number | boolean | null;
+
+interface Plain {
+  columns: Column[];
+  rows: number;
+  values: Cell[][];
+  notes?: string[];
+  milliseconds?: number;
+}
+
+export class QueryError extends Error {
+  constructor(
+    message: string,
+    readonly code: string,
+    readonly begin?: number,
+    readonly end?: number,
+  ) {
+    super(message);
+  }
+}
+
+export class Answer {
+  readonly columns: Column[];
+  readonly rows: number;
+  readonly values: Cell[][];
+  readonly notes: string[];
+  readonly milliseconds: number;
+
+  constructor(plain: Plain) {
+    this.columns = plain.columns;
+    this.rows = plain.rows;
+    this.values = plain.values;
+    this.notes = plain.notes ?? [];
+    this.milliseconds = plain.milliseconds ?? 0;
+  }
+
+  has(name: string): boolean {
+    return this.columns.some((column) => column.name === name);
+  }
+
+  column(name: string): Cell[] {
+    const index = this.columns.findIndex((column) => column.name === name);
+    if (index < 0) throw new QueryError(`the answer has no column ${name}`, "internal");
+    return this.values[index]!;
+  }
+
+  texts(name: string): string[] {
+    return this.column(name) as string[];
+  }
+
+  // As float64; what is absent is NaN, so this is for columns in which NaN says nothing else.
+  numbers(name: string): Float64Array {
+    const cells = this.column(name);
+    const numbers = new Float64Array(cells.length);
+    for (let row = 0; row < cells.length; ++row) {
+      const cell = cells[row];
+      numbers[row] = typeof cell === "number" ? cell : cell === null ? NaN : Number(cell);
+    }
+    return numbers;
+  }
+}
+
+interface Waiting {
+  query: string;
+  signal?: AbortSignal;
+  resolve: (answer: Answer) => void;
+  reject: (error: unknown) => void;
+}
+
+const BATCH_MAX = 24; // several requests beside each other are answered sooner than one large one
+
+let waiting: Waiting[] = [];
+let token = sessionStorage.getItem("stepdb-token") ?? "";
+let askForToken: (() => Promise<string>) | null = null;
+
+export function onTokenNeeded(ask: () => Promise<string>): void {
+  askForToken = ask;
+}
+
+export function currentToken(): string {
+  return token;
+}
+
+export function ask(query: string, signal?: AbortSignal): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    if (waiting.length === 0) queueMicrotask(flush);
+    waiting.push({ query, signal, resolve, reject });
+  });
+}
+
+function flush(): void {
+  const asked = waiting.filter((one) => !one.signal?.aborted);
+  for (const one of waiting) if (one.signal?.aborted) one.reject(aborted());
+  waiting = [];
+  for (let at = 0; at < asked.length; at += BATCH_MAX) {
+    void askTogether(asked.slice(at, at + BATCH_MAX));
+  }
+}
+
+function aborted(): DOMException {
+  return new DOMException("no longer wanted", "AbortError");
+}
+
+export function isAborted(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+async function askTogether(asked: Waiting[]): Promise<void> {
+  const request = new AbortController();
+  let wanted = asked.length;
+  for (const one of asked) {
+    one.signal?.addEventListener("abort", () => {
+      one.reject(aborted());
+      if (--wanted === 0) request.abort();
+    });
+  }
+  try {
+    const body = JSON.stringify({ queries: asked.map((one) => ({ query: one.query })) });
+    const response = await post("/api/queries", body, request.signal);
+    await readLines(response, (line) => {
+      const told = JSON.parse(line) as { index: number } & Plain & ErrorBody;
+      const one = asked[told.index];
+      if (!one) return;
+      if (told.error) one.reject(errorOf(told));
+      else one.resolve(new Answer(told));
+    });
+    for (const one of asked) one.reject(new QueryError("the answer ended too early", "internal"));
+  } catch (error) {
+    for (const one of asked) one.reject(error);
+  }
+}
+
+interface ErrorBody {
+  error?: { code?: string; message: string; begin?: number; end?: number };
+}
+
+function errorOf(body: ErrorBody): QueryError {
+  const error = body.error ?? { message: "unknown" };
+  return new QueryError(error.message, error.code ?? "unknown", error.begin, error.end);
+}
+
+// Sends it; with a token, if the server wants one.
+export async function post(path: string, body: string, signal?: AbortSignal): Promise<Response> {
+  for (;;) {
+    const headers: Record<string, string> = { "Content-Type": "application/json" };
+    if (token) headers["Authorization"] = `Bearer ${token}`;
+    const response = await fetch(path, { method: "POST", body, headers, signal });
+    if (response.ok) return response;
+    if (response.status === 401 && askForToken) {
+      token = await askForToken();
+      sessionStorage.setItem("stepdb-token", token);
+      continue;
+    }
+    const text = await response.text();
+    let told: ErrorBody = { error: { message: `${response.status} ${text.slice(0, 200)}` } };
+    try {
+      told = JSON.parse(text) as ErrorBody;
+    } catch {
+      // not from StepDB but from something on the way; its words are shown as they are
+    }
+    throw errorOf(told);
+  }
+}
+
+async function readLines(response: Response, take: (line: string) => void): Promise<void> {
+  const reader = response.body!.getReader();
+  const decoder = new TextDecoder();
+  let pieces: string[] = [];
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    const text = decoder.decode(value, { stream: true });
+    let begin = 0;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", begin)) {
+      pieces.push(text.slice(begin, end));
+      const line = pieces.join("");
+      pieces = [];
+      begin = end + 1;
+      if (line.trim() !== "") take(line);
+    }
+    pieces.push(text.slice(begin));
+  }
+  const rest = pieces.join("");
+  if (rest.trim() !== "") take(rest);
+}
+
+export async function ingest(body: unknown): Promise<void> {
+  await post("/api/ingest", JSON.stringify(body));
+}

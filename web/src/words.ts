@@ -1,0 +1,84 @@
+// Words of the query language (docs/query-language.md, "Lexis").
+
+export function literal(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function literals(names: readonly string[]): string {
+  return names.map(literal).join(", ");
+}
+
+export const DASHBOARDS = "stepdb-dashboards"; // the project in which the page keeps its own
+
+// What the box above the runs says, as the runs of a query with its `where`: a filter of the language,
+// or plain letters, which are looked for in the run's name.
+export function runsOf(filter: string): string {
+  const text = filter.trim();
+  if (text === "") return `** where project != ${literal(DASHBOARDS)}`;
+  if (/^where\s/.test(text)) return `** ${text}`;
+  if (/[*{,"'~()]|\swhere\s/.test(text)) return text;
+  if (/\s(=|!=|<|<=|>|>=|contains|in|is|exists)(\s|$)|^tag\s/.test(text)) return `** where ${text}`;
+  return `**${text.replace(/\s+/g, "**")}**`;
+}
+
+// What the box above the charts says, as a pattern of metrics.
+export function metricsOf(search: string): string {
+  const text = search.trim();
+  if (text === "") return "**";
+  if (/[*{,"~]/.test(text)) return text;
+  return `**${text.split(/\s+/).join("**")}**`;
+}
+
+// Whether a metric is what a search of plain letters looks for: all its words, in that order.
+export function finds(search: string): (name: string) => boolean {
+  const text = search.trim().toLowerCase();
+  if (text === "") return () => true;
+  if (text.startsWith("~")) {
+    return regexOf(search.trim().slice(1).replace(/^"|"$/g, ""));
+  }
+  const parts = text.split(/[\s,]+/).filter((part) => part !== "");
+  if (/[*{]/.test(text)) {
+    const globs = parts.map(globOf);
+    return (name) => globs.some((glob) => glob.test(name.toLowerCase()));
+  }
+  return (name) => {
+    let at = 0;
+    const lower = name.toLowerCase();
+    return parts.every((part) => {
+      const found = lower.indexOf(part, at);
+      at = found + part.length;
+      return found >= 0;
+    });
+  };
+}
+
+function regexOf(text: string): (name: string) => boolean {
+  try {
+    const regex = new RegExp(text);
+    return (name) => regex.test(name);
+  } catch {
+    return () => false; // it is being typed
+  }
+}
+
+export function globOf(glob: string): RegExp {
+  const pieces = glob.split(/(\*\*\/?|\*|\{\w+\})/).map((piece) => {
+    if (piece === "**") return ".*";
+    if (piece === "**/") return "(?:.*/)?";
+    if (piece === "*" || /^\{\w+\}$/.test(piece)) return "[^/]*";
+    return piece.replace(/[.+?^$()|[\]\\{}]/g, "\\$&");
+  });
+  return new RegExp(`^${pieces.join("")}$`);
+}
+
+// The part of a name by which charts are put together: all but its last segment.
+export function namespaceOf(metric: string): string {
+  const slash = metric.lastIndexOf("/");
+  return slash < 0 ? "" : metric.slice(0, slash);
+}
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+export function byName(a: string, b: string): number {
+  return collator.compare(a, b);
+}
