@@ -48,6 +48,7 @@ export class ChartCard {
   private width = 0;
   private height = 0;
   private isGone = false;
+  private answers = 0;
 
   constructor(
     private readonly board: Board,
@@ -157,6 +158,8 @@ export class ChartCard {
     this.plot!.show(data, this.range(data));
     this.root.dataset["drawn"] = "true";
     this.root.dataset["lines"] = String(data.lines.length);
+    // For those who watch the page from outside: tests and benches.
+    this.root.dataset["answers"] = String(++this.answers);
   }
 
   private range(data: ChartData): [number, number] {

@@ -14,6 +14,7 @@ export interface Line {
   min: Float64Array;
   max: Float64Array;
   mean: Float64Array;
+  isMeanKnown: boolean; // else it is the middle of the extremes
   smooth: Float64Array | null;
 }
 
@@ -57,13 +58,15 @@ export function runsData(answer: Answer, smooth: Answer | null, kind: XKind): Ch
   const unit = unitOf(kind);
   const [lo, hi] = ["lo", "hi"].map((name) => scaled(answer.numbers(name), unit));
   const counts = ["count", "nan", "pinf", "ninf"].map((name) => zeros(answer.numbers(name)));
-  const values = ["min", "max", "mean"].map((name) => answer.numbers(name));
-  const at = scaled(answer.numbers("min_x"), unit);
+  const [min, max] = ["min", "max"].map((name) => answer.numbers(name));
+  // Of many lines neither is asked for; their middle is what a cursor is near to.
+  const mean = answer.has("mean") ? answer.numbers("mean") : min!.map((low, i) => (low + max![i]!) / 2);
+  const at = answer.has("min_x") ? scaled(answer.numbers("min_x"), unit) : null;
   const smoothed = smooth ? smooth.numbers("mean") : null;
   const runs = answer.texts("run");
   const x = new Float64Array(answer.rows);
   for (let row = 0; row < x.length; ++row) {
-    x[row] = counts[0]![row] === 1 ? at[row]! : (lo![row]! + hi![row]!) / 2;
+    x[row] = at && counts[0]![row] === 1 ? at[row]! : (lo![row]! + hi![row]!) / 2;
   }
   const found = pieces(runs);
   const part = (numbers: Float64Array, [begin, end]: [number, number]) =>
@@ -82,9 +85,10 @@ export function runsData(answer: Answer, smooth: Answer | null, kind: XKind): Ch
       nan: part(counts[1]!, piece),
       pinf: part(counts[2]!, piece),
       ninf: part(counts[3]!, piece),
-      min: part(values[0]!, piece),
-      max: part(values[1]!, piece),
-      mean: part(values[2]!, piece),
+      min: part(min!, piece),
+      max: part(max!, piece),
+      mean: part(mean, piece),
+      isMeanKnown: at !== null,
       smooth: isSmooth ? part(smoothed, piece) : null,
     })),
     isGrouped: false,
@@ -123,6 +127,7 @@ export function groupsData(answer: Answer, kind: XKind): ChartData {
       min: min!.subarray(begin, end),
       max: max!.subarray(begin, end),
       mean: mean!.subarray(begin, end),
+      isMeanKnown: true,
       smooth: null,
     })),
     isGrouped: true,

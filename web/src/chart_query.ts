@@ -12,7 +12,8 @@ export interface Wanted {
   width: number; // pixels
 }
 
-const ROWS_MAX = 120_000; // of one answer: 500 runs at 240 buckets
+const ROWS_MAX = 100_000; // of one answer: 500 runs at 200 buckets
+export const BANDS_MAX = 40; // with more lines, bands would only cover each other
 
 export function kindOfX(state: State, isTimed: boolean): XKind {
   if (state.x === "elapsed") return "elapsed";
@@ -53,7 +54,9 @@ export function chartQuery(state: State, wanted: Wanted, smoothing = 0): string 
   const head =
     rangeStage(state, isTimed) + smooth + xStage(state, isTimed) + logStage(state, isTimed);
   const many = bucketsOf(wanted.width, runs.length);
-  const told = smoothing > 0 ? "mean" : "count, nan, pinf, ninf, min, max, mean, min_x";
+  // Of many lines only the extremes are drawn.
+  const middle = runs.length > BANDS_MAX ? "" : ", mean, min_x";
+  const told = smoothing > 0 ? "mean" : `count, nan, pinf, ninf, min, max${middle}`;
   return `${literal(metric)} @ ${literals(runs)}${head} | buckets ${many} ${told}`;
 }
 

@@ -1,7 +1,7 @@
 // All charts of the shown runs, by namespace. Only those near the screen exist: their places follow
 // from arithmetic, so a page of 100,000 charts scrolls as one of ten.
 
-import { Board, ChartCard } from "./chart_card";
+import { ASKS, Board, ChartCard } from "./chart_card";
 import { element, replace } from "./dom";
 import { count } from "./format";
 import { Metrics } from "./metrics";
@@ -55,6 +55,7 @@ export class ChartsPage {
   private sections: Section[] = [];
   private columns = 1;
   private frame = 0;
+  private isStale = false; // something has changed while they were covered
 
   constructor(
     private readonly board: Board,
@@ -219,18 +220,30 @@ export class ChartsPage {
     change({ folded });
   }
 
+  // Not while another view, or a chart that is shown large, covers them.
+  private get isSeen(): boolean {
+    return state.view === "charts" && state.open === "";
+  }
+
   follow(changed: ReadonlySet<Key>): void {
+    if (!this.isSeen) {
+      this.isStale ||= ASKS.some((key) => changed.has(key));
+      return;
+    }
     if (changed.has("metrics") || changed.has("folded")) {
       if (changed.has("metrics")) this.root.scrollTop = 0;
       this.build();
     } else if (changed.has("size")) {
       this.layOut();
     }
-    for (const card of this.cards.values()) card.follow(changed);
+    if (this.isStale) this.refresh();
+    else for (const card of this.cards.values()) card.follow(changed);
   }
 
   // Of those on the screen, exactly.
   refresh(): void {
+    this.isStale = !this.isSeen;
+    if (this.isStale) return;
     for (const card of this.cards.values()) void card.refresh();
   }
 }

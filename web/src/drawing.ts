@@ -3,9 +3,10 @@
 
 import { colorOf, dashOf, token } from "./colors";
 import { ChartData, Line } from "./chart_data";
+import { BANDS_MAX } from "./chart_query";
 
 export interface Frame {
-  context: CanvasRenderingContext2D;
+  context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
   left: number; // all in pixels of the canvas
   top: number;
   width: number;
@@ -17,8 +18,6 @@ export interface Frame {
   forkSteps: Map<string, number>; // in units of x; what lies before is inherited
 }
 
-const BANDS_MAX = 40; // with more lines, bands would only cover each other
-
 export function drawLines(frame: Frame, data: ChartData): void {
   const { context } = frame;
   context.save(); // uPlot remembers what it has set, and relies on it
@@ -26,16 +25,45 @@ export function drawLines(frame: Frame, data: ChartData): void {
   context.beginPath();
   context.rect(frame.left, frame.top, frame.width, frame.height);
   context.clip();
-  const isMarked = data.lines.some((line) => line.key === frame.highlighted);
-  const last = data.lines.filter((line) => line.key === frame.highlighted);
-  const others = data.lines.filter((line) => line.key !== frame.highlighted);
-  for (const line of [...others, ...last]) {
-    const isDim = isMarked && line.key !== frame.highlighted;
-    drawLine(frame, line, data, isDim ? 0.16 : 1, isMarked && !isDim);
+  const marked = data.lines.filter((line) => line.key === frame.highlighted);
+  const isMarked = marked.length > 0;
+  if (data.lines.length > BANDS_MAX) drawMany(frame, data, isMarked);
+  for (const line of data.lines) {
+    if (data.lines.length <= BANDS_MAX && line.key !== frame.highlighted) {
+      drawLine(frame, line, data, isMarked ? 0.16 : 1, false);
+    }
   }
+  for (const line of marked) drawLine(frame, line, data, 1, true);
   context.restore();
   for (const line of data.lines) drawMarks(frame, line, data);
   context.restore();
+}
+
+// Hundreds of lines are drawn once, and that picture again while one after the other is highlighted.
+const pictures = new WeakMap<ChartData, { place: string; picture: OffscreenCanvas }>();
+
+function drawMany(frame: Frame, data: ChartData, isMarked: boolean): void {
+  const { left, top, width, height, toX, toY } = frame;
+  const colors = data.lines.slice(0, 2).map((line) => colorOf(line.key)).join();
+  const place = [width, height, toX(1), toX(2), toY(1), toY(2), colors].join();
+  let known = pictures.get(data);
+  if (known?.place !== place) {
+    const picture = new OffscreenCanvas(Math.max(1, width), Math.max(1, height));
+    const context = picture.getContext("2d")!;
+    context.translate(-left, -top);
+    context.lineJoin = "bevel";
+    context.lineWidth = frame.pixel;
+    context.globalAlpha = data.lines.length > 150 ? 0.45 : 0.75;
+    for (const line of data.lines) {
+      context.strokeStyle = colorOf(line.key);
+      traceExtremes({ ...frame, context }, line);
+      context.stroke();
+    }
+    known = { place, picture };
+    pictures.set(data, known);
+  }
+  frame.context.globalAlpha = isMarked ? 0.3 : 1;
+  frame.context.drawImage(known.picture, left, top);
 }
 
 function drawLine(
@@ -51,13 +79,6 @@ function drawLine(
   context.strokeStyle = color;
   context.fillStyle = color;
   context.lineJoin = "round";
-  if (data.lines.length > BANDS_MAX && !isStrong) {
-    context.globalAlpha = alpha * (data.lines.length > 150 ? 0.45 : 0.75);
-    context.lineWidth = pixel;
-    traceExtremes(frame, line);
-    context.stroke();
-    return;
-  }
   drawBand(frame, line, alpha * (data.isGrouped ? 0.7 : 1));
   context.globalAlpha = alpha * (isOlder ? 0.6 : 1);
   context.lineWidth = (isStrong ? 2.25 : 1.5) * pixel;
@@ -237,7 +258,7 @@ function drawMarks(frame: Frame, line: Line, data: ChartData): void {
   }
 }
 
-function drawCross(context: CanvasRenderingContext2D, x: number, y: number, size: number): void {
+function drawCross(context: Frame["context"], x: number, y: number, size: number): void {
   context.globalAlpha = 1;
   context.beginPath();
   context.moveTo(x - size, y - size);
@@ -247,7 +268,7 @@ function drawCross(context: CanvasRenderingContext2D, x: number, y: number, size
   context.stroke();
 }
 
-function drawArrow(context: CanvasRenderingContext2D, x: number, tip: number, size: number): void {
+function drawArrow(context: Frame["context"], x: number, tip: number, size: number): void {
   context.globalAlpha = 1;
   context.beginPath();
   context.moveTo(x, tip);

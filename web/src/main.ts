@@ -108,8 +108,9 @@ function start(): void {
   const live = new Live(
     runs,
     () => {
-      if (state.view === "charts") charts.refresh(), large.refresh();
-      else if (state.view === "layers") void layers.refresh();
+      charts.refresh();
+      large.refresh();
+      if (state.view === "layers") void layers.refresh();
       else if (state.view === "compare") compare.refreshCharts();
     },
     (text) => {
@@ -163,11 +164,13 @@ function start(): void {
     compare.follow(changed);
     query.follow(changed);
   });
-  runs.onShown(() => {
-    if (state.view === "charts") charts.refresh();
-  });
+  runs.onShown(() => charts.refresh());
+  let frame = 0; // a pointer moves more often than there are frames
   runs.onHighlight(() => {
-    for (const card of board.cards) card.redraw();
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      for (const card of board.cards) card.redraw();
+    });
   });
   listenToKeys({ search: toolbar.search, runs: panel.filter, large, theme: restyle, pause }, sheet);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {

@@ -38,6 +38,7 @@ function emptyLine(key: string, rows: number): Line {
     min: make(),
     max: make(),
     mean: make(),
+    isMeanKnown: true,
     smooth: null,
   };
 }

@@ -52,7 +52,7 @@ function rowsAt(
 function describe(line: Line, i: number): string {
   const parts: string[] = [];
   if (line.count[i]! > 0) {
-    parts.push(formatNumber(line.mean[i]!));
+    if (line.isMeanKnown || line.min[i] === line.max[i]) parts.push(formatNumber(line.mean[i]!));
     if (line.smooth) parts.push(`smoothed ${formatNumber(line.smooth[i]!)}`);
     if (line.min[i]! < line.max[i]!) {
       parts.push(`${formatNumber(line.min[i]!)} … ${formatNumber(line.max[i]!)}`);
