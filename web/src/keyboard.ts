@@ -78,8 +78,10 @@ export function listenToKeys(keys: Keys, sheet: HTMLDialogElement): void {
     const target = event.target as HTMLElement;
     const isTyping = /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
     if (event.key === "Escape") {
-      if (isTyping) target.blur();
-      else if (state.open) change({ open: "" });
+      if (isTyping) {
+        event.preventDefault(); // a search box would be emptied
+        target.blur();
+      } else if (state.open) change({ open: "" });
       return;
     }
     if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -95,13 +95,13 @@ function start(): void {
     isTimed: (metric) => metrics.isTimed.get(metric) ?? false,
     cards: new Set(),
   };
-  const panel = new RunsPanel(runs);
+  const panel = new RunsPanel(runs, metrics);
   const toolbar = makeToolbar(runs, metrics);
   const charts = new ChartsPage(board, metrics);
   const large = new Large(board, () => charts.order);
   const layers = new LayersPage(board, metrics);
   const compare = new ComparePage(board, metrics);
-  const query = new QueryPage();
+  const query = new QueryPage(runs, metrics);
   const sheet = makeSheet();
 
   const liveMark = element("button", { type: "button", class: "live", title: "Follow live runs (space)" });
@@ -139,7 +139,7 @@ function start(): void {
     element("button", { type: "button", title: "keys (?)", click: () => sheet.showModal() }, "?"),
   );
   const views: Record<View, HTMLElement> = {
-    charts: element("div", { class: "view" }, toolbar.root, charts.root, large.root),
+    charts: element("div", { class: "view" }, toolbar.root, element("div", { class: "view" }, charts.root, large.root)),
     layers: element("div", { class: "view" }, layers.root),
     compare: element("div", { class: "view" }, compare.root),
     query: element("div", { class: "view" }, query.root),

@@ -1,10 +1,13 @@
 // A box for the whole query language; the answer as a table, and as a chart where it is one.
 
 import { Answer, ask, Cell, isAborted, QueryError } from "./api";
+import { Completion, knownWords } from "./completion";
 import { element, replace } from "./dom";
 import { count, formatTime } from "./format";
+import { Metrics } from "./metrics";
 import { Plot } from "./plot";
 import { queryData } from "./query_data";
+import { Runs } from "./runs";
 import { change, Key, state } from "./state";
 import { hideTooltip, showTooltip } from "./tooltip";
 
@@ -29,13 +32,14 @@ export class QueryPage {
   private past: string[];
   private place = -1; // in the past
 
-  constructor() {
+  constructor(runs: Runs, metrics: Metrics) {
     this.past = JSON.parse(localStorage.getItem(PAST) ?? "[]") as string[];
     this.box = element("textarea", {
       placeholder: "train/loss @ sweep/* where config/lr > 1e-3 | ema 0.98 | buckets 300",
       label: "a query",
       value: state.query,
     });
+    new Completion(this.box, knownWords(runs, metrics));
     this.box.rows = 3;
     this.box.spellcheck = false;
     this.box.addEventListener("keydown", (event) => this.typed(event));

@@ -22,7 +22,7 @@ export interface Ancestry {
 
 type Listener = () => void;
 
-const FIRST_ROWS = 1000; // at once; the rest when somebody scrolls there
+const FIRST_ROWS = 1024; // at once; the rest when somebody scrolls there
 
 export class Runs {
   list: Run[] = [];
@@ -30,6 +30,7 @@ export class Runs {
   error: unknown = null;
   isLoaded = false;
   ancestry = new Map<string, Ancestry>();
+  attributes: string[] = []; // that the charted runs have
   highlighted = ""; // the run under the pointer
 
   private listeners: Listener[] = [];
@@ -169,6 +170,7 @@ export class Runs {
       if (attributes![row] === "sys/attempts") one.attempts = values![row]!.split(", ").map(Number);
     }
     this.ancestry = found;
+    this.attributes = [...new Set(attributes)].sort(byName);
     for (const listener of this.highlightListeners) listener();
   }
 }

@@ -2,12 +2,16 @@
 
 import { QueryError } from "./api";
 import { colorOf, COLORS_COUNT, placeOf } from "./colors";
+import { Completion, knownAttributes, knownWords } from "./completion";
 import { element, replace, select, settled } from "./dom";
 import { count, formatAge, formatNumber, formatTime } from "./format";
+import { Metrics } from "./metrics";
 import { Run, Runs } from "./runs";
 import { change, onChange, state } from "./state";
 
 const ROW = 24; // pixels
+const WIDTH = 300; // of the list
+const CELL = 81; // and of each column more
 const SPARE = 12; // rows above and below the screen
 
 const STATES: Record<string, string> = {
@@ -28,7 +32,10 @@ export class RunsPanel {
   private readonly columnsBox: HTMLElement;
   private frame = 0;
 
-  constructor(private readonly runs: Runs) {
+  constructor(
+    private readonly runs: Runs,
+    metrics: Metrics,
+  ) {
     this.filter = element("input", {
       type: "search",
       placeholder: "Runs: a name, or sweep/* where config/lr > 1e-3",
@@ -41,6 +48,7 @@ export class RunsPanel {
       "input",
       settled(220, () => change({ runs: this.filter.value })),
     );
+    new Completion(this.filter, knownWords(runs, metrics), () => change({ runs: this.filter.value }));
     this.said = element("div", { class: "error" });
     this.many = element("span", { class: "many" });
     this.head = element("div", { class: "runs-head" });
@@ -102,6 +110,7 @@ export class RunsPanel {
       label: "a column to add: an attribute or an expression of the query language",
     });
     input.spellcheck = false;
+    new Completion(input, knownAttributes(this.runs));
     const form = element("form", { class: "columns" }, input, element("button", {}, "add"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -128,12 +137,19 @@ export class RunsPanel {
     replace(this.many, about);
     this.many.title = `${about}, ${shown.length} charted`;
     this.sayError(error);
+    const width = `${Math.min(WIDTH + CELL * state.columns.length, 720)}px`;
+    if (this.root.dataset["width"] !== width) {
+      // Whoever has drawn it wider or narrower keeps that until there are other columns.
+      this.root.dataset["width"] = width;
+      this.root.style.width = width;
+    }
     this.drawHead();
     this.drawRows();
   }
 
   private sayError(error: unknown): void {
-    const text = error instanceof Error ? error.message : "";
+    // Behind its first line is the query with the place marked, of which the filter is a part.
+    const text = error instanceof Error ? error.message.split("\n")[0]! : "";
     replace(this.said, text);
     this.filter.setAttribute("aria-invalid", String(error instanceof QueryError));
   }
