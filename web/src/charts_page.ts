@@ -12,7 +12,7 @@ const GAP = 10;
 const SECTION = 30; // pixels of a section's title
 const TOGETHER_MAX = 2; // charts of a namespace that needs no section of its own
 const FOLDED_FROM = 60; // charts of a section that begins folded, if there are others
-const SIZES: Record<string, [number, number]> = { s: [230, 140], m: [330, 205], l: [560, 330] };
+const SIZES: Record<string, [number, number]> = { s: [220, 140], m: [300, 200], l: [560, 330] };
 
 interface Section {
   name: string;

@@ -181,7 +181,7 @@ function drawBand(frame: Frame, line: Line, alpha: number): void {
   context.globalAlpha = alpha * 0.2;
   context.fill(area);
   // A spike of one point is a pixel wide: its outline is what makes it stand out.
-  context.globalAlpha = alpha * 0.55;
+  context.globalAlpha = alpha * (line.smooth ? 0.35 : 0.55);
   context.lineWidth = 0.75 * pixel;
   context.stroke(upper);
   context.stroke(lower);

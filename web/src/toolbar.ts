@@ -79,7 +79,7 @@ function makeSmoothing(): HTMLElement {
 }
 
 function makeGroup(runs: Runs): HTMLSelectElement {
-  const made = select("lines", [{ value: "", text: "a line per run" }], state.group, (group) =>
+  const made = select("lines", [{ value: "", text: "line per run" }], state.group, (group) =>
     change({ group }),
   );
   const fill = (names: string[]) => {
