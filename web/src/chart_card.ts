@@ -10,7 +10,7 @@ import { change, Key, state } from "./state";
 import { hideTooltip, nearestLine, showTooltip } from "./tooltip";
 
 const HEAD = 26; // pixels of the title
-const CACHE_MAX = 600; // answers that are drawn at once when their chart comes back into view
+const CACHE_ROWS_MAX = 1_500_000; // of answers that are drawn at once when their chart comes back: 120 MB
 
 // What is shared by the charts of a page.
 export interface Board {
@@ -25,11 +25,21 @@ export interface Look {
 }
 
 const cache = new Map<string, ChartData>();
+let cachedRows = 0;
+
+function rowsOf(data: ChartData | undefined): number {
+  return data ? data.lines.length * data.lo.length : 0;
+}
 
 function remember(key: string, data: ChartData): void {
+  cachedRows += rowsOf(data) - rowsOf(cache.get(key));
   cache.delete(key);
   cache.set(key, data);
-  if (cache.size > CACHE_MAX) cache.delete(cache.keys().next().value!);
+  for (const oldest of cache.keys()) {
+    if (cachedRows <= CACHE_ROWS_MAX) break;
+    cachedRows -= rowsOf(cache.get(oldest));
+    cache.delete(oldest);
+  }
 }
 
 // What needs an answer of its own, when it changes.
@@ -253,6 +263,7 @@ export class ChartCard {
 
   destroy(): void {
     this.isGone = true;
+    hideTooltip();
     this.request?.abort();
     this.plot?.destroy();
     this.root.remove();

@@ -9,6 +9,7 @@ import { Runs } from "./runs";
 import { byName, literals, metricsOf } from "./words";
 
 const RUNS_ASKED_MAX = 8;
+const NAMES_MAX = 250_000; // of all of these
 const FOUND_MAX = 20_000; // rows of one search
 
 export interface Family {
@@ -23,6 +24,7 @@ export class Metrics {
   isLoaded = false;
 
   private listeners: (() => void)[] = [];
+  private knownFamilies: { of: string[]; found: Family[] } | null = null;
   private request: AbortController | null = null;
   private asked = "";
 
@@ -40,7 +42,14 @@ export class Metrics {
       const many = this.runs.byName(name)?.metrics ?? 0;
       if (many > 0 && !byCount.has(many)) byCount.set(many, name);
     }
-    return [...byCount.values()].slice(0, RUNS_ASKED_MAX);
+    let names = 0;
+    const asked: string[] = [];
+    for (const [many, name] of byCount) {
+      names += many;
+      if (asked.length > 0 && (asked.length === RUNS_ASKED_MAX || names > NAMES_MAX)) break;
+      asked.push(name);
+    }
+    return asked;
   }
 
   async load(isAnew = false): Promise<void> {
@@ -90,6 +99,13 @@ export class Metrics {
 
   // Names that differ in one number only, such as those of layers, experts and ranks.
   families(): Family[] {
+    if (this.knownFamilies?.of !== this.names) {
+      this.knownFamilies = { of: this.names, found: this.findFamilies() };
+    }
+    return [...this.knownFamilies.found];
+  }
+
+  private findFamilies(): Family[] {
     const found = new Map<string, string[]>();
     for (const name of this.names) {
       for (const match of name.matchAll(/\d+/g)) {

@@ -171,6 +171,7 @@ export class Runs {
     }
     this.ancestry = found;
     this.attributes = [...new Set(attributes)].sort(byName);
+    for (const listener of this.listeners) listener();
     for (const listener of this.highlightListeners) listener();
   }
 }

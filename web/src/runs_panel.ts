@@ -72,7 +72,7 @@ export class RunsPanel {
     new ResizeObserver(() => this.soon()).observe(this.list);
     this.runs.onList(() => this.draw());
     this.runs.onShown(() => this.draw());
-    this.runs.onHighlight(() => this.soon());
+    this.runs.onHighlight(() => this.mark());
     onChange((changed) => {
       if (changed.has("runs") && document.activeElement !== this.filter) {
         this.filter.value = state.runs;
@@ -186,10 +186,36 @@ export class RunsPanel {
       Math.ceil((this.list.scrollTop + this.list.clientHeight) / ROW) + SPARE,
     );
     const shown = new Set(this.runs.shown);
-    const rows: HTMLElement[] = [];
-    for (let at = first; at < last; ++at) rows.push(this.row(list[at]!, at, shown));
-    replace(this.rows, ...rows);
+    // A row that stays as it is stays itself: it may be under a finger that has just gone down.
+    const kept = new Map<string, Element>();
+    for (const row of this.rows.children) kept.set((row as HTMLElement).dataset["look"]!, row);
+    const rows: Element[] = [];
+    for (let at = first; at < last; ++at) {
+      const look = this.look(list[at]!, at, shown);
+      const row = kept.get(look) ?? this.row(list[at]!, at, shown);
+      (row as HTMLElement).dataset["look"] = look;
+      rows.push(row);
+    }
+    const isSame = rows.length === this.rows.children.length && rows.every((row) => row.isConnected);
+    if (!isSame) replace(this.rows, ...rows);
+    this.mark();
     if (last > list.length - 50) this.runs.more();
+  }
+
+  private mark(): void {
+    for (const row of this.rows.children) {
+      row.classList.toggle(
+        "highlighted",
+        (row as HTMLElement).dataset["run"] === this.runs.highlighted,
+      );
+    }
+  }
+
+  // All that a row shows.
+  private look(run: Run, at: number, shown: Set<string>): string {
+    const color = shown.has(run.name) ? colorOf(run.name) : "";
+    const parent = this.runs.ancestry.get(run.name)?.parent;
+    return JSON.stringify([run, at, color, parent, state.pinned.includes(run.name)]);
   }
 
   private row(run: Run, at: number, shown: Set<string>): HTMLElement {
@@ -220,7 +246,6 @@ export class RunsPanel {
       pin,
       ...run.cells.map((cell) => element("span", { class: "cell" }, cellText(cell))),
     );
-    if (run.name === this.runs.highlighted) row.classList.add("highlighted");
     row.dataset["run"] = run.name;
     row.style.transform = `translateY(${at * ROW}px)`;
     return row;

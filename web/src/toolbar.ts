@@ -51,7 +51,9 @@ function makeX(metrics: Metrics): HTMLSelectElement {
     made.value = state.x;
   };
   metrics.onList(fill);
-  onChange(fill);
+  onChange((changed) => {
+    if (changed.has("x")) fill();
+  });
   fill();
   return made;
 }
