@@ -51,6 +51,7 @@ export class ChartCard {
   readonly root: HTMLElement;
   private readonly body: HTMLElement;
   private readonly said: HTMLElement;
+  private readonly note: HTMLElement; // what an answer says it has left out
   private plot: Plot | null = null;
   private plotKind = "";
   private data: ChartData | null = null;
@@ -75,7 +76,9 @@ export class ChartCard {
     );
     open.addEventListener("click", () => change({ open: metric }));
     const name = element("h3", { title: metric }, title);
-    const head = element("header", {}, name, open);
+    this.note = element("span", { class: "badge note" }, "!");
+    this.note.hidden = true;
+    const head = element("header", {}, name, this.note, open);
     this.root = element("section", { class: "card" }, !look.isBare && head, this.body, this.said);
     this.root.dataset["metric"] = metric;
     board.cards.add(this);
@@ -164,6 +167,8 @@ export class ChartCard {
     this.say(
       data.lines.length === 0 || isEmpty(data) ? data.notes[0] ?? "No points in this range." : "",
     );
+    this.note.hidden = data.notes.length === 0;
+    this.note.title = data.notes.join("\n");
     this.makePlot(data.kind);
     this.plot!.show(data, this.range(data));
     this.root.dataset["drawn"] = "true";

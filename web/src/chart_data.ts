@@ -97,6 +97,10 @@ export function runsData(answer: Answer, smooth: Answer | null, kind: XKind): Ch
   };
 }
 
+export function groupKey(group: string, value: unknown): string {
+  return `group\n${group} = ${value ?? "none"}`;
+}
+
 export function groupsData(answer: Answer, kind: XKind): ChartData {
   const unit = unitOf(kind);
   const [lo, hi] = ["lo", "hi"].map((name) => scaled(answer.numbers(name), unit));
@@ -104,7 +108,7 @@ export function groupsData(answer: Answer, kind: XKind): ChartData {
   const keys = Array.from({ length: answer.rows }, (_, row) =>
     answer.columns
       .slice(0, before)
-      .map((column, index) => `${column.name} = ${answer.values[index]![row] ?? "none"}`)
+      .map((column, index) => groupKey(column.name, answer.values[index]![row]).slice(6))
       .join(", "),
   );
   const count = zeros(answer.numbers("count"));
@@ -177,17 +181,17 @@ export interface Extent {
   max: number;
 }
 
+const ROBUST_FROM = 200; // values; of fewer, the outermost percent is what one looks for
+
 // What the y axis has to hold. Robust: of the middle 98 % of the means. On a log axis what is
 // positive.
 export function extentOf(data: ChartData, isLog: boolean, isRobust: boolean): Extent | null {
   let [min, max] = [Infinity, -Infinity];
   const means: number[] = [];
   for (const line of data.lines) {
-    const hasBand = line.smooth === null || !isRobust;
     for (let i = 0; i < line.count.length; ++i) {
       if (!(line.count[i]! > 0)) continue;
       if (isRobust) means.push((line.smooth ?? line.mean)[i]!);
-      if (!hasBand) continue;
       const low = line.min[i]!;
       const high = line.max[i]!;
       if (low < min && (!isLog || low > 0)) min = low;
@@ -195,7 +199,7 @@ export function extentOf(data: ChartData, isLog: boolean, isRobust: boolean): Ex
       if (isLog && low <= 0 && high > 0 && high < min) min = high;
     }
   }
-  if (isRobust && means.length > 0) {
+  if (isRobust && means.length >= ROBUST_FROM) {
     means.sort((a, b) => a - b);
     const at = (share: number) => means[Math.round(share * (means.length - 1))]!;
     [min, max] = [at(0.01), at(0.99)];

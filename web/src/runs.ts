@@ -3,7 +3,7 @@
 import { Answer, ask, Cell, isAborted, QueryError } from "./api";
 import { giveColors } from "./colors";
 import { Key, onChange, state } from "./state";
-import { byName, literals, runsOf } from "./words";
+import { byName, groupOf, literals, runsOf } from "./words";
 
 export interface Run {
   name: string;
@@ -12,6 +12,7 @@ export interface Run {
   attempts: number;
   metrics: number;
   cells: Cell[]; // of the columns that were chosen
+  group: Cell; // its value of what the list is grouped by
 }
 
 export interface Ancestry {
@@ -114,19 +115,20 @@ export class Runs {
   }
 
   private query(runs: string, rows: number): string {
-    const show = ["state", "created", "attempts", "metrics"];
+    const group = groupOf(state.group);
+    const show = ["state", "created", "attempts", "metrics", `${group ?? "state"} as "group"`];
     const columns = state.columns.map((column, index) => `${column} as "column ${index}"`);
     const named = [...show, ...columns].join(", ");
     const sort = state.sort.replace(/^(.*?)( desc)?$/, (_, expression: string, desc = "") => {
       const column = state.columns.indexOf(expression);
       return column >= 0 ? `"column ${column}"${desc}` : `${expression}${desc}`;
     });
-    return `runs ${runs} | show ${named} | sort ${sort} | limit ${rows}`;
+    return `runs ${runs} | show ${named} | sort ${group ? '"group", ' : ""}${sort} | limit ${rows}`;
   }
 
   private follow(changed: ReadonlySet<Key>): void {
     if (changed.has("runs")) this.rowsWanted = FIRST_ROWS;
-    if (["runs", "sort", "columns", "pinned"].some((key) => changed.has(key as Key))) {
+    if (["runs", "sort", "columns", "pinned", "group"].some((key) => changed.has(key as Key))) {
       void this.load();
     } else if (changed.has("shown") || changed.has("hidden")) {
       this.choose();
@@ -182,13 +184,15 @@ function decode(answer: Answer): Run[] {
   const [created, attempts, metrics] = ["created", "attempts", "metrics"].map((n) =>
     answer.column(n),
   );
-  const chosen = answer.values.slice(5);
+  const chosen = answer.values.slice(6);
+  const groups = answer.column("group");
   return names.map((name, row) => ({
     name,
     state: states[row] ?? "",
     created: created![row] as number | null,
     attempts: Number(attempts![row] ?? 1),
     metrics: Number(metrics![row] ?? 0),
+    group: groups[row] ?? null,
     cells: chosen.map((column) => column[row] ?? null),
   }));
 }

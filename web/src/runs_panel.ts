@@ -2,12 +2,14 @@
 
 import { QueryError } from "./api";
 import { colorOf, COLORS_COUNT, placeOf } from "./colors";
+import { groupKey } from "./chart_data";
 import { Completion, knownAttributes, knownWords } from "./completion";
 import { element, replace, select, settled } from "./dom";
 import { count, formatAge, formatNumber, formatTime } from "./format";
 import { Metrics } from "./metrics";
 import { Run, Runs } from "./runs";
 import { change, onChange, state } from "./state";
+import { groupOf } from "./words";
 
 const ROW = 24; // pixels
 const WIDTH = 300; // of the list
@@ -21,6 +23,18 @@ const STATES: Record<string, string> = {
   stale: "stale: no sign of life for 5 minutes",
 };
 
+// A run, or the title of a group of them.
+interface Group {
+  title: string;
+  key: string; // of its colour
+  many: number;
+}
+type Entry = Run | Group;
+
+function isRun(entry: Entry): entry is Run {
+  return "state" in entry;
+}
+
 export class RunsPanel {
   readonly root: HTMLElement;
   readonly filter: HTMLInputElement;
@@ -31,6 +45,7 @@ export class RunsPanel {
   private readonly many: HTMLElement;
   private readonly columnsBox: HTMLElement;
   private frame = 0;
+  private entries: Entry[] = [];
 
   constructor(
     private readonly runs: Runs,
@@ -143,8 +158,27 @@ export class RunsPanel {
       this.root.dataset["width"] = width;
       this.root.style.width = width;
     }
+    this.entries = groupOf(state.group) ? this.grouped() : list;
     this.drawHead();
     this.drawRows();
+  }
+
+  // Pinned runs stay at the top, outside of groups.
+  private grouped(): Entry[] {
+    const entries: Entry[] = [];
+    let last = null as Group | null;
+    for (const run of this.runs.list) {
+      if (!state.pinned.includes(run.name)) {
+        const key = groupKey(state.group, run.group);
+        if (last?.key !== key) {
+          last = { title: key.slice(6), key, many: 0 };
+          entries.push(last);
+        }
+        ++last.many;
+      }
+      entries.push(run);
+    }
+    return entries;
   }
 
   private sayError(error: unknown): void {
@@ -178,7 +212,7 @@ export class RunsPanel {
   }
 
   private drawRows(): void {
-    const { list } = this.runs;
+    const list = this.entries;
     this.rows.style.height = `${list.length * ROW}px`;
     const first = Math.max(0, Math.floor(this.list.scrollTop / ROW) - SPARE);
     const last = Math.min(
@@ -191,8 +225,9 @@ export class RunsPanel {
     for (const row of this.rows.children) kept.set((row as HTMLElement).dataset["look"]!, row);
     const rows: Element[] = [];
     for (let at = first; at < last; ++at) {
-      const look = this.look(list[at]!, at, shown);
-      const row = kept.get(look) ?? this.row(list[at]!, at, shown);
+      const entry = list[at]!;
+      const look = isRun(entry) ? this.look(entry, at, shown) : JSON.stringify([entry, at]);
+      const row = kept.get(look) ?? (isRun(entry) ? this.row(entry, at, shown) : title(entry, at));
       (row as HTMLElement).dataset["look"] = look;
       rows.push(row);
     }
@@ -287,6 +322,17 @@ export class RunsPanel {
     const others = state.colors.filter((one) => !one.startsWith(`${name}=`));
     change({ colors: [...others, `${name}=${next}`] });
   }
+}
+
+function title(entry: Group, at: number): HTMLElement {
+  const swatch = element("span", { class: "swatch" });
+  swatch.style.background = colorOf(entry.key);
+  const row = element(
+    "div", { class: "row title" },
+    swatch, element("b", {}, entry.title), element("span", { class: "many" }, String(entry.many)),
+  );
+  row.style.transform = `translateY(${at * ROW}px)`;
+  return row;
 }
 
 function runAt(event: Event): string {

@@ -21,6 +21,14 @@ export function runsOf(filter: string): string {
   return `**${text.replace(/\s+/g, "**")}**`;
 }
 
+const FIELDS = new Set(["state", "project", "name", "created", "attempts", "metrics"]);
+
+// What runs have in common, as an expression; null if it is a pattern of several attributes.
+export function groupOf(group: string): string | null {
+  if (group === "" || /[*{]|\sexcept\s/.test(group)) return null;
+  return FIELDS.has(group) ? group : `attr(${literal(group)})`;
+}
+
 // What the box above the charts says, as a pattern of metrics.
 export function metricsOf(search: string): string {
   const text = search.trim();
