@@ -1,9 +1,12 @@
 """`tools/demo` runs to its end with the program at hand, and says what it must."""
 
+import json
 import os
 import re
+import signal
 import subprocess
 import unittest
+import urllib.request
 
 from support import ROOT, SECONDS_MAX, STEPDB
 
@@ -30,6 +33,37 @@ class Demo(unittest.TestCase):
         self.assertEqual(shared[:2], own[:2])
         self.assertTrue(all(a != b for a, b in zip(shared[2:], own[2:])))
         self.assertIn("Where to go next", done.stdout)
+
+    def test_opens_the_page(self):
+        environment = {**os.environ, "STEPDB_BIN": STEPDB}
+        for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+            environment.pop(name, None)
+        demo = subprocess.Popen([os.path.join(ROOT, "tools", "demo"), "--open"],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, env=environment)
+        self.addCleanup(demo.stdout.close)
+        self.addCleanup(demo.stderr.close)
+        self.addCleanup(demo.kill)
+        page = None
+        for line in demo.stdout:
+            page = page or re.search(r"The page: (http://127\.0\.0\.1:\d+/)", line)
+            if line.startswith("Ctrl-C"):
+                break
+        self.assertIsNotNone(page, "no page was named")
+        with urllib.request.urlopen(page[1], timeout=SECONDS_MAX) as answer:
+            self.assertIn("<title>StepDB</title>", answer.read().decode())
+        asked = urllib.request.Request(f"{page[1]}api/query", method="POST", data=json.dumps(
+            {"query": "runs sweep/*"}).encode(), headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(asked, timeout=SECONDS_MAX) as answer:
+            self.assertEqual(json.load(answer)["rows"], 11)
+        demo.send_signal(signal.SIGTERM)
+        self.assertEqual(demo.wait(SECONDS_MAX), 130)
+
+    def test_refuses_what_it_does_not_know(self):
+        done = subprocess.run([os.path.join(ROOT, "tools", "demo"), "--opne"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--opne", done.stderr)
 
 
 if __name__ == "__main__":

@@ -246,9 +246,14 @@ export class RunsPanel {
     }
   }
 
+  // Of its line: where lines are of groups, that of its group.
+  private color(run: Run): string {
+    return colorOf(groupOf(state.group) ? groupKey(state.group, run.group) : run.name);
+  }
+
   // All that a row shows.
   private look(run: Run, at: number, shown: Set<string>): string {
-    const color = shown.has(run.name) ? colorOf(run.name) : "";
+    const color = shown.has(run.name) ? this.color(run) : "";
     const parent = this.runs.ancestry.get(run.name)?.parent;
     return JSON.stringify([run, at, color, parent, state.pinned.includes(run.name)]);
   }
@@ -261,7 +266,7 @@ export class RunsPanel {
       title: isShown ? "Hide (alt-click: this one alone)" : "Show",
       label: `${isShown ? "hide" : "show"} ${run.name}`,
     });
-    if (isShown) swatch.style.background = colorOf(run.name);
+    if (isShown) swatch.style.background = this.color(run);
     const isPinned = state.pinned.includes(run.name);
     const pin = element("button", {
       type: "button",
