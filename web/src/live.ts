@@ -72,6 +72,7 @@ export class Live {
 
   private begin(): void {
     this.say();
+    this.seen = "";
     if (!this.socket) return;
     if (this.request > 0) this.socket.send(JSON.stringify({ id: this.request, cancel: true }));
     this.isWatching = false;
@@ -86,9 +87,9 @@ export class Live {
       this.isWatching = false;
       return;
     }
-    const isFirst = !this.isWatching;
+    // The first one, too: rows may have come since the charts were asked for.
     this.isWatching = true;
-    if (!isFirst) this.trigger();
+    this.trigger();
   }
 
   private async poll(): Promise<void> {
@@ -96,10 +97,9 @@ export class Live {
     try {
       const answer = await ask(this.query());
       const seen = JSON.stringify(answer.values);
-      const isFirst = this.seen === "";
       const isSame = this.seen === seen;
       this.seen = seen;
-      if (!isFirst && !isSame) this.trigger();
+      if (!isSame) this.trigger();
       this.say();
     } catch (error) {
       this.said(error instanceof QueryError ? "idle" : "offline");
