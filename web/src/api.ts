@@ -75,6 +75,7 @@ interface Waiting {
 }
 
 const BATCH_MAX = 24; // several requests beside each other are answered sooner than one large one
+const LETTERS_MAX = 200_000; // of a request, which has 1 MiB at most
 
 let waiting: Waiting[] = [];
 let token = sessionStorage.getItem("stepdb-token") ?? "";
@@ -99,9 +100,17 @@ function flush(): void {
   const asked = waiting.filter((one) => !one.signal?.aborted);
   for (const one of waiting) if (one.signal?.aborted) one.reject(aborted());
   waiting = [];
-  for (let at = 0; at < asked.length; at += BATCH_MAX) {
-    void askTogether(asked.slice(at, at + BATCH_MAX));
+  let batch: Waiting[] = [];
+  let letters = 0;
+  for (const one of asked) {
+    if (batch.length === BATCH_MAX || (batch.length > 0 && letters + one.query.length > LETTERS_MAX)) {
+      void askTogether(batch);
+      [batch, letters] = [[], 0];
+    }
+    batch.push(one);
+    letters += one.query.length;
   }
+  if (batch.length > 0) void askTogether(batch);
 }
 
 function aborted(): DOMException {
