@@ -1,5 +1,8 @@
 // Questions to the server: those that are asked in the same moment go in one request.
 
+import { readLines } from "./lines";
+import { Packed, Told, ToWorker } from "./packed";
+
 export interface Column {
   name: string;
   type: string;
@@ -33,30 +36,45 @@ export class Answer {
   readonly notes: string[];
   readonly milliseconds: number;
 
-  constructor(plain: Plain) {
-    this.columns = plain.columns;
-    this.rows = plain.rows;
-    this.values = plain.values;
-    this.notes = plain.notes ?? [];
-    this.milliseconds = plain.milliseconds ?? 0;
+  private readonly packed: Packed | null;
+
+  constructor(told: Plain | Packed) {
+    this.columns = told.columns;
+    this.rows = told.rows;
+    this.values = "values" in told ? told.values : [];
+    this.packed = "values" in told ? null : told;
+    this.notes = told.notes ?? [];
+    this.milliseconds = told.milliseconds ?? 0;
   }
 
   has(name: string): boolean {
     return this.columns.some((column) => column.name === name);
   }
 
-  column(name: string): Cell[] {
+  private indexOf(name: string): number {
     const index = this.columns.findIndex((column) => column.name === name);
     if (index < 0) throw new QueryError(`the answer has no column ${name}`, "internal");
-    return this.values[index]!;
+    return index;
+  }
+
+  // Not of a packed one.
+  column(name: string): Cell[] {
+    return this.values[this.indexOf(name)]!;
   }
 
   texts(name: string): string[] {
-    return this.column(name) as string[];
+    const index = this.indexOf(name);
+    if (!this.packed) return this.values[index] as string[];
+    const texts: string[] = [];
+    for (const [text, rows] of this.packed.texts[index] ?? []) {
+      for (let row = 0; row < rows; ++row) texts.push(text);
+    }
+    return texts;
   }
 
   // As float64; what is absent is NaN, so this is for columns in which NaN says nothing else.
   numbers(name: string): Float64Array {
+    if (this.packed) return this.packed.numbers[this.indexOf(name)]!;
     const cells = this.column(name);
     const numbers = new Float64Array(cells.length);
     for (let row = 0; row < cells.length; ++row) {
@@ -69,6 +87,7 @@ export class Answer {
 
 interface Waiting {
   query: string;
+  isPacked: boolean;
   signal?: AbortSignal;
   resolve: (answer: Answer) => void;
   reject: (error: unknown) => void;
@@ -89,28 +108,37 @@ export function currentToken(): string {
   return token;
 }
 
-export function ask(query: string, signal?: AbortSignal): Promise<Answer> {
+export function ask(query: string, signal?: AbortSignal, isPacked = false): Promise<Answer> {
   return new Promise((resolve, reject) => {
     if (waiting.length === 0) queueMicrotask(flush);
-    waiting.push({ query, signal, resolve, reject });
+    waiting.push({ query, isPacked, signal, resolve, reject });
   });
+}
+
+// The same for many numbers: they are parsed in a worker, beside the page.
+export function askPacked(query: string, signal?: AbortSignal): Promise<Answer> {
+  return ask(query, signal, true);
 }
 
 function flush(): void {
   const asked = waiting.filter((one) => !one.signal?.aborted);
   for (const one of waiting) if (one.signal?.aborted) one.reject(aborted());
   waiting = [];
-  let batch: Waiting[] = [];
-  let letters = 0;
-  for (const one of asked) {
-    if (batch.length === BATCH_MAX || (batch.length > 0 && letters + one.query.length > LETTERS_MAX)) {
-      void askTogether(batch);
-      [batch, letters] = [[], 0];
+  for (const isPacked of [false, true]) {
+    const send = isPacked ? askWorker : askTogether;
+    let batch: Waiting[] = [];
+    let letters = 0;
+    for (const one of asked.filter((each) => each.isPacked === isPacked)) {
+      const isFull = batch.length === BATCH_MAX || letters + one.query.length > LETTERS_MAX;
+      if (batch.length > 0 && isFull) {
+        void send(batch);
+        [batch, letters] = [[], 0];
+      }
+      batch.push(one);
+      letters += one.query.length;
     }
-    batch.push(one);
-    letters += one.query.length;
+    if (batch.length > 0) void send(batch);
   }
-  if (batch.length > 0) void askTogether(batch);
 }
 
 function aborted(): DOMException {
@@ -121,24 +149,62 @@ export function isAborted(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-async function askTogether(asked: Waiting[]): Promise<void> {
-  const request = new AbortController();
+// Gives up what nobody waits for any more, and the request when that is all of it.
+function heedAborts(asked: Waiting[], abort: () => void): void {
   let wanted = asked.length;
   for (const one of asked) {
     one.signal?.addEventListener("abort", () => {
       one.reject(aborted());
-      if (--wanted === 0) request.abort();
+      if (--wanted === 0) abort();
     });
   }
+}
+
+function bodyOf(asked: Waiting[]): string {
+  return JSON.stringify({ queries: asked.map((one) => ({ query: one.query })) });
+}
+
+let worker: Worker | null = null;
+let batches = 0;
+const inWorker = new Map<number, Waiting[]>();
+
+function askWorker(asked: Waiting[]): void {
+  if (!worker) {
+    worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    worker.addEventListener("message", (event: MessageEvent<Told>) => told(event.data));
+  }
+  const batch = ++batches;
+  inWorker.set(batch, asked);
+  heedAborts(asked, () => worker!.postMessage({ batch, abort: true } satisfies ToWorker));
+  worker.postMessage({ batch, body: bodyOf(asked), token } satisfies ToWorker);
+}
+
+function told(message: Told): void {
+  const asked = inWorker.get(message.batch)!;
+  if ("packed" in message) return asked[message.index]?.resolve(new Answer(message.packed));
+  if ("index" in message) return asked[message.index]?.reject(errorOf({ error: message.error } as ErrorBody));
+  inWorker.delete(message.batch);
+  // A token is asked for in the page; with it, all of them are sent again there.
+  if (message.status === 401 && askForToken) return void askTogether(asked);
+  const error =
+    message.status === 0 ? new TypeError(message.text) :
+    message.status === 200 ? new QueryError("the answer ended too early", "internal") :
+    errorFrom(message.status, message.text);
+  for (const one of asked) one.reject(error);
+}
+
+async function askTogether(asked: Waiting[]): Promise<void> {
+  const request = new AbortController();
+  heedAborts(asked, () => request.abort());
   try {
-    const body = JSON.stringify({ queries: asked.map((one) => ({ query: one.query })) });
+    const body = bodyOf(asked);
     const response = await post("/api/queries", body, request.signal);
     await readLines(response, (line) => {
-      const told = JSON.parse(line) as { index: number } & Plain & ErrorBody;
-      const one = asked[told.index];
+      const answer = JSON.parse(line) as { index: number } & Plain & ErrorBody;
+      const one = asked[answer.index];
       if (!one) return;
-      if (told.error) one.reject(errorOf(told));
-      else one.resolve(new Answer(told));
+      if (answer.error) one.reject(errorOf(answer));
+      else one.resolve(new Answer(answer));
     });
     for (const one of asked) one.reject(new QueryError("the answer ended too early", "internal"));
   } catch (error) {
@@ -155,6 +221,15 @@ function errorOf(body: ErrorBody): QueryError {
   return new QueryError(error.message, error.code ?? "unknown", error.begin, error.end);
 }
 
+function errorFrom(status: number, text: string): QueryError {
+  try {
+    return errorOf(JSON.parse(text) as ErrorBody);
+  } catch {
+    // Not from StepDB but from something on the way; its words are shown as they are.
+    return new QueryError(`${status} ${text.slice(0, 200)}`, "unknown");
+  }
+}
+
 // Sends it; with a token, if the server wants one.
 export async function post(path: string, body: string, signal?: AbortSignal): Promise<Response> {
   for (;;) {
@@ -167,37 +242,8 @@ export async function post(path: string, body: string, signal?: AbortSignal): Pr
       sessionStorage.setItem("stepdb-token", token);
       continue;
     }
-    const text = await response.text();
-    let told: ErrorBody = { error: { message: `${response.status} ${text.slice(0, 200)}` } };
-    try {
-      told = JSON.parse(text) as ErrorBody;
-    } catch {
-      // not from StepDB but from something on the way; its words are shown as they are
-    }
-    throw errorOf(told);
+    throw errorFrom(response.status, await response.text());
   }
-}
-
-async function readLines(response: Response, take: (line: string) => void): Promise<void> {
-  const reader = response.body!.getReader();
-  const decoder = new TextDecoder();
-  let pieces: string[] = [];
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    const text = decoder.decode(value, { stream: true });
-    let begin = 0;
-    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", begin)) {
-      pieces.push(text.slice(begin, end));
-      const line = pieces.join("");
-      pieces = [];
-      begin = end + 1;
-      if (line.trim() !== "") take(line);
-    }
-    pieces.push(text.slice(begin));
-  }
-  const rest = pieces.join("");
-  if (rest.trim() !== "") take(rest);
 }
 
 export async function ingest(body: unknown): Promise<void> {

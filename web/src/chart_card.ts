@@ -1,6 +1,6 @@
 // A chart with its title: asks for what its width can show, and draws the answer.
 
-import { ask, isAborted, QueryError } from "./api";
+import { ask, askPacked, isAborted, QueryError } from "./api";
 import { ChartData, groupsData, isEmpty, runsData } from "./chart_data";
 import { chartQuery, groupQuery, hasRange, kindOfX, Wanted, XKind } from "./chart_query";
 import { element, replace } from "./dom";
@@ -138,8 +138,8 @@ export class ChartCard {
     if (known && !this.data) this.show(known);
     try {
       const [answer, smoothed] = await Promise.all([
-        ask(query, request.signal),
-        smooth ? ask(smooth, request.signal) : null,
+        group ? ask(query, request.signal) : askPacked(query, request.signal),
+        smooth ? askPacked(smooth, request.signal) : null,
       ]);
       const data = group ? groupsData(answer, kind) : runsData(answer, smoothed, kind);
       remember(key, data);
