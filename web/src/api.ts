@@ -1,6 +1,5 @@
 // Questions to the server: those that are asked in the same moment go in one request.
 
-import { readLines } from "./lines";
 import { Packed, Told, ToWorker } from "./packed";
 
 export interface Column {
@@ -87,7 +86,6 @@ export class Answer {
 
 interface Waiting {
   query: string;
-  isPacked: boolean;
   signal?: AbortSignal;
   resolve: (answer: Answer) => void;
   reject: (error: unknown) => void;
@@ -108,37 +106,29 @@ export function currentToken(): string {
   return token;
 }
 
-export function ask(query: string, signal?: AbortSignal, isPacked = false): Promise<Answer> {
+export function ask(query: string, signal?: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
     if (waiting.length === 0) queueMicrotask(flush);
-    waiting.push({ query, isPacked, signal, resolve, reject });
+    waiting.push({ query, signal, resolve, reject });
   });
-}
-
-// The same for many numbers: they are parsed in a worker, beside the page.
-export function askPacked(query: string, signal?: AbortSignal): Promise<Answer> {
-  return ask(query, signal, true);
 }
 
 function flush(): void {
   const asked = waiting.filter((one) => !one.signal?.aborted);
   for (const one of waiting) if (one.signal?.aborted) one.reject(aborted());
   waiting = [];
-  for (const isPacked of [false, true]) {
-    const send = isPacked ? askWorker : askTogether;
-    let batch: Waiting[] = [];
-    let letters = 0;
-    for (const one of asked.filter((each) => each.isPacked === isPacked)) {
-      const isFull = batch.length === BATCH_MAX || letters + one.query.length > LETTERS_MAX;
-      if (batch.length > 0 && isFull) {
-        void send(batch);
-        [batch, letters] = [[], 0];
-      }
-      batch.push(one);
-      letters += one.query.length;
+  let batch: Waiting[] = [];
+  let letters = 0;
+  for (const one of asked) {
+    const isFull = batch.length === BATCH_MAX || letters + one.query.length > LETTERS_MAX;
+    if (batch.length > 0 && isFull) {
+      void askTogether(batch);
+      [batch, letters] = [[], 0];
     }
-    if (batch.length > 0) void send(batch);
+    batch.push(one);
+    letters += one.query.length;
   }
+  if (batch.length > 0) void askTogether(batch);
 }
 
 function aborted(): DOMException {
@@ -165,32 +155,38 @@ function bodyOf(asked: Waiting[]): string {
 }
 
 let worker: Worker | null = null;
-let batches = 0;
-const inWorker = new Map<number, Waiting[]>();
+let requests = 0;
+const inWorker = new Map<number, Waiting>();
 
-function askWorker(asked: Waiting[]): void {
+function send(message: ToWorker): void {
   if (!worker) {
     worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
     worker.addEventListener("message", (event: MessageEvent<Told>) => told(event.data));
   }
-  const batch = ++batches;
-  inWorker.set(batch, asked);
-  heedAborts(asked, () => worker!.postMessage({ batch, abort: true } satisfies ToWorker));
-  worker.postMessage({ batch, body: bodyOf(asked), token } satisfies ToWorker);
+  worker.postMessage(message);
+}
+
+// The same for many numbers, such as those of a chart: they come in binary, and are decoded in a
+// worker beside the page.
+export function askPacked(query: string, signal?: AbortSignal): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(aborted());
+    const request = ++requests;
+    const one: Waiting = { query, signal, resolve, reject };
+    inWorker.set(request, one);
+    heedAborts([one], () => send({ request, abort: true }));
+    send({ request, query, token });
+  });
 }
 
 function told(message: Told): void {
-  const asked = inWorker.get(message.batch)!;
-  if ("packed" in message) return asked[message.index]?.resolve(new Answer(message.packed));
-  if ("index" in message) return asked[message.index]?.reject(errorOf({ error: message.error } as ErrorBody));
-  inWorker.delete(message.batch);
-  // A token is asked for in the page; with it, all of them are sent again there.
-  if (message.status === 401 && askForToken) return void askTogether(asked);
-  const error =
-    message.status === 0 ? new TypeError(message.text) :
-    message.status === 200 ? new QueryError("the answer ended too early", "internal") :
-    errorFrom(message.status, message.text);
-  for (const one of asked) one.reject(error);
+  const one = inWorker.get(message.request)!;
+  inWorker.delete(message.request);
+  if ("packed" in message) return one.resolve(new Answer(message.packed));
+  // A token is asked for in the page, which then asks by itself.
+  if (message.status === 401 && askForToken) return void askTogether([one]);
+  if (message.status === 0) one.reject(new TypeError(message.text));
+  else one.reject(errorFrom(message.status, message.text));
 }
 
 async function askTogether(asked: Waiting[]): Promise<void> {
@@ -244,6 +240,29 @@ export async function post(path: string, body: string, signal?: AbortSignal): Pr
     }
     throw errorFrom(response.status, await response.text());
   }
+}
+
+// Lines of a response as they come.
+async function readLines(response: Response, take: (line: string) => void): Promise<void> {
+  const reader = response.body!.getReader();
+  const decoder = new TextDecoder();
+  let pieces: string[] = [];
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    const text = decoder.decode(value, { stream: true });
+    let begin = 0;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", begin)) {
+      pieces.push(text.slice(begin, end));
+      const line = pieces.join("");
+      pieces = [];
+      begin = end + 1;
+      if (line.trim() !== "") take(line);
+    }
+    pieces.push(text.slice(begin));
+  }
+  const rest = pieces.join("");
+  if (rest.trim() !== "") take(rest);
 }
 
 export async function ingest(body: unknown): Promise<void> {

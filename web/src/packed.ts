@@ -1,4 +1,4 @@
-// Answers as they come from the worker that has parsed them: numbers as float64, texts by their runs.
+// Answers as they come from the worker that has decoded them: numbers as float64, texts by their runs.
 
 import { Column } from "./api";
 
@@ -8,18 +8,13 @@ export interface Packed {
   numbers: (Float64Array | null)[]; // of each column that is no text; what is absent is NaN
   texts: ([string, number][] | null)[]; // of each that is one: a text, and how many rows have it
   notes: string[];
-  milliseconds: number;
+  milliseconds: number; // from the request to here
 }
 
-export interface Asked {
-  batch: number;
-  body: string;
-  token: string;
-}
+export type ToWorker =
+  | { request: number; query: string; token: string }
+  | { request: number; abort: true };
 
 export type Told =
-  | { batch: number; index: number; packed: Packed }
-  | { batch: number; index: number; error: unknown } // as the server told it
-  | { batch: number; end: true; status: number; text: string };
-
-export type ToWorker = Asked | { batch: number; abort: true };
+  | { request: number; packed: Packed }
+  | { request: number; status: number; text: string }; // 0: the server was not reached
