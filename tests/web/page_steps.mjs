@@ -110,6 +110,24 @@ test("NaN and infinities are marked where they are", async () => {
   await close(page, said);
 });
 
+test("notes are flags on the chart, and told under the pointer", async () => {
+  stepdb("set", "sweep/rescue", "note/step/1000=learning rate halved");
+  const { page, said } = await open("/charts?runs=sweep/rescue&metrics=val/loss&size=l");
+  const card = await drawn(page, "val/loss");
+  const box = await plotOf(card);
+  await until(async () => {
+    const tooltip = await hover(page, box, (1000 - 100) / 1900);
+    return /learning rate halved/.test(await tooltip.textContent());
+  }, "the note's text");
+  const canvas = await card.locator("canvas").boundingBox();
+  const x = (box.x - canvas.x + box.width * (900 / 1900)) / canvas.width;
+  const top = (box.y - canvas.y) / canvas.height;
+  const color = await colorOf(page, "sweep/rescue");
+  const flag = await pixels(card, color, [x, top, x + 8 / canvas.width, top + 7 / canvas.height]);
+  assert.ok(flag > 8, `${flag} pixels of a flag`);
+  await close(page, said);
+});
+
 test("a run that is being written is followed", async () => {
   const log = (step) =>
     stepdb("log", "--project", "live", "--run", "now", "--step", String(step), `loss=${step / 2}`);

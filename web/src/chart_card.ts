@@ -4,6 +4,7 @@ import { ask, askPacked, isAborted, QueryError } from "./api";
 import { ChartData, groupsData, isEmpty, runsData } from "./chart_data";
 import { chartQuery, groupQuery, hasRange, kindOfX, Wanted, XKind } from "./chart_query";
 import { element, replace } from "./dom";
+import { NoteMark } from "./drawing";
 import { Plot } from "./plot";
 import { Runs } from "./runs";
 import { change, Key, state } from "./state";
@@ -197,6 +198,7 @@ export class ChartCard {
       cursor: (x, top) => this.cursor(x, top),
       highlighted: () => this.board.runs.highlighted,
       forkSteps: () => this.forkSteps(),
+      notes: () => this.notes(),
     });
   }
 
@@ -234,6 +236,19 @@ export class ChartCard {
     return found;
   }
 
+  // Those that have a place on this axis.
+  private notes(): NoteMark[] {
+    if (!this.data || this.group) return [];
+    const shown = new Set(this.data.lines.map((line) => line.label));
+    const isTime = this.data.kind === "time";
+    const found: NoteMark[] = [];
+    for (const { run, step, time, text } of this.board.runs.notes) {
+      const x = isTime ? (time === null ? null : time / 1e6) : state.x === "step" ? step : null;
+      if (x !== null && shown.has(run)) found.push({ run, x, text });
+    }
+    return found;
+  }
+
   private cursor(x: number | null, top: number): void {
     for (const card of this.board.cards) {
       if (card !== this) card.plot?.showCrosshair(x !== null && card.kind === this.kind ? x : null);
@@ -246,7 +261,8 @@ export class ChartCard {
     const topOf = (value: number) => this.plot!.topOf(value);
     const rect = this.plot.plotRect;
     const left = this.plot.leftOf(x);
-    showTooltip(this.data, x, top, rect, left, topOf);
+    const near = this.notes().filter((note) => Math.abs(this.plot!.leftOf(note.x) - left) < 6);
+    showTooltip(this.data, x, top, rect, left, topOf, near);
     this.board.runs.highlight(
       this.data.lines.length > 1 ? nearestLine(this.data, x, top, topOf) : "",
     );

@@ -5,6 +5,13 @@ import { colorOf, dashOf, token } from "./colors";
 import { ChartData, Line } from "./chart_data";
 import { BANDS_MAX } from "./chart_query";
 
+// A note at a place of x.
+export interface NoteMark {
+  run: string;
+  x: number;
+  text: string;
+}
+
 export interface Frame {
   context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
   left: number; // all in pixels of the canvas
@@ -15,6 +22,7 @@ export interface Frame {
   toY: (y: number) => number;
   pixel: number; // how many of these a pixel of the page has
   highlighted: string;
+  notes: NoteMark[];
   forkSteps: Map<string, number>; // in units of x; what lies before is inherited
 }
 
@@ -36,7 +44,32 @@ export function drawLines(frame: Frame, data: ChartData): void {
   for (const line of marked) drawLine(frame, line, data, 1, true);
   context.restore();
   for (const line of data.lines) drawMarks(frame, line, data);
+  for (const note of frame.notes) drawNote(frame, note);
   context.restore();
+}
+
+// A flag at the top, on a pole down to the floor.
+function drawNote(frame: Frame, note: NoteMark): void {
+  const { context, pixel, top, height } = frame;
+  const x = Math.round(frame.toX(note.x));
+  if (x < frame.left || x > frame.left + frame.width) return;
+  context.strokeStyle = colorOf(note.run);
+  context.fillStyle = colorOf(note.run);
+  context.lineWidth = pixel;
+  context.globalAlpha = 0.6;
+  context.setLineDash([pixel, 3 * pixel]);
+  context.beginPath();
+  context.moveTo(x, top);
+  context.lineTo(x, top + height);
+  context.stroke();
+  context.setLineDash([]);
+  context.globalAlpha = 1;
+  context.beginPath();
+  context.moveTo(x, top);
+  context.lineTo(x + 8 * pixel, top + 3.5 * pixel);
+  context.lineTo(x, top + 7 * pixel);
+  context.closePath();
+  context.fill();
 }
 
 // Hundreds of lines are drawn once, and that picture again while one after the other is highlighted.

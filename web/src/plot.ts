@@ -4,7 +4,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { ChartData, Extent, extentOf } from "./chart_data";
 import { token } from "./colors";
-import { drawLines } from "./drawing";
+import { drawLines, NoteMark } from "./drawing";
 import { formatAxis, formatTicks } from "./format";
 
 export interface PlotOptions {
@@ -19,6 +19,7 @@ export interface PlotEvents {
   reset: () => void;
   highlighted: () => string;
   forkSteps: () => Map<string, number>;
+  notes: () => NoteMark[];
 }
 
 const FONT = '10.5px ui-sans-serif, system-ui, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
@@ -243,6 +244,7 @@ export class Plot {
         pixel: uPlot.pxRatio,
         highlighted: this.events.highlighted(),
         forkSteps: this.events.forkSteps(),
+        notes: this.events.notes(),
       },
       this.data,
     );

@@ -155,6 +155,7 @@ export class QueryPage {
       },
       highlighted: () => "",
       forkSteps: () => new Map(),
+      notes: () => [],
     });
     this.plot = plot;
     plot.show(data, range);

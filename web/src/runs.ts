@@ -21,6 +21,13 @@ export interface Ancestry {
   attempts: number[]; // that can be read, the newest last
 }
 
+export interface Note {
+  run: string;
+  step: number | null;
+  time: number | null; // microseconds
+  text: string;
+}
+
 type Listener = () => void;
 
 const FIRST_ROWS = 1024; // at once; the rest when somebody scrolls there
@@ -31,6 +38,7 @@ export class Runs {
   error: unknown = null;
   isLoaded = false;
   ancestry = new Map<string, Ancestry>();
+  notes: Note[] = []; // of the charted runs
   attributes: string[] = []; // that the charted runs have
   highlighted = ""; // the run under the pointer
 
@@ -157,7 +165,17 @@ export class Runs {
     if (names.length === 0) return;
     let answer: Answer;
     try {
-      answer = await ask(`attributes ${literals(names)}`);
+      const [attributes, notes] = await Promise.all([
+        ask(`attributes ${literals(names)}`),
+        ask(`notes ${literals(names)}`),
+      ]);
+      answer = attributes;
+      this.notes = notes.texts("run").map((run, row) => ({
+        run,
+        step: notes.column("step")[row] as number | null,
+        time: notes.column("time")[row] as number | null,
+        text: notes.texts("note")[row]!,
+      }));
     } catch (error) {
       if (error instanceof QueryError || isAborted(error)) return; // one has just been deleted
       throw error;

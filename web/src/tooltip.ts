@@ -3,6 +3,7 @@
 import { bucketAt, ChartData, Line, nearestIn } from "./chart_data";
 import { colorOf } from "./colors";
 import { element, replace } from "./dom";
+import { NoteMark } from "./drawing";
 import { formatAxis, formatNumber, formatSpan, formatTime } from "./format";
 
 const ROWS_MAX = 14;
@@ -85,6 +86,7 @@ export function showTooltip(
   plot: DOMRect,
   left: number,
   topOf: (value: number) => number,
+  notes: NoteMark[] = [],
 ): void {
   const rows = rowsAt(data, x, top, topOf).sort((a, b) => a.away - b.away);
   if (rows.length === 0) return hideTooltip();
@@ -109,6 +111,11 @@ export function showTooltip(
   replace(
     box,
     element("div", { class: "where" }, where(data, x, rows[0]!)),
+    ...notes.map((note) => {
+      const mark = element("span", { class: "swatch" });
+      mark.style.background = colorOf(note.run);
+      return element("div", { class: "noted" }, mark, `${formatX(data.kind, note.x)}: ${note.text}`);
+    }),
     table,
     rest && element("div", { class: "rest" }, rest),
   );
