@@ -376,7 +376,8 @@ void StoreRepair::make_run(uint64_t id, uint32_t attempt) {
     nameless_runs_.insert(id);
 }
 
-// A record behind those that had to do without it tells the name.
+// A record behind those that had to do without it tells the name, and what a fork reads of its
+// parent.
 void StoreRepair::name_run(uint64_t id, const OpenRunFrame& open) {
     const std::shared_ptr<const Run> nameless = state_.published.get().find_run(id);
     if (state_.published.get().find_run(open.project, open.run) != nullptr) {
@@ -385,6 +386,14 @@ void StoreRepair::name_run(uint64_t id, const OpenRunFrame& open) {
     auto run = std::make_shared<Run>(*nameless);
     run->project = open.project;
     run->name = open.run;
+    Attempt& first = run->attempts.front();
+    const std::shared_ptr<const Run> parent =
+        open.is_fork() ? state_.published.get().find_run(open.project, open.parent) : nullptr;
+    if (parent != nullptr && first.number == 0 && first.parent_run == 0) {
+        first.parent_run = parent->id;
+        first.parent_attempt = parent->newest_attempt().number;
+        first.parent_cut = key_of_step(open.fork_step);
+    }
     state_.published.edit().remove_run(id);
     state_.published.edit().put_run(std::move(run));
     nameless_runs_.erase(id);
