@@ -210,8 +210,8 @@ void check_opens(SimDisk& disk, bool is_whole) {
 }  // namespace
 
 void fuzz_one(Bytes input) {
-    static const FileMap kSound = make_store();
-    FileMap files = kSound;
+    static const FileMap sound = make_store();
+    FileMap files = sound;
     ByteReader reader(input);
     bool is_made_up = false;
     for (int at = 0; at < kDamagesMax && reader.remaining() > 0; ++at) {

@@ -48,7 +48,7 @@ class LogFolder {
     LogFolder& operator=(const LogFolder&) = delete;
 
     std::string write(const std::string& name, std::string_view text) const {
-        const std::string path = this->path(name);
+        std::string path = this->path(name);
         std::ofstream out(path, std::ios::binary | std::ios::trunc);
         out << text;
         CHECK(out.flush().good(), "cannot write {}", path);
