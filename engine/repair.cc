@@ -386,17 +386,33 @@ void StoreRepair::name_run(uint64_t id, const OpenRunFrame& open) {
     auto run = std::make_shared<Run>(*nameless);
     run->project = open.project;
     run->name = open.run;
-    Attempt& first = run->attempts.front();
-    const std::shared_ptr<const Run> parent =
-        open.is_fork() ? state_.published.get().find_run(open.project, open.parent) : nullptr;
-    if (parent != nullptr && first.number == 0 && first.parent_run == 0) {
-        first.parent_run = parent->id;
-        first.parent_attempt = parent->newest_attempt().number;
-        first.parent_cut = key_of_step(open.fork_step);
-    }
+    give_parent(*run, open);
     state_.published.edit().remove_run(id);
     state_.published.edit().put_run(std::move(run));
     nameless_runs_.erase(id);
+}
+
+// True if the record tells of a parent that is known.
+bool StoreRepair::give_parent(Run& run, const OpenRunFrame& open) const {
+    Attempt& first = run.attempts.front();
+    const std::shared_ptr<const Run> parent =
+        open.is_fork() ? state_.published.get().find_run(open.project, open.parent) : nullptr;
+    if (parent == nullptr || first.number != 0 || first.parent_run != 0) {
+        return false;
+    }
+    first.parent_run = parent->id;
+    first.parent_attempt = parent->newest_attempt().number;
+    first.parent_cut = key_of_step(open.fork_step);
+    return true;
+}
+
+// A record that opens it once more, when its parent is known.
+void StoreRepair::find_parent(uint64_t id, const OpenRunFrame& open) {
+    auto run = std::make_shared<Run>(*state_.published.get().find_run(id));
+    if (give_parent(*run, open)) {
+        state_.published.edit().put_run(std::move(run));
+        parentless_forks_.erase(id);
+    }
 }
 
 void StoreRepair::name_what_has_no_name() {

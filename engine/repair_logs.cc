@@ -353,10 +353,13 @@ Status StoreRepair::replay_change(const LogRecord& record) {
         }
         make_run(header.run, header.attempt);
     }
-    if (type == FrameType::kOpenRun && nameless_runs_.contains(header.run)) {
+    const bool is_nameless = nameless_runs_.contains(header.run);
+    if (type == FrameType::kOpenRun && (is_nameless || parentless_forks_.contains(header.run))) {
         const Result<OpenRunFrame> open = OpenRunFrame::decode(frame_body(record.frame));
-        if (open) {
+        if (open && is_nameless) {
             name_run(header.run, *open);
+        } else if (open) {
+            find_parent(header.run, *open);
         }
     }
     if (!has_catalog_) {
@@ -369,7 +372,8 @@ Status StoreRepair::replay_change(const LogRecord& record) {
     logged.bytes = record.frame;
     Status status = publish_record(state_, header, logged, nullptr);
     if (!status && type == FrameType::kOpenRun) {
-        // A fork of what is lost: without what it read of that, but under its name.
+        // A fork of what is lost: without what it read of that, but under its name. A later record
+        // may come when the parent is known.
         const Result<OpenRunFrame> open = OpenRunFrame::decode(frame_body(record.frame));
         if (open) {
             auto run = std::make_shared<Run>();
@@ -380,6 +384,7 @@ Status StoreRepair::replay_change(const LogRecord& record) {
             run->created_sequence = header.sequence;
             run->attempts.emplace_back().opened_sequence = header.sequence;
             state_.published.edit().put_run(std::move(run));
+            parentless_forks_.insert(header.run);
         }
     }
     return status;

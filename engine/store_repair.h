@@ -82,6 +82,8 @@ class StoreRepair {
     void name_schemas_and_runs_of_blocks();
     void make_run(uint64_t id, uint32_t attempt);
     void name_run(uint64_t id, const OpenRunFrame& open);
+    bool give_parent(Run& run, const OpenRunFrame& open) const;
+    void find_parent(uint64_t id, const OpenRunFrame& open);
     void sum_up();
 
     // repair_segments.cc
@@ -175,10 +177,12 @@ class StoreRepair {
     uint64_t base_next_run_ = 1;  // of the catalog that was read: what lies below was given out
     std::set<uint64_t> deleted_runs_;   // by the log
     std::set<uint64_t> nameless_runs_;  // that have made-up names
-    bool has_highest_keys_ = false;     // of a catalog; else the blocks tell them
-    uint64_t catalog_sequence_ = 0;     // up to which the catalog that was read goes
-    uint64_t checkpoint_ = 0;           // up to which rows are in segments, if that is known
-    uint64_t last_sequence_ = 0;        // that has been given out
+    // Forks whose parents were not known where they began.
+    std::set<uint64_t> parentless_forks_;
+    bool has_highest_keys_ = false;  // of a catalog; else the blocks tell them
+    uint64_t catalog_sequence_ = 0;  // up to which the catalog that was read goes
+    uint64_t checkpoint_ = 0;        // up to which rows are in segments, if that is known
+    uint64_t last_sequence_ = 0;     // that has been given out
     uint64_t epoch_ = 0;
     std::vector<RepairSegment> segments_;
     struct LostSegment {
