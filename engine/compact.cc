@@ -62,27 +62,28 @@ class CatalogLiveRows final : public LiveRows {
     std::shared_ptr<const Catalog> catalog_;
 };
 
-// Hears when the schemas of a merge are in the log, or why not.
+// Hears when the schemas of a merge are in the log, or why not, and fires.
 class SchemaOutcomes final : public OutcomeSink {
   public:
-    explicit SchemaOutcomes(Executor& executor) : executor_(&executor) {}
+    SchemaOutcomes(Executor& executor, std::shared_ptr<Signal> all_told)
+        : executor_(&executor), all_told_(std::move(all_told)) {}
 
     void on_durable(uint64_t ordinal, uint64_t) override { told(ordinal); }
     void on_refused(uint64_t ordinal, Refusal) override { told(ordinal); }
     void on_opened(uint64_t, RunOpened) override {}
 
     void expect(uint64_t ordinal) { last_ = ordinal; }
-    Signal all_told;
 
   private:
-    // Whoever waits goes on when the teller is done.
+    // Whoever waits goes on when the teller is done; or has gone on already, for want of room.
     void told(uint64_t ordinal) {
         if (ordinal == last_) {
-            executor_->post([this] { all_told.fire(); });
+            executor_->post([all_told = all_told_] { all_told->fire(); });
         }
     }
 
     Executor* executor_;
+    std::shared_ptr<Signal> all_told_;
     uint64_t last_ = 0;
 };
 
@@ -267,7 +268,8 @@ Task<Status> EngineCore::merge(std::vector<uint64_t> file_ids) {
 
 // Schemas for metrics that several others name come into the store like a client's: through the
 // log, so that replay and catalog know them. Those that are refused, for want of memory or because
-// the log has failed, are done without.
+// the log has failed, are done without; and so are those that wait for room on a full disk, where
+// this merge may be what makes it.
 Task<void> EngineCore::log_wanted_schemas(
     const std::vector<std::shared_ptr<const SegmentMeta>>* sources) {
     Executor& here = environment_.executor;
@@ -280,15 +282,26 @@ Task<void> EngineCore::log_wanted_schemas(
     };
     environment_.merge_executor->post(std::move(find));
     co_await found;
-    if (wanted.empty() || closing_) {
+    if (wanted.empty() || closing_ || write_path_.full()) {
         co_return;
     }
-    SchemaOutcomes outcomes(here);
+    schemas_told_ = std::make_shared<Signal>();
+    const std::shared_ptr<Signal> told = schemas_told_;
+    SchemaOutcomes outcomes(here, told);
     const std::unique_ptr<WriteSession> session = open_session(Id128(), outcomes);
     for (const WantedSchema& schema : wanted) {
         outcomes.expect(session->submit(encode_schema_frame(schema.project, schema.schema)));
     }
-    co_await outcomes.all_told;
+    Signal& signal = *told;  // g++ 12 would wait for a copy of *told
+    co_await signal;
+    schemas_told_.reset();
+}
+
+// The log has come to the end of the disk, and what waits for it may wait for hours.
+void EngineCore::go_on_without_schemas() {
+    if (schemas_told_ != nullptr && write_path_.full()) {
+        environment_.executor.post([told = schemas_told_] { told->fire(); });
+    }
 }
 
 // The new segment, written and synced, takes the place of its sources. An error if it does not.

@@ -72,7 +72,12 @@ EngineCore::EngineCore(EngineEnvironment environment, EngineOptions options)
 }
 
 EngineCore::~EngineCore() {
-    CHECK(background_ == 0, "{} pieces of background work are under way", background_);
+    CHECK(background_ == 0,
+          "{} pieces of background work are under way in {}: flush {}, merge {}, blocks {}, "
+          "epoch {}, reserve {}, noting the end {}; the log is {}",
+          background_, options_.directory, flush_started_, merging_by_itself_, seal_jobs_,
+          beginning_epoch_, using_reserve_, noting_durable_,
+          log_ == nullptr ? "not open" : (log_is_busy() ? "busy" : "at rest"));
 }
 
 std::unique_ptr<WriteSession> EngineCore::open_session(const Id128& writer, OutcomeSink& sink,

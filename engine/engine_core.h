@@ -123,6 +123,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     Task<Status> merge_while_needed(MergeUrgency urgency);
     Task<Status> merge(std::vector<uint64_t> file_ids);
     Task<void> log_wanted_schemas(const std::vector<std::shared_ptr<const SegmentMeta>>* sources);
+    void go_on_without_schemas();
     Task<Status> publish_merge(std::vector<uint64_t> file_ids, MergeOutcome* outcome,
                                uint64_t as_of);
     void note_merged(const Status& status);
@@ -219,6 +220,7 @@ class EngineCore final : public Engine, private LogWriter::Owner {
     bool settled_considered_ = false;
     int64_t merge_retry_us_ = 0;  // after a merge that failed
     std::optional<Error> merge_error_;
+    std::shared_ptr<Signal> schemas_told_;  // while a merge waits for its schemas
     std::shared_ptr<std::atomic<bool>> merge_cancelled_ =
         std::make_shared<std::atomic<bool>>(false);
     // Segments written by a merge since the store was opened, and up to which sequence it had seen

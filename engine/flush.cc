@@ -308,6 +308,7 @@ void EngineCore::on_log_file_wanted() {
             if (status.error().code() == ErrorCode::kResourceExhausted) {
                 log_->file_not_made();
                 write_path_.set_full(reserve_->given_up() ? reserve_in_use() : status.error());
+                go_on_without_schemas();
                 start_flush_if_needed();
                 if (log_->is_stuck() && had_reserve && reserve_->given_up()) {
                     log_->want_file();  // given up meanwhile, for this

@@ -18,7 +18,8 @@ EngineOptions options_with_reserve() {
 
 class FullDiskTest : public EngineTest {
   protected:
-    FullDiskTest() : EngineTest(options_with_reserve()) {}
+    explicit FullDiskTest(EngineOptions options = options_with_reserve())
+        : EngineTest(std::move(options)) {}
 
     bool has_reserve() const { return !find_file(kReserveName).empty(); }
 
@@ -241,5 +242,50 @@ TEST_F(FullDiskTest, RowsDoNotUseUpWhatADeleteWasGiven) {
     EXPECT_EQ(writer_.refusals().size(), still_refused) << last_refusal();
     expect_model();
 }
+
+// One that would bring a schema into the log, which has come to the end of the disk, or will while
+// the merge waits for it.
+class MergeOnAFullDisk : public FullDiskTest, public ::testing::WithParamInterface<int> {
+  protected:
+    MergeOnAFullDisk() : FullDiskTest(options_without_merges()) {}
+
+    static EngineOptions options_without_merges() {
+        EngineOptions options = SimStore::small_options();
+        options.merge_automatically = false;
+        return options;
+    }
+};
+
+TEST_P(MergeOnAFullDisk, DoesNotWaitForItsSchemas) {
+    const auto train = stepped({"loss", "epoch"});
+    const auto eval = stepped({"epoch", "accuracy"});
+    for (int step = 0; step < 32; ++step) {
+        send(one_row("p/r", train, step, {0.37 * step, 0.1 * step}));
+        send(one_row("p/r", eval, step + 0.5, {0.1 * step, 0.9}));
+        if (step % 16 == 15) {
+            store_.run();
+            ASSERT_TRUE(store_.flush());
+        }
+    }
+    disk_.set_capacity(1);
+    // All at once: they are taken before anyone knows that there is no room, and wait for it.
+    for (int i = 0; i < GetParam() * 40; ++i) {
+        send(one_row("p/r", train, 100 + i, {0.37 * i, 0.1 * i}));
+    }
+    const Status merged = store_.compact();
+    ASSERT_FALSE(merged);
+    EXPECT_EQ(merged.error().code(), ErrorCode::kResourceExhausted) << merged.error().to_string();
+    disk_.set_capacity(kRoomy);
+    tick();
+    tick();
+    expect_model();
+    EXPECT_TRUE(writer_.refusals().empty()) << last_refusal();
+    EXPECT_TRUE(store_.compact());
+    expect_model();
+    EXPECT_EQ(store_.verify(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(FramesBefore, MergeOnAFullDisk, ::testing::Range(0, 30, 3),
+                         ::testing::PrintToStringParamName());
 
 }  // namespace stepdb::full_disk_test
