@@ -61,9 +61,14 @@ void forget_guessed_attempts(PublishedCatalog& published, const RecordHeader& re
         return attempt.number >= record.attempt && attempt.opened_sequence == 0;
     };
     auto changed = std::make_shared<Run>(*run);
-    if (std::erase_if(changed->attempts, is_guessed) != 0) {
-        published.edit().put_run(std::move(changed));
+    if (std::erase_if(changed->attempts, is_guessed) == 0) {
+        return;
     }
+    if (changed->attempts.empty()) {
+        // Of the one that was restarted nothing is left but that it was there.
+        changed->attempts.emplace_back().number = record.attempt == 0 ? 0 : record.attempt - 1;
+    }
+    published.edit().put_run(std::move(changed));
 }
 
 }  // namespace stepdb

@@ -379,11 +379,7 @@ void StoreRepair::make_run(uint64_t id, uint32_t attempt) {
 // A record behind those that had to do without it tells the name, and what a fork reads of its
 // parent.
 void StoreRepair::name_run(uint64_t id, const OpenRunFrame& open) {
-    const std::shared_ptr<const Run> nameless = state_.published.get().find_run(id);
-    if (state_.published.get().find_run(open.project, open.run) != nullptr) {
-        return;  // the name is that of a run before, of whose end nobody knows
-    }
-    auto run = std::make_shared<Run>(*nameless);
+    auto run = std::make_shared<Run>(*state_.published.get().find_run(id));
     run->project = open.project;
     run->name = open.run;
     give_parent(*run, open);
@@ -392,12 +388,49 @@ void StoreRepair::name_run(uint64_t id, const OpenRunFrame& open) {
     nameless_runs_.erase(id);
 }
 
+// A name is given anew only after its run was deleted, with the forks of it: where two have had it,
+// the earlier one was, though the record of that is lost. Returns whether `id` is the later one.
+bool StoreRepair::end_earlier_run(uint64_t id, const OpenRunFrame& open) {
+    const std::shared_ptr<const Run> other =
+        state_.published.get().find_run(open.project, open.run);
+    if (other == nullptr || other->id == id) {
+        return true;
+    }
+    find(RepairKind::kNote, "catalog", std::nullopt,
+         fmt::format("{} was deleted and made anew: run {} is gone, run {} has its name",
+                     other->path(), std::min(id, other->id), std::max(id, other->id)));
+    end_run(std::min(id, other->id));
+    return id > other->id;
+}
+
+void StoreRepair::end_run(uint64_t id) {
+    for (const uint64_t fork : state_.published.get().forks_of(id)) {
+        end_run(fork);
+    }
+    deleted_runs_.insert(id);
+    nameless_runs_.erase(id);
+    parentless_forks_.erase(id);
+    state_.published.edit().remove_run(id);
+    state_.rows.drop_run(id);
+    state_.activities.remove(id);
+    state_.axes.forget(id);
+}
+
 // True if the record tells of a parent that is known.
 bool StoreRepair::give_parent(Run& run, const OpenRunFrame& open) const {
-    Attempt& first = run.attempts.front();
     const std::shared_ptr<const Run> parent =
         open.is_fork() ? state_.published.get().find_run(open.project, open.parent) : nullptr;
-    if (parent == nullptr || first.number != 0 || first.parent_run != 0) {
+    if (parent == nullptr) {
+        return false;
+    }
+    if (Attempt& guessed = run.attempts.front(); guessed.number != 0) {
+        // Of which a later record has told. It goes on from the first, as far as anyone knows.
+        guessed.parent_run = run.id;
+        guessed.parent_attempt = 0;
+        run.attempts.emplace(run.attempts.begin());
+    }
+    Attempt& first = run.attempts.front();
+    if (first.parent_run != 0) {
         return false;
     }
     first.parent_run = parent->id;

@@ -342,6 +342,24 @@ Status StoreRepair::replay_rows(const LogRecord& record) {
     return publish_record(state_, header, logged, nullptr);
 }
 
+// What the opening of a run tells of runs that are known already. False if that run is gone since.
+bool StoreRepair::replay_name(const LogRecord& record) {
+    const uint64_t id = record.header.run;
+    const Result<OpenRunFrame> open = OpenRunFrame::decode(frame_body(record.frame));
+    if (!open) {
+        return true;
+    }
+    if (!end_earlier_run(id, *open)) {
+        return false;
+    }
+    if (nameless_runs_.contains(id)) {
+        name_run(id, *open);
+    } else if (parentless_forks_.contains(id)) {
+        find_parent(id, *open);
+    }
+    return true;
+}
+
 Status StoreRepair::replay_change(const LogRecord& record) {
     const RecordHeader& header = record.header;
     const auto type = static_cast<FrameType>(load_le<uint8_t>(record.frame.data() + 5));
@@ -353,14 +371,8 @@ Status StoreRepair::replay_change(const LogRecord& record) {
         }
         make_run(header.run, header.attempt);
     }
-    const bool is_nameless = nameless_runs_.contains(header.run);
-    if (type == FrameType::kOpenRun && (is_nameless || parentless_forks_.contains(header.run))) {
-        const Result<OpenRunFrame> open = OpenRunFrame::decode(frame_body(record.frame));
-        if (open && is_nameless) {
-            name_run(header.run, *open);
-        } else if (open) {
-            find_parent(header.run, *open);
-        }
+    if (type == FrameType::kOpenRun && !replay_name(record)) {
+        return {};
     }
     if (!has_catalog_) {
         forget_guessed_attempts(state_.published, header, record.frame);

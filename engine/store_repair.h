@@ -82,6 +82,8 @@ class StoreRepair {
     void name_schemas_and_runs_of_blocks();
     void make_run(uint64_t id, uint32_t attempt);
     void name_run(uint64_t id, const OpenRunFrame& open);
+    bool end_earlier_run(uint64_t id, const OpenRunFrame& open);
+    void end_run(uint64_t id);
     bool give_parent(Run& run, const OpenRunFrame& open) const;
     void find_parent(uint64_t id, const OpenRunFrame& open);
     void sum_up();
@@ -124,6 +126,7 @@ class StoreRepair {
     void replay(const std::string& name, const LogRecord& record);
     Status replay_rows(const LogRecord& record);
     Status replay_change(const LogRecord& record);
+    bool replay_name(const LogRecord& record);
     void note_writer(const RecordHeader& header);
     std::string describe_rows(const RecordHeader& header) const;
 
