@@ -27,9 +27,10 @@ bool would_block(const ErrorStatus& status) {
 }  // namespace
 
 Connection::Connection(Socket socket, const SessionServices& services, const ServerOptions& options,
-                       std::function<void(Connection&)> on_closed)
+                       PatientLine& newcomers, std::function<void(Connection&)> on_closed)
     : socket_(std::move(socket)),
       options_(options),
+      newcomers_(newcomers),
       on_closed_(std::move(on_closed)),
       session_(services, [this] { wake(); }) {}
 
@@ -103,8 +104,9 @@ void Connection::wait_for_rate() {
 void Connection::wait_readable() {
     is_waiting_readable_ = true;
     auto on_ready = [self = shared_from_this()](const ErrorStatus& status) {
-        self->is_waiting_readable_ = false;
-        if (!status && !self->is_closed_) {
+        if (status || self->is_closed_) {
+            self->is_waiting_readable_ = false;
+        } else {
             self->on_readable();
         }
     };
@@ -118,6 +120,20 @@ void Connection::wait_readable() {
 }
 
 void Connection::on_readable() {
+    if (session_.said_hello() && !is_lingering_) {
+        return read_on();
+    }
+    newcomers_.ask([self = shared_from_this()] {
+        if (self->is_closed_) {
+            self->is_waiting_readable_ = false;
+        } else {
+            self->read_on();
+        }
+    });
+}
+
+void Connection::read_on() {
+    is_waiting_readable_ = false;
     if (is_lingering_) {
         for (int turn = 0; turn < kDrainTurnsMax && drain_once(); ++turn) {
         }
@@ -298,6 +314,9 @@ void Connection::close() {
 }
 
 void Connection::check_deadlines(Time now) {
+    if (is_closed_) {
+        return;
+    }
     now_ = now;
     session_.check_access();
     session_.probe_peer();

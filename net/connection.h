@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "net/patient_line.h"
 #include "net/server.h"
 #include "net/session.h"
 #include "net/tls.h"
@@ -22,9 +23,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     using Socket = boost::asio::ip::tcp::socket;
     using Time = std::chrono::steady_clock::time_point;
 
-    // `on_closed` is called once, when the socket is closed.
+    // `on_closed` is called once, when the socket is closed. Until it has said hello, and once it
+    // is ending, what it sends waits its turn in `newcomers`, which outlives it.
     Connection(Socket socket, const SessionServices& services, const ServerOptions& options,
-               std::function<void(Connection&)> on_closed);
+               PatientLine& newcomers, std::function<void(Connection&)> on_closed);
 
     // Before start(): speaks TLS. It has shaken hands by the time until which it has to say hello.
     Status use_tls(const TlsContext& context);
@@ -47,6 +49,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void wait_for_rate();
     void wait_readable();
     void on_readable();
+    void read_on();
     bool refuse_without_tls();
     bool read_once();
     TlsStep read_some(MutableBytes space);
@@ -59,6 +62,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     Socket socket_;
     const ServerOptions& options_;
+    PatientLine& newcomers_;
     std::function<void(Connection&)> on_closed_;
     Session session_;
     std::unique_ptr<TlsSocket> tls_;                       // null: without

@@ -54,6 +54,7 @@ class AsioServer : public Server {
           context_(1),
           work_(context_.get_executor()),
           executor_(context_),
+          newcomers_(executor_),
           acceptor_(context_),
           tick_(context_),
           receive_(options_.receive_bytes_max, [this] { wake_all(); }),
@@ -90,6 +91,7 @@ class AsioServer : public Server {
     asio::io_context context_;
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     NetExecutor executor_;
+    PatientLine newcomers_;
     tcp::acceptor acceptor_;
     tcp::endpoint endpoint_;
     asio::steady_timer tick_;
@@ -190,8 +192,13 @@ void AsioServer::accept_next() {
             accept_failed_ = true;
             return;
         }
-        on_accepted(std::move(socket));
-        accept_next();
+        // The next one is taken from the kernel's line when this one has had its turn.
+        newcomers_.ask([this, taken = std::make_shared<tcp::socket>(std::move(socket))] {
+            if (!is_stopping_) {
+                on_accepted(std::move(*taken));
+                accept_next();
+            }
+        });
     });
 }
 
@@ -207,7 +214,7 @@ void AsioServer::on_accepted(tcp::socket socket) {
         return;
     }
     const auto connection = std::make_shared<Connection>(
-        std::move(socket), *services_, options_, [this, network](Connection& closed) {
+        std::move(socket), *services_, options_, newcomers_, [this, network](Connection& closed) {
             networks_.remove(network);
             on_closed(closed);
             tell_of_connection("connection_closed", network);
@@ -321,11 +328,19 @@ void AsioServer::on_tick() {
     if (options_.tls != nullptr) {
         options_.tls->look(options_.tell);
     }
-    for (const auto& connection : all) {
-        connection->check_deadlines(now);
-        if (is_over) {
-            connection->close();
-        }
+    constexpr size_t kCheckedAtOnce = 64;
+    for (size_t i = 0; i < all.size(); i += kCheckedAtOnce) {
+        const size_t end = std::min(all.size(), i + kCheckedAtOnce);
+        const auto first = all.begin() + static_cast<ptrdiff_t>(i);
+        newcomers_.ask(
+            [some = std::vector(first, first + static_cast<ptrdiff_t>(end - i)), now, is_over] {
+                for (const auto& connection : some) {
+                    connection->check_deadlines(now);
+                    if (is_over) {
+                        connection->close();
+                    }
+                }
+            });
     }
     if (local_sessions_) {
         local_sessions_->tick();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/model/rows_size.h"
 #include "net/session_reply.h"
 
 namespace stepdb {
@@ -163,6 +164,7 @@ void Session::handle_change(ReceivedFrame frame) {
         channel_ = services_.channels.open(writer_, *this, connection_, admission_.rights);
     }
     charge_rows(frame);
+    note_unpacking(frame);
     const size_t bytes = frame.header.length + kFrameOverheadBytes;
     // What was reserved becomes what is charged.
     services_.receive.release(std::exchange(reserved_, 0));
@@ -185,12 +187,25 @@ void Session::charge_rows(const ReceivedFrame& frame) {
     }
 }
 
+// Of what is much larger than what was sent, in case that it is refused.
+void Session::note_unpacking(const ReceivedFrame& frame) {
+    const size_t unpacked = frame.header.type == FrameType::kRows
+                                ? unpacked_bytes_declared(frame_body(frame.bytes))
+                                : 0;
+    if (unpacked > frame.header.length * kUnpackedFreely) {
+        unpacking_.push_back(Unpacking{submitted_ + 1, unpacked});
+    }
+}
+
 std::chrono::microseconds Session::rate_wait() const {
     // A connection that has sent no changes may cancel and ask, whatever others of its token do.
-    if (admission_.rates == nullptr || channel_ == nullptr || state_ == State::kClosing) {
+    if (channel_ == nullptr || state_ == State::kClosing) {
         return std::chrono::microseconds(0);
     }
-    return admission_.rates->rows.wait(0, services_.steady_now());
+    const RateLimit::Time now = services_.steady_now();
+    const std::chrono::microseconds waste = wasted_.wait(0, now);
+    return admission_.rates == nullptr ? waste
+                                       : std::max(waste, admission_.rates->rows.wait(0, now));
 }
 
 Status Session::check_query_rate(const ReceivedFrame& frame) {
@@ -324,6 +339,9 @@ bool Session::wants_input() {
 // --- Outcomes of changes ---
 
 void Session::settle(uint64_t ordinal) {
+    while (!unpacking_.empty() && unpacking_.front().ordinal <= ordinal) {
+        unpacking_.pop_front();
+    }
     const uint64_t first = submitted_ - in_flight_.size() + 1;
     CHECK(ordinal <= submitted_, "outcome of frame {}, {} were submitted", ordinal, submitted_);
     size_t bytes = 0;
@@ -355,6 +373,12 @@ void Session::on_opened(uint64_t ordinal, RunOpened opened) {
 }
 
 void Session::on_refused(uint64_t ordinal, Refusal refusal) {
+    while (!unpacking_.empty() && unpacking_.front().ordinal < ordinal) {
+        unpacking_.pop_front();
+    }
+    if (!unpacking_.empty() && unpacking_.front().ordinal == ordinal) {
+        wasted_.take(static_cast<double>(unpacking_.front().bytes), services_.steady_now());
+    }
     settle(ordinal);
     put_ack();
     // What a peer that never reads can make us keep is bounded by its frames in flight.

@@ -37,6 +37,11 @@ inline constexpr size_t kConnectionFramesInFlightMax = 1U << 16U;
 // What the server holds for a frame on its way beside its bytes: the entries of the queues it is
 // in.
 inline constexpr size_t kFrameOverheadBytes = 512;
+// What a compressed frame unpacks to and is then refused for counts against its connection, at this
+// many bytes a second, unless it is at most so many times its size: a bomb costs its sender a
+// pause.
+inline constexpr double kWastedBytesPerSecond = 4U << 20U;
+inline constexpr size_t kUnpackedFreely = 16;
 // Room kept for a result block before it is there.
 inline constexpr size_t kBlockReserveBytes = 1U << 20U;
 // Result blocks of a connection asked for and not yet sent, and of one query among them.
@@ -109,7 +114,8 @@ class Session : private OutcomeSink {
     // False while the engine, the budget or the peer's reading is behind. May reserve room for a
     // frame that has begun.
     bool wants_input();
-    // How long the rate of its token keeps it from that; it is to be asked again then.
+    // How long the rate of its token, or what it has wasted, keeps it from that; it is to be asked
+    // again then.
     std::chrono::microseconds rate_wait() const;
     bool has_output() const { return control_bytes_ != 0 || ack_.has_value() || !results_.empty(); }
     // The next bytes to send; never empty if has_output(). They count as held until output_sent().
@@ -135,6 +141,10 @@ class Session : private OutcomeSink {
         uint64_t ordinal = 0;
         uint64_t late_rows = 0;
     };
+    struct Unpacking {
+        uint64_t ordinal = 0;
+        size_t bytes = 0;
+    };
     struct ResultFrame {
         std::vector<std::byte> bytes;
         uint64_t request = 0;  // of a block
@@ -153,6 +163,7 @@ class Session : private OutcomeSink {
     void handle_request(const ReceivedFrame& frame);
     Status start_request(const ReceivedFrame& frame);
     Status admit(const HelloMessage& hello);
+    void note_unpacking(const ReceivedFrame& frame);
     void charge_rows(const ReceivedFrame& frame);
     Status check_query_rate(const ReceivedFrame& frame);
     void list_wanting(uint64_t request);
@@ -185,6 +196,8 @@ class Session : private OutcomeSink {
 
     // Changing frames without outcome: bytes by ordinal, the oldest first.
     LeanQueue<uint32_t> in_flight_;
+    LeanQueue<Unpacking> unpacking_;  // of these, what may turn out to be wasted
+    mutable RateLimit wasted_{kWastedBytesPerSecond};
     uint64_t submitted_ = 0;
     size_t receive_bytes_ = 0;  // charged for them
     bool receive_full_ = false;

@@ -7,6 +7,7 @@
 #include <limits>
 #include <random>
 
+#include "engine/base/lz4.h"
 #include "net/testing/session_harness.h"
 
 namespace stepdb::session_test {
@@ -519,6 +520,39 @@ TEST_F(Logging, AnotherSessionIsServedWhileTheFirstMisbehaves) {
     peer.send(Bytes(damaged).subspan(40));
     EXPECT_EQ(other.exchange(test_open("other") + encode_query("rows 1", 2)).size(), 5U);
     EXPECT_EQ(server.engine.rows(), 0U);
+}
+
+TEST_F(Logging, WhoeverSendsWhatIsUnpackedForNothingIsReadMoreSlowly) {
+    RateLimit::Time now(std::chrono::hours(1));
+    server.services.steady_now = [&now] { return now; };
+    TestPeer bomber(server);
+    bomber.say_hello(2);
+    bomber.exchange(encode_schema_frame("demo", *test_schema()) + test_open());
+    // Three million zeros that are said to be a few more.
+    const std::vector<std::byte> zeros(3'000'000);
+    const Bytestring good = test_rows(1, 1);
+    const auto bomb = [&](uint64_t number) {
+        constexpr size_t kCompressionAt = 30;
+        constexpr size_t kHeadBytes = 32;
+        FrameBuilder frame(FrameType::kRows, number);
+        Bytestring head(frame_body(good).begin(), frame_body(good).begin() + kHeadBytes);
+        head[kCompressionAt] = std::byte{1};
+        frame.writer().put_bytes(head);
+        frame.writer().put(static_cast<uint32_t>(zeros.size() + 8));
+        frame.writer().put(uint32_t{0});
+        frame.writer().put_bytes(lz4_compress(zeros));
+        return frame.finish();
+    };
+    EXPECT_EQ(bomber.exchange(bomb(1)).back().header.type, FrameType::kError);
+    EXPECT_EQ(bomber.session().rate_wait().count(), 0) << "one may be a mistake";
+    EXPECT_EQ(bomber.exchange(bomb(2)).back().header.type, FrameType::kError);
+    EXPECT_FALSE(bomber.session().wants_input());
+    EXPECT_GT(bomber.session().rate_wait(), std::chrono::milliseconds(400));
+    EXPECT_LT(bomber.session().rate_wait(), std::chrono::seconds(1));
+    EXPECT_TRUE(peer.session().wants_input());
+    now += std::chrono::seconds(1);
+    EXPECT_TRUE(bomber.session().wants_input());
+    EXPECT_EQ(bomber.exchange(test_rows(3, 1)).back().header.type, FrameType::kAck);
 }
 
 // Whatever the bytes are, the session answers or waits; it never fails a CHECK.

@@ -7,12 +7,14 @@
 #include "engine/base/lz4.h"
 #include "engine/base/zeros.h"
 #include "engine/model/limits.h"
+#include "engine/model/rows_size.h"
 
 namespace stepdb {
 
 namespace {
 
 constexpr size_t kHeadBytes = 32;
+constexpr size_t kCompressionAt = 30;  // in the head
 constexpr uint8_t kPartSteps = 1;
 constexpr uint8_t kPartTimes = 2;
 constexpr uint8_t kPartPresence = 4;
@@ -68,6 +70,10 @@ size_t count_common_bits(Bytes a, Bytes b) {
     return bits;
 }
 
+bool is_possible(size_t packed, size_t raw) {
+    return raw <= kFrameBytesMax && raw <= packed * kLz4RatioMax;
+}
+
 Result<std::vector<std::byte>> unpack(Bytes body) {
     ByteReader reader(body);
     const auto raw_bytes = reader.get<uint32_t>();
@@ -79,7 +85,7 @@ Result<std::vector<std::byte>> unpack(Bytes body) {
                         "it has a length, a zero and a block",
                         body.size(), reserved));
     }
-    if (raw_bytes > kFrameBytesMax || raw_bytes > packed.size() * kLz4RatioMax) {
+    if (!is_possible(packed.size(), raw_bytes)) {
         return invalid_argument(
             fmt::format("rows frame: {} bytes of LZ4 declared to unpack to {}; at most "
                         "{} bytes and {} times the size are possible",
@@ -127,6 +133,16 @@ Status check_steps(Bytes steps, RowPosition& bad) {
 
 }  // namespace
 
+size_t unpacked_bytes_declared(Bytes body) {
+    constexpr size_t kPackedHeadBytes = 8;  // see unpack()
+    if (body.size() < kHeadBytes + kPackedHeadBytes || body[kCompressionAt] == std::byte{0}) {
+        return 0;
+    }
+    const size_t packed = body.size() - kHeadBytes - kPackedHeadBytes;
+    const auto raw = load_le<uint32_t>(body.data() + kHeadBytes);
+    return is_possible(packed, raw) ? raw : 0;
+}
+
 Result<RowsView::Head> RowsView::decode_head(Bytes body) {
     ByteReader reader(body);
     Head head;
@@ -162,7 +178,7 @@ Result<RowsView> RowsView::decode(Bytes body, const Schema& schema, RowPosition&
     CHECK(head.schema == schema.hash(), "rows of schema {} decoded by {}", head.schema.to_hex(),
           schema.hash().to_hex());
     const auto parts = load_le<uint8_t>(body.data() + 28);
-    const bool compressed = body[30] != std::byte{0};
+    const bool compressed = body[kCompressionAt] != std::byte{0};
     RowsView view;
     view.head_ = head;
     view.width_ = schema.width();
