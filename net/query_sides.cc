@@ -47,11 +47,15 @@ size_t QuerySides::taken() const {
 
 void QuerySides::Place::post(std::function<void()> work) {
     using std::chrono::steady_clock;
-    side_.turns.post(asker_, [this, posted = steady_clock::now(), work = std::move(work)] {
-        const auto waited = steady_clock::now() - posted;
-        turn_wait_us_ += std::chrono::duration_cast<std::chrono::microseconds>(waited).count();
-        work();
-    });
+    const bool is_young = pieces_.fetch_add(1, std::memory_order_relaxed) < kYoungPieces;
+    side_.turns.post(
+        asker_,
+        [this, posted = steady_clock::now(), work = std::move(work)] {
+            const auto waited = steady_clock::now() - posted;
+            turn_wait_us_ += std::chrono::duration_cast<std::chrono::microseconds>(waited).count();
+            work();
+        },
+        is_young);
 }
 
 }  // namespace stepdb

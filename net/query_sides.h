@@ -58,7 +58,8 @@ class QuerySides {
     std::condition_variable left_;
 };
 
-// What is posted runs on the side's executor, in turn with what other askers have there.
+// What is posted runs on the side's executor, in turn with what other askers have there. A query is
+// young for its first pieces, some milliseconds of computing.
 class QuerySides::Place final : public Executor {
   public:
     Place(QuerySides& sides, Side& side, TurnQueue::Asker asker)
@@ -80,7 +81,10 @@ class QuerySides::Place final : public Executor {
   private:
     QuerySides& sides_;
     Side& side_;
+    static constexpr uint32_t kYoungPieces = 16;
+
     TurnQueue::Asker asker_;
+    std::atomic<uint32_t> pieces_{0};
     std::atomic<int64_t> turn_wait_us_{0};
 };
 

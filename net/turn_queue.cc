@@ -4,11 +4,12 @@
 
 namespace stepdb {
 
-void TurnQueue::post(Asker asker, std::function<void()> work) {
+void TurnQueue::post(Asker asker, std::function<void()> work, bool is_young) {
     const std::lock_guard lock(mutex_);
-    std::deque<std::function<void()>>& waiting = waiting_[asker];
+    const Place place(asker, is_young);
+    std::deque<std::function<void()>>& waiting = waiting_[place];
     if (waiting.empty()) {
-        line_.push_back(asker);
+        line_of(place).push_back(place);
     }
     waiting.push_back(std::move(work));
     if (!std::exchange(is_posted_, true)) {
@@ -16,21 +17,29 @@ void TurnQueue::post(Asker asker, std::function<void()> work) {
     }
 }
 
+TurnQueue::Place TurnQueue::take_next_place() {
+    const bool is_young = !young_.empty() && (line_.empty() || young_in_a_row_ < kYoungInARow);
+    young_in_a_row_ = is_young ? young_in_a_row_ + 1 : 0;
+    std::deque<Place>& line = is_young ? young_ : line_;
+    const Place place = line.front();
+    line.pop_front();
+    return place;
+}
+
 void TurnQueue::run_next() {
     std::function<void()> work;
     {
         const std::lock_guard lock(mutex_);
-        const Asker asker = line_.front();
-        line_.pop_front();
-        const auto at = waiting_.find(asker);
+        const Place place = take_next_place();
+        const auto at = waiting_.find(place);
         work = std::move(at->second.front());
         at->second.pop_front();
         if (at->second.empty()) {
             waiting_.erase(at);
         } else {
-            line_.push_back(asker);
+            line_of(place).push_back(place);
         }
-        is_posted_ = !line_.empty();
+        is_posted_ = !line_.empty() || !young_.empty();
         if (is_posted_) {
             executor_.post([this] { run_next(); });
         }

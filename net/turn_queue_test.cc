@@ -47,6 +47,18 @@ TEST_F(TurnQueueTest, PiecesOfAnAskerKeepTheirOrder) {
     EXPECT_EQ(said_, "1b2b312");
 }
 
+TEST_F(TurnQueueTest, WhatHasJustBegunGoesFirstThreeTimesInARow) {
+    post(a_, 'a', 3);
+    for (int i = 0; i < 5; ++i) {
+        turns_.post(
+            &b_, [this] { said_ += 'B'; }, true);
+    }
+    turns_.post(
+        &c_, [this] { said_ += 'C'; }, true);
+    executor_.run_until_idle();
+    EXPECT_EQ(said_, "BCBaBBBaa");
+}
+
 TEST_F(TurnQueueTest, TheExecutorsOwnWorkIsNotBehindAllOfIt) {
     for (int i = 0; i < 4; ++i) {
         post(a_, 'a');

@@ -7,12 +7,15 @@
 #include <filesystem>
 #include <future>
 
+#include "engine/io/prompt_thread.h"
+
 namespace stepdb {
 
 Result<std::unique_ptr<OpenStore>> OpenStore::open(EngineOptions options) {
     std::unique_ptr<OpenStore> store(new OpenStore());
     TRY_ASSIGN(store->io_, IoEnvironment::create());
     store->io_->name_thread("stepdb-engine");
+    store->io_->loop().post([] { make_thread_prompt(); });
     const auto begun = std::chrono::steady_clock::now();
     EngineEnvironment environment(store->io_->loop(), store->io_->files(), store->clock_,
                                   store->random_);

@@ -17,6 +17,8 @@
 #include "engine/base/large_buffer.h"
 #include "engine/base/text.h"
 #include "engine/block_cache.h"
+#include "engine/io/descriptor_table.h"
+#include "engine/io/prompt_thread.h"
 #include "engine/model/memory_plan.h"
 #include "engine/query_memory.h"
 #include "net/engine_query_service.h"
@@ -307,6 +309,20 @@ void block_signals() {
     std::signal(SIGPIPE, SIG_IGN);
 }
 
+// Beside those of connections, of which half are for files of the store.
+constexpr size_t kOtherDescriptors = 4096;
+
+void prepare_descriptors(size_t connections, const TellEvent& tell) {
+    const size_t there = make_room_for_descriptors(connections + kOtherDescriptors);
+    if (there < connections + kOtherDescriptors / 2) {
+        LogEvent few(
+            LogLevel::kWarning, "few_descriptors",
+            "connections are turned away before their limit; raise the limit of open files "
+            "(ulimit -n, LimitNOFILE=)");
+        tell(few.count("limit", there).count("connections_max", connections));
+    }
+}
+
 // What scripts wait for: once, when it is ready.
 void print_listening(const Server& server, const TellEvent& tell) {
     const std::string native = format_address(server.host(), server.port());
@@ -346,6 +362,7 @@ Status serve(const ServeOptions& options) {
         serving.http->tls = serving.tls;
     }
     serving.access = &access;
+    prepare_descriptors(serving.connections_max, tell);
     access.set_connections_max(serving.address_connections_max);
     // The port first: it is the quicker one to refuse.
     TRY_ASSIGN(const auto server, Server::listen(serving));
@@ -370,6 +387,7 @@ Status serve(const ServeOptions& options) {
         EngineQueryService queries(store->engine(), environment, std::move(limits));
         std::thread net([&] {
             static_cast<void>(::pthread_setname_np(::pthread_self(), "stepdb-net"));
+            make_thread_prompt();
             server->run(store->engine(), engine_loop, queries);
         });
         print_listening(*server, tell);
