@@ -233,7 +233,8 @@ Task<Status> StoreCopy::read_mark() {
         co_return read;
     }
     if (mark == mark_of(in_.store)) {
-        co_return Status();
+        // Whoever wrote it may have failed, or died, before its name was safe.
+        co_return co_await files_.sync_directory(in_.to, SyncSite::kBackupMarkDirectory);
     }
     const bool is_other = mark.starts_with(kMarkBegin) && mark.size() == mark_of(in_.store).size();
     if (!is_other) {

@@ -104,6 +104,14 @@ void rewrite_manifest(TrackedClient& client) {
     client.flush();
 }
 
+// The first one makes its directory's mark; the second one takes over what is there already.
+void back_up(TrackedClient& client) {
+    client.log("p/a", 0, 6);
+    client.back_up([&] { client.log("p/a", 6, 1); });
+    client.flush();
+    client.back_up();
+}
+
 }  // namespace
 
 const std::vector<CrashScript>& crash_scripts() {
@@ -123,6 +131,7 @@ const std::vector<CrashScript>& crash_scripts() {
          }},
         {"rewrite_manifest", rewrite_manifest,
          [](EngineOptions& options) { options.manifest_bytes_max = 1; }},
+        {"back_up", back_up, [](EngineOptions&) {}, true},
     };
     return scripts;
 }

@@ -15,6 +15,7 @@ struct CrashScript {
     std::function<void(TrackedClient&)> play;
     // Of small_options(), what is different.
     std::function<void(EngineOptions&)> adjust = [](EngineOptions&) {};
+    bool backs_up = false;  // to kBackupsDirectory
 };
 
 const std::vector<CrashScript>& crash_scripts();

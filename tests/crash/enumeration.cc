@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/manifest/manifest.h"
 #include "tests/crash/every_fate.h"
+#include "tests/support/backup_check.h"
 
 namespace stepdb {
 
@@ -29,6 +31,17 @@ EngineOptions options_of(const CrashScript& script) {
     options.merge_automatically = false;  // scripts say when
     script.adjust(options);
     return options;
+}
+
+// Of the files in a directory, as they can be seen.
+uint64_t fingerprint_of(const SimDisk& disk, const std::string& directory) {
+    std::string all;
+    for (const std::string& path : disk.files()) {
+        if (path.starts_with(directory + "/")) {
+            all += fmt::format("{} {:x};", path, xxh3(*disk.contents(path), 0));
+        }
+    }
+    return xxh3(as_bytes(all), 0);
 }
 
 }  // namespace
@@ -148,6 +161,12 @@ void CrashEnumeration::expect(SimDisk disk, size_t least, std::string_view when)
         fail(fmt::format("{} of {} changes are back, and {} were acknowledged", recovered.least,
                          client_->views().size() - 1, least));
     }
+    if (problem_.empty() && client_->backed_up() && recovered.backup < client_->backed_up()) {
+        fail(recovered.backup
+                 ? fmt::format("the backup is that of change {}, and that of {} was made",
+                               *recovered.backup, *client_->backed_up())
+                 : std::string("a backup that was made is not there"));
+    }
     if (!problem_.empty() && !problem_.starts_with("after")) {
         problem_ = fmt::format("after a {}: {}", when, problem_);
     }
@@ -174,6 +193,7 @@ CrashEnumeration::Recovered CrashEnumeration::recover(SimDisk disk, bool with_cu
 CrashEnumeration::Recovered CrashEnumeration::recover_anew(SimDisk disk, bool with_cuts) {
     Recovered recovered;
     recovered.least = SIZE_MAX;
+    recovered.backup = find_backup(disk);
     SimStore store(disk, kSeed + 1, engine_options_);
     store.read_points_alone();
     const auto cut = [&] {
@@ -212,7 +232,48 @@ CrashEnumeration::Recovered CrashEnumeration::recover_anew(SimDisk disk, bool wi
         }
     }
     recovered.least = least_before;
+    if (with_cuts && script_.backs_up && problem_.empty()) {
+        back_up_again(store);
+    }
     return recovered;
+}
+
+// What is restored from the backup on this disk, if there is one: the last of equal views.
+std::optional<size_t> CrashEnumeration::find_backup(const SimDisk& disk) {
+    const std::string directory(kBackupsDirectory);
+    if (!script_.backs_up || !disk.contents(directory + "/" + std::string(kCurrentName))) {
+        return std::nullopt;
+    }
+    const uint64_t fingerprint = fingerprint_of(disk, directory);
+    if (const auto at = backups_.find(fingerprint); at != backups_.end()) {
+        return at->second;
+    }
+    std::optional<size_t>& found = backups_[fingerprint];
+    const Result<ReferenceModel::Contents> contents = contents_of_backup(disk, directory);
+    if (!contents) {
+        fail("the backup: " + contents.error().to_string());
+        return std::nullopt;
+    }
+    const std::vector<StoreView>& views = client_->views();
+    for (size_t i = views.size(); i > 0 && !found; --i) {
+        if (views[i - 1].contents == *contents) {
+            found = i - 1;
+        }
+    }
+    if (!found) {
+        fail("the backup holds what no change has left");
+    }
+    return found;
+}
+
+void CrashEnumeration::back_up_again(SimStore& store) {
+    BackupOptions options;
+    options.directory = kBackupsDirectory;
+    const Result<BackupReport> report =
+        run_task(store.executor(), store.engine().backup(std::move(options)));
+    if (!report) {
+        fail("the next backup: " + report.error().to_string());
+    }
 }
 
 // Which of the views is there; the last of equal ones.

@@ -3,6 +3,8 @@
 // that was not synced, up to a bound. Each such disk is recovered from, and power cut again at
 // every operation of the recovery and after it. What is there must be what the script had written
 // up to some change: no earlier one than the last that was acknowledged, nor than what was shown.
+// Of backups the last one that was made, or a later one, must be there, whole, and the next one can
+// be made.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +54,9 @@ class CrashEnumeration {
   private:
     // What recovering from a disk came to.
     struct Recovered {
-        size_t view = 0;   // what was there
-        size_t least = 0;  // of that, and what was there after a cut in the recovery
+        size_t view = 0;               // what was there
+        size_t least = 0;              // of that, and what was there after a cut in the recovery
+        std::optional<size_t> backup;  // what is in the backup that is there
     };
 
     void look_at_crashes(const SimFileSystem& files, CrashKind kind, uint64_t combinations_max,
@@ -64,6 +67,8 @@ class CrashEnumeration {
     Recovered recover(SimDisk disk, bool with_cuts);
     Recovered recover_anew(SimDisk disk, bool with_cuts);
     std::optional<size_t> find_view(SimStore& store);
+    std::optional<size_t> find_backup(const SimDisk& disk);
+    void back_up_again(SimStore& store);
     void fail(std::string what);
 
     const CrashScript& script_;
@@ -76,6 +81,8 @@ class CrashEnumeration {
     // By the disk's fingerprint; those whose recovery was cut too are apart.
     std::unordered_map<uint64_t, Recovered> recovered_;
     std::unordered_map<uint64_t, Recovered> recovered_with_cuts_;
+    // By the fingerprint of the directory of backups.
+    std::unordered_map<uint64_t, std::optional<size_t>> backups_;
     std::string problem_;
 };
 

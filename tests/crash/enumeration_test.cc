@@ -75,9 +75,7 @@ TEST_P(EnumerationWithoutSync, FindsTheLoss) {
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(EnumerationWithoutSync);
 INSTANTIATE_TEST_SUITE_P(Sites, EnumerationWithoutSync,
-                         ::testing::Range(0, is_sanitized()
-                                                 ? 0
-                                                 : static_cast<int>(kStoreSyncSiteCount)),
+                         ::testing::Range(0, is_sanitized() ? 0 : static_cast<int>(kSyncSiteCount)),
                          [](const auto& site) {
                              std::string name(sync_site_name(static_cast<SyncSite>(site.param)));
                              std::replace(name.begin(), name.end(), ' ', '_');

@@ -13,6 +13,12 @@ void World::back_up() {
     for (const Client& client : clients_) {
         acknowledged.push_back(std::max(client.shown, client.changes->acknowledged()));
     }
+    const bool is_cut_short = random_.below(4) == 0;
+    const bool is_cut_at_operation = is_cut_short && random_.coin();
+    if (is_cut_at_operation) {
+        store_.files().crash_at_operation(store_.files().count_operations() + 1 +
+                                          random_.below(20));
+    }
     BackupOptions options;
     options.directory = kBackupsDirectory;
     std::optional<Result<BackupReport>> ended;
@@ -22,8 +28,10 @@ void World::back_up() {
         send_some(random_.below(6));
         pause();
     }
-    const bool is_cut_short = random_.below(4) == 0;
-    if (is_cut_short) {
+    if (is_cut_at_operation) {
+        store_.run();
+        crash(CrashKind::kPowerCut);
+    } else if (is_cut_short) {
         crash(random_.coin() ? CrashKind::kPowerCut : CrashKind::kProcessKill);
     } else {
         store_.run();
