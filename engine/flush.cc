@@ -308,6 +308,7 @@ void EngineCore::on_log_file_wanted() {
             if (status.error().code() == ErrorCode::kResourceExhausted) {
                 log_->file_not_made();
                 write_path_.set_full(reserve_->given_up() ? reserve_in_use() : status.error());
+                tell_of_troubles();  // it may be over before the next tick
                 go_on_without_schemas();
                 start_flush_if_needed();
                 if (log_->is_stuck() && had_reserve && reserve_->given_up()) {
@@ -336,6 +337,7 @@ Task<Status> EngineCore::prepare_log_file() {
     }
     if (!reserve_->given_up()) {
         write_path_.set_full(std::nullopt);
+        tell_of_troubles();
     }
     log_->add_file(std::move(*file));
     co_return Status();

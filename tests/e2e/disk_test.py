@@ -1,5 +1,6 @@
 """Nothing is damaged, but the directory or the disk is not as a server needs it."""
 
+import json
 import os
 import subprocess
 import time
@@ -134,7 +135,7 @@ class FullDiskTest(FullDiskCase):
     """Too small for a reserve, so rows are taken without one."""
 
     def test_frames_are_refused_and_go_on_when_there_is_room(self):
-        self.start()
+        self.start("--log-format", "json")
         refused = self.fill_by_ingesting()
         self.assertEqual(refused.code, EXHAUSTED)
         self.assertIn(self.data, refused.message)
@@ -143,7 +144,10 @@ class FullDiskTest(FullDiskCase):
         os.remove(self.ballast)
         self.write_until_taken(self.server.port, "again")
         self.check_reading(self.server.port)
-        self.server.stop()
+        events = [json.loads(line) for line in self.server.stop().splitlines()]
+        told = [(event["event"], event["level"]) for event in events
+                if event["event"].startswith("disk_")]
+        self.assertEqual(told, [("disk_full", "error"), ("disk_has_room", "info")])
         self.start()
         self.check_reading(self.server.port)
         self.assertEqual(len(self.query("loss @ p/again")), 5)
