@@ -399,8 +399,27 @@ bool StoreRepair::end_earlier_run(uint64_t id, const OpenRunFrame& open) {
     find(RepairKind::kNote, "catalog", std::nullopt,
          fmt::format("{} was deleted and made anew: run {} is gone, run {} has its name",
                      other->path(), std::min(id, other->id), std::max(id, other->id)));
-    end_run(std::min(id, other->id));
-    return id > other->id;
+    if (other->id > id) {
+        end_run(id);
+        return false;
+    }
+    // Ids ascend: what is younger than the later one was forked from that, by the same name.
+    for (const uint64_t fork : state_.published.get().forks_of(other->id)) {
+        if (fork > id) {
+            auto changed = std::make_shared<Run>(*state_.published.get().find_run(fork));
+            changed->attempts.front().parent_run = id;
+            changed->attempts.front().parent_attempt = newest_attempt_of(id);
+            state_.published.edit().remove_run(fork);
+            state_.published.edit().put_run(std::move(changed));
+        }
+    }
+    end_run(other->id);
+    return true;
+}
+
+uint32_t StoreRepair::newest_attempt_of(uint64_t id) const {
+    const std::shared_ptr<const Run> run = state_.published.get().find_run(id);
+    return run == nullptr ? 0 : run->newest_attempt().number;
 }
 
 void StoreRepair::end_run(uint64_t id) {

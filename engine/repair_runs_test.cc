@@ -100,7 +100,9 @@ TEST_F(RepairOfRuns, AnEarlierOneOfTheSameNameIsGoneThoughTheRecordOfItsEndIsLos
     store_.run();
     writer_.forget_run("p/r");
     rows("p/r", loss_, 100, 103);
-    next_life();
+    writer_.fork_run("p/fork", "p/r", 101);
+    next_life();  // which opens the fork first
+    rows("p/fork", late_, 300, 302);
     rows("p/r", late_, 200, 204);
     store_.crash(CrashKind::kProcessKill);
     int lost = 0;
@@ -111,6 +113,9 @@ TEST_F(RepairOfRuns, AnEarlierOneOfTheSameNameIsGoneThoughTheRecordOfItsEndIsLos
             continue;  // it was in that file
         }
         EXPECT_EQ(late->second.size(), 4U) << log << ": " << found_;
+        const auto of_fork = seen.contents.find({"p/fork", "late"});
+        ASSERT_NE(of_fork, seen.contents.end()) << log << ": " << found_;
+        EXPECT_EQ(of_fork->second.size(), 2U) << log << ": " << found_;
         const auto loss = seen.contents.find({"p/r", "loss"});
         if (loss == seen.contents.end()) {
             ++lost;

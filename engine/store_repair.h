@@ -84,6 +84,7 @@ class StoreRepair {
     void name_run(uint64_t id, const OpenRunFrame& open);
     bool end_earlier_run(uint64_t id, const OpenRunFrame& open);
     void end_run(uint64_t id);
+    uint32_t newest_attempt_of(uint64_t id) const;
     bool give_parent(Run& run, const OpenRunFrame& open) const;
     void find_parent(uint64_t id, const OpenRunFrame& open);
     void sum_up();
