@@ -222,7 +222,7 @@ def asker(*queries):
 regexes = asker("metrics /^(m|[0-9]|\\/)*(([0-9]+)+)+x$/ @ wide/r | limit 5",
                 "metrics /(((m?){1,30}){1,30})x/ @ wide/r | limit 5",
                 "metrics /(.*.*.*.*.*.*x){8}/ @ wide/r | limit 5")
-burning = asker("** @ polite/r | buckets 10k | group by m mean, p95, std",
+burning = asker("** @ polite/r | buckets 10k | group by run mean, p95, std",
                 "** @ polite/r | sort value desc | limit 10")
 
 # How many processes at once.
