@@ -30,6 +30,8 @@
 #include "tools/output/format_cell.h"
 #include "tools/serve_report.h"
 #include "tools/server_log.h"
+#include "tools/service_manager.h"
+#include "tools/settings.h"
 #include "tools/token_access.h"
 
 namespace stepdb {
@@ -65,6 +67,8 @@ struct ServeOptions {
     std::string query_points;  // empty: any number
     std::string query_buckets;
     std::string slow_query{"1s"};
+    std::string config;
+    Settings settings;  // what of all this was not said on the command line
 
     bool has_tls() const { return !tls_key.empty(); }
 };
@@ -296,6 +300,7 @@ void wait_for_stop_signal(const TellEvent& tell) {
     sigwait(&stops, &signal);
     LogEvent stopping(LogLevel::kInfo, "server_stopping", "what is in flight is finished");
     tell(stopping.text("signal", signal == SIGINT ? "SIGINT" : "SIGTERM"));
+    tell_service_manager("STOPPING=1", tell);
     // A second one ends the process at once; everything acknowledged is safe.
     pthread_sigmask(SIG_UNBLOCK, &stops, nullptr);
 }
@@ -336,6 +341,7 @@ void print_listening(const Server& server, const TellEvent& tell) {
     }
     std::fflush(stdout);
     tell(listening);
+    tell_service_manager("READY=1", tell);
 }
 
 Status serve(const ServeOptions& options) {
@@ -344,6 +350,7 @@ Status serve(const ServeOptions& options) {
     TRY_ASSIGN(const LogLevel log_level, read_log_level(options.log_level));
     ServerLog log(log_format, log_level);
     const TellEvent tell = log.teller();
+    options.settings.tell(tell);
     TRY_ASSIGN(const uint64_t memory, memory_budget(options.memory));
     tame_allocator();
     const MemoryPlan plan = MemoryPlan::of(memory);
@@ -431,34 +438,56 @@ void add_query_limits(CLI::App& app, ServeOptions& options) {
         ->capture_default_str();
 }
 
+void add_listeners(CLI::App& app, ServeOptions& options) {
+    app.add_option("--listen", options.listen,
+                   "The address to listen on; one that other machines reach takes a token "
+                   "(`stepdb token`); port 0 picks a free one")
+        ->type_name("HOST:PORT")
+        ->capture_default_str();
+    app.add_option("--http", options.http,
+                   "Answer HTTP there, too: a page for browsers, queries and rows as JSON "
+                   "(docs/http.md), /metrics for Prometheus; the same rules as for --listen; "
+                   "default: not at all")
+        ->type_name("HOST:PORT");
+    app.add_option("--tls-cert", options.tls_certificate,
+                   "Speak TLS: a file with the server's certificate, then those that lead to its "
+                   "authority (PEM)")
+        ->type_name("FILE");
+    app.add_option("--tls-key", options.tls_key, "The certificate's key (PEM)")->type_name("FILE");
+    app.add_option("--connections-per-address", options.connections_per_address,
+                   "How many connections one address may have; default: half of all")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+}
+
+// Before anything is touched.
+Status check_options(const ServeOptions& options) {
+    if (options.data.empty()) {
+        return invalid_argument("--data DIR is missing");
+    }
+    TRY_ASSIGN(const ServeAddresses addresses, serve_addresses(options));
+    TRY(read_log_format(options.log_format));
+    TRY(read_log_level(options.log_level));
+    const SystemClock clock;
+    TokenAccess access(options.data, clock, [](const LogEvent&) {});
+    TRY(access.open());
+    TRY(check_reach(options, addresses, access));
+    TRY(tls_files(options));
+    TRY_ASSIGN(const uint64_t memory, memory_budget(options.memory));
+    TRY(query_limits(options, MemoryPlan::of(memory)));
+    return {};
+}
+
 }  // namespace
 
 Command add_serve(CLI::App& stepdb) {
     auto options = std::make_shared<ServeOptions>();
     CLI::App* app = stepdb.add_subcommand("serve", "Run the server");
-    app->add_option("--data", options->data, "The store's directory; made if it does not exist")
-        ->type_name("DIR")
-        ->required();
-    app->add_option("--listen", options->listen,
-                    "The address to listen on; one that other machines reach takes a token "
-                    "(`stepdb token`); port 0 picks a free one")
-        ->type_name("HOST:PORT")
-        ->capture_default_str();
-    app->add_option("--http", options->http,
-                    "Answer HTTP there, too: a page for browsers, queries and rows as JSON "
-                    "(docs/http.md), /metrics for Prometheus; the same rules as for --listen; "
-                    "default: not at all")
-        ->type_name("HOST:PORT");
-    app->add_option("--tls-cert", options->tls_certificate,
-                    "Speak TLS: a file with the server's certificate, then those that lead to its "
-                    "authority (PEM)")
-        ->type_name("FILE");
-    app->add_option("--tls-key", options->tls_key, "The certificate's key (PEM)")
-        ->type_name("FILE");
-    app->add_option("--connections-per-address", options->connections_per_address,
-                    "How many connections one address may have; default: half of all")
-        ->type_name("N")
-        ->check(CLI::PositiveNumber);
+    // Not CLI11's required(): a file or the environment may say it.
+    app->add_option("--data", options->data,
+                    "The store's directory; made if it does not exist (required)")
+        ->type_name("DIR");
+    add_listeners(*app, *options);
     app->add_option("--memory", options->memory,
                     "How much memory to get by with, at least 256M; default: a quarter of what the "
                     "machine has")
@@ -472,6 +501,11 @@ Command add_serve(CLI::App& stepdb) {
                     "What the log tells at least: debug, info, warning or error")
         ->type_name("LEVEL")
         ->capture_default_str();
+    CLI::Option* config =
+        app->add_option("--config", options->config,
+                        "A file of these options, a line each, such as query-time = \"30s\"; what "
+                        "is not in it either is as said here (docs/operating.md)")
+            ->type_name("FILE");
     add_examples(
         *app,
         {"stepdb serve --data ./store",
@@ -479,21 +513,14 @@ Command add_serve(CLI::App& stepdb) {
          "stepdb serve --data ./store --http 127.0.0.1:0 --log-format json",
          "stepdb serve --data ./store --query-time 30s --query-points 1B --slow-query 500ms"},
         "Prints `listening on HOST:PORT` once it is ready, then, with --http, `http on "
-        "HOST:PORT`.\nSIGTERM and SIGINT finish what is "
-        "in\nflight, sync, and exit 0.");
+        "HOST:PORT`.\nSIGTERM and SIGINT finish what is in\nflight, sync, and exit 0.\n\n"
+        "What the command line does not say, the environment may, --query-time as\n"
+        "STEPDB_SERVE_QUERY_TIME, and then the file of --config.");
     return {app, [=] { return serve(*options); },
             [=]() -> Status {
-                TRY_ASSIGN(const ServeAddresses addresses, serve_addresses(*options));
-                TRY(read_log_format(options->log_format));
-                TRY(read_log_level(options->log_level));
-                const SystemClock clock;
-                TokenAccess access(options->data, clock, [](const LogEvent&) {});
-                TRY(access.open());
-                TRY(check_reach(*options, addresses, access));
-                TRY(tls_files(*options));
-                TRY_ASSIGN(const uint64_t memory, memory_budget(options->memory));
-                TRY(query_limits(*options, MemoryPlan::of(memory)));
-                return {};
+                TRY_ASSIGN(options->settings, Settings::read(*app, *config, "STEPDB_SERVE_"));
+                const Status checked = check_options(*options);
+                return checked ? checked : options->settings.with_sources(checked.error());
             }};
 }
 

@@ -1,0 +1,34 @@
+// A configuration file: a name and its value a line, in a part of TOML.
+//
+//   # a comment
+//   data = "/var/lib/stepdb"
+//   query-threads = 4            # behind a value, too
+//
+// A value is a text in one line, "..." with the escapes \" \\ \t \n or '...' without any, or a
+// whole number of digits. Anything else of TOML is refused by its line: nothing here needs it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+
+namespace stepdb {
+
+inline constexpr size_t kSettingsFileBytesMax = 64U << 10U;
+
+struct Setting {
+    std::string name;
+    std::string value;  // as it would be written on the command line
+    size_t line = 0;    // from 1
+};
+
+// What the text sets, in its order, each name once. kInvalidArgument naming the line.
+Result<std::vector<Setting>> parse_settings(std::string_view text);
+
+// The same of a file; its errors name the file, too.
+Result<std::vector<Setting>> read_settings_file(const std::string& path);
+
+}  // namespace stepdb
