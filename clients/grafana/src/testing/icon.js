@@ -1,0 +1,2 @@
+// In place of icons, which would be fetched.
+module.exports = () => null;
