@@ -110,6 +110,23 @@ test("NaN and infinities are marked where they are", async () => {
   await close(page, said);
 });
 
+test("of groups too, though their mean leaves them out", async () => {
+  const { page, said } = await open("/charts?runs=sweep/lr3e-2-*&metrics=grad_norm&size=l&group=config/lr");
+  const card = await drawn(page, "grad_norm");
+  const box = await plotOf(card);
+  const tooltip = await hover(page, box, (400 - 1) / 436);
+  await tooltip.filter({ hasText: "NaN" }).waitFor();
+  const shown = await tooltip.locator(".swatch").first().evaluate((one) => getComputedStyle(one).backgroundColor);
+  const color = shown.match(/\d+/g).slice(0, 3).map(Number);
+  const canvas = await card.locator("canvas").boundingBox();
+  const floor = (box.y + box.height - canvas.y) / canvas.height;
+  const share = (step) => (box.x - canvas.x + ((step - 1) / 436) * box.width) / canvas.width;
+  const marks = (from, to) => pixels(card, color, [share(from), floor - 8 / canvas.height, share(to), floor]);
+  assert.ok((await marks(382, 437)) > 100, "crosses and a bar where it is NaN");
+  assert.ok((await marks(1, 300)) < 20, "and nowhere else");
+  await close(page, said);
+});
+
 test("notes are flags on the chart, and told under the pointer", async () => {
   stepdb("set", "sweep/rescue", "note/step/1000=learning rate halved");
   const { page, said } = await open("/charts?runs=sweep/rescue&metrics=val/loss&size=l");
@@ -175,6 +192,34 @@ test("any query is answered, as a table and as a chart; an error has its place",
   await page.locator("textarea").fill("train/loss @ sweep/* | bucket 10");
   await page.keyboard.press("Control+Enter");
   await page.locator(".query .error", { hasText: "buckets" }).waitFor();
+  await close(page, said);
+});
+
+test("a chart of the query box asks again when it is zoomed, and back", async () => {
+  const { page, said } = await open("/query");
+  const text = "train/loss @ sweep/lr1e-2-s* | buckets 100 min, max, mean";
+  const box = page.locator("textarea");
+  await box.fill(text);
+  await page.keyboard.press("Control+Enter");
+  const drawnRows = page.locator('main.query[data-drawn="300"]');
+  await drawnRows.waitFor();
+  const zoom = async (from, to) => {
+    const before = await box.inputValue();
+    await drag(page, await plotOf(page.locator(".answer-chart")), from, to);
+    await until(async () => (await box.inputValue()) !== before, "another query in the box");
+    const [, lo, hi] = (await box.inputValue()).match(/^train\/loss @ sweep\/lr1e-2-s\* \| steps (\d+)\.\.(\d+) \| buckets 100 min, max, mean$/);
+    // The table is of the new answer: its first bucket begins where the range does.
+    await page.locator(".answer .rows .tr").first().locator("span").nth(2).filter({ hasText: new RegExp(`^${lo}$`) }).waitFor();
+    return [Number(lo), Number(hi)];
+  };
+  const [lo, hi] = await zoom(0.25, 0.5);
+  assert.ok(lo > 400 && lo < 600 && hi > 900 && hi < 1100, `${lo} to ${hi} of 1 to 2000`);
+  const [nearer, near] = await zoom(0.4, 0.6);
+  assert.ok(nearer > lo && near < hi && near - nearer < 150, `${nearer} to ${near} of ${lo} to ${hi}`);
+  const chart = await plotOf(page.locator(".answer-chart"));
+  await page.mouse.dblclick(chart.x + chart.width / 2, chart.y + chart.height / 2);
+  await until(async () => (await box.inputValue()) === text, "the query as it was typed");
+  await page.locator(".answer .rows .tr").first().locator("span").nth(2).filter({ hasText: /^1$/ }).waitFor();
   await close(page, said);
 });
 

@@ -73,6 +73,8 @@ test("a chart asks for a bucket a pixel, and for its range exactly", () => {
   assert.match(queries.groupQuery({ ...state, runs: "gpt/* where tag a" }, wanted, "config/lr"),
     /@ gpt\/\* where tag a \|.*\| buckets 150 mean \| group by config\/lr mean, min, max, count$/);
   assert.match(queries.groupQuery(state, wanted, "my lr"), /group by "my lr" mean/);
+  assert.match(queries.groupQuery(state, wanted, "config/lr", "nan"),
+    / \| buckets 150 nan \| group by config\/lr sum$/);
   const many = { ...wanted, runs: Array.from({ length: 500 }, (_, i) => `p/${i}`) };
   assert.match(queries.chartQuery(state, many), /buckets 200 count, nan, pinf, ninf, min, max$/);
 });
@@ -105,6 +107,37 @@ test("answers become lines, in which what is not finite has its place", () => {
   assert.deepEqual(data.extentOf(made, true, false), { min: 2, max: 5 }); // -1 has no logarithm
   assert.equal(data.nearestIn(newest, 19), 1); // NaN is something
   assert.equal(data.nearestIn(older, 19), 0);
+});
+
+test("of groups what a mean leaves out is counted, if it is of the same buckets", () => {
+  const means = answer("config/lr lo hi mean min max count", [
+    [0.1, 0, 10, 2, 1, 3, 2], [0.1, 10, 20, null, null, null, 0], [0.3, 0, 10, 4, 4, 4, 1], [0.3, 10, 20, 5, 5, 5, 1],
+  ]);
+  assert.equal(data.hasLeftOut(means), false);
+  means.notes.push("`group by` left out 60 points of 1 series that are not finite");
+  assert.equal(data.hasLeftOut(means), true);
+  const counted = (...sums) => answer("sum", sums.map((sum) => [sum]));
+  const made = data.groupsData(means, "number", [counted(0, 60, 0, 0), counted(null, 0, 0, 1), counted(0, 0)]);
+  assert.deepEqual(made.lines.map((line) => [...line.nan]), [[0, 60], [0, 0]]);
+  assert.deepEqual(made.lines.map((line) => [...line.pinf]), [[0, 0], [0, 1]]);
+  assert.deepEqual(made.lines.map((line) => [...line.ninf]), [[0, 0], [0, 0]]); // another grid
+});
+
+test("a range is written before the buckets of a query", () => {
+  for (const [query, stage, ranged] of [
+    ["a @ r | buckets 9", "steps 1..5", "a @ r | steps 1..5 | buckets 9"],
+    ["a @ r | ema 0.9 | buckets 9 mean | across", "steps 1.5..2", "a @ r | ema 0.9 | steps 1.5..2 | buckets 9 mean | across"],
+    ["a @ r | steps 0..100 | buckets 9", "steps 1..5", "a @ r | steps 1..5 | buckets 9"],
+    ["a @ r | steps 1e3..2e3 | buckets 9", "steps 1200..1500", "a @ r | steps 1200..1500 | buckets 9"],
+    ["a @ r | steps fork.. | buckets 9", "steps 1..5", "a @ r | steps fork.. | steps 1..5 | buckets 9"],
+    ["a @ r | time 1us..9us | buckets 9", "time 2us..3us", "a @ r | time 2us..3us | buckets 9"],
+    ["(a @ r | buckets 9) - (b @ r) | buckets 5", "steps 1..5", "(a @ r | buckets 9) - (b @ r) | steps 1..5 | buckets 5"],
+    ['"x | buckets 1" @ r | buckets 9', "steps 1..5", '"x | buckets 1" @ r | steps 1..5 | buckets 9'],
+    ["a @ r | last 5", "steps 1..5", null],
+    ["a @ r", "steps 1..5", null],
+  ]) {
+    assert.equal(words.withRange(query, stage), ranged, query);
+  }
 });
 
 test("numbers and marks read well", () => {

@@ -1,8 +1,8 @@
 // A chart with its title: asks for what its width can show, and draws the answer.
 
 import { ask, askPacked, isAborted, QueryError } from "./api";
-import { ChartData, groupsData, isEmpty, runsData } from "./chart_data";
-import { chartQuery, groupQuery, hasRange, kindOfX, Wanted, XKind } from "./chart_query";
+import { ChartData, groupsData, hasLeftOut, isEmpty, runsData } from "./chart_data";
+import { chartQuery, CLASSES, groupQuery, hasRange, kindOfX, Wanted, XKind } from "./chart_query";
 import { element, replace } from "./dom";
 import { NoteMark } from "./drawing";
 import { Plot } from "./plot";
@@ -142,7 +142,14 @@ export class ChartCard {
         group ? ask(query, request.signal) : askPacked(query, request.signal),
         smooth ? askPacked(smooth, request.signal) : null,
       ]);
-      const data = group ? groupsData(answer, kind) : runsData(answer, smoothed, kind);
+      // What a mean leaves out is asked for where there is any, since that is seldom.
+      const classes =
+        group && hasLeftOut(answer)
+          ? await Promise.all(
+              CLASSES.map((one) => ask(groupQuery(state, wanted, group, one), request.signal)),
+            )
+          : [];
+      const data = group ? groupsData(answer, kind, classes) : runsData(answer, smoothed, kind);
       remember(key, data);
       if (!this.isGone) this.show(data);
     } catch (error) {

@@ -101,7 +101,13 @@ export function groupKey(group: string, value: unknown): string {
   return `group\n${group} = ${value ?? "none"}`;
 }
 
-export function groupsData(answer: Answer, kind: XKind): ChartData {
+// Whether some of what was combined is not finite, which a note of the answer says.
+export function hasLeftOut(answer: Answer): boolean {
+  return answer.notes.some((note) => /that (is|are) not finite/.test(note));
+}
+
+// `classes`: the counts of CLASSES in the same buckets, where there is anything to count.
+export function groupsData(answer: Answer, kind: XKind, classes: Answer[] = []): ChartData {
   const unit = unitOf(kind);
   const [lo, hi] = ["lo", "hi"].map((name) => scaled(answer.numbers(name), unit));
   const before = answer.columns.findIndex((column) => column.name === "lo");
@@ -113,7 +119,11 @@ export function groupsData(answer: Answer, kind: XKind): ChartData {
   );
   const count = zeros(answer.numbers("count"));
   const [mean, min, max] = ["mean", "min", "max"].map((name) => answer.numbers(name));
-  const none = new Float64Array(answer.rows);
+  // A grid of another length: points came between the answers. The next refresh has all of them.
+  const counts = [0, 1, 2].map((which) => {
+    const told = classes[which];
+    return told?.rows === answer.rows ? zeros(told.numbers("sum")) : new Float64Array(answer.rows);
+  });
   const middle = lo!.map((low, row) => (low + hi![row]!) / 2);
   const found = pieces(keys);
   return {
@@ -125,9 +135,9 @@ export function groupsData(answer: Answer, kind: XKind): ChartData {
       label: keys[begin]!,
       x: middle.subarray(begin, end),
       count: count.subarray(begin, end),
-      nan: none,
-      pinf: none,
-      ninf: none,
+      nan: counts[0]!.subarray(begin, end),
+      pinf: counts[1]!.subarray(begin, end),
+      ninf: counts[2]!.subarray(begin, end),
       min: min!.subarray(begin, end),
       max: max!.subarray(begin, end),
       mean: mean!.subarray(begin, end),

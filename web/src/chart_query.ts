@@ -60,16 +60,26 @@ export function chartQuery(state: State, wanted: Wanted, smoothing = 0): string 
   return `${literal(metric)} @ ${literals(runs)}${head} | buckets ${many} ${told}`;
 }
 
-// A line for each group, of all runs that the filter selects, however few are charted.
-export function groupQuery(state: State, wanted: Wanted, group: string): string {
+// What is not finite, by class: a mean leaves it out, and a query that combines has one statistic.
+export const CLASSES = ["nan", "pinf", "ninf"] as const;
+
+// A line for each group, of all runs that the filter selects, however few are charted: their mean, or
+// how many of their values are of a class, in the same rows.
+export function groupQuery(
+  state: State,
+  wanted: Wanted,
+  group: string,
+  told: "mean" | (typeof CLASSES)[number] = "mean",
+): string {
   const { metric, isTimed } = wanted;
   const smooth = state.smoothing > 0 ? ` | ema ${state.smoothing}` : "";
   const head =
     rangeStage(state, isTimed) + smooth + xStage(state, isTimed) + logStage(state, isTimed);
   const many = bucketsOf(wanted.width / 2, 20);
   const by = /^[\w./*{},-]+( except .*)?$/.test(group) ? group : literal(group);
+  const combined = told === "mean" ? "mean, min, max, count" : "sum";
   return (
-    `${literal(metric)} @ ${runsOf(state.runs)}${head} | buckets ${many} mean` +
-    ` | group by ${by} mean, min, max, count`
+    `${literal(metric)} @ ${runsOf(state.runs)}${head} | buckets ${many} ${told}` +
+    ` | group by ${by} ${combined}`
   );
 }

@@ -10,6 +10,7 @@ import { queryData } from "./query_data";
 import { Runs } from "./runs";
 import { change, Key, state } from "./state";
 import { hideTooltip, showTooltip } from "./tooltip";
+import { withRange } from "./words";
 
 const ROW = 22;
 const EXAMPLES = [
@@ -29,6 +30,7 @@ export class QueryPage {
   private plot: Plot | null = null;
   private request: AbortController | null = null;
   private answered = "";
+  private zoomed: { from: string; to: string } | null = null; // a query, and what zooming made of it
   private past: string[];
   private place = -1; // in the past
 
@@ -147,8 +149,14 @@ export class QueryPage {
     const range: [number, number] = [data.lo[0]!, data.lo[data.lo.length - 1]!];
     const options = { logX: /\|\s*log-x/.test(state.query), logY: state.logY, robust: false };
     const plot = new Plot(this.chart, data.kind, this.chart.clientWidth - 2, 300, options, {
-      zoom: (from, to) => plot.showRange([from, to]),
-      reset: () => plot.showRange(range),
+      zoom: (from, to) => {
+        plot.showRange([from, to]);
+        this.zoom(answer, from, to);
+      },
+      reset: () => {
+        plot.showRange(range);
+        this.unzoom();
+      },
       cursor: (x, top) => {
         if (x === null) return hideTooltip();
         showTooltip(data, x, top, plot.plotRect, plot.leftOf(x), (value) => plot.topOf(value));
@@ -159,6 +167,33 @@ export class QueryPage {
     });
     this.plot = plot;
     plot.show(data, range);
+  }
+
+  // Buckets are asked for again, in the range that is seen; of points all are there. The range is
+  // written into the query, so that what the box says is what the chart shows.
+  private zoom(answer: Answer, from: number, to: number): void {
+    const axis = answer.columns.find((column) => column.name === "lo");
+    if (!axis || (axis.type !== "step" && axis.type !== "time")) return;
+    const unit = axis.type === "time" ? 1e6 : 1;
+    const isWhole = axis.type === "time" || to - from > 20;
+    const [begin, end] = isWhole
+      ? [Math.floor(from * unit), Math.ceil(to * unit)]
+      : [from, to];
+    const stage = axis.type === "time" ? `time ${begin}us..${end}us` : `steps ${begin}..${end}`;
+    const query = withRange(state.query, stage);
+    if (query === null || query === state.query) return;
+    const first = this.zoomed?.to === state.query ? this.zoomed.from : state.query;
+    this.zoomed = { from: first, to: query };
+    this.box.value = query;
+    change({ query });
+  }
+
+  private unzoom(): void {
+    if (this.zoomed?.to !== state.query) return;
+    const query = this.zoomed.from;
+    this.zoomed = null;
+    this.box.value = query;
+    change({ query });
   }
 
   // Of a long table only the rows on the screen exist.

@@ -90,3 +90,28 @@ const collator = new Intl.Collator("en", { numeric: true });
 export function byName(a: string, b: string): number {
   return collator.compare(a, b);
 }
+
+// Where the stages of a query stand in its text: behind a `|` that is in no quotes or parentheses.
+function stagesOf(text: string): { begin: number; text: string }[] {
+  const ends: number[] = [];
+  let depth = 0;
+  for (const { 0: found, index } of text.matchAll(/"[^"]*"|'[^']*'|[()|]/g)) {
+    if (found === "(") ++depth;
+    else if (found === ")") --depth;
+    else if (found === "|" && depth === 0) ends.push(index);
+  }
+  return ends.map((begin, at) => ({ begin, text: text.slice(begin + 1, ends[at + 1]) }));
+}
+
+// The query with the range of its buckets in it, as the stage before `buckets`: in place of one that
+// stands there with both of its ends. Null if it has no buckets.
+export function withRange(query: string, stage: string): string | null {
+  const stages = stagesOf(query);
+  const at = stages.findIndex((one) => /^\s*buckets\s/.test(one.text));
+  if (at < 0) return null;
+  const word = stage.slice(0, stage.indexOf(" "));
+  const before = stages[at - 1];
+  const isRange = before && new RegExp(`^\\s*${word}\\s+[\\d.eus+-]+\\s*$`).test(before.text);
+  const begin = isRange ? before.begin : stages[at]!.begin;
+  return `${query.slice(0, begin)}| ${stage} ${query.slice(stages[at]!.begin)}`;
+}
