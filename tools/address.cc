@@ -1,13 +1,12 @@
 #include "tools/address.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 
 #include "engine/base/text.h"
+#include "tools/machine_memory.h"
 
 namespace stepdb {
 
@@ -101,9 +100,7 @@ Result<uint64_t> memory_budget(std::string_view asked) {
     if (!asked.empty()) {
         return parse_memory(asked);
     }
-    const uint64_t physical = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-                              static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-    return std::max(kMemoryMin, physical / 4);
+    return std::max(kMemoryMin, memory_of_machine() / 4);
 }
 
 Result<uint64_t> parse_memory(std::string_view text) {

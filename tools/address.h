@@ -30,7 +30,8 @@ inline constexpr uint64_t kMemoryMin = 256U << 20U;
 
 // The value of --memory: a size of kMemoryMin and more. Errors name the option.
 Result<uint64_t> parse_memory(std::string_view text);
-// What a server is given without the option ("") too: a quarter of the machine's memory.
+// What a server is given without the option ("") too: a quarter of the machine's memory, or of what
+// a control group leaves of it.
 Result<uint64_t> memory_budget(std::string_view asked);
 
 // Bytes: "1073741824", "512M", "4G", "1.5GiB"; k, M, G and T are powers of 1024, in either case.

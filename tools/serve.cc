@@ -490,7 +490,7 @@ Command add_serve(CLI::App& stepdb) {
     add_listeners(*app, *options);
     app->add_option("--memory", options->memory,
                     "How much memory to get by with, at least 256M; default: a quarter of what the "
-                    "machine has")
+                    "machine, or the container, has")
         ->type_name("SIZE");
     add_query_limits(*app, *options);
     app->add_option("--log-format", options->log_format,
