@@ -109,6 +109,12 @@ test("answers become lines, in which what is not finite has its place", () => {
   assert.equal(data.nearestIn(older, 19), 0);
 });
 
+test("the chart of a query has the edges of its buckets, or the places of its points", () => {
+  const edges = (...given) => Object.values(data.edgesOf(...given)).map((one) => [...one]);
+  assert.deepEqual(edges(Float64Array.of(0, 10, 0, 10), Float64Array.of(10, 20, 10, 20), [0, 1], 1), [[0, 10], [10, 20]]);
+  assert.deepEqual(edges(Float64Array.of(1e6, 5e6, 3e6, 1e6), null, [0, 1], 1e6), [[1, 3, 5], [1, 3, 5]]);
+});
+
 test("of groups what a mean leaves out is counted, if it is of the same buckets", () => {
   const means = answer("config/lr lo hi mean min max count", [
     [0.1, 0, 10, 2, 1, 3, 2], [0.1, 10, 20, null, null, null, 0], [0.3, 0, 10, 4, 4, 4, 1], [0.3, 10, 20, 5, 5, 5, 1],

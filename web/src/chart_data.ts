@@ -150,6 +150,15 @@ export function groupsData(answer: Answer, kind: XKind, classes: Answer[] = []):
   };
 }
 
+// The edges of the buckets, which all series share: those of the rows of one. Of points, whose `hi` is
+// null, the places that any series has.
+export function edgesOf(lo: Float64Array, hi: Float64Array | null, rows: number[], unit: number) {
+  const take = (from: Float64Array) => Float64Array.from(rows, (row) => from[row]! / unit);
+  if (hi) return { lo: take(lo), hi: take(hi) };
+  const places = Float64Array.from([...new Set(lo)].sort((a, b) => a - b), (x) => x / unit);
+  return { lo: places, hi: places };
+}
+
 export function isEmpty(data: ChartData): boolean {
   return data.lines.every((line) =>
     line.count.every((many, i) => many + line.nan[i]! + line.pinf[i]! + line.ninf[i]! === 0),

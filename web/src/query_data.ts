@@ -1,7 +1,7 @@
 // Answers to queries of any shape as charts, where they are ones.
 
 import { Answer, Cell } from "./api";
-import { ChartData, Line } from "./chart_data";
+import { ChartData, edgesOf, Line } from "./chart_data";
 import { forgetColors } from "./colors";
 import { XKind } from "./chart_query";
 
@@ -102,12 +102,10 @@ export function queryData(answer: Answer): ChartData | null {
       lines.push(lineOf(answer, label, rows, middles, middle, low, high));
     }
   }
-  const all = [...new Set(middles)].sort((a, b) => a - b);
-  const grid = Float64Array.from(all);
+  const first = keys.values().next().value ?? [];
   return {
     kind,
-    lo: grid,
-    hi: grid,
+    ...edgesOf(xs, axis === "lo" && answer.has("hi") ? hi : null, first, unit),
     lines,
     isGrouped: false,
     notes: answer.notes,

@@ -146,7 +146,7 @@ export class QueryPage {
     const data = answer.rows > 1 ? queryData(answer) : null;
     this.chart.hidden = data === null || data.lines.length === 0 || data.lo.length < 2;
     if (this.chart.hidden || !data) return;
-    const range: [number, number] = [data.lo[0]!, data.lo[data.lo.length - 1]!];
+    const range: [number, number] = [data.lo[0]!, data.hi[data.hi.length - 1]!];
     const options = { logX: /\|\s*log-x/.test(state.query), logY: state.logY, robust: false };
     const plot = new Plot(this.chart, data.kind, this.chart.clientWidth - 2, 300, options, {
       zoom: (from, to) => {
