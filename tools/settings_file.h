@@ -1,11 +1,11 @@
-// A configuration file: a name and its value a line, in a part of TOML.
+// A configuration file: TOML with a name and its value a line.
 //
 //   # a comment
 //   data = "/var/lib/stepdb"
 //   query-threads = 4            # behind a value, too
 //
-// A value is a text in one line, "..." with the escapes \" \\ \t \n or '...' without any, or a
-// whole number of digits. Anything else of TOML is refused by its line: nothing here needs it.
+// A value is a text or a whole number from 0; tables, lists and everything else are refused by their
+// line.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ struct Setting {
     size_t line = 0;    // from 1
 };
 
-// What the text sets, in its order, each name once. kInvalidArgument naming the line.
+// What the text sets, in its order. kInvalidArgument naming the line.
 Result<std::vector<Setting>> parse_settings(std::string_view text);
 
 // The same of a file; its errors name the file, too.

@@ -69,8 +69,8 @@ class Settings(Case):
         for text, error in (
                 ('listne = "127.0.0.1:0"', f"{file}: line 2: there is no setting 'listne'; "
                                            "did you mean 'listen'?"),
-                ("memory = 4G", f"{file}: line 2: memory: '4G' is neither a text in quotes nor a "
-                                'whole number; write it as "4G"'),
+                ("memory = 4G", f"{file}: line 2: Error while parsing"),
+                ("memory = [4]", f"{file}: line 2: memory: neither a text in quotes nor a whole "),
                 ('memory = "4"', f"--memory is from {file}: line 2"),
                 ("query-threads = 65", f"{file}: line 2: --query-threads: Value 65 not in range"),
                 ('log-level = "loud"', f"--log-level is from {file}: line 2")):
