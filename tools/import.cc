@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -16,11 +15,13 @@
 #include "tools/address.h"
 #include "tools/answer_printer.h"
 #include "tools/command.h"
+#include "tools/duration_text.h"
 #include "tools/import/byte_source.h"
 #include "tools/import/console_patterns.h"
 #include "tools/import/log_format.h"
 #include "tools/import/run_id.h"
 #include "tools/import/run_import.h"
+#include "tools/import_follow.h"
 #include "tools/output/format_cell.h"
 #include "tools/output/progress.h"
 #include "tools/output/terminal.h"
@@ -44,6 +45,7 @@ struct ImportOptions {
     ServerChoice server;
     std::string format = "table";
     bool finish = false;
+    FollowChoice follow;
     LogOptions log;
 };
 
@@ -69,14 +71,6 @@ const std::map<std::string, RestartMode>& restart_mode_names() {
                                                              {"merge", RestartMode::kMerge},
                                                              {"split", RestartMode::kSplit}};
     return names;
-}
-
-int64_t modification_time_us(const std::string& path) {
-    std::error_code ignored;
-    const auto at = fs::last_write_time(path, ignored);
-    const auto system = std::chrono::time_point_cast<std::chrono::microseconds>(
-        std::chrono::file_clock::to_sys(at));
-    return system.time_since_epoch().count();
 }
 
 std::unique_ptr<Progress> make_progress(std::string label, std::string unit, uint64_t total) {
@@ -172,22 +166,6 @@ void print_notes(const ImportReport& report, const LogFormat& format, const LogO
                    "`--name-from COLUMN` keeps such lines apart\n",
                    report.project, report.run);
     }
-}
-
-// A number with us, ms or s behind it; 0 and more.
-Result<int64_t> read_row_window(std::string_view text) {
-    const std::map<std::string_view, double> units = {{"us", 1}, {"ms", 1e3}, {"s", 1e6}};
-    double number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stop, code] = std::from_chars(text.data(), end, number);
-    const auto unit = units.find(text.substr(static_cast<size_t>(stop - text.data())));
-    if (code != std::errc() || unit == units.end() || !(number >= 0) ||
-        number * unit->second > 86400e6) {
-        return make_error(ErrorCode::kInvalidArgument,
-                          "--row-window '{}': a time such as 500ms or 2s is wanted, a day at most",
-                          text);
-    }
-    return static_cast<int64_t>(number * unit->second);
 }
 
 // The import of the files of one command. What is wrong with one file stops neither the others nor
@@ -530,18 +508,39 @@ Subcommand add_format(CLI::App& import, const LogFormat& format) {
             ->type_name("TIME")
             ->capture_default_str();
     }
+    if (format.takes_follow) {
+        add_follow_options(*made.app, options.follow);
+    }
     add_last_options(*made.app, options);
     add_examples(*made.app, format.examples, format.notes);
     return made;
 }
 
-Status check_options(ImportOptions& options) {
+Status follow(const LogFormat& format, const ImportOptions& options) {
+    FollowOptions follow;
+    follow.target.paths = options.paths;
+    follow.target.files = format.files;
+    follow.target.project = options.project;
+    follow.target.run = options.run;
+    follow.target.log = options.log;
+    follow.target.log.axis = axis_names().at(options.axis);
+    follow.server = options.server;
+    TRY_ASSIGN(follow.format, read_output_format(options.format));
+    TRY_ASSIGN(follow.poll_us, parse_duration("--poll", options.follow.poll));
+    follow.finish = options.finish;
+    return follow_events(follow);
+}
+
+Status check_options(const CLI::App& app, ImportOptions& options) {
     TRY(check_id("project", options.project));
     if (!options.run.empty()) {
         TRY(check_id("run", options.run));
     }
     if (!options.row_window.empty()) {
-        TRY_ASSIGN(options.log.row_window_us, read_row_window(options.row_window));
+        TRY_ASSIGN(options.log.row_window_us, parse_duration("--row-window", options.row_window));
+    }
+    if (options.follow.is_wanted) {
+        TRY(check_follow(app, options.follow, options.restarts, options.axis));
     }
     TRY(check_server(options.server));
     return {};
@@ -563,7 +562,9 @@ Command add_import(CLI::App& stepdb) {
             [=]() -> Status {
                 for (const Subcommand& command : formats) {
                     if (command.app->parsed()) {
-                        return Import(*command.format, *command.options).run();
+                        return command.options->follow.is_wanted
+                                   ? follow(*command.format, *command.options)
+                                   : Import(*command.format, *command.options).run();
                     }
                 }
                 return {};
@@ -571,7 +572,7 @@ Command add_import(CLI::App& stepdb) {
             [=]() -> Status {
                 for (const Subcommand& command : formats) {
                     if (command.app->parsed()) {
-                        return check_options(*command.options);
+                        return check_options(*command.app, *command.options);
                     }
                 }
                 return {};

@@ -79,7 +79,7 @@ class TensorBoard(ImportFormats):
         self.import_logs("tb", self.path("run"), "--row-window", "100ms", "--run", "narrow")
         self.assertEqual([row["metric"] for row in self.query(f"** @ p/narrow | time {at}..{at}")],
                          ["a"])
-        for wrong in ("1", "-1s", "x", "1h", "nans", "1e9s"):
+        for wrong in ("1", "-1s", "x", "1d", "nans", "1e9s"):
             self.assertIn(wrong, self.refused("import", "tb", self.path("run"), "--project", "p",
                                               "--row-window=" + wrong))
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <system_error>
@@ -59,6 +61,14 @@ Result<ByteSource> open_file(const std::string& path, uint64_t bytes_max, uint64
         left -= got;
         return got;
     });
+}
+
+int64_t modification_time_us(const std::string& path) {
+    std::error_code ignored;
+    const auto at = std::filesystem::last_write_time(path, ignored);
+    const auto system = std::chrono::time_point_cast<std::chrono::microseconds>(
+        std::chrono::file_clock::to_sys(at));
+    return system.time_since_epoch().count();
 }
 
 bool is_compressed(const std::string& path) {

@@ -20,6 +20,9 @@ using ByteSource = std::function<Result<size_t>(MutableBytes)>;
 Result<ByteSource> open_file(const std::string& path, uint64_t bytes_max = UINT64_MAX,
                              uint64_t begin = 0);
 
+// When the file was last changed, in microseconds since the Unix epoch; for rows that have no time.
+int64_t modification_time_us(const std::string& path);
+
 // Whether it begins as gzip's and zstd's files do; false if it cannot be read.
 bool is_compressed(const std::string& path);
 

@@ -30,6 +30,17 @@ Result<std::unique_ptr<LogSource>> EventLog::open(const std::string& path,
     return std::unique_ptr<LogSource>(new EventLog(std::move(source), path, options));
 }
 
+Result<std::unique_ptr<EventLog>> EventLog::open_at(const std::string& path,
+                                                    const LogOptions& options, uint64_t begin) {
+    TRY_ASSIGN(ByteSource source, open_file(path, UINT64_MAX, begin));
+    return std::unique_ptr<EventLog>(new EventLog(std::move(source), path, options, begin));
+}
+
+// What waits to be handed on is of the last record alone: it did not join the row before it.
+uint64_t EventLog::resume_offset() const {
+    return next_point_ < points_.size() || broken_ ? reader_.offset() : reader_.next_offset();
+}
+
 void EventLog::skip(std::string_view kind, std::string_view tag) {
     counts_.skip(kind, [&] {
         return fmt::format("{}, tag '{}': {}", reader_.place(), printable(tag, 80), kind);

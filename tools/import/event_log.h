@@ -27,6 +27,15 @@ class EventLog final : public LogSource {
     static Result<std::unique_ptr<LogSource>> open(const std::string& path,
                                                    const LogOptions& options,
                                                    uint64_t bytes_max = UINT64_MAX);
+    // From a byte on with which a record begins: what has come to a file since resume_offset() of
+    // an earlier log of it. Not by index, which counts from the first byte on.
+    static Result<std::unique_ptr<EventLog>> open_at(const std::string& path,
+                                                     const LogOptions& options, uint64_t begin);
+
+    // Where a log has to begin that is to have all rows which this one has not handed on.
+    uint64_t resume_offset() const;
+    // Whether the error of next() was that the file ends within a record.
+    bool is_torn() const { return reader_.is_torn(); }
 
     Axis axis() const override {
         return options_.axis == ImportAxis::kTime ? Axis::kTimed : Axis::kStepped;
@@ -43,8 +52,9 @@ class EventLog final : public LogSource {
         uint64_t index = 0;  // within its metric
     };
 
-    EventLog(ByteSource source, const std::string& path, const LogOptions& options)
-        : reader_(std::move(source), path), options_(options) {}
+    EventLog(ByteSource source, const std::string& path, const LogOptions& options,
+             uint64_t begin = 0)
+        : reader_(std::move(source), path, begin), options_(options) {}
 
     // Fills points_ from the next event that has any; false at the end.
     Result<bool> next_event();

@@ -188,6 +188,13 @@ std::string tensorboard_notes() {
         "Run     without --run: the directory's path below the one named, or its name if it was\n"
         "        named itself, or a file's name if that was; with `/` as `.` and bytes that ids\n"
         "        cannot have as `_`.\n"
+        "Follow  --follow goes on until SIGINT or SIGTERM: it reads new files, and what comes to "
+        "old\n"
+        "        ones, waits for the rest of a record that is half written, and for a server that "
+        "is\n"
+        "        away. Started again, it goes on where the store is. It prints files, series, "
+        "read,\n"
+        "        sent and skipped of each run when it ends. docs/import.md, \"Following a job\".\n"
         "\n{}",
         kCommonNotes);
 }
@@ -253,9 +260,11 @@ LogFormat tensorboard_format() {
     made.unit = "value";
     made.open = EventLog::open;
     made.takes_row_window = true;
+    made.takes_follow = true;
     made.examples = {
         "stepdb import tensorboard examples/logs/tensorboard --project demo --run board",
-        "stepdb import tb examples/logs --project demo --row-window 100ms"};
+        "stepdb import tb examples/logs --project demo --row-window 100ms",
+        "stepdb import tb examples/logs --project live --follow"};
     made.notes = tensorboard_notes();
     return made;
 }

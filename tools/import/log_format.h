@@ -41,6 +41,7 @@ struct LogFormat {
     bool takes_name_from = false;   // --name-from
     bool takes_row_window = false;  // --row-window
     bool takes_patterns = false;    // --patterns
+    bool takes_follow = false;      // --follow, --poll
     std::vector<std::string> examples;
     std::string notes;  // of its help
 };

@@ -16,15 +16,26 @@ constexpr size_t kBufferBytes = 256U << 10U;  // to begin with
 
 }  // namespace
 
-RecordReader::RecordReader(ByteSource source, std::string path)
-    : source_(std::move(source)), path_(std::move(path)), buffer_(kBufferBytes) {}
+RecordReader::RecordReader(ByteSource source, std::string path, uint64_t begin)
+    : source_(std::move(source)),
+      path_(std::move(path)),
+      buffer_(kBufferBytes),
+      begin_(begin),
+      offset_(begin),
+      next_offset_(begin) {}
 
 std::string RecordReader::place() const {
-    return fmt::format("{}: byte {}, record {}", path_, offset_, number_);
+    return begin_ == 0 ? fmt::format("{}: byte {}, record {}", path_, offset_, number_)
+                       : fmt::format("{}: byte {}", path_, offset_);
 }
 
 Error RecordReader::error_here(std::string_view what) const {
     return make_error(ErrorCode::kCorruption, "{}: {}", place(), what);
+}
+
+Error RecordReader::torn(std::string_view what) {
+    is_torn_ = true;
+    return error_here(what);
 }
 
 Result<bool> RecordReader::have(uint64_t bytes) {
@@ -66,7 +77,7 @@ Result<bool> RecordReader::next(Record& record) {
     } else {
         TRY_ASSIGN(const bool is_whole, have(length + kFootBytes));
         if (!is_whole) {
-            return error_here(fmt::format("the file ends within this record of {} bytes", length));
+            return torn(fmt::format("the file ends within this record of {} bytes", length));
         }
         record.data = Bytes(buffer_).subspan(position_, length);
         const auto crc = load_le<uint32_t>(record.data.data() + length);
@@ -83,11 +94,11 @@ Result<bool> RecordReader::next(Record& record) {
 Result<uint64_t> RecordReader::read_length() {
     TRY_ASSIGN(const bool is_whole, have(kHeadBytes));
     if (!is_whole) {
-        return error_here("the file ends within the head of this record");
+        return torn("the file ends within the head of this record");
     }
     const Bytes head = Bytes(buffer_).subspan(position_, kHeadBytes);
     if (load_le<uint32_t>(head.data() + 8) != mask_crc(crc32c(head.first(8)))) {
-        return error_here(number_ == 1 ? "this is no event file: its length does not match the "
+        return error_here(offset_ == 0 ? "this is no event file: its length does not match the "
                                          "checksum of it"
                                        : "the length does not match its checksum");
     }
@@ -100,7 +111,7 @@ Status RecordReader::pass_over(uint64_t length) {
     for (uint64_t left = length; left > 0;) {
         TRY_ASSIGN(const bool more, have(1));
         if (!more) {
-            return error_here(fmt::format("the file ends within this record of {} bytes", length));
+            return torn(fmt::format("the file ends within this record of {} bytes", length));
         }
         const size_t piece = std::min<uint64_t>(left, filled_ - position_);
         crc = crc32c(Bytes(buffer_).subspan(position_, piece), crc);
@@ -109,7 +120,7 @@ Status RecordReader::pass_over(uint64_t length) {
     }
     TRY_ASSIGN(const bool is_whole, have(kFootBytes));
     if (!is_whole) {
-        return error_here(fmt::format("the file ends within this record of {} bytes", length));
+        return torn(fmt::format("the file ends within this record of {} bytes", length));
     }
     const auto written = load_le<uint32_t>(buffer_.data() + position_);
     position_ += kFootBytes;
