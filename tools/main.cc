@@ -74,7 +74,7 @@ int run(int argc, char** argv) {
         add_serve(app),   add_query(app),   add_shell(app),  add_import(app),    add_export(app),
         add_log(app),     add_run(app),     add_set(app),    add_retention(app), add_token(app),
         add_stats(app),   add_inspect(app), add_verify(app), add_repair(app),    add_backup(app),
-        add_restore(app), add_bench(app)};
+        add_restore(app), add_bench(app),   add_sync(app)};
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& asked) {
