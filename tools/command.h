@@ -37,6 +37,7 @@ Command add_import(CLI::App& stepdb);
 Command add_export(CLI::App& stepdb);
 Command add_stats(CLI::App& stepdb);
 Command add_sync(CLI::App& stepdb);
+Command add_agent(CLI::App& stepdb);
 Command add_inspect(CLI::App& stepdb);
 Command add_verify(CLI::App& stepdb);
 Command add_repair(CLI::App& stepdb);

@@ -4,51 +4,21 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 
-#include "clients/cpp/writer.h"
 #include "tools/answer_printer.h"
 #include "tools/command.h"
 #include "tools/duration_text.h"
 #include "tools/import/run_import.h"
 #include "tools/output/format_cell.h"
+#include "tools/patient_writer.h"
 #include "tools/stop_signals.h"
 
 namespace stepdb {
 
 namespace {
 
-// Servers are restarted and machines moved; what a job writes stays in its files meanwhile.
-constexpr std::chrono::hours kFollowGiveUpTime(10 * 365 * 24);
-constexpr std::chrono::seconds kServerRetryTime(2);
-// From the signal on, to bring in what is under way.
-constexpr std::chrono::seconds kFollowStopTime(10);
-
 void tell_note(const std::string& what) {
     fmt::print(stderr, "note: {}\n", what);
-}
-
-// Waits for a server that is not there yet: a job and its store may start in any order.
-Result<std::unique_ptr<client::Writer>> connect_follower(const FollowOptions& options,
-                                                         StopSignals& signals) {
-    TRY_ASSIGN(client::Options writing, writer_options(options.server));
-    writing.writer = import_writer();
-    writing.name = "stepdb import --follow " STEPDB_VERSION;
-    writing.linger = std::chrono::seconds(1);  // rows come fast or are flushed
-    writing.give_up_time = kFollowGiveUpTime;
-    writing.close_time_max = std::chrono::seconds(1);
-    for (bool is_told = false;; is_told = true) {
-        Result<std::unique_ptr<client::Writer>> writer = client::Writer::connect(writing);
-        if (writer || writer.error().code() != ErrorCode::kUnavailable) {
-            return writer;
-        }
-        if (!is_told) {
-            tell_note(writer.error().message() + "; it is tried again");
-        }
-        if (signals.wait(kServerRetryTime)) {
-            return writer;
-        }
-    }
 }
 
 void print_follow_reports(const std::vector<FollowReport>& reports, const FollowOptions& options) {
@@ -144,8 +114,12 @@ Status check_follow(const CLI::App& app, const FollowChoice& choice, std::string
 
 Status follow_events(const FollowOptions& options) {
     StopSignals signals;
-    TRY_ASSIGN(const auto writer, connect_follower(options, signals));
-    signals.when_overdue(kFollowStopTime, [&] { static_cast<void>(writer->close()); });
+    TRY_ASSIGN(client::Options writing, writer_options(options.server));
+    writing.writer = import_writer();
+    writing.name = "stepdb import --follow " STEPDB_VERSION;
+    writing.linger = std::chrono::seconds(1);  // rows come fast or are flushed
+    TRY_ASSIGN(const PatientWriter writer,
+               PatientWriter::connect(std::move(writing), signals, tell_note));
     FollowEnvironment environment;
     environment.connect = [&] { return connect_to(options.server); };
     environment.tell = tell_note;
@@ -171,7 +145,6 @@ Status follow_events(const FollowOptions& options) {
     if (status && options.finish) {
         status = follower.finish_runs();
     }
-    signals.when_overdue(kFollowStopTime, nullptr);
     return conclude_follow(follower, options, status);
 }
 

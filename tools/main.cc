@@ -71,10 +71,10 @@ int run(int argc, char** argv) {
         "The exit status is 0 if all went well, 1 if what was asked for failed, and 2 if the\n"
         "command line is wrong; then nothing was done.");
     const std::vector<Command> commands = {
-        add_serve(app),   add_query(app),   add_shell(app),  add_import(app),    add_export(app),
-        add_log(app),     add_run(app),     add_set(app),    add_retention(app), add_token(app),
-        add_stats(app),   add_inspect(app), add_verify(app), add_repair(app),    add_backup(app),
-        add_restore(app), add_bench(app),   add_sync(app)};
+        add_serve(app),  add_query(app),  add_shell(app),   add_import(app),    add_export(app),
+        add_log(app),    add_run(app),    add_set(app),     add_retention(app), add_token(app),
+        add_sync(app),   add_agent(app),  add_stats(app),   add_inspect(app),   add_verify(app),
+        add_repair(app), add_backup(app), add_restore(app), add_bench(app)};
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& asked) {
