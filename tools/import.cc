@@ -237,6 +237,9 @@ class Import {
         std::string only;
         for (const FoundFile& file : files) {
             std::vector<LogPart> parts;
+            if (format_.list_runs != nullptr) {
+                TRY_ASSIGN(parts, format_.list_runs(file.path));
+            }
             // Who says what columns are takes it for another log.
             const bool is_told = !options_.log.step_column.empty() ||
                                  !options_.log.time_column.empty() ||

@@ -7,6 +7,7 @@
 #include "tools/import/event_log.h"
 #include "tools/import/json_log.h"
 #include "tools/import/json_objects.h"
+#include "tools/import/mlflow_database.h"
 #include "tools/import/mlflow_log.h"
 #include "tools/import/mlflow_run.h"
 #include "tools/import/trainer_state.h"
@@ -86,7 +87,9 @@ std::string trainer_state_notes() {
 std::string mlflow_notes() {
     return fmt::format(
         "Reads the file store of MLflow (mlruns): EXPERIMENT/RUN/metrics/NAME and what lies "
-        "beside.\n"
+        "beside;\n"
+        "or all runs of the SQLite database of an MLflow server (mlflow.db) that are not "
+        "deleted.\n"
         "\n"
         "Lines   `timestamp_ms value step`. Others are skipped and counted, and so is a last line\n"
         "        that does not end.\n"
@@ -99,7 +102,9 @@ std::string mlflow_notes() {
         "finished\n"
         "        or failed.\n"
         "Run     without --run: the run's path below the directory named, EXPERIMENT.RUN below\n"
-        "        mlruns, or its name if it was named itself. Hidden directories, such as .trash,\n"
+        "        mlruns and of a database, or its name if it was named itself. Hidden "
+        "directories,\n        such as .trash,"
+        "\n"
         "        are left out.\n"
         "\n"
         "{}",
@@ -307,17 +312,25 @@ LogFormat trainer_state_format() {
     return made;
 }
 
+Result<std::unique_ptr<LogSource>> open_mlflow(const std::string& path, const LogOptions& options,
+                                               uint64_t bytes_max) {
+    return is_sqlite_file(path) ? MlflowDatabaseLog::open(path, options, bytes_max)
+                                : MlflowLog::open(path, options, bytes_max);
+}
+
 LogFormat mlflow_format() {
     LogFormat made;
     made.name = "mlflow";
-    made.summary = "Runs of an MLflow file store";
+    made.summary = "Runs of an MLflow file store, or of its SQLite database";
     made.files.shown = "MLflow run";
     made.files.is_run_directory = is_mlflow_run;
     made.place_word = "line";
     made.unit = "line";
-    made.open = MlflowLog::open;
+    made.open = open_mlflow;
+    made.list_runs = list_mlflow_runs;
     made.takes_row_window = true;
     made.examples = {"stepdb import mlflow mlruns --project demo",
+                     "stepdb import mlflow mlflow.db --project demo",
                      "stepdb import mlflow mlruns/0/3f2a --project demo --run tuned"};
     made.notes = mlflow_notes();
     return made;

@@ -32,6 +32,9 @@ struct LogFormat {
     Open open_second = nullptr;
     // Files of this format may be tables of points (points_table.h). Null: they never are.
     OpenPointsTable open_points = nullptr;
+    // The runs of a file that has several and lists them itself; none if it is a log of one. Null:
+    // they never have.
+    Result<std::vector<LogPart>> (*list_runs)(const std::string& path) = nullptr;
     // The id of the run that a file says it is of; empty if it does not. Null: none ever does.
     std::string (*own_id)(const std::string& path) = nullptr;
     LogOptions defaults;

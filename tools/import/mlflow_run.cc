@@ -92,7 +92,23 @@ std::optional<RunState> state_of(std::string_view status) {
     return std::nullopt;
 }
 
-void take_meta(const Yaml& meta, LogFacts& facts) {
+// Calls `take` for name and value of each file below a folder.
+template <typename Take>
+Status for_each_value(const fs::path& folder, const Take& take) {
+    TRY_ASSIGN(const auto files, files_below(folder));
+    for (const auto& [name, path] : files) {
+        TRY_ASSIGN(std::string value, read_small_file(path));
+        if (value.ends_with('\n')) {
+            value.pop_back();
+        }
+        take(name, value);
+    }
+    return {};
+}
+
+}  // namespace
+
+void take_mlflow_meta(const Yaml& meta, LogFacts& facts) {
     const auto text = [&](std::string_view key, std::string_view name) {
         const auto at = meta.find(key);
         if (at != meta.end() && !at->second.empty()) {
@@ -125,21 +141,7 @@ void take_meta(const Yaml& meta, LogFacts& facts) {
     }
 }
 
-// Calls `take` for name and value of each file below a folder.
-template <typename Take>
-Status for_each_value(const fs::path& folder, const Take& take) {
-    TRY_ASSIGN(const auto files, files_below(folder));
-    for (const auto& [name, path] : files) {
-        TRY_ASSIGN(std::string value, read_small_file(path));
-        if (value.ends_with('\n')) {
-            value.pop_back();
-        }
-        take(name, value);
-    }
-    return {};
-}
-
-void take_tag(const std::string& name, const std::string& value, LogFacts& facts) {
+void take_mlflow_tag(const std::string& name, const std::string& value, LogFacts& facts) {
     if (name == "mlflow.runName") {
         facts.set_text(kNameAttribute, value);
     } else if (name == "mlflow.user") {
@@ -148,8 +150,6 @@ void take_tag(const std::string& name, const std::string& value, LogFacts& facts
         facts.set_text("tags/" + name, value);
     }
 }
-
-}  // namespace
 
 Yaml parse_flat_yaml(std::string_view text) {
     Yaml values;
@@ -190,7 +190,7 @@ Result<std::vector<std::pair<std::string, std::string>>> find_mlflow_metrics(
 Result<LogFacts> read_mlflow_facts(const std::string& directory) {
     LogFacts facts;
     TRY_ASSIGN(const Yaml meta, read_meta(directory));
-    take_meta(meta, facts);
+    take_mlflow_meta(meta, facts);
     TRY_ASSIGN(const Yaml experiment, read_meta(fs::path(directory) / ".."));
     const auto name = experiment.find("name");
     if (name != experiment.end() && experiment.contains("experiment_id")) {
@@ -201,7 +201,7 @@ Result<LogFacts> read_mlflow_facts(const std::string& directory) {
         facts.set_typed("config/" + param, value);
     }));
     TRY(for_each_value(folder / "tags", [&](const std::string& tag, const std::string& value) {
-        take_tag(tag, value, facts);
+        take_mlflow_tag(tag, value, facts);
     }));
     return facts;
 }

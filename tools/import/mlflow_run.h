@@ -32,6 +32,11 @@ Result<std::vector<std::pair<std::string, std::string>>> find_mlflow_metrics(
 // the status is the state. kIoError if a file cannot be read.
 Result<LogFacts> read_mlflow_facts(const std::string& directory);
 
+// The parts of it that a database has too: what members of meta.yaml say (columns of its table of
+// runs), and a tag.
+void take_mlflow_meta(const std::map<std::string, std::string, std::less<>>& meta, LogFacts& facts);
+void take_mlflow_tag(const std::string& name, const std::string& value, LogFacts& facts);
+
 // The `key: value` lines of a YAML file, without quotes; of nested values and lists nothing. What
 // is null is left out.
 std::map<std::string, std::string, std::less<>> parse_flat_yaml(std::string_view text);
