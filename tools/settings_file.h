@@ -4,8 +4,8 @@
 //   data = "/var/lib/stepdb"
 //   query-threads = 4            # behind a value, too
 //
-// A value is a text or a whole number from 0; tables, lists and everything else are refused by their
-// line.
+// A value is a text or a whole number from 0; tables, lists and everything else are refused by
+// their line.
 #pragma once
 
 #include <cstddef>

@@ -67,11 +67,14 @@ class SettingsTest : public ::testing::Test {
     ~SettingsTest() override {
         ::unlink(file_.c_str());
         for (const char* name : {"STEPDB_TRIED_COUNT", "STEPDB_TRIED_THE_NAME", "STEPDB_TRIED_X"}) {
-            ::unsetenv(name);
+            take_away(name);
         }
     }
 
+    // NOLINTBEGIN(concurrency-mt-unsafe): one thread
     static void put(const char* name, const char* value) { ::setenv(name, value, 1); }
+    static void take_away(const char* name) { ::unsetenv(name); }
+    // NOLINTEND(concurrency-mt-unsafe)
     void write(const std::string& text) { std::ofstream(file_) << text; }
 
     // "count/name", or what is wrong.
@@ -131,7 +134,7 @@ TEST_F(SettingsTest, TheEnvironmentMayNameTheFile) {
     write("count = 3\n");
     put("STEPDB_TRIED_CONFIG", file_.c_str());
     EXPECT_EQ(outcome(), "3/none");
-    ::unsetenv("STEPDB_TRIED_CONFIG");
+    take_away("STEPDB_TRIED_CONFIG");
 }
 
 TEST_F(SettingsTest, SaysWhereAWrongValueStands) {
