@@ -15,6 +15,8 @@ namespace stepdb {
 
 namespace {
 
+constexpr std::chrono::milliseconds kSameSignal(500);
+
 sigset_t stop_signals() {
     sigset_t stops;
     sigemptyset(&stops);
@@ -92,6 +94,7 @@ void StopSignals::run() {
     if (wait_for(signals_, wake_, -1, signal) == Came::kWake) {
         return;
     }
+    const auto first = std::chrono::steady_clock::now();
     {
         const std::lock_guard lock(mutex_);
         is_stopping_ = true;
@@ -102,11 +105,19 @@ void StopSignals::run() {
         const std::lock_guard lock(overdue_);
         grace_ms = static_cast<int>(grace_.count());
     }
-    for (Came came = wait_for(signals_, wake_, grace_ms, signal); came != Came::kWake;
-         came = wait_for(signals_, wake_, -1, signal)) {
-        if (came == Came::kSignal) {
-            end_by(signal);
+    while (true) {
+        const Came came = wait_for(signals_, wake_, grace_ms, signal);
+        if (came == Came::kWake) {
+            return;
         }
+        if (came == Came::kSignal) {
+            // Whoever signals a process and its group, as timeout(1) does, says one thing twice.
+            if (std::chrono::steady_clock::now() - first >= kSameSignal) {
+                end_by(signal);
+            }
+            continue;
+        }
+        grace_ms = -1;
         const std::lock_guard lock(overdue_);
         if (const std::function<void()> stop = std::exchange(stop_, nullptr)) {
             stop();

@@ -12,8 +12,8 @@
 
 namespace stepdb {
 
-// The second signal ends the process at once, as it would have without this. Make it before
-// anything that starts threads: they are not to get the signals.
+// Another signal half a second later or more ends the process at once, as it would have without
+// this. Make it before anything that starts threads: they are not to get the signals.
 class StopSignals {
   public:
     StopSignals();
